@@ -1,0 +1,40 @@
+# The commands that a person types. `make` alone lists them.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo down test check clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: $(READY)  ## the main job, on virtual nodes on this machine, from nothing
+	@$(BIN)/python -m lab demo
+
+down: $(READY)  ## take the virtual nodes down
+	@$(BIN)/python -m lab down
+
+test: $(READY)  ## every test, from file formats to whole runs on virtual nodes
+	@$(BIN)/python -m pytest
+
+check: $(READY)  ## style, types, and which room may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+
+clean: down  ## take the virtual nodes down and forget the tools that were installed
+	rm -rf .venv
+
+$(READY): pyproject.toml constraints.txt
+	@echo "Installing bramble's tools into .venv (once; about a minute)"
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv 2>/dev/null || { \
+	  echo "This Python has no venv: installing python3-venv with apt"; \
+	  rm -rf .venv; $$(test $$(id -u) = 0 || echo sudo) apt-get install -qq -y python3-venv >/dev/null \
+	  && $(PYTHON) -m venv .venv; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  $$($(PYTHON) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	  print(*sum(p["optional-dependencies"].values(), p["dependencies"]))')
+	@touch $@

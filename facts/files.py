@@ -1,0 +1,114 @@
+"""
+A file as it is: kind, mode, owner and content, in one remote execution.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from typing_extensions import override
+
+Kind = Literal["absent", "file", "link", "directory", "other"]
+_KINDS: dict[str, Kind] = {
+    "regular file": "file",
+    "regular empty file": "file",
+    "symbolic link": "link",
+    "directory": "directory",
+}
+END = "-- end --"
+
+# For the scripts of other facts too, which read files in the same execution: see ``parse_files``.
+# Prints per path: kind, mode, user, group, mount point or not, link's target or content, in base64
+# (a login shell may speak any encoding, and pyinfra cuts at the first byte that is not UTF-8).
+READ_FILES = """for p in "$@"; do
+if [ -L "$p" ] || [ -e "$p" ]; then
+stat -c '%F|%a|%U|%G' "$p";
+mountpoint -q "$p" && echo mounted || echo plain;
+if [ -L "$p" ]; then readlink "$p" | base64 -w0; elif [ -f "$p" ]; then base64 -w0 < "$p"; fi; echo;
+else echo absent; echo; echo; fi;
+done"""
+_SCRIPT = f"{READ_FILES}; echo '{END}'"
+
+
+@dataclass(frozen=True)
+class FileState:
+    """
+    One path on a node.
+
+    ``text`` is the content of a regular file, the target of a link, else None. ``mode`` is in
+    octal without a leading zero ("644"). ``mounted`` files (a bind mount over a file) cannot be
+    renamed over.
+    """
+
+    kind: Kind
+    mode: str = ""
+    user: str = ""
+    group: str = ""
+    text: str | None = None
+    mounted: bool = False
+
+    def to_json(self) -> dict[str, str | bool | None]:
+        """For ``pyinfra … fact … --json``."""
+        return asdict(self)
+
+
+class Files(FactBase[dict[str, FileState] | None]):
+    """
+    The state of some paths: ``{path: FileState}``; ``None`` when they could not be read.
+
+    + paths: absolute paths, separated by line feeds or given as a list
+
+    A content that is not UTF-8 has its odd bytes kept as surrogate escapes.
+    """
+
+    @staticmethod
+    @override
+    def default() -> None:
+        return None
+
+    @override
+    def command(self, paths: list[str]) -> StringCommand:
+        self.paths = list(paths)
+        return StringCommand(
+            "sh",
+            "-c",
+            QuoteString(_SCRIPT),
+            "sh",
+            *[QuoteString(path) for path in self.paths],
+        )
+
+    @override
+    def process(self, output: list[str]) -> dict[str, FileState]:
+        *lines, last = list(output)
+        if last != END:
+            raise FactProcessError("the answer of the node is cut short")
+        return parse_files(lines, self.paths)
+
+
+def parse_files(lines: list[str], paths: list[str]) -> dict[str, FileState]:
+    """
+    What ``READ_FILES`` has printed.
+
+    + lines: its output
+    + paths: the arguments that it was given
+
+    ``FactProcessError`` when lines are missing.
+    """
+    if len(lines) != 3 * len(paths):
+        raise FactProcessError("the answer of the node is cut short")
+    return {path: _parse(*lines[index * 3 : index * 3 + 3]) for index, path in enumerate(paths)}
+
+
+def _parse(status: str, mount: str, content: str) -> FileState:
+    if status == "absent":
+        return FileState("absent")
+    kind_name, mode, user, group = status.split("|")
+    kind = _KINDS.get(kind_name, "other")
+    text = None
+    if kind in ("file", "link"):
+        text = b64decode(content).decode("utf-8", "surrogateescape")
+        text = text.rstrip("\n") if kind == "link" else text
+    return FileState(kind, mode, user, group, text, mount == "mounted")

@@ -1,0 +1,159 @@
+"""
+What every operation of this project shares: how it refuses, how it reads, how it is ordered.
+
+pyinfra 3.10 has traps that would each cost a cluster an evening; they are dealt with here, once:
+
++ an exception in an operation's generator ends the run for every host: ``operation`` turns it
+  into the failure of one host, with one clear line;
++ a fact that could not be read leaves its default behind and the operation carries on: ``read``
+  refuses to go on with ``None``;
++ operations of different groups are not run in the order in which the file names them:
+  ``depends_on`` is reached by every host, keeps the order, and leaves a host alone when the
+  host that it depends on has failed;
++ a dead peer hangs the run for ever: ``connection.keep_alive`` is applied before anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from pyinfra import host, logger, state
+from pyinfra.api import FactBase, FunctionCommand
+from pyinfra.api import operation as pyinfra_operation
+from pyinfra.api.command import PyinfraCommand
+from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+from pyinfra.operations.util.files import generate_color_diff
+
+from operations import connection
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Commands = Generator[PyinfraCommand | str, None, None]
+
+
+class Refused(Exception):
+    """
+    An operation will not go on with this host; the message tells a person why and what to do.
+
+    Raise it anywhere in an operation: the host fails with that one line, the others go on.
+    """
+
+
+def operation(
+    is_idempotent: bool = True,
+) -> Callable[[Callable[P, Commands]], Any]:
+    """
+    pyinfra's ``@operation()``, after which no exception of one host ends the run of the others.
+
+    + is_idempotent: whether a second call with the same arguments changes nothing
+    """
+
+    def decorator(function: Callable[P, Commands]) -> Any:
+        @wraps(function)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> Commands:
+            if host in state.failed_hosts:
+                return
+            connection.keep_alive(host)
+            try:
+                yield from function(*args, **kwargs)
+            except Refused as reason:
+                yield from _fail(str(reason))
+            except PyinfraError as error:
+                yield from _fail(f"{error.__class__.__name__}: {error}")
+
+        return pyinfra_operation(is_idempotent=is_idempotent)(guarded)
+
+    return decorator
+
+
+def _fail(message: str) -> Commands:
+    """Fail this host alone: at once while pyinfra prepares, by a failing command while it runs."""
+
+    def refuse(state: State, host: Host) -> bool:
+        host.log_styled(message, fg="red", log_func=logger.error)
+        return False
+
+    if state.is_executing:
+        yield FunctionCommand(refuse, (), {})
+    else:
+        refuse(state, host)
+        state.fail_hosts({host})
+
+
+def read(fact: type[FactBase[T | None]], **arguments: Any) -> T:
+    """
+    The fact's value, or ``Refused`` when it could not be read.
+
+    + fact: a fact class whose ``default`` is ``None``
+    + arguments: the fact's arguments, and pyinfra's global ones
+    """
+
+    value: T | None = host.get_fact(fact, **arguments)
+    if value is None:
+        raise Refused(f"could not read {fact.__name__} here: nothing that rests on it is changed")
+    return value
+
+
+def diff(path: str, before: str | None, after: str | None, secret: bool = False) -> None:
+    """
+    Show how a file or a rule set will change, when pyinfra was asked for diffs (``--diff``).
+
+    Call it before an operation's first ``yield``: a dry run goes no further than that.
+
+    + path: what changes, as the person knows it
+    + before, after: the texts; ``None`` is a file that is not there
+    + secret: say that it changes, not how
+    """
+
+    if not _shows_diffs():
+        return
+    verb = "create" if before is None else "remove" if after is None else "modify"
+    host.log_styled(f"Will {verb} {path}", fg="yellow")
+    if secret:
+        host.log("  (holds a secret: its content is not shown)")
+        return
+    lines = generate_color_diff(_lines(before), _lines(after))
+    for line in lines:
+        host.log(f"  {line.rstrip()}")
+
+
+def tell(message: str) -> None:
+    """A change that is no file, in one line, where a diff of a file would be shown."""
+    if _shows_diffs():
+        host.log_styled(f"Will {message}", fg="yellow")
+
+
+def _shows_diffs() -> bool:
+    """Once: while pyinfra prepares, or, where it was told not to (``-y``), while it runs."""
+    return bool(state.config.DIFF) and not (state.is_executing and state.should_check_for_changes())
+
+
+def _lines(text: str | None) -> list[str]:
+    return [] if text is None else text.splitlines(keepends=True)
+
+
+@operation()
+def depends_on(other: str) -> Commands:
+    """
+    Wait for another host, and leave this one alone when that one has failed.
+
+    To be reached by every host (the other one too): what stands before it in the file is then
+    done on all hosts before anything that stands after it begins.
+
+    + other: the host's name
+
+    **Example:**
+
+    .. code:: python
+
+        base.depends_on(other="node1")
+    """
+
+    if host.name != other and any(failed.name == other for failed in state.failed_hosts):
+        raise Refused(f"left alone, because {other} failed: mend that first, then run this again")
+    host.noop(f"{other} is ready")
+    yield from ()

@@ -1,0 +1,26 @@
+"""
+Every operation against given facts: ``cases/MODULE.OPERATION/WHAT_HOLDS.yaml``, one a case.
+
+The command that writes a file reads ``sh -c WRITE write PATH MODE USER:GROUP`` in the cases, its
+content stands under ``_stdin``.
+
+The decision itself is tested: the bare generator, without what ``operations.base.operation`` adds,
+so that a refusal is seen as ``exception: {name: Refused, message: …}``.
+"""
+
+from importlib import import_module
+from pathlib import Path
+
+from pyinfra_testing.operations import make_operation_tests
+
+from operations import files
+
+files._WRITE = "WRITE"
+
+for folder in sorted((Path(__file__).parent / "cases").iterdir()):
+    module, function = folder.name.split(".")
+    operation = getattr(import_module(f"operations.{module}"), function)
+    operation._inner = getattr(operation._inner, "__wrapped__", operation._inner)
+    globals()[f"Test_{module}_{function}"] = make_operation_tests(
+        "operations", folder.name, folder
+    )
