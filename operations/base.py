@@ -26,6 +26,7 @@ from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
+from pyinfra.context import ctx_host
 from pyinfra.operations.util.files import generate_color_diff
 
 from operations import connection
@@ -57,7 +58,7 @@ def operation(
         def guarded(*args: P.args, **kwargs: P.kwargs) -> Commands:
             if host in state.failed_hosts:
                 return
-            connection.keep_alive(host)
+            connection.keep_alive(ctx_host.get())  # the host itself: `host` is only a name for it
             try:
                 yield from function(*args, **kwargs)
             except Refused as reason:

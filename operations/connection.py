@@ -51,7 +51,7 @@ def _watch(transport: Transport, host: Host) -> None:
     """Close a transport whose peer answers no more: whoever waits for it then gets an error."""
     while transport.is_active():
         answered = False
-        with gevent.Timeout(PATIENCE_S, False):
+        with gevent.Timeout(PATIENCE_S, False):  # type: ignore[arg-type]  # the stubs forget it
             transport.global_request("keepalive@openssh.com", wait=True)
             answered = True
         if not answered:

@@ -13,7 +13,7 @@ from operations.base import Commands, Refused, diff, operation, read, tell
 # The new file is made beside the target, so that the rename at the end stays on one file system;
 # a power cut leaves the old file or the new one, never half of one. ``.`` hides it from directories
 # that are read whole by a name pattern (interfaces.d, sshd_config.d, sysctl.d).
-_WRITE = """set -e; umask 077; mkdir -p -m 755 -- "$(dirname -- "$1")";
+_WRITE = """set -e; (umask 022; mkdir -p -- "$(dirname -- "$1")"); umask 077;
 t=$(mktemp -- "$(dirname -- "$1")/.$(basename -- "$1").XXXXXX");
 trap 'rm -f -- "$t"' EXIT;
 cat > "$t"; chown -- "$3" "$t"; chmod -- "$2" "$t"; sync -- "$t"; mv -fT -- "$t" "$1";
