@@ -1,0 +1,36 @@
+"""OpenSSH's client configuration, ssh_config(5): writing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+
+@dataclass(frozen=True)
+class Host:
+    """A Host section.
+
+    + name: the name that is typed
+    + options: (keyword, value) in order; a path is quoted when it has blanks (its "%" and "${" are
+      OpenSSH's tokens, not escaped here)
+    """
+
+    name: str
+    options: Sequence[tuple[str, str | int | PurePath]]
+
+
+def render(hosts: Iterable[Host], comment: str) -> str:
+    """The file's text, with the comment as its first lines."""
+    sections = ["".join(f"# {line}\n" for line in comment.splitlines())]
+    for host in hosts:
+        lines = "".join(f"  {keyword} {_value(value)}\n" for keyword, value in host.options)
+        sections.append(f"Host {host.name}\n{lines}")
+    return "\n".join(sections)
+
+
+def _value(value: str | int | PurePath) -> str:
+    if not isinstance(value, PurePath):
+        return str(value)
+    text = str(value)
+    return f'"{text}"' if " " in text else text

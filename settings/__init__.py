@@ -1,0 +1,70 @@
+"""The settings of the cluster: read from inventory.py and group_data/, checked as a whole, and
+what follows from them.
+
+    cluster = settings.load()         # from the files in the working directory
+    cluster = settings.of(inventory)  # from pyinfra's inventory, `--data` included
+    cluster.gateway(cluster.node("node2"))
+
+Every mistake is reported at once, by `SettingsError`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from settings import known, overrides, sources, ssh
+from settings.build import build as _build
+from settings.errors import Problem, SettingsError
+from settings.keys import host_key, operator_key, operator_public_key
+from settings.known import changed_key_remedy
+from settings.model import Cluster, Node
+
+__all__ = [
+    "Cluster",
+    "Node",
+    "Problem",
+    "SettingsError",
+    "changed_key_remedy",
+    "host_key",
+    "load",
+    "of",
+    "operator_key",
+    "operator_public_key",
+    "prepare",
+]
+
+
+def load(desk: Path | None = None, inventory: str = "inventory.py") -> Cluster:
+    """The cluster that the desk's files describe.
+
+    + desk: the folder of the inventory and group_data/; the working directory when None
+    + inventory: the inventory file's name in it
+
+    Raises `SettingsError`.
+    """
+    return _build(sources.of_desk(desk or Path.cwd(), inventory, {}))
+
+
+def of(inventory: sources.PyinfraInventory, desk: Path | None = None) -> Cluster:
+    """The cluster that pyinfra's inventory describes, with what `--data` overrides.
+
+    Raises `SettingsError`.
+    """
+    return _build(sources.of_inventory(inventory, desk or Path.cwd()))
+
+
+def prepare(inventory: str) -> None:
+    """Check all settings and ready .cluster/, before pyinfra's first connection. Called by the
+    inventory file, with its `__file__`.
+
+    Ends the program with the mistakes as its message, and status 1. Does nothing while `load` reads
+    the file.
+    """
+    if sources.reading.get():
+        return
+    try:
+        cluster = _build(sources.of_desk(Path.cwd(), inventory, overrides.given()))
+        known.unite(cluster)
+        ssh.write_config(cluster)
+    except SettingsError as error:
+        raise SystemExit(str(error)) from None

@@ -1,0 +1,36 @@
+"""What is wrong with the settings, as lines for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake.
+
+    + file: where it stands, relative to the desk ("group_data/all.py"; "--data")
+    + text: what is wrong and what to do; never a secret
+    + host: the node that it is about, if it is about one
+    + setting: the setting's name, if it is about one
+    """
+
+    file: str
+    text: str
+    host: str | None = None
+    setting: str | None = None
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.file, self.host, self.setting, self.text) if part)
+
+
+class SettingsError(ValueError):
+    """Everything that is wrong, at once.
+
+    + problems: in the order of the files; as text, one line each
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(dict.fromkeys(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))

@@ -1,0 +1,128 @@
+"""How the nodes are reached: .cluster/ssh_config, for pyinfra and `ssh -F` alike."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from formats import ssh_config
+from settings import keys, known
+from settings.errors import Problem, SettingsError
+from settings.folder import folder, write
+
+if TYPE_CHECKING:
+    from settings.model import Cluster, Node
+
+_PORT = 22
+_CONNECT = 8  # seconds that a connection may take
+_PROBE = 1  # seconds that a node has for answering at one of its two addresses,
+_PROBE_HEAD = 4  # and those when the head has to be reached first
+# pyinfra splits UserKnownHostsFile at blanks even inside quotes; OpenSSH expands % and ${.
+_UNFIT = set(" \t\"'%$#")
+
+
+def write_config(cluster: Cluster) -> Path:
+    """Write .cluster/ssh_config, asking each node that has a first_address where it answers.
+
+    Raises `SettingsError` when the path of the desk or of the key can't stand in such a file.
+    """
+    path = folder(cluster.desk) / "ssh_config"
+    _check_path(cluster.desk.absolute())
+    _check_path(keys.operator_key(cluster))
+    answering: dict[str, IPv4Address] = {}
+    # Workers may have to be asked through the head.
+    for role in ("head", "worker"):
+        moving = [node for node in cluster.nodes if node.first_address and node.role == role]
+        if not moving:
+            continue
+        if role == "worker":
+            write(path, config(cluster, answering))
+        with ThreadPoolExecutor(len(moving)) as pool:
+            found = pool.map(lambda node: _answering_address(cluster, path, node), moving)
+            answering.update((node.name, at) for node, at in zip(moving, found, strict=True))
+    write(path, config(cluster, answering))
+    return path
+
+
+def _check_path(path: Path) -> None:
+    unfit = "".join(sorted(_UNFIT & set(str(path))))
+    if unfit:
+        text = f"the path has {unfit!r} in it, which SSH's configuration can't hold: move it"
+        raise SettingsError([Problem(str(path), text)])
+
+
+def config(cluster: Cluster, answering: Mapping[str, IPv4Address]) -> str:
+    """The text of ssh_config.
+
+    + answering: by node name, the address at which it answers now; else its connect_address
+
+    There is no HostKeyAlias: pyinfra looks a host key up by HostName, and so OpenSSH shall too.
+    Passwords are not forbidden: they may be needed for the first contact.
+    """
+    identity = keys.operator_key(cluster)
+    sections = []
+    for node in cluster.nodes:
+        address = answering.get(node.name, cluster.connect_address(node))
+        options: list[tuple[str, str | int | Path]] = [
+            ("HostName", str(address)),
+            ("User", node.admin_user),
+            ("IdentityFile", identity),
+            ("IdentitiesOnly", "yes"),
+            ("UserKnownHostsFile", known.path(cluster)),
+            ("StrictHostKeyChecking", "accept-new"),
+            ("ConnectTimeout", _CONNECT),
+            ("ServerAliveInterval", 5),
+            ("ServerAliveCountMax", 3),
+        ]
+        if cluster.behind_head(node):
+            options.append(("ProxyJump", cluster.head.name))
+        sections.append(ssh_config.Host(node.name, options))
+    return ssh_config.render(
+        sections,
+        comment="Written from inventory.py before each run: changes are lost.\n"
+        "Use it: ssh -F .cluster/ssh_config NAME",
+    )
+
+
+def _answering_address(cluster: Cluster, path: Path, node: Node) -> IPv4Address:
+    """The first of connect_address and first_address at which an SSH server answers; the former
+    when neither does."""
+    address = cluster.connect_address(node)
+    for candidate in (address, node.first_address):
+        if candidate is None:
+            continue
+        if cluster.behind_head(node):
+            answers = _answers_head(path, cluster.head, candidate)
+        else:
+            answers = _answers(candidate)
+        if answers:
+            return candidate
+    return address
+
+
+def _answers(address: IPv4Address) -> bool:
+    try:
+        with socket.create_connection((str(address), _PORT), timeout=_PROBE):
+            return True
+    except OSError:
+        return False
+
+
+def _answers_head(path: Path, head: Node, address: IPv4Address) -> bool:
+    """Whether an SSH server greets at the address when spoken to from the head."""
+    options = ["-F", str(path), "-o", "BatchMode=yes", "-o", f"ConnectTimeout={_PROBE_HEAD}"]
+    try:
+        said = subprocess.run(
+            ["ssh", *options, "-W", f"{address}:{_PORT}", head.name],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PROBE_HEAD + _PROBE,
+        ).stdout
+    except subprocess.TimeoutExpired as error:
+        said = error.stdout or b""
+    return said.startswith(b"SSH-")

@@ -1,0 +1,116 @@
+"""Together with pyinfra: the inventory object, and the real command (which connects to nothing)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pyinfra.api.inventory import Inventory
+from pyinfra.connectors.ssh import connector_data_meta
+
+import settings
+from settings import sources
+from settings.checks.draft import PYINFRA
+
+ROOT = Path(__file__).parents[2]
+
+
+def inventory_of(desk: Path, override: dict[str, object] | None = None) -> Inventory:
+    """What pyinfra makes of the desk's files."""
+    read = sources.of_desk(desk, "inventory.py", {})
+    data = {
+        group: {name: value.value for name, value in values.items()}
+        for group, values in read.groups.items()
+    }
+    own = {
+        host.name: {
+            name: value.value for name, value in host.data.items() if value.file == "inventory.py"
+        }
+        for host in read.hosts
+    }
+    members = {
+        group: [(name, own[name]) for listed, name in read.listed if listed == group]
+        for group in ("head", "workers")
+    }
+    return Inventory(
+        ([(name, own[name]) for name in own], data["all"]),
+        override_data=override,
+        head=(members["head"], data["head"]),
+        workers=(members["workers"], data["workers"]),
+    )
+
+
+def pyinfra(desk: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pyinfra", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(desk)}
+    return subprocess.run(command, cwd=desk, env=environment, capture_output=True, text=True)
+
+
+def test_pyinfras_inventory_gives_the_same_cluster_as_the_files(desk: Path) -> None:
+    assert settings.of(inventory_of(desk), desk) == settings.load(desk)
+
+
+def test_data_of_the_command_line_is_honoured(desk: Path) -> None:
+    cluster = settings.of(inventory_of(desk, {"uplink_method": "static"}), desk)
+    assert cluster.uplink_method == "static"
+
+
+def test_a_mistake_is_found_where_it_was_written(desk: Path) -> None:
+    with (desk / "group_data/workers.py").open("a") as file:
+        file.write('cluster_interface = "eth0.1"\n')
+    text = (desk / "inventory.py").read_text().replace("192.168.2.13", "192.168.9.13")
+    (desk / "inventory.py").write_text(text)
+    with pytest.raises(settings.SettingsError) as caught:
+        settings.of(inventory_of(desk, {"uplink_gateway": "192.168.7.1", "colour": "red"}), desk)
+    assert str(caught.value).splitlines() == [
+        "group_data/workers.py: cluster_interface: 'eth0.1' is no interface name "
+        "(A-Z, a-z, 0-9, _ and -, 15 at most)",
+        "--data: colour: no such setting",
+        "inventory.py: node3: address: 192.168.9.13 is not in cluster_network 192.168.2.0/24: "
+        "did you mean 192.168.2.13?",
+        "--data: uplink_gateway: gateway 192.168.7.1 is not in 192.168.1.0/24: "
+        "did you mean 192.168.1.1?",
+    ]
+
+
+def test_known_data_of_pyinfra_are_those_of_its_ssh_connector() -> None:
+    assert frozenset(connector_data_meta) == PYINFRA
+
+
+def test_pyinfra_reads_the_inventory_and_finds_the_folder_ready(desk: Path) -> None:
+    done = pyinfra(desk, "inventory.py", "debug-inventory")
+    assert done.returncode == 0, done.stderr
+    made = {path.name for path in (desk / ".cluster").iterdir()}
+    assert {"id_ed25519", "id_ed25519.pub", "ssh_config", "known_hosts"} <= made
+    assert "settings" not in done.stdout
+
+
+def test_a_mistake_ends_pyinfra_with_its_line_and_no_traceback(desk: Path) -> None:
+    with (desk / "group_data/head.py").open("a") as file:
+        file.write('uplink_gateway = "192.168.3.1"\n')
+    done = pyinfra(desk, "inventory.py", "exec", "--", "true")
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        "group_data/head.py: uplink_gateway: gateway 192.168.3.1 is not in 192.168.1.0/24: "
+        "did you mean 192.168.1.1?\n"
+    )
+    assert "Traceback" not in done.stderr
+    assert "Connecting" not in done.stderr
+
+
+def test_a_mistake_in_data_of_the_command_line_is_found_before_connecting(desk: Path) -> None:
+    done = pyinfra(desk, "inventory.py", "exec", "--data", "admin_user=Paul", "--", "true")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "--data: admin_user: 'Paul' is no user name (a-z first, then a-z, 0-9, _ and -): "
+        "did you mean paul?"
+    )
+
+
+def test_data_of_the_command_line_reach_ssh_config(desk: Path) -> None:
+    done = pyinfra(desk, "inventory.py", "debug-inventory", "--data", "admin_user=paul")
+    assert done.returncode == 0, done.stderr
+    assert "  User paul\n" in (desk / ".cluster/ssh_config").read_text()
