@@ -1,0 +1,107 @@
+"""
+iptables: the live rules, the back end that holds them, and what restores ours at boot.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from binascii import Error as NotBase64
+from dataclasses import dataclass
+
+from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from typing_extensions import override
+
+from facts.files import END, READ_FILES, FileState, parse_files
+
+# Neither iptables-save makes a table by looking at it. Warnings come between the rules as lines
+# that begin with "#". The legacy one is only asked when the kernel has legacy tables at all.
+_SCRIPT = (
+    """u=$1; shift;
+save() { if s=$("$1" 2>&1); then echo ok; else echo failed; fi;
+printf '%s' "$s" | base64 -w0; echo; };
+if command -v iptables-save >/dev/null; then iptables -V; save iptables-save;
+case $(iptables -V) in *nf_tables*) o=iptables-legacy-save;
+grep -qs . /proc/net/ip_tables_names || o=;; *) o=iptables-nft-save;; esac;
+if [ -n "$o" ] && command -v "$o" >/dev/null; then save "$o"; else echo ok; echo; fi;
+else echo absent; for n in ok '' ok ''; do echo "$n"; done; fi;
+systemctl show -p UnitFileState -p NeedDaemonReload "$u" 2>/dev/null | tr '\\n' ' '; echo;
+"""
+    + READ_FILES
+    + f"; echo '{END}'"
+)
+_VERSION = re.compile(r"^iptables v\S+(?: \((\w+)\))?$")
+
+
+@dataclass(frozen=True)
+class IptablesState:
+    """
+    + backend: "nf_tables" or "legacy": what ``iptables`` works on; None: it is not installed
+    + rules: what iptables-save prints
+    + other: what the other back end's iptables-save prints
+    + enabled: whether the unit is started at boot
+    + stale: whether systemd has yet to read the unit's file again
+    + files: the files that were asked for
+    """
+
+    backend: str | None
+    rules: str
+    other: str
+    enabled: bool
+    stale: bool
+    files: dict[str, FileState]
+
+
+class Iptables(FactBase[IptablesState | None]):
+    """
+    The rules of all IPv4 tables, and what restores ours.
+
+    + unit: the name of the systemd unit that restores them
+    + paths: files to read along with it
+    """
+
+    @staticmethod
+    @override
+    def default() -> None:
+        return None
+
+    @override
+    def command(self, unit: str, paths: list[str]) -> StringCommand:
+        self.paths = list(paths)
+        return StringCommand(
+            "sh",
+            "-c",
+            QuoteString(_SCRIPT),
+            "sh",
+            QuoteString(unit),
+            *[QuoteString(path) for path in self.paths],
+        )
+
+    @override
+    def process(self, output: list[str]) -> IptablesState:
+        lines = list(output)
+        if len(lines) < 7 or lines[-1] != END:
+            raise FactProcessError("the answer of the node is cut short")
+        version, status, saved, other_status, other, unit, *files = lines[:-1]
+        known = _VERSION.match(version)
+        if known is None and version != "absent":
+            raise FactProcessError(f"iptables -V says {version!r}")
+        for ended, text in ((status, saved), (other_status, other)):
+            if ended != "ok":
+                raise FactProcessError(f"iptables-save failed: {_text(text).strip()}")
+        return IptablesState(
+            backend=(known[1] or "legacy") if known else None,
+            rules=_text(saved),
+            other=_text(other),
+            enabled="UnitFileState=enabled " in f"{unit} ",
+            stale="NeedDaemonReload=yes" in unit,
+            files=parse_files(files, self.paths),
+        )
+
+
+def _text(line: str) -> str:
+    """A comment may have any bytes: what is not UTF-8 is shown as ``\\xff``."""
+    try:
+        return b64decode(line, validate=True).decode("utf-8", "backslashreplace")
+    except NotBase64:
+        raise FactProcessError("the answer of the node is not what was asked for") from None

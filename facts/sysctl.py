@@ -1,0 +1,85 @@
+"""
+Kernel settings: as they are now, and the files that set them at boot.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from dataclasses import dataclass
+
+from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from typing_extensions import override
+
+from facts.files import END, READ_FILES, FileState, parse_files
+from formats.sysctl import DIRECTORIES, path_of, plain
+
+# A value is printed behind "=" (it may be empty); a file as its path, then its content.
+_SCRIPT = (
+    """p=$1; for k in $2; do if [ -e "/proc/sys/$k" ]; then
+printf '='; tr '\\n' ' ' < "/proc/sys/$k"; echo; else echo absent; fi; done;
+for d in """
+    + " ".join(DIRECTORIES)
+    + """; do for f in "$d"/*.conf; do if [ -e "$f" ]; then
+echo "$f"; base64 -w0 < "$f"; echo; fi; done; done; echo files; set -- "$p";
+"""
+    + READ_FILES
+    + f"; echo '{END}'"
+)
+
+
+@dataclass(frozen=True)
+class SysctlState:
+    """
+    + live: each key's value now; None: the kernel has no such key (a module is missing)
+    + files: content by path, of every sysctl.d file
+    + file: the one at the path that was asked for
+    """
+
+    live: dict[str, str | None]
+    files: dict[str, str]
+    file: FileState
+
+
+class Sysctl(FactBase[SysctlState | None]):
+    """
+    Some kernel settings, live and at boot.
+
+    + keys: such as ``net.ipv4.ip_forward``
+    + path: a file of sysctl.d
+    """
+
+    @staticmethod
+    @override
+    def default() -> None:
+        return None
+
+    @override
+    def command(self, keys: list[str], path: str) -> StringCommand:
+        self.keys, self.path = list(keys), path
+        return StringCommand(
+            "sh",
+            "-c",
+            QuoteString(_SCRIPT),
+            "sh",
+            QuoteString(path),
+            QuoteString(" ".join(path_of(key) for key in self.keys)),
+        )
+
+    @override
+    def process(self, output: list[str]) -> SysctlState:
+        lines = list(output)
+        if lines[-1:] != [END] or "files" not in lines:
+            raise FactProcessError("the answer of the node is cut short")
+        count, middle = len(self.keys), lines.index("files")
+        values, files = lines[:count], lines[count:middle]
+        return SysctlState(
+            live={
+                key: plain(value[1:]) if value.startswith("=") else None
+                for key, value in zip(self.keys, values, strict=True)
+            },
+            files={
+                path: b64decode(text).decode("utf-8", "surrogateescape")
+                for path, text in zip(files[::2], files[1::2], strict=True)
+            },
+            file=parse_files(lines[middle + 1 : -1], [self.path])[self.path],
+        )

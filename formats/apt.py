@@ -1,0 +1,126 @@
+"""
+What apt writes and reads: deb822 sources (sources.list(5)), and what apt-get says while it works.
+
+apt's progress lines: README.progress-reporting in apt's documentation, option ``APT::Status-Fd``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_STATUS = re.compile(r"(dlstatus|pmstatus):[^:]*(?::[^:]+)?:([0-9.]+):(.*)")
+_NOISE = re.compile(r"(?:dlstatus|pmstatus|pmconffile|media-change):")
+_TROUBLE = re.compile(r"(?:Err|E|W)(?::\d+)?[:,]? ")
+_UNREACHABLE = (
+    "Temporary failure resolving",
+    "Could not resolve",
+    "Could not connect",
+    "Unable to connect",
+    "Connection timed out",
+    "Connection failed",
+    "Network is unreachable",
+    "No route to host",
+    "Connection refused",
+)
+
+_UNSIGNED = (
+    "NO_PUBKEY",
+    "Missing key",
+    "signatures couldn't be verified",
+    "BADSIG",
+    "Bad signature",
+)
+_NOT_SIGNED = (
+    "the repository is not signed by the key that is accepted here: "
+    "check its address and the fingerprint in the settings"
+)
+
+
+def source(uri: str, suites: str, signed_by: str, components: str = "") -> str:
+    """
+    A file for /etc/apt/sources.list.d, ``*.sources``.
+
+    + uri: where the repository is
+    + suites: such as "trixie"; "/" for a flat repository, which has no components
+    + signed_by: the key file
+    + components: such as "main"
+    """
+    fields = {
+        "Types": "deb",
+        "URIs": uri,
+        "Suites": suites,
+        "Components": components,
+        "Signed-By": signed_by,
+    }
+    return "".join(f"{name}: {value}\n" for name, value in fields.items() if value)
+
+
+def progress(line: str) -> tuple[float, str] | None:
+    """
+    How far apt is.
+
+    + line: one line of its output
+    + returns: percent and what it is doing, or None for a line that says nothing of it
+
+    Downloading counts to 100, and then installing counts again.
+    """
+    match = _STATUS.match(line)
+    return (float(match[2]), match[3].strip()) if match else None
+
+
+def is_lock(lines: Sequence[str]) -> bool:
+    """Whether apt gave up because another apt, or dpkg, is at work."""
+    signs = ("Could not get lock", "Unable to acquire the dpkg", "lock was locked by another")
+    return any(sign in line for line in lines for sign in signs)
+
+
+def wants_update(lines: Sequence[str]) -> bool:
+    """Whether apt failed for want of present package lists, so that an update can help."""
+    signs = (
+        "Unable to locate package",
+        "has no installation candidate",
+        "but it is not installable",
+        " 404 ",
+        "maybe run apt-get update",
+    )
+    return any(sign in line for line in lines for sign in signs)
+
+
+def reason(lines: Sequence[str]) -> str:
+    """
+    Why apt-get failed, in one line for a person, with what to do where that is known.
+
+    + lines: all that it printed, both streams
+    """
+    said = [line.strip() for line in lines if line.strip() and not _NOISE.match(line)]
+    text = "\n".join(said)
+    if "No space left on device" in text or "enough free space" in text:
+        return "its disk is full: make room on / (`df -h`, `sudo apt-get clean`)"
+    if is_lock(said):
+        holder = re.search(r"held by process \d+(?: \([^)]*\))?", text)
+        what = f" ({holder[0]})" if holder else ""
+        return f"another apt or dpkg is still at work{what}: wait until it has finished"
+    if "EXPKEYSIG" in text or re.search(r"\bkey\b.*\bexpired\b", text):
+        return "the key that signs the repository has expired: run this again to fetch it afresh"
+    if any(sign in text for sign in _UNSIGNED):
+        return _NOT_SIGNED
+    for sign in _UNREACHABLE:
+        if found := next((line for line in said if sign in line), None):
+            return (
+                f"a package server can't be reached from here ({_short(found)}): "
+                "check the node's way out and its resolver, and the repository's address"
+            )
+    if found := next((line for line in said if "Failed to fetch" in line), None):
+        return f"a package server does not give what was asked for ({_short(found)})"
+    if "is not signed" in text:
+        return _NOT_SIGNED
+    errors = [line for line in said if line.startswith("E: ") and "Sub-process" not in line]
+    errors = errors or [line for line in said if line.startswith("dpkg: error")]
+    trouble = [line for line in said if _TROUBLE.match(line)]
+    return _short((errors or trouble or said[-1:] or ["it said nothing"])[0])
+
+
+def _short(line: str) -> str:
+    line = _TROUBLE.sub("", line, count=1)
+    return line if len(line) <= 200 else f"{line[:199]}…"

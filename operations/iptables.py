@@ -1,0 +1,179 @@
+"""
+iptables rules of our own, live and at boot, beside everybody else's.
+"""
+
+from __future__ import annotations
+
+from posixpath import basename, splitext
+
+from pyinfra import host
+from pyinfra.api import QuoteString, StringCommand
+from pyinfra.api.command import PyinfraCommand
+
+from facts.iptables import Iptables, IptablesState
+from formats.iptables import CHAINS, Rule
+from formats.iptables_chains import OwnChains, holds_rules, incompatible, parse_save
+from formats.iptables_words import RuleError
+from operations import apt
+from operations.base import Commands, Refused, diff, operation, read, tell
+from operations.files import ensure
+
+_FILE = """# Written by bramble: changes made here are undone by its next run.
+# Own chains only. To restore them: systemctl start {unit}
+# (iptables-restore by itself wants --noflush, and does not lead to them from the built-in chains).
+"""
+
+# Runs before any interface is up, and after others that fill whole tables (and empty them first);
+# without RemainAfterExit, so that each `systemctl start` restores the rules again.
+_UNIT = """# Written by bramble: changes made here are undone by its next run.
+[Unit]
+Description=Restore the iptables rules in {path}
+StartLimitIntervalSec=0
+DefaultDependencies=no
+Wants=network-pre.target
+After=local-fs.target systemd-modules-load.service nftables.service netfilter-persistent.service
+Before=network-pre.target shutdown.target
+Conflicts=shutdown.target
+
+[Service]
+Type=oneshot
+ExecStart=/usr/sbin/iptables-restore --wait --noflush {path}
+{jumps}
+[Install]
+WantedBy=multi-user.target
+"""
+_JUMP = "ExecStart=/bin/sh -c '{check} 2>/dev/null || {insert}'\n"
+
+
+def unit_name(path: str) -> str:
+    """
+    The systemd unit that restores a rules file.
+
+    + path: the file
+    """
+
+    return splitext(basename(path))[0].replace("_", "-") + ".service"
+
+
+def post_up(path: str = "/etc/cluster_ip_rules.fw") -> str:
+    """
+    The command for an interface's ``post-up`` line that restores a rules file.
+
+    It can be repeated at will, and a failure (or a file that is yet to be written) does not keep
+    the interface from coming up; ``systemctl --failed`` shows it.
+
+    + path: the file
+    """
+
+    return f"systemctl start {unit_name(path)} || true"
+
+
+@operation()
+def ruleset(
+    rules: list[str | Rule],
+    path: str = "/etc/cluster_ip_rules.fw",
+    prefix: str = "BRAMBLE",
+    present: bool = True,
+) -> Commands:
+    """
+    Rules in chains of their own, live and after a reboot; all other rules stay as they are.
+
+    The rules of a built-in chain are put into a chain of ours (``BRAMBLE-FORWARD``), in their
+    order, and the built-in chain gets one jump to it, at its top: a forward that others drop
+    further down is accepted before. Rules are compared by what they mean. A unit of systemd
+    restores them before the network comes up; ``post_up`` is for interfaces files.
+
+    + rules: ``Rule``, or the words that one would type: ``-t nat -A POSTROUTING …``
+    + path: the file from which they are restored; holds own chains only
+    + prefix: of the own chains' names, and what makes them ours: up to 16 of A-Z, 0-9 and ``_``
+    + present: False takes the rules, the chains, the file and the unit away
+
+    A match that is not in ``formats/iptables_known.py`` is compared word by word: write it
+    as iptables-save prints it.
+
+    **Example:**
+
+    .. code:: python
+
+        iptables.ruleset(
+            name="The cluster's way out",
+            rules=[
+                "-t nat -A POSTROUTING -s 192.168.2.0/24 -o wlan0 -j MASQUERADE",
+                "-A FORWARD -s 192.168.2.0/24 -i eth0 -o wlan0 -j ACCEPT",
+                "-A FORWARD -d 192.168.2.0/24 -i wlan0 -o eth0"
+                " -m state --state RELATED,ESTABLISHED -j ACCEPT",
+            ],
+        )
+    """
+
+    chains = _chains(prefix, rules if present else [])
+    if present and not chains.wanted:
+        raise Refused("no iptables rules were given: to take them away, say present=False")
+    unit = unit_name(path)
+    unit_path = f"/etc/systemd/system/{unit}"
+    now = read(Iptables, unit=unit, paths=[path, unit_path])
+    _check(now, {table for table, _ in chains.wanted} or set(CHAINS))
+    live = parse_save(now.rules)
+    repair = chains.repair(live)
+    commands: list[PyinfraCommand | str] = []
+    if now.backend is None and present:
+        tell("install iptables")
+        commands += apt.install(["iptables"])
+    if repair:
+        before, after = chains.show_live(live), chains.show_wanted()
+        diff(f"the iptables rules in {prefix}-*", before or None, after or None)
+        # All of a table changes at once or not at all. --noflush: only what is named changes.
+        restore = StringCommand("iptables-restore", "--wait", "--noflush", _stdin=repair)
+        commands.append(restore)
+    text = _FILE.format(unit=unit) + chains.restore_file() if present else None
+    commands += ensure(path, text, now=now.files[path])
+    unit_text = _unit(path, chains) if present else None
+    unit_commands = list(ensure(unit_path, unit_text, now=now.files[unit_path]))
+    if now.enabled != present:
+        verb = "enable" if present else "disable"
+        tell(f"{verb} {unit}")
+        switch = StringCommand("systemctl", verb, "--quiet", QuoteString(unit))
+        unit_commands.insert(len(unit_commands) if present else 0, switch)
+    if unit_commands or now.stale:
+        unit_commands.append(StringCommand("systemctl", "daemon-reload"))
+    commands += unit_commands
+    if not commands:
+        host.noop(f"{path} is up to date, and live" if present else f"{path} is not there")
+    yield from commands
+
+
+def _chains(prefix: str, rules: list[str | Rule]) -> OwnChains:
+    try:
+        parsed = [Rule.parse(rule) if isinstance(rule, str) else rule for rule in rules]
+        return OwnChains(prefix, parsed)
+    except RuleError as error:
+        raise Refused(f"iptables: {error}") from None
+
+
+def _check(now: IptablesState, used: set[str]) -> None:
+    """Refuse what would work today and surprise tomorrow, in the tables that we use."""
+    tables = holds_rules(parse_save(now.other))
+    if tables:
+        here, there = ("nft", "legacy") if now.backend == "nf_tables" else ("legacy", "nft")
+        raise Refused(
+            f"both of iptables' back ends are in use: `iptables` is iptables-{here}, and there are "
+            f"rules in iptables-{there} (table {', '.join(tables)}), which filter as well. "
+            f"See them with iptables-{there}-save; remove them, or choose one back end for all "
+            "with update-alternatives --config iptables"
+        )
+    unreadable = [table for table in incompatible(now.rules) if table in used]
+    if unreadable:
+        raise Refused(
+            f"the table {', '.join(unreadable)} has rules that only nft can show: see them with "
+            f"`nft list table ip {unreadable[0]}`, and move them to a table of their own"
+        )
+
+
+def _unit(path: str, chains: OwnChains) -> str:
+    jumps = ""
+    for jump in chains.jumps():
+        words = str(jump).split()
+        check = " ".join(["iptables", "-w", "-t", jump.table, "-C", *words[1:]])
+        insert = " ".join(["iptables", "-w", "-t", jump.table, "-I", *words[1:]])
+        jumps += _JUMP.format(check=check, insert=insert)
+    return _UNIT.format(path=path, jumps=jumps)

@@ -1,0 +1,46 @@
+"""What restores the rules at boot and at each post-up, asked of the real iptables."""
+
+from __future__ import annotations
+
+import shlex
+
+from formats.iptables_chains import OwnChains
+from operations import iptables
+from tests.formats.test_iptables_chains import HEAD
+from tests.formats.test_iptables_real import FOREIGN, Shell, foreign_of, pytestmark, rules_of, sh
+
+__all__ = ["pytestmark", "sh"]  # skipped for the same reasons, in a namespace made the same way
+FILE = "/etc/cluster_ip_rules.fw"
+
+
+def start_unit(sh: Shell, chains: OwnChains) -> None:
+    """Run the unit's commands as systemd does, the file being the standard input."""
+    commands = [
+        line.removeprefix("ExecStart=")
+        for line in iptables._unit(FILE, chains).splitlines()
+        if line.startswith("ExecStart=")
+    ]
+    assert len(commands) == 1 + len(chains.wanted)
+    for command in commands:
+        sh(shlex.join(shlex.split(command.replace(FILE, "/dev/stdin"))), chains.restore_file())
+
+
+def test_the_unit_makes_rules_and_jumps_once_however_often_it_is_started(sh: Shell) -> None:
+    sh("iptables-restore", FOREIGN)
+    before = sh("iptables-save", "")
+    start_unit(sh, HEAD)
+    once = sh("iptables-save", "")
+    start_unit(sh, HEAD)
+    assert rules_of(sh("iptables-save", "")) == rules_of(once)
+    assert foreign_of(once) == rules_of(before)
+    assert sum("-j BRAMBLE-FORWARD" in line for line in once.splitlines()) == 1
+    sh("iptables -F FORWARD; iptables -F BRAMBLE-FORWARD", "")
+    start_unit(sh, HEAD)
+    assert [line for line in rules_of(sh("iptables-save", "")) if "BRAMBLE" in line] == [
+        line for line in rules_of(once) if "BRAMBLE" in line
+    ]
+
+
+def test_the_post_up_line_starts_the_unit_and_never_keeps_the_interface_down() -> None:
+    assert iptables.unit_name(FILE) == "cluster-ip-rules.service"
+    assert iptables.post_up(FILE) == "systemctl start cluster-ip-rules.service || true"
