@@ -1,0 +1,298 @@
+"""
+The lab as an object: what `python -m lab` does for people, and tests do for themselves.
+
+**Example:**
+
+```python
+lab = Lab(desk)
+lab.up(workers=1)
+lab.ssh("node2", "hostname").stdout
+lab.cut("node2")
+lab.down()
+```
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import settings
+from lab import cgroup, host, kernel, network, node, operator, plan, rootfs, seed, services, sysctl
+from lab.errors import LabError
+from lab.plan import NodePlan, Plan
+
+Completed = subprocess.CompletedProcess[str]
+
+# Seconds for a node to come up; it takes a few, and more when several labs share the machine.
+BOOT_TIMEOUT = 120
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """
+    A row of `status`.
+
+    + cut: interfaces whose cable is cut
+    """
+
+    plan: NodePlan
+    status: node.Status
+    cut: tuple[str, ...]
+
+
+class Lab:
+    """
+    One lab, by its name and the desk it is made from.
+
+    + desk: the folder with inventory.py, group_data/ and .cluster/
+    + name: None: `LAB_NAME` in the environment, else "bramble"
+    + say: told what happens, line by line
+    """
+
+    def __init__(
+        self, desk: Path, name: str | None = None, say: host.Say = lambda line: None
+    ) -> None:
+        self.desk = desk.absolute()
+        self.name = plan.check_name(name or os.environ.get("LAB_NAME", "bramble"))
+        self.say = say
+
+    # --- up and down -----------------------------------------------------------------------------
+
+    def up(self, workers: int | None = None) -> Plan:
+        """
+        Build, connect and boot what is not there yet; gives the plan when all nodes are running.
+
+        + workers: how many; None: those in the inventory
+        """
+        cluster = settings.load(self.desk)
+        host.install_packages(self.say)
+        kernel.load_modules()
+        with host.lock(f"lab-{self.name}"):
+            wanted = self._plan(cluster, workers, rootfs.build(self.say))
+            with self._step("network"):
+                group = self._ensure_lan(wanted)
+            off = [n for n in wanted.nodes if node.status(wanted, n, group).state == "off"]
+            with self._step(f"{len(off)} node{'s' * (len(off) != 1)} booted"):
+                for each in off:
+                    if not seed.is_there(self.name, each.name):
+                        seed.flash(wanted, each, self._first_boot(cluster, each))
+                    node.start(wanted, each, group)
+                for each in wanted.nodes:
+                    self._wait_running(wanted, each, group)
+            rootfs.drop_unused({Path(each.rootfs).name for each in plan.all_plans()})
+        self._prepare_desk()
+        return wanted
+
+    def _plan(self, cluster: settings.Cluster, workers: int | None, image: Path) -> Plan:
+        """What shall be, written down; a lab in being keeps what can't change under its nodes."""
+        nodes = plan.choose_nodes(cluster, workers)
+        with host.lock("transfer"):  # no two labs choose the same
+            now = plan.load(self.name)
+            transfer = now.transfer if now else network.choose_transfer()
+            wanted = plan.make(self.name, cluster, nodes, transfer, image)
+            if now:
+                wanted = plan.merge(now, wanted)
+            plan.save(wanted)
+        return wanted
+
+    def _ensure_lan(self, wanted: Plan) -> str:
+        """The network with its router, built anew unless it is there and answers."""
+        services.reserve(wanted)
+        if services.are_up(wanted):
+            return cgroup.create(self.name)
+        resolver = host.resolver()
+        if not resolver:
+            self.say("this machine's resolver is on its loopback: names won't resolve in the lab")
+        # Nodes on cables without a switch are of no use: they boot again, from their disks.
+        cgroup.destroy(self.name)
+        group = cgroup.create(self.name)
+        network.up(wanted, resolver)
+        sysctl.borrow(self.name)
+        services.start(wanted, group)
+        return group
+
+    def down(self) -> None:
+        """End everything and leave no trace on this machine but the caches; also after a crash."""
+        with host.lock(f"lab-{self.name}"):
+            cgroup.destroy(self.name)
+            network.down(self.name)
+            network.wait_until_gone(self.name)
+            sysctl.give_back(self.name)
+            services.share_packages(self.name)
+            node.clear_runtime(self.name)
+            shutil.rmtree(plan.state_directory(self.name), ignore_errors=True)
+
+    # --- what is ---------------------------------------------------------------------------------
+
+    @property
+    def plan(self) -> Plan:
+        """Of the lab in being; a LabError when it is down."""
+        known = plan.load(self.name)
+        if known is None:
+            raise LabError("the lab is down: `python -m lab up` first")
+        return known
+
+    def status(self) -> list[NodeState]:
+        """Every node's state."""
+        known, group = self.plan, cgroup.root(self.name)
+        return [
+            NodeState(
+                each,
+                node.status(known, each, group),
+                tuple(
+                    p.interface for p in each.ports if network.cut_file(self.name, each, p).exists()
+                ),
+            )
+            for each in known.nodes
+        ]
+
+    # --- the levers ------------------------------------------------------------------------------
+
+    def reboot(self, name: str) -> None:
+        """Reboot a node in the orderly way, and wait until it is running again."""
+        with self._node(name) as (known, each, group):
+            before = node.status(known, each, group).boots
+            node.request_reboot(known, each, group)
+            self._wait_running(known, each, group, after_boot=before)
+
+    def power_off(self, name: str) -> None:
+        """Pull the plug: nothing in the node gets to end in order."""
+        with self._node(name) as (known, each, group):
+            node.pull_plug(known, each, group)
+
+    def power_on(self, name: str) -> None:
+        """Put the plug in, and wait until the node is running."""
+        with self._node(name) as (known, each, group):
+            node.start(known, each, group)
+            self._wait_running(known, each, group)
+
+    def fresh(self, name: str) -> None:
+        """The card newly written: another disk, another first boot; its cables are whole again."""
+        with self._node(name) as (known, each, group):
+            files = self._first_boot(settings.load(self.desk), each)
+            node.pull_plug(known, each, group)
+            seed.flash(known, each, files)
+            node.start(known, each, group)
+            self._wait_running(known, each, group)
+
+    def cut(self, name: str, interface: str | None = None) -> None:
+        """
+        Pull a network cable at the switch (of every card, when none is named); a reboot won't mend.
+
+        + interface: as the node calls it
+        """
+        self._set_links(name, interface, up=False)
+
+    def mend(self, name: str, interface: str | None = None) -> None:
+        """Plug in again what `cut` pulled."""
+        self._set_links(name, interface, up=True)
+
+    def _set_links(self, name: str, interface: str | None, *, up: bool) -> None:
+        with self._node(name) as (known, each, _):
+            for port in each.ports_named(interface):
+                file = network.cut_file(self.name, each, port)
+                if up:
+                    file.unlink(missing_ok=True)
+                else:
+                    file.touch()
+                # A node that is off has no cables; it finds them cut or whole at power on.
+                if network.exists(self.name, each.name):
+                    network.set_link(known, each, port, up=up)
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    def operator_command(self, argv: Sequence[str]) -> list[str]:
+        """The command that runs `argv` where the operator is, for those who start it themselves."""
+        return operator.command(self.plan.name, argv)
+
+    def operator_environment(self) -> dict[str, str]:
+        """The environment to start it in."""
+        return operator.environment()
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: str = "",
+        timeout: float | None = 600,
+        env: dict[str, str] | None = None,
+    ) -> Completed:
+        """
+        Run a command where the operator is, in the desk, and read what it prints; never raises for
+        its exit status.
+
+        + timeout: seconds, then `subprocess.TimeoutExpired`
+        + env: added to the environment
+        """
+        return subprocess.run(
+            self.operator_command(argv),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            cwd=self.desk,
+            check=False,
+            timeout=timeout,
+            env=self.operator_environment() | (env or {}),
+        )
+
+    def ssh_command(self, name: str, *command: str) -> list[str]:
+        """The operator's ssh to a node, with the configuration that the settings derive."""
+        if self.plan.node(name).spare:
+            raise LabError(f"{name} is a spare node: add it to inventory.py to reach it")
+        return operator.ssh(self.desk, name, *command)
+
+    def ssh(self, name: str, command: str, *, stdin: str = "", timeout: float = 60) -> Completed:
+        """Run a shell command on a node over the network, as the operator does: the admin user."""
+        argv = operator.without_questions(self.ssh_command(name, command))
+        return self.run(argv, stdin=stdin, timeout=timeout)
+
+    def console(self, name: str, argv: Sequence[str]) -> Completed:
+        """Run a command on a node as root without its network: see `node.console`."""
+        with self._node(name) as (known, each, group):
+            return node.console(known, each, group, argv)
+
+    # --- parts -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def _node(self, name: str) -> Iterator[tuple[Plan, NodePlan, str]]:
+        known = self.plan
+        yield known, known.node(name), cgroup.root(self.name)
+
+    @contextmanager
+    def _step(self, what: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self.say(f"{what} in {time.monotonic() - started:.1f} s")
+
+    def _first_boot(self, cluster: settings.Cluster, each: NodePlan) -> dict[str, str]:
+        """The card's files for a node, also for a spare one."""
+        of_all = {n.name: n for n, _ in plan.choose_nodes(cluster, plan.MAX_WORKERS)}
+        of_all |= {n.name: n for n in cluster.nodes}
+        return cluster.first_boot(of_all[each.name])
+
+    def _wait_running(self, known: Plan, each: NodePlan, group: str, after_boot: int = 0) -> None:
+        def came_up() -> bool:
+            now = node.status(known, each, group)
+            if now.state == "off":
+                log = seed.disk(self.name, each.name) / "console.log"
+                raise LabError(f"{each.name} did not come up: see {log}")
+            return now.state == "running" and now.boots > after_boot
+
+        if not node.wait(came_up, BOOT_TIMEOUT):
+            log = seed.disk(self.name, each.name) / "console.log"
+            raise LabError(f"{each.name} is not up after {BOOT_TIMEOUT} s: see {log}")
+
+    def _prepare_desk(self) -> None:
+        """The operator's ssh_config, made where the nodes can be asked: on the operator's side."""
+        operator.own(self.desk / ".cluster")
+        done = self.run(operator.PREPARE, env=operator.CODE)
+        if done.returncode:
+            raise LabError((done.stderr or done.stdout).strip())

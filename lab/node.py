@@ -1,0 +1,206 @@
+"""
+One node: its machine (systemd-nspawn), what is known of it, and the levers on it.
+
+The process that boots it again after a reboot is `supervisor.py`; what it reports is read here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from lab import cgroup, host, kernel, network, seed
+from lab.errors import LabError
+from lab.plan import NodePlan, Plan
+
+State = Literal["off", "booting", "running"]
+
+# What no node may do, whoever asks in it: move the host's clock or alarms, load modules, reach for
+# hardware or suspend the machine.
+DROPPED = ("sys_time", "wake_alarm", "block_suspend", "sys_module", "sys_rawio", "syslog")
+
+# The console (nsenter) passes by nspawn's system call filter. Without this capability too there is
+# no mount, no swapon, and no writing of the host's sysctls.
+CONSOLE_DROPPED = (*DROPPED, "sys_admin", "sys_boot")
+
+# systemd(1): "reboots the machine via the reboot.target unit".
+SIGNAL_REBOOT = signal.SIGRTMIN + 5
+
+
+@dataclass(frozen=True)
+class Status:
+    """
+    What the supervisor last reported.
+
+    + boots: how often the node was started since its supervisor began
+    + leader: the node's PID 1, as the host numbers it; 0 when it is off
+    + seconds: from power to "running" at the last boot; 0 before
+    """
+
+    state: State = "off"
+    boots: int = 0
+    leader: int = 0
+    seconds: float = 0.0
+
+
+def status_file(plan: Plan, node: NodePlan) -> Path:
+    """Where the supervisor reports."""
+    return seed.disk(plan.name, node.name) / "status.json"
+
+
+def report(plan: Plan, node: NodePlan, status: Status) -> None:
+    """Write the status so that no reader sees half of it."""
+    file = status_file(plan, node)
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps(asdict(status)))
+    partial.rename(file)
+
+
+def status(plan: Plan, node: NodePlan, group: str) -> Status:
+    """
+    The node's status now: a node without a supervisor is off, whatever was reported.
+
+    + group: the lab's control group
+    """
+    if not cgroup.pids(f"{group}/{node.name}/supervisor"):
+        return Status()
+    try:
+        return Status(**json.loads(status_file(plan, node).read_text()))
+    except (OSError, ValueError):
+        return Status("booting")
+
+
+def machine_command(plan: Plan, node: NodePlan) -> list[str]:
+    """
+    The command that boots the node.
+
+    Its overlay is mounted in a mount namespace of the machine's own: when the machine is gone, so
+    is the mount, however it ended.
+    """
+    folder = seed.disk(plan.name, node.name)
+    machine_id = (folder / "upper/etc/machine-id").read_text().strip()
+    overlay = f"lowerdir={plan.rootfs},upperdir={folder}/upper,workdir={folder}/work"
+    modules = kernel.modules_directory()
+    nspawn = [
+        "systemd-nspawn",
+        "--quiet",
+        "--boot",
+        f"--directory={folder}/merged",
+        f"--machine={plan.name}-{node.name}",
+        f"--uuid={machine_id}",
+        "--register=no",
+        "--keep-unit",
+        "--notify-ready=yes",
+        f"--network-namespace-path={network.namespace_path(plan.name, node.name)}",
+        "--capability=all",
+        f"--drop-capability={','.join(f'CAP_{name.upper()}' for name in DROPPED)}",
+        "--console=pipe",
+        "--settings=no",
+        "--link-journal=no",
+        "--resolv-conf=off",
+        "--timezone=off",
+        # What containers in a node need: no overlay upon overlay, a kernel log, keyrings.
+        f"--bind={folder}/containerd:/var/lib/containerd",
+        "--bind=/dev/kmsg",
+        "--system-call-filter=@keyring",
+        *([f"--bind-ro={modules}"] if modules else []),
+    ]
+    script = 'mount -t overlay overlay -o "$1" "$2" && shift 2 && exec "$@"'
+    mount = ["sh", "-c", script, "sh", overlay, f"{folder}/merged"]
+    return ["unshare", "--mount", "--propagation=slave", *mount, *nspawn]
+
+
+def machine_environment() -> dict[str, str]:
+    """The settings of nspawn that have no option."""
+    settings = {"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
+    if not cgroup.is_unified():
+        settings["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY"] = "1"
+    return settings
+
+
+def start(plan: Plan, node: NodePlan, group: str) -> None:
+    """
+    Power on: start the node's supervisor, which boots it. Nothing happens to a node that is on.
+
+    + group: the lab's control group
+    """
+    if cgroup.pids(f"{group}/{node.name}/supervisor"):
+        return
+    cgroup.end(f"{group}/{node.name}")
+    report(plan, node, Status("booting"))
+    command = [sys.executable, "-m", "lab.supervisor", plan.name, node.name, group]
+    code = str(Path(__file__).parent.parent)
+    with (seed.disk(plan.name, node.name) / "supervisor.log").open("ab") as log:
+        subprocess.Popen(
+            cgroup.wrap(f"{group}/{node.name}/supervisor", command),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=host.environment() | {"PYTHONPATH": code},
+        )
+    # From here on the node counts as powered on: its supervisor has reached its group.
+    wait(lambda: bool(cgroup.pids(f"{group}/{node.name}/supervisor")), 5)
+
+
+def pull_plug(plan: Plan, node: NodePlan, group: str) -> None:
+    """Power off as a pulled plug does: the node's PID 1 is killed, and everything in it with it."""
+    leader = status(plan, node, group).leader
+    if leader in cgroup.pids(f"{group}/{node.name}/machine"):
+        os.kill(leader, signal.SIGKILL)
+    wait(lambda: not cgroup.pids(f"{group}/{node.name}/supervisor"), 10)
+    # Whatever did not go by itself (a supervisor at fault, a node that never came up).
+    cgroup.end(f"{group}/{node.name}")
+    network.unplug(plan, node)
+
+
+def request_reboot(plan: Plan, node: NodePlan, group: str) -> None:
+    """Ask the node's systemd for a reboot, as `reboot` in the node does."""
+    now = status(plan, node, group)
+    if now.state != "running":
+        raise LabError(f"{node.name} is {now.state}: only a running node can be rebooted")
+    os.kill(now.leader, SIGNAL_REBOOT)
+
+
+def wait(condition: Callable[[], bool], timeout: float) -> bool:
+    """Until `condition` holds; False when it did not within `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def clear_runtime(lab: str) -> None:
+    """Remove the directories that a killed nspawn leaves behind, once all nodes are off."""
+    for path in Path("/run/systemd/nspawn/propagate").glob(f"{lab}-*"):
+        # Two labs may be called "x" and "x-y": what is in use can't be removed, and need not be.
+        with contextlib.suppress(OSError):
+            path.rmdir()
+
+
+def console(
+    plan: Plan, node: NodePlan, group: str, argv: Sequence[str]
+) -> subprocess.CompletedProcess[str]:
+    """
+    Run a command in the node, past its network and sshd: for set-up and for looking, not for use.
+
+    It has no capability to touch what the node shares with the host (`CONSOLE_DROPPED`).
+    """
+    leader = status(plan, node, group).leader
+    if not leader or leader not in cgroup.pids(f"{group}/{node.name}/machine"):
+        raise LabError(f"{node.name} is off: it has no console")
+    dropped = ",".join(f"-{name}" for name in CONSOLE_DROPPED)
+    enter = ["nsenter", f"--target={leader}", "--all", "--", "setpriv", f"--bounding-set={dropped}"]
+    paths = ["env", "-i", f"PATH={host.PATH}", "LANG=C.UTF-8", "HOME=/root"]
+    return host.run([*enter, "--inh-caps=-all", *paths, *argv], check=False)

@@ -1,0 +1,51 @@
+"""The operator's side: commands in its namespace, as the person who called, in the desk."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab import host, network
+
+# Readies .cluster/ as pyinfra's run does; the project's code may be elsewhere than the desk.
+PREPARE = [sys.executable, "-c", "import settings; settings.prepare('inventory.py')"]
+CODE = {"PYTHONPATH": str(Path(__file__).parent.parent)}
+
+
+def command(lab: str, argv: Sequence[str]) -> list[str]:
+    """The command that runs `argv` in the operator's namespace, without the rights of sudo."""
+    become = []
+    person = host.caller()
+    if person:
+        user, group = person
+        become = ["setpriv", f"--reuid={user}", f"--regid={group}", "--init-groups", "--"]
+    return network.inside(lab, "operator", [*become, *argv])
+
+
+def environment() -> dict[str, str]:
+    """The caller's environment, where the tools beside this Python come first."""
+    bin_directory = Path(sys.executable).parent
+    return host.environment() | {
+        "PATH": f"{bin_directory}:{os.environ.get('PATH', '')}:{host.PATH}",
+        "LC_ALL": os.environ.get("LC_ALL", "C.UTF-8"),
+    }
+
+
+def ssh(desk: Path, node: str, *argv: str) -> list[str]:
+    """ssh to a node, with the configuration that the settings derive."""
+    return ["ssh", "-F", str(desk / ".cluster" / "ssh_config"), node, *argv]
+
+
+def without_questions(ssh_command: Sequence[str]) -> list[str]:
+    """An ssh that fails where it would ask for a password."""
+    return [ssh_command[0], "-o", "BatchMode=yes", *ssh_command[1:]]
+
+
+def own(folder: Path) -> None:
+    """Give what root made in the desk to the person behind sudo."""
+    person = host.caller()
+    if person and folder.is_dir():
+        for path in [folder, *folder.rglob("*")]:
+            os.chown(path, *person, follow_symlinks=False)

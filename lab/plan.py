@@ -1,0 +1,281 @@
+"""
+What the lab shall be: names and addresses, all of them derived from the cluster's settings.
+
+A plan is plain data. `up` writes it down, and every later command and each supervisor reads it
+back, so that a lab in being does not change with the files it was made from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field, replace
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any
+
+from lab import host
+from lab.errors import LabError
+from settings import Cluster, Node
+
+MAX_WORKERS = 8
+DOWN_FIRST = "`python -m lab down` first"
+RESERVED_NAMES = ("switch", "router", "operator", "services")
+
+
+@dataclass(frozen=True)
+class Port:
+    """
+    One network card of a node.
+
+    + interface: its name in the node
+    + mac: its hardware address, the same at every boot
+    + bridge: what its cable goes to: `lan` or `cluster`
+    """
+
+    interface: str
+    mac: str
+    bridge: str
+
+
+@dataclass(frozen=True)
+class NodePlan:
+    """
+    One node.
+
+    + index: 1 for the head; kernel names that must be short are made from it
+    + reserved: the address that the lan's DHCP keeps for it, if any
+    + spare: not in the inventory, only asked for by `--workers`
+    """
+
+    name: str
+    index: int
+    role: str
+    address: str
+    ports: tuple[Port, ...]
+    reserved: str | None = None
+    spare: bool = False
+
+    def ports_named(self, interface: str | None) -> list[Port]:
+        """The port of that name, all of them for None; a LabError names the ones there are."""
+        ports = [port for port in self.ports if interface in (None, port.interface)]
+        if not ports:
+            names = ", ".join(port.interface for port in self.ports)
+            raise LabError(f"{self.name} has no {interface}: it has {names}")
+        return ports
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    The whole lab.
+
+    + name: of the lab, the prefix of everything it makes
+    + desk: the folder with inventory.py
+    + lan: the operator's network: in front of the head (nat) or the cluster's own (router)
+    + router: the address on it of the router: DHCP, DNS, apt proxy, way out
+    + operator: the operator's own address on it
+    + pool: first and last address that DHCP gives to strangers
+    + transfer: the link between the lab's router and this machine
+    + rootfs: the nodes' common root file system
+    """
+
+    name: str
+    desk: str
+    topology: str
+    lan: str
+    router: str
+    operator: str
+    pool: tuple[str, str]
+    transfer: str
+    rootfs: str
+    nodes: tuple[NodePlan, ...] = field(default=())
+
+    def node(self, name: str) -> NodePlan:
+        """The node called `name`; a LabError names the ones there are."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        names = ", ".join(node.name for node in self.nodes)
+        raise LabError(f"there is no {name} in this lab: it has {names}")
+
+    @property
+    def prefix_length(self) -> int:
+        """Of the lan."""
+        return IPv4Network(self.lan).prefixlen
+
+    @property
+    def lan_bridge(self) -> str:
+        """The bridge on which the router and the operator are."""
+        return "lan" if self.topology == "nat" else "cluster"
+
+
+def check_name(name: str) -> str:
+    """A lab's name, as it stands in namespaces and host names; a LabError when it can't."""
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,19}", name):
+        raise LabError(f"LAB_NAME={name}: at most 20 of a-z, 0-9 and -, a letter first")
+    return name
+
+
+def state_directory(name: str) -> Path:
+    """Where the lab called `name` keeps its state."""
+    return host.home() / "labs" / name
+
+
+def mac_address(node: str, interface: str) -> str:
+    """A locally administered hardware address, always the same for a node's interface."""
+    digest = hashlib.sha256(f"{node} {interface}".encode()).digest()
+    return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
+
+
+def _ports(node: Node, cluster: Cluster) -> tuple[Port, ...]:
+    names = [(node.cluster_interface, "cluster")]
+    if cluster.topology == "nat" and node.role == "head":
+        names.append((cluster.uplink_interface, "lan"))
+    return tuple(Port(name, mac_address(node.name, name), bridge) for name, bridge in names)
+
+
+def _reserved(node: Node, cluster: Cluster) -> str | None:
+    """What the lan's DHCP keeps for the node: only cards that are on the lan can ask for it."""
+    if cluster.topology == "nat" and node.role != "head":
+        return None
+    address = node.first_address
+    if cluster.topology == "nat":
+        address = address or node.uplink_address
+    return str(address) if address else None
+
+
+def _free_addresses(network: IPv4Network, taken: set[IPv4Address]) -> tuple[str, tuple[str, str]]:
+    """An address for the operator and a range for DHCP, in the upper half, clear of `taken`."""
+    size = network.num_addresses
+    if size < 16:
+        raise LabError(f"{network} has no room for the lab's own addresses: use a /28 or wider")
+    first = last = int(network.network_address) + size // 2
+    best = (first, first)
+    operator = next(
+        address
+        for address in (network.broadcast_address - step for step in range(1, size))
+        if address not in taken
+    )
+    # The longest run without anybody's address in it.
+    for value in range(first, int(operator)):
+        if IPv4Address(value) in taken:
+            first = value + 1
+        last = value
+        if last - first > best[1] - best[0]:
+            best = (first, last)
+    return str(operator), (str(IPv4Address(best[0])), str(IPv4Address(best[1])))
+
+
+def choose_nodes(cluster: Cluster, workers: int | None) -> list[tuple[Node, bool]]:
+    """
+    The cluster's nodes to boot, each with whether it is a spare one.
+
+    + workers: how many; None: those of the inventory
+    """
+    wanted = len(cluster.workers) if workers is None else workers
+    if not 0 <= wanted <= MAX_WORKERS:
+        raise LabError(f"--workers {wanted}: the lab has 0 to {MAX_WORKERS} workers")
+    chosen = [(node, False) for node in [cluster.head, *cluster.workers[:wanted]]]
+    taken = {node.name for node in cluster.nodes} | {str(node.address) for node in cluster.nodes}
+    last = cluster.nodes[-1]
+    number, address = len(cluster.nodes), last.address
+    while len(chosen) <= wanted:
+        number, address = number + 1, address + 1
+        name = f"node{number}"
+        if name in taken or str(address) in taken:
+            continue
+        if address not in cluster.cluster_network:
+            raise LabError(f"no address left in {cluster.cluster_network} for a spare worker")
+        spare = {"name": name, "address": address, "first_address": None, "role": "worker"}
+        chosen.append((last.model_copy(update=spare), True))
+    for node, _ in chosen:
+        if node.name in RESERVED_NAMES:
+            raise LabError(f"the lab itself has a part called {node.name}: name the node otherwise")
+    return chosen
+
+
+def make(
+    name: str, cluster: Cluster, nodes: list[tuple[Node, bool]], transfer: str, rootfs: Path
+) -> Plan:
+    """
+    The plan for these nodes.
+
+    + name: the lab's
+    + transfer: a network of four addresses for the link to this machine
+    + rootfs: the nodes' common root file system
+    """
+    nat = cluster.topology == "nat"
+    lan = cluster.uplink_network if nat else cluster.cluster_network
+    router = cluster.uplink_gateway if nat else cluster.router
+    taken = {router}
+    for node, _ in nodes:
+        known = (node.address, node.uplink_address, node.first_address)
+        taken |= {address for address in known if address}
+    operator, pool = _free_addresses(lan, taken)
+    return Plan(
+        name=name,
+        desk=str(cluster.desk.absolute()),
+        topology=cluster.topology,
+        lan=str(lan),
+        router=str(router),
+        operator=operator,
+        pool=pool,
+        transfer=transfer,
+        rootfs=str(rootfs),
+        nodes=tuple(
+            NodePlan(
+                name=node.name,
+                index=index,
+                role=node.role,
+                address=str(node.address),
+                ports=_ports(node, cluster),
+                reserved=_reserved(node, cluster),
+                spare=spare,
+            )
+            for index, (node, spare) in enumerate(nodes, start=1)
+        ),
+    )
+
+
+def merge(now: Plan, wanted: Plan) -> Plan:
+    """
+    The wanted plan as far as the lab in being can follow: nodes can be added, nothing else changed.
+    """
+    same = replace(wanted, rootfs=now.rootfs, operator=now.operator, pool=now.pool)
+    if replace(same, nodes=now.nodes) != now:
+        raise LabError("another desk or network than the lab in being has: " + DOWN_FIRST)
+    common = min(len(now.nodes), len(wanted.nodes))
+    if now.nodes[:common] != wanted.nodes[:common]:
+        raise LabError("the inventory has other nodes than the lab in being: " + DOWN_FIRST)
+    return replace(same, nodes=max(now.nodes, wanted.nodes, key=len))
+
+
+def save(plan: Plan) -> None:
+    """Write the plan down in the lab's state directory."""
+    folder = state_directory(plan.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / "plan.json.partial"
+    partial.write_text(json.dumps(asdict(plan), indent=1))
+    partial.rename(folder / "plan.json")
+
+
+def _node(data: dict[str, Any]) -> NodePlan:
+    return NodePlan(**data | {"ports": tuple(Port(**port) for port in data["ports"])})
+
+
+def load(name: str) -> Plan | None:
+    """The plan of the lab called `name`; None when there is no such lab."""
+    try:
+        data = json.loads((state_directory(name) / "plan.json").read_text())
+    except (OSError, ValueError):
+        return None
+    nodes = tuple(_node(node) for node in data["nodes"])
+    return Plan(**data | {"pool": tuple(data["pool"]), "nodes": nodes})
+
+
+def all_plans() -> list[Plan]:
+    """The plans of all labs of this machine."""
+    names = [path.parent.name for path in (host.home() / "labs").glob("*/plan.json")]
+    return [plan for plan in map(load, sorted(names)) if plan]

@@ -1,0 +1,84 @@
+"""
+A node's disk as it comes from the flasher: the common root file system, with the card's own files.
+
+The card's files are the project's (`Cluster.first_boot`), the same that a real card gets. What the
+lab adds is named here, all of it: the apt proxy, a machine-id, and wlan0's disguise.
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.plan import NodePlan, Plan, state_directory
+from lab.services import PROXY_PORT
+
+# What only a radio understands, in a netplan stanza.
+RADIO_ONLY = ("access-points", "regulatory-domain", "wakeonwlan")
+
+
+def disk(lab: str, node: str) -> Path:
+    """The node's own directory: overlay layers, and the directories that are no overlay."""
+    return state_directory(lab) / "nodes" / node
+
+
+def disguise(network_config: str) -> str:
+    """
+    The network-config with its Wi-Fi interfaces described as cables: the lab's wlan0 is one.
+
+    Addresses, DHCP, routes and names stay as they are; only the radio's own lines go.
+    """
+    document: dict[str, Any] = yaml.safe_load(network_config) or {}
+    config = document.get("network", document)
+    for name, stanza in config.pop("wifis", {}).items():
+        cable = {key: value for key, value in stanza.items() if key not in RADIO_ONLY}
+        config.setdefault("ethernets", {})[name] = cable
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def is_there(lab: str, node: str) -> bool:
+    """Whether the node has a disk already."""
+    return (disk(lab, node) / "upper").is_dir()
+
+
+def wipe(lab: str, node: str) -> None:
+    """Take the disk away; the node must be off."""
+    shutil.rmtree(disk(lab, node), ignore_errors=True)
+
+
+def flash(plan: Plan, node: NodePlan, files: Mapping[str, str]) -> None:
+    """
+    Make the node's disk anew; the node must be off.
+
+    + files: user-data, meta-data and network-config
+    """
+    wipe(plan.name, node.name)
+    folder = disk(plan.name, node.name)
+    for name in ("work", "merged", "containerd"):
+        (folder / name).mkdir(parents=True)
+    # Renamed when it is complete: a disk that is there is a whole one.
+    upper = folder / "upper.partial"
+    nocloud = upper / "var/lib/cloud/seed/nocloud"
+    nocloud.mkdir(parents=True)
+    for name, text in files.items():
+        file = nocloud / name
+        file.touch(mode=0o600)
+        file.write_text(disguise(text) if name == "network-config" else text)
+    _write(upper / "etc/machine-id", f"{uuid.uuid4().hex}\n", 0o444)
+    _write(
+        upper / "etc/apt/apt.conf.d/90lab-proxy",
+        f'// The caching proxy of the lab\'s lan.\nAcquire::http::Proxy "http://{plan.router}:{PROXY_PORT}";\n',
+        0o644,
+    )
+    upper.rename(folder / "upper")
+
+
+def _write(file: Path, text: str, mode: int) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    file.chmod(mode)

@@ -1,0 +1,174 @@
+"""
+What the lan's router offers: DHCP and DNS (dnsmasq), and a caching apt proxy (apt-cacher-ng).
+
+Both run in the router's namespace, in a control group of their own, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from lab import cgroup, host, network
+from lab.errors import LabError
+from lab.plan import Plan, state_directory
+
+PROXY_PORT = 3142
+
+
+def reserve(plan: Plan) -> None:
+    """Tell DHCP which address is kept for which card; a running dnsmasq takes notice by itself."""
+    folder = state_directory(plan.name) / "dhcp-hosts"
+    folder.mkdir(parents=True, exist_ok=True)
+    for node in plan.nodes:
+        for port in node.ports:
+            if node.reserved and port.bridge == plan.lan_bridge:
+                (folder / node.name).write_text(f"{port.mac},{node.reserved},{node.name}\n")
+
+
+def _dnsmasq(plan: Plan) -> list[str]:
+    folder = state_directory(plan.name)
+    first, last = plan.pool
+    lan = IPv4Network(plan.lan)
+    upstream, _ = network.transfer_addresses(plan)
+    return [
+        "dnsmasq",
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--pid-file=",
+        "--user=root",
+        "--interface=lan",
+        "--bind-dynamic",
+        "--no-hosts",
+        "--no-resolv",
+        "--bogus-priv",
+        f"--server={upstream}",
+        "--dhcp-authoritative",
+        f"--dhcp-range={first},{last},{lan.netmask},2h",
+        f"--dhcp-option=option:router,{plan.router}",
+        f"--dhcp-option=option:dns-server,{plan.router}",
+        f"--dhcp-leasefile={folder / 'dhcp.leases'}",
+        f"--log-facility={folder / 'dnsmasq.log'}",
+        f"--dhcp-hostsdir={folder / 'dhcp-hosts'}",
+    ]
+
+
+def _apt_cacher(plan: Plan) -> list[str]:
+    folder = state_directory(plan.name)
+    configuration = folder / "acng"
+    configuration.mkdir(exist_ok=True)
+    (configuration / "acng.conf").write_text(
+        f"CacheDir: {_cache(plan.name)}\nLogDir: {folder / 'acng-log'}\n"
+        f"Port: {PROXY_PORT}\nBindAddress: {plan.router}\nSocketPath:\nPidFile:\n"
+        "SupportDir: /usr/lib/apt-cacher-ng\nForeGround: 1\nReportPage:\n"
+    )
+    return ["apt-cacher-ng", "-c", str(configuration)]
+
+
+def _cache(lab: str) -> Path:
+    """A lab's own cache: two apt-cacher-ng on one directory would trip over each other."""
+    return host.home() / "apt" / lab
+
+
+def _pool() -> Path:
+    """Packages that any lab has fetched, for all the others: hard links, so they cost no space."""
+    return host.home() / "apt" / ".pool"
+
+
+def _link_packages(source: Path, target: Path) -> None:
+    """Hard-link every whole package of one cache into another that lacks it."""
+    for package in source.rglob("*.deb"):
+        head = package.with_name(package.name + ".head")
+        copy = target / package.relative_to(source)
+        if copy.exists() or not _is_whole(package, head):
+            continue
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        # apt-cacher-ng rewrites the head in place: each cache has one of its own.
+        shutil.copyfile(head, copy.with_name(head.name))
+        with contextlib.suppress(FileExistsError):
+            os.link(package, copy)
+
+
+def _is_whole(package: Path, head: Path) -> bool:
+    """Whether the file has the length that the mirror announced."""
+    try:
+        lines = head.read_text(errors="replace").splitlines()
+        size = package.stat().st_size
+    except OSError:
+        return False
+    return f"content-length: {size}" in (line.strip().lower() for line in lines)
+
+
+def start(plan: Plan, group: str) -> None:
+    """
+    Start both and wait until they answer.
+
+    + group: the lab's control group
+    """
+    cgroup.end(f"{group}/services")
+    folder = state_directory(plan.name)
+    for path in (folder / "acng-log", _cache(plan.name), _pool()):
+        path.mkdir(parents=True, exist_ok=True)
+    _link_packages(_pool(), _cache(plan.name))
+    for name, command in (
+        ("dnsmasq", _dnsmasq(plan)),
+        ("apt-cacher-ng", _apt_cacher(plan)),
+    ):
+        with (folder / f"{name}.out").open("wb") as output:
+            subprocess.Popen(
+                cgroup.wrap(f"{group}/services", network.inside(plan.name, "router", command)),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=host.environment(),
+            )
+    _wait(plan)
+
+
+def _wait(plan: Plan, timeout: float = 10) -> None:
+    """Until DNS and the proxy listen: asked of the kernel, in the router's namespace."""
+    deadline = time.monotonic() + timeout
+    wanted = {f"{plan.router}:53", f"{plan.router}:{PROXY_PORT}"}
+    while time.monotonic() < deadline:
+        if wanted <= listening(plan):
+            return
+        time.sleep(0.05)
+    folder = state_directory(plan.name)
+    missing = ", ".join(sorted(wanted - listening(plan)))
+    raise LabError(
+        f"the lan's router does not answer on {missing}: see *.out and *.log in {folder}"
+    )
+
+
+def listening(plan: Plan) -> set[str]:
+    """The TCP addresses on which something listens in the router's namespace."""
+    enter = ["nsenter", f"--net={network.namespace_path(plan.name, 'router')}"]
+    done = host.run([*enter, "cat", "/proc/net/tcp"], check=False)
+    found = set()
+    for line in done.stdout.splitlines()[1:]:
+        words = line.split()
+        if len(words) > 3 and words[3] == "0A":  # TCP_LISTEN
+            address, port = words[1].split(":")
+            octets = socket.inet_ntoa(bytes.fromhex(address)[::-1])
+            found.add(f"{octets}:{int(port, 16)}")
+    return found
+
+
+def are_up(plan: Plan) -> bool:
+    """Whether the router is there and answers."""
+    if not all(network.exists(plan.name, part) for part in network.PARTS):
+        return False
+    return {f"{plan.router}:53", f"{plan.router}:{PROXY_PORT}"} <= listening(plan)
+
+
+def share_packages(lab: str) -> None:
+    """Give the packages this lab has fetched to all others; its own proxy must have ended."""
+    if _cache(lab).is_dir():
+        _link_packages(_cache(lab), _pool())

@@ -1,0 +1,68 @@
+"""
+The host's sysctls that labs need otherwise: borrowed by the first lab, put back by the last.
+
+The kernel has one value for all labs of a machine, so the original is written down once, in the
+labs' common home, and each lab signs in and out.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TypedDict
+
+from lab import host
+
+# sysctl: the least value that labs need. Forwarding is the way out of the lan; inotify instances
+# are shared by all of root's processes on a machine, and a dozen go into each booted systemd.
+NEEDED = {"net/ipv4/ip_forward": 1, "fs/inotify/max_user_instances": 1024}
+
+
+class _Loan(TypedDict):
+    labs: list[str]
+    originals: dict[str, int]
+
+
+def _record() -> Path:
+    return host.home() / "borrowed.json"
+
+
+def _read() -> _Loan:
+    try:
+        loan: _Loan = json.loads(_record().read_text())
+    except (OSError, ValueError):
+        return {"labs": [], "originals": {}}
+    return loan
+
+
+def _file(name: str) -> Path:
+    return Path("/proc/sys") / name
+
+
+def borrow(lab: str) -> None:
+    """Raise what is too low, and sign `lab` in. Safe to repeat, also after the host restarted."""
+    with host.lock("borrowed"):
+        loan = _read()
+        if lab not in loan["labs"]:
+            loan["labs"].append(lab)
+        for name, needed in NEEDED.items():
+            value = int(_file(name).read_text())
+            if value < needed:
+                loan["originals"][name] = value
+                # Written down before the change: a crash in between loses nothing.
+                _record().write_text(json.dumps(loan))
+                _file(name).write_text(f"{needed}\n")
+        _record().write_text(json.dumps(loan))
+
+
+def give_back(lab: str) -> None:
+    """Sign `lab` out; the last one puts the original values back."""
+    with host.lock("borrowed"):
+        loan = _read()
+        loan["labs"] = [name for name in loan["labs"] if name != lab]
+        if loan["labs"]:
+            _record().write_text(json.dumps(loan))
+            return
+        for name, original in loan["originals"].items():
+            _file(name).write_text(f"{original}\n")
+        _record().unlink(missing_ok=True)

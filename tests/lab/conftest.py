@@ -1,0 +1,93 @@
+"""Labs for the tests: real ones, kept for the whole session, one for each desk asked for."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.api import Lab
+from lab.errors import LabError
+
+REPOSITORY = Path(__file__).parents[2]
+
+# The desk has the project's code by reference, and settings of its own.
+CODE = ("config.py", "deploys", "operations", "facts", "formats", "settings", "lab")
+
+# A name of one's own lets several people test on one machine; the same name finds its left-overs.
+NAME = os.environ.get("LAB_NAME", "test")
+
+
+def make_desk(folder: Path, inventory: str | None = None, **changes: object) -> Path:
+    """
+    A desk to work on: the project's inventory and group_data/, its code linked, no .cluster/ yet.
+
+    + inventory: the text before `settings.prepare`; None: the project's own
+    + changes: settings of group_data/all.py with other values, `topology="router"`
+    """
+    for name in CODE:
+        if (REPOSITORY / name).exists():
+            (folder / name).symlink_to(REPOSITORY / name)
+    text = (REPOSITORY / "inventory.py").read_text()
+    if inventory is not None:
+        text = inventory + "\nimport settings as _settings\n\n_settings.prepare(__file__)\n"
+    (folder / "inventory.py").write_text(text)
+    (folder / "group_data").mkdir()
+    for file in (REPOSITORY / "group_data").glob("*.py"):
+        text = file.read_text()
+        if file.name == "all.py":
+            for setting, value in changes.items():
+                line = f"{setting} = {value!r}"
+                text, found = re.subn(rf"(?m)^{setting}\b[^=]*=.*$", line, text)
+                assert found == 1, f"{setting} is not a setting of one line in group_data/all.py"
+        (folder / "group_data" / file.name).write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def new_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lab]]:
+    """
+    Makes labs, not up yet, for the session to take down: `new_lab("router", topology="router")`.
+
+    The first argument names the lab among the session's; the others are `make_desk`'s.
+    """
+    made: dict[str, Lab] = {}
+
+    def make(suffix: str, inventory: str | None = None, **changes: object) -> Lab:
+        assert suffix not in made, f"there is a lab called {suffix} in this session already"
+        desk = make_desk(tmp_path_factory.mktemp(f"desk-{suffix}"), inventory, **changes)
+        lab = Lab(desk, f"{NAME}-{suffix}"[:20], say=print)
+        lab.down()  # what an earlier session left
+        made[suffix] = lab
+        return lab
+
+    if os.geteuid() != 0:
+        pytest.skip("virtual nodes need root")
+    try:
+        yield make
+    finally:
+        for lab in made.values():
+            lab.down()
+
+
+@pytest.fixture(scope="session")
+def lab(new_lab: Callable[..., Lab]) -> Lab:
+    """
+    The lab that most tests share: topology "nat", head and two workers, as the inventory has it.
+
+    + lab.ssh(node, command): over the network, as the admin user
+    + lab.run([...]): where the operator is, in the desk
+    + lab.console(node, [...]): as root, without the network, to look at things
+    + lab.reboot, power_off, power_on, cut, mend, fresh: the levers
+
+    A test leaves the nodes as it found them, or calls `fresh` for those it has changed.
+    """
+    shared = new_lab("main")
+    shared.up()
+    return shared
+
+
+__all__ = ["Lab", "LabError", "make_desk"]
