@@ -30,6 +30,13 @@ def write_command(path: str, text: str, mode: str, user: str, group: str) -> Str
     + user, group: the owner
     """
 
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # pyinfra would end the whole run with it
+        line = text.count("\n", 0, error.start) + 1
+        raise Refused(
+            f"{path}, line {line} is not in UTF-8: change it, then run this again"
+        ) from None
     return StringCommand(
         "sh",
         "-c",

@@ -1,0 +1,94 @@
+"""
+A user's authorized_keys, and whether sshd will heed it, in one remote execution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from typing_extensions import override
+
+from facts.files import END, READ_FILES, FileState, parse_files
+
+# The user's entry, group and home; what sshd's configuration says for this user; then the home,
+# ~/.ssh and the two files. Only root can ask sshd, and only where one is installed.
+_SCRIPT = (
+    """u=$1; e=$(getent passwd "$u") || e=; echo "$e"; id -gn "$u" 2>/dev/null || echo;
+h=$(echo "$e" | cut -d: -f6); s=$(command -v sshd || echo /usr/sbin/sshd);
+s=$("$s" -T -C "user=$u,host=localhost,addr=127.0.0.1" 2>/dev/null);
+echo "$s" | sed -n 's/^authorizedkeysfile //p' | grep . || echo;
+echo "$s" | sed -n 's/^strictmodes //p' | grep . || echo;
+h=$(readlink -f "$h" || echo "$h"); echo "$h";
+set -- "$h" "$h/.ssh" "$h/.ssh/authorized_keys" "$h/.ssh/authorized_keys2";
+"""
+    + READ_FILES
+    + f"; echo '{END}'"
+)
+
+
+@dataclass(frozen=True)
+class KeysState:
+    """
+    One user's way in by key.
+
+    + exists: whether there is such a user; nothing else means anything when there is none
+    + group: the user's own group
+    + path: where the file is or would be: ~/.ssh/authorized_keys, with the home's links followed
+    + patterns: sshd's AuthorizedKeysFile for this user; empty when sshd could not be asked
+    + strict: sshd's StrictModes: no ``problems`` will be put up with
+    + home, directory, file: the home, ~/.ssh and the file
+    + second: ~/.ssh/authorized_keys2, which sshd reads too unless it is told otherwise
+    """
+
+    exists: bool
+    group: str = ""
+    path: str = ""
+    patterns: list[str] = field(default_factory=list)
+    strict: bool = True
+    home: FileState | None = None
+    directory: FileState | None = None
+    file: FileState | None = None
+    second: FileState | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """For ``pyinfra … fact … --json``."""
+        return asdict(self)
+
+
+class AuthorizedKeys(FactBase[KeysState | None]):
+    """
+    A user's authorized_keys; ``None`` when it could not be read.
+
+    + user: the user's name
+    """
+
+    @staticmethod
+    @override
+    def default() -> None:
+        return None
+
+    @override
+    def command(self, user: str) -> StringCommand:
+        return StringCommand("sh", "-c", QuoteString(_SCRIPT), "sh", QuoteString(user))
+
+    @override
+    def process(self, output: list[str]) -> KeysState:
+        lines = list(output)
+        if len(lines) < 6 or lines[-1] != END:
+            raise FactProcessError("the answer of the node is cut short")
+        entry, group, patterns, strict, home, *files, _ = lines
+        if not entry:
+            return KeysState(False)
+        path = f"{home}/.ssh/authorized_keys"
+        paths = [home, f"{home}/.ssh", path, f"{path}2"]
+        states = parse_files(files, paths)
+        return KeysState(
+            True,
+            group,
+            path,
+            patterns.split(),
+            strict != "no",
+            *[states[path] for path in paths],
+        )

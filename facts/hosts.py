@@ -1,0 +1,137 @@
+"""
+A node's own name and the names in /etc/hosts, and what cloud-init will make of both at the next
+boot; each in one remote execution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from typing_extensions import override
+
+from facts.files import END, READ_FILES, FileState, parse_files
+
+HOSTS = "/etc/hosts"
+TEMPLATE = "/etc/cloud/templates/hosts.debian.tmpl"
+HOSTNAME = "/etc/hostname"
+PRESERVE = "/etc/cloud/cloud.cfg.d/99-bramble-hostname.cfg"
+
+# Prints a top-level setting as cloud-init will see it at the next boot, "-" where it has none, and
+# nothing where cloud-init will not run. What user-data says outranks /etc/cloud (cloud-init's
+# helpers.ConfigMerger), and in there the last file wins.
+_CLOUD_INIT = """cloud() {
+if ! command -v cloud-init >/dev/null || [ -e /etc/cloud/cloud-init.disabled ] ||
+grep -qs cloud-init=disabled /proc/cmdline; then echo; return; fi;
+i=/var/lib/cloud/instance;
+for f in $i/cloud-config.txt $i/vendor2-cloud-config.txt $i/vendor-cloud-config.txt \
+$(ls -r /etc/cloud/cloud.cfg.d/*.cfg 2>/dev/null) /etc/cloud/cloud.cfg; do
+v=$(sed -n "s/^$1:[[:space:]]*//p" "$f" 2>/dev/null | tail -n 1 | tr -d "\\"'\\r");
+if [ -n "$v" ]; then echo "${v%%[ #]*}"; return; fi;
+done; echo -; };
+uname -n;
+"""
+
+
+@dataclass(frozen=True)
+class HostsState:
+    """
+    The names that a node knows by itself.
+
+    + hostname: its own name at this moment
+    + rewritten: cloud-init's manage_etc_hosts: ``template`` (written anew from ``TEMPLATE`` at each
+      boot), ``localhost`` (its own name put on 127.0.1.1 at each boot), or empty
+    + files: ``HOSTS`` and ``TEMPLATE``
+    """
+
+    hostname: str
+    rewritten: str = ""
+    files: dict[str, FileState] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """For ``pyinfra … fact … --json``."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class HostnameState:
+    """
+    A node's own name.
+
+    + hostname: at this moment
+    + cloud_init: whether cloud-init runs at the next boot
+    + preserved: whether it then leaves the name alone
+    + files: ``HOSTNAME`` and ``PRESERVE``
+    """
+
+    hostname: str
+    cloud_init: bool = False
+    preserved: bool = False
+    files: dict[str, FileState] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """For ``pyinfra … fact … --json``."""
+        return asdict(self)
+
+
+class Hosts(FactBase[HostsState | None]):
+    """/etc/hosts; ``None`` when it could not be read."""
+
+    paths = (HOSTS, TEMPLATE)
+
+    @staticmethod
+    @override
+    def default() -> None:
+        return None
+
+    @override
+    def command(self) -> StringCommand:
+        return _command("manage_etc_hosts", self.paths)
+
+    @override
+    def process(self, output: list[str]) -> HostsState:
+        hostname, setting, files = _process(output, self.paths)
+        if _is_true(setting) or setting.lower() == "template":
+            setting = "template"
+        return HostsState(hostname, setting if setting in ("template", "localhost") else "", files)
+
+
+class Hostname(FactBase[HostnameState | None]):
+    """The node's own name; ``None`` when it could not be read."""
+
+    paths = (HOSTNAME, PRESERVE)
+
+    @staticmethod
+    @override
+    def default() -> None:
+        return None
+
+    @override
+    def command(self) -> StringCommand:
+        return _command("preserve_hostname", self.paths)
+
+    @override
+    def process(self, output: list[str]) -> HostnameState:
+        hostname, setting, files = _process(output, self.paths)
+        return HostnameState(hostname, setting != "", _is_true(setting), files)
+
+
+def _command(setting: str, paths: tuple[str, ...]) -> StringCommand:
+    script = f"{_CLOUD_INIT}cloud {setting};\n{READ_FILES}; echo '{END}'"
+    return StringCommand(
+        "sh", "-c", QuoteString(script), "sh", *[QuoteString(path) for path in paths]
+    )
+
+
+def _process(output: list[str], paths: tuple[str, ...]) -> tuple[str, str, dict[str, FileState]]:
+    lines = list(output)
+    if len(lines) < 3 or lines[-1] != END:
+        raise FactProcessError("the answer of the node is cut short")
+    hostname, setting, *files, _ = lines
+    return hostname, setting, parse_files(files, list(paths))
+
+
+def _is_true(setting: str) -> bool:
+    """As cloud-init's util.translate_bool."""
+    return setting.lower() in ("true", "1", "on", "yes")

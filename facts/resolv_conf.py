@@ -1,0 +1,140 @@
+"""
+/etc/resolv.conf, and everything on the node that may write it, in one remote execution.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from typing_extensions import override
+
+from facts.files import END, READ_FILES, FileState, parse_files
+
+PATH = "/etc/resolv.conf"
+NETWORK_MANAGER = "/etc/NetworkManager/conf.d/90-bramble-dns.conf"
+RESOLVED = "/etc/systemd/resolved.conf.d/90-bramble.conf"
+DHCPCD = "/etc/dhcpcd.enter-hook"
+# After the hooks named "resolvconf" and "resolved-enter"; without a dot, or it is not read.
+DHCLIENT = "/etc/dhcp/dhclient-enter-hooks.d/zz-bramble"
+OPENRESOLV = "/etc/resolvconf.conf"
+RESOLVCONF_HEAD = "/etc/resolvconf/resolv.conf.d/head"
+RESOLVCONF_TAIL = "/etc/resolvconf/resolv.conf.d/tail"
+FILES = [
+    PATH,
+    NETWORK_MANAGER,
+    RESOLVED,
+    DHCPCD,
+    DHCLIENT,
+    OPENRESOLV,
+    RESOLVCONF_HEAD,
+    RESOLVCONF_TAIL,
+]
+
+# One line for each field of Resolver, in its order, before what facts.files prints.
+# Of NetworkManager it reads what its files say (it may start again at any time) and what the
+# running one does.
+_SCRIPT = (
+    """p=/etc/resolv.conf;
+base64 -w0 < $p 2>/dev/null; echo;
+readlink -f $p || echo;
+echo "$(lsattr -d $p 2>/dev/null | cut -d' ' -f1)";
+if command -v NetworkManager >/dev/null; then
+NetworkManager --print-config 2>/dev/null |
+awk -F= '/^\\[/ {s=$0} s=="[main]" && $1=="dns" {d=$2} END {print d ? d : "default"}';
+o=org.freedesktop.NetworkManager;
+echo "$(busctl get-property $o /org/freedesktop/NetworkManager/DnsManager $o.DnsManager Mode \
+2>/dev/null | cut -d'"' -f2)";
+else echo; echo; fi;
+if systemctl show -p ActiveState -p UnitFileState systemd-resolved.service 2>/dev/null |
+grep -Eq '=(active|activating|reloading|enabled|enabled-runtime)$';
+then echo yes; else echo no; fi;
+r=$(command -v resolvconf); case "$(readlink -f "$r")" in
+'') echo;; */resolvectl) echo systemd-resolved;;
+*) if grep -qi openresolv "$r"; then echo openresolv; else echo resolvconf; fi;; esac;
+for c in dhclient udhcpc dhcpcd; do
+if command -v $c >/dev/null; then printf '%s ' $c; fi; done; echo;
+if ls /run/udhcpc.*.pid >/dev/null 2>&1; then echo yes; else echo no; fi;
+"""
+    + READ_FILES
+    + f"; echo '{END}'"
+)
+_FIELDS = 9
+
+
+@dataclass(frozen=True)
+class ResolverState:
+    """
+    The resolver's file and its possible writers.
+
+    + text: what a program reads at /etc/resolv.conf, through links; None when there is nothing
+    + real: the path at the end of the links; empty when there is no such directory
+    + immutable: whether ``chattr +i`` is on it
+    + network_manager: NetworkManager's ``dns`` setting by its files; empty when not installed
+    + network_manager_now: the same of the running one; empty when none runs
+    + resolved: whether systemd-resolved runs or is started at boot
+    + resolvconf: whose ``resolvconf`` command there is: ``resolvconf``, ``openresolv``,
+      ``systemd-resolved``; empty for none
+    + dhcp_clients: those installed, in the order in which ifupdown chooses
+    + udhcpc: whether udhcpc has an interface
+    + files: /etc/resolv.conf itself and each writer's file of settings that is ours to write in
+    """
+
+    text: str | None = None
+    real: str = ""
+    immutable: bool = False
+    network_manager: str = ""
+    network_manager_now: str = ""
+    resolved: bool = False
+    resolvconf: str = ""
+    dhcp_clients: list[str] = field(default_factory=list)
+    udhcpc: bool = False
+    files: dict[str, FileState] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """For ``pyinfra … fact … --json``."""
+        return asdict(self)
+
+
+class Resolver(FactBase[ResolverState | None]):
+    """
+    /etc/resolv.conf and its possible writers; ``None`` when they could not be read.
+
+    What is not installed is not an error.
+    """
+
+    @staticmethod
+    @override
+    def default() -> None:
+        return None
+
+    @override
+    def command(self) -> StringCommand:
+        paths = [QuoteString(path) for path in FILES]
+        return StringCommand("sh", "-c", QuoteString(_SCRIPT), "sh", *paths)
+
+    @override
+    def process(self, output: list[str]) -> ResolverState:
+        lines = list(output)
+        if len(lines) < _FIELDS or lines[-1] != END:
+            raise FactProcessError("the answer of the node is cut short")
+        text, real, attributes, dns, dns_now, resolved, command, clients, udhcpc = lines[:_FIELDS]
+        files = parse_files(lines[_FIELDS:-1], FILES)
+        return ResolverState(
+            text=_decode(text) if files[PATH].kind == "file" or text else None,
+            real=real,
+            immutable="i" in attributes,
+            network_manager=dns,
+            network_manager_now=dns_now,
+            resolved=resolved == "yes",
+            resolvconf=command,
+            dhcp_clients=clients.split(),
+            udhcpc=udhcpc == "yes",
+            files=files,
+        )
+
+
+def _decode(content: str) -> str:
+    return b64decode(content).decode("utf-8", "surrogateescape")

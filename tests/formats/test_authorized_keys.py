@@ -1,0 +1,177 @@
+"""authorized_keys is read as sshd reads it, and the lines of others are kept."""
+
+from base64 import b64encode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from formats.authorized_keys import Key, key, normal, only, parse, put, remove, render
+
+
+def blob(kind: str, *parts: bytes) -> str:
+    strings = [kind.encode(), *parts]
+    return b64encode(b"".join(len(s).to_bytes(4, "big") + s for s in strings)).decode()
+
+
+ED = blob("ssh-ed25519", b"a" * 32)
+ED2 = blob("ssh-ed25519", b"b" * 32)
+RSA = blob("ssh-rsa", b"\1\0\1", b"c" * 256)
+EC = blob("ecdsa-sha2-nistp256", b"nistp256", b"\4" + b"d" * 64)
+SK = blob("sk-ssh-ed25519@openssh.com", b"e" * 32, b"ssh:")
+
+FILE = f"""# everyone at the desk
+
+ssh-ed25519 {ED} operator@laptop
+  ssh-rsa {RSA}
+command="echo \\"hi, all\\" # no",no-pty,FROM="192.168.2.0/24,!192.168.2.9" ssh-ed25519 {ED2} a b
+cert-authority,principals="pi" ecdsa-sha2-nistp256 {EC} the school's CA
+# ssh-ed25519 {SK} not in use
+sk-ssh-ed25519@openssh.com {SK}\tkey ring
+ssh-ed25519 AAAAdamaged operator@laptop
+restrict,pty
+"""
+
+
+def test_every_key_is_found_and_nothing_else() -> None:
+    found = [line.key for line in parse(FILE)]
+    assert found == [
+        None,
+        None,
+        Key("ssh-ed25519", ED, (), "operator@laptop"),
+        Key("ssh-rsa", RSA),
+        Key(
+            "ssh-ed25519",
+            ED2,
+            ('command="echo \\"hi, all\\" # no"', "no-pty", 'FROM="192.168.2.0/24,!192.168.2.9"'),
+            "a b",
+        ),
+        Key("ecdsa-sha2-nistp256", EC, ("cert-authority", 'principals="pi"'), "the school's CA"),
+        None,
+        Key("sk-ssh-ed25519@openssh.com", SK, (), "key ring"),
+        None,
+        None,
+    ]
+
+
+def test_every_line_comes_back_as_it_was() -> None:
+    assert render(parse(FILE)) == FILE
+
+
+@given(st.text())
+def test_every_text_comes_back_as_it_was(text: str) -> None:
+    assert render(parse(text)) == text
+
+
+options = st.lists(
+    st.one_of(
+        st.sampled_from(["no-pty", "restrict", "X11-forwarding"]),
+        st.text(
+            st.characters(codec="utf-8", exclude_characters="\\\n\r\0", exclude_categories=["C"])
+        )
+        .map(lambda text: text.replace('"', '\\"'))
+        .map(lambda text: f'command="{text}"'),
+    ),
+    max_size=4,
+).map(tuple)
+keys = st.builds(
+    Key,
+    st.just("ssh-ed25519"),
+    st.binary(min_size=32, max_size=32).map(lambda part: blob("ssh-ed25519", part)),
+    options,
+    st.from_regex(r"([a-z@#]+( [a-z@#\"]+){0,2})?", fullmatch=True),
+)
+
+
+@given(keys)
+def test_a_written_key_is_read_as_the_same_key(one: Key) -> None:
+    assert parse(f"{one}\n")[0].key == one
+
+
+@given(keys)
+def test_a_person_may_give_whatever_the_file_may_hold(one: Key) -> None:
+    assert key(f" {one}\n") == one
+
+
+@given(st.lists(keys, max_size=5), keys)
+def test_a_key_that_was_put_in_and_taken_out_leaves_the_file_as_it_was(
+    others: list[Key], one: Key
+) -> None:
+    text = "".join(f"{other}\n" for other in others if other.same != one.same)
+    with_it = put(parse(text), one, options=True)
+    assert [line.key for line in with_it][-1] == one
+    assert render(put(with_it, one, options=True)) == render(with_it)
+    assert render(remove(with_it, [one])) == text
+
+
+def test_another_comment_does_not_make_another_key() -> None:
+    lines = parse(f"ssh-ed25519 {ED} someone else's words\n")
+    assert put(lines, key(f"ssh-ed25519 {ED} operator"), options=False) == lines
+
+
+def test_a_commented_out_key_does_not_count() -> None:
+    lines = parse(f"# ssh-ed25519 {ED} operator\n")
+    assert render(put(lines, key(f"ssh-ed25519 {ED} operator"), options=False)) == (
+        f"# ssh-ed25519 {ED} operator\nssh-ed25519 {ED} operator\n"
+    )
+
+
+def test_a_last_line_without_a_line_feed_is_not_run_into() -> None:
+    lines = put(parse(f"ssh-rsa {RSA}"), key(f"ssh-ed25519 {ED}"), options=False)
+    assert render(lines) == f"ssh-rsa {RSA}\nssh-ed25519 {ED}\n"
+
+
+def test_new_options_are_set_in_place_and_doubles_go() -> None:
+    text = f"ssh-ed25519 {ED} mine\nssh-rsa {RSA}\nno-pty ssh-ed25519 {ED} again\n"
+    lines = put(parse(text), key(f"ssh-ed25519 {ED} x", ['from="10.0.0.0/8"']), options=True)
+    assert render(lines) == f'from="10.0.0.0/8" ssh-ed25519 {ED} mine\nssh-rsa {RSA}\n'
+
+
+def test_options_of_the_same_meaning_are_left_as_they_are() -> None:
+    text = f'NO-PTY,From="10.0.0.1" ssh-ed25519 {ED}\n'
+    lines = put(parse(text), key(f'from="10.0.0.1",no-pty ssh-ed25519 {ED}'), options=True)
+    assert render(lines) == text
+
+
+def test_order_counts_where_an_option_takes_another_back() -> None:
+    assert normal(["restrict", "pty"]) != normal(["pty", "restrict"])
+    assert normal(["no-pty", 'from="A"']) == normal(['FROM="A"', "no-pty"])
+    assert normal(['from="A"']) != normal(['from="a"'])
+
+
+def test_the_key_of_a_certificate_authority_is_another_thing_than_a_key() -> None:
+    lines = parse(f"cert-authority ssh-ed25519 {ED}\n")
+    assert remove(lines, [key(f"ssh-ed25519 {ED}")]) == lines
+    assert remove(lines, [key(f"ssh-ed25519 {ED}", ["cert-authority"])]) == []
+
+
+def test_only_these_keys_are_left_and_the_comments_stay() -> None:
+    left = only(parse(FILE), [key(f"ssh-ed25519 {ED}")])
+    assert render(left) == (
+        f"# everyone at the desk\n\nssh-ed25519 {ED} operator@laptop\n"
+        f"# ssh-ed25519 {SK} not in use\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "chosen", "message"),
+    [
+        ("ssh-ed25519 AAAA operator", None, "its base64 is damaged or cut short"),
+        (f"ssh-ed25519 {ED[:-8]} operator", None, "its base64 is damaged or cut short"),
+        (f"ssh-rsa {ED} operator", None, "its base64 is damaged or cut short"),
+        ("operator", None, "no type of ssh-ed25519"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----", None, "give the public one"),
+        (f"ssh-ed25519 {ED}\nssh-rsa {RSA}", None, "is one line, and this is several"),
+        (f"ssh-dss {blob('ssh-dss', b'a')}", None, "no longer accepted"),
+        (f"ssh-ed25519 {ED}", ["no-ptty"], "did you mean no-pty?"),
+        (f"ssh-ed25519 {ED}", ["from"], 'did you mean from="…"'),
+        (f"ssh-ed25519 {ED}", ["from=10.0.0.1"], "stands in double quotes"),
+        (f"ssh-ed25519 {ED}", ['command="a" b"'], "stands in double quotes"),
+        (f"ssh-ed25519 {ED}", [f'command="{"x" * 8200}"'], "longer than the 8192 bytes"),
+    ],
+)
+def test_a_mistake_is_named(line: str, chosen: list[str] | None, message: str) -> None:
+    with pytest.raises(ValueError) as error:  # noqa: PT011 (the message is what is tested)
+        key(line, chosen)
+    assert message in str(error.value)
+    assert len(str(error.value)) < 300
