@@ -17,7 +17,8 @@ down: $(READY)  ## take the virtual nodes down
 	@$(BIN)/python -m lab down
 
 test: $(READY)  ## every test, from file formats to whole runs on virtual nodes
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --ignore=tests/lab
+	@$(BIN)/python -m pytest tests/lab
 
 check: $(READY)  ## style, types, and which room may import which
 	$(BIN)/ruff check .

@@ -1,7 +1,8 @@
-"""OpenSSH's client configuration, ssh_config(5): writing it."""
+"""OpenSSH's client configuration, ssh_config(5): writing it, and a host that has moved."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -34,3 +35,13 @@ def _value(value: str | int | PurePath) -> str:
         return str(value)
     text = str(value)
     return f'"{text}"' if " " in text else text
+
+
+def moved(text: str, name: str, address: str) -> str:
+    """
+    A file that `render` wrote, in which a host's HostName is another address.
+
+    + name: the host's; a file without it comes back as it is
+    """
+    section = rf"(?ms)^(Host {re.escape(name)}\n(?:  [^\n]*\n)*?  HostName )\S+$"
+    return re.sub(section, lambda match: f"{match[1]}{address}", text)

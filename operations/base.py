@@ -19,6 +19,7 @@ from collections.abc import Callable, Generator
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from paramiko import SSHException
 from pyinfra import host, logger, state
 from pyinfra.api import FactBase, FunctionCommand
 from pyinfra.api import operation as pyinfra_operation
@@ -65,6 +66,8 @@ def operation(
                 yield from _fail(str(reason))
             except PyinfraError as error:
                 yield from _fail(f"{error.__class__.__name__}: {error}")
+            except (OSError, EOFError, SSHException) as error:
+                yield from _fail(f"the connection was lost ({error or 'closed by the node'})")
 
         return pyinfra_operation(is_idempotent=is_idempotent)(guarded)
 
@@ -138,14 +141,14 @@ def _lines(text: str | None) -> list[str]:
 
 
 @operation()
-def depends_on(other: str) -> Commands:
+def depends_on(other: str | None) -> Commands:
     """
     Wait for another host, and leave this one alone when that one has failed.
 
     To be reached by every host (the other one too): what stands before it in the file is then
     done on all hosts before anything that stands after it begins.
 
-    + other: the host's name
+    + other: the host's name; None: this host depends on no other, and only keeps the order
 
     **Example:**
 
@@ -156,5 +159,5 @@ def depends_on(other: str) -> Commands:
 
     if host.name != other and any(failed.name == other for failed in state.failed_hosts):
         raise Refused(f"left alone, because {other} failed: mend that first, then run this again")
-    host.noop(f"{other} is ready")
+    host.noop(f"{other} is ready" if other else "depends on no other host")
     yield from ()

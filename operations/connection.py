@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -17,9 +18,13 @@ from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
 from pyinfra.connectors.sshuserclient.client import get_ssh_config
 
+from formats import ssh_config
+from operations import laptop_files
+
 ASK_S = 5  # how often a peer is asked whether it is there
 PATIENCE_S = 15  # how long it may take to answer; a busy SD card holds a small board up for seconds
 _watched = "_bramble_watches"
+_moved = "_bramble_moved"
 
 
 def keep_alive(host: Host) -> None:
@@ -119,21 +124,27 @@ def _follow(host: Host, address: str) -> None:
     """
     From now on reach a host at another address, itself and as the hop to others.
 
-    All else that its section in ssh_config says (user, key, ProxyJump) goes on to hold.
+    All else that its section in ssh_config says (user, key, ProxyJump) goes on to hold. The file
+    is changed too, for whoever uses it after this run.
     """
     name, config = _section(host)
     if config is None:
         host.connector.data["ssh_hostname"] = address
         return
-    known = config.lookup
+    path = Path(host.connector.data["ssh_config_file"])
+    text = path.read_text()
+    if (text_now := ssh_config.moved(text, name, address)) != text:
+        laptop_files.replace(str(path), text_now, backup=False)
+    if not hasattr(config, _moved):
+        known, moved = config.lookup, {}
+        setattr(config, _moved, moved)
 
-    def lookup(hostname: str) -> Any:
-        found = known(hostname)
-        if hostname == name:
-            found["hostname"] = address
-        return found
+        def lookup(hostname: str) -> Any:
+            found = known(hostname)
+            return {**found, "hostname": moved[hostname]} if hostname in moved else found
 
-    config.lookup = lookup
+        config.lookup = lookup
+    getattr(config, _moved)[name] = address
 
 
 def _section(host: Host) -> tuple[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import TYPE_CHECKING
 
 from formats import cloud_init
@@ -37,48 +36,21 @@ def seed(cluster: Cluster, node: Node) -> dict[str, str]:
 def _interfaces(cluster: Cluster, node: Node) -> list[cloud_init.Interface]:
     """The node's interfaces as after the deploy, save that the one at which it answers is on DHCP
     when it has a first_address."""
-    uplink = cluster.topology == "nat" and node.role == "head"
-    cluster_interface = _interface(
-        cluster,
-        node,
-        node.cluster_interface,
-        None if node.first_address and not uplink else (node.address, cluster.cluster_network),
-        leads_out=not uplink,
-    )
-    if not uplink:
-        return [cluster_interface]
-    static = cluster.uplink_method == "static" and not node.first_address
-    assert node.uplink_address is not None, "checked: uplink_address"
-    uplink_interface = _interface(
-        cluster,
-        node,
-        cluster.uplink_interface,
-        (node.uplink_address, cluster.uplink_network) if static else None,
-        leads_out=True,
-        access_point=_access_point(cluster),
-    )
-    return [cluster_interface, uplink_interface]
-
-
-def _interface(
-    cluster: Cluster,
-    node: Node,
-    name: str,
-    static: tuple[IPv4Address, IPv4Network] | None,
-    leads_out: bool,
-    access_point: cloud_init.AccessPoint | None = None,
-) -> cloud_init.Interface:
-    if static is None:
-        return cloud_init.Interface(name, access_point=access_point)
-    address, network = static
-    return cloud_init.Interface(
-        name,
-        IPv4Interface((address, network.prefixlen)),
-        gateway=cluster.gateway(node) if leads_out else None,
-        nameservers=cluster.nameservers_of(node) if leads_out else (),
-        search_domains=node.search_domains if leads_out else (),
-        access_point=access_point,
-    )
+    found = []
+    for each in cluster.interfaces(node):
+        static = each.address is not None and not (node.first_address and each.reached)
+        resolves = static and each.leads_out
+        found.append(
+            cloud_init.Interface(
+                each.name,
+                each.address if static else None,
+                gateway=each.gateway if static else None,
+                nameservers=cluster.nameservers_of(node) if resolves else (),
+                search_domains=node.search_domains if resolves else (),
+                access_point=_access_point(cluster) if each.wifi else None,
+            )
+        )
+    return found
 
 
 def _access_point(cluster: Cluster) -> cloud_init.AccessPoint | None:

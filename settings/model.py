@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from settings import fields, first_boot, wifi
+from settings import fields, first_boot, interfaces, wifi
 
 Role = Literal["head", "worker"]
 
@@ -97,6 +97,19 @@ class Cluster(BaseModel):
         if self.topology == "nat" and node.uplink_address:
             return node.uplink_address
         return node.address
+
+    def interfaces(self, node: Node) -> tuple[interfaces.Interface, ...]:
+        """The node's interfaces, once deployed."""
+        return interfaces.of(self, node)
+
+    def way_out(self, node: Node) -> str | None:
+        """The name of the node through which this one reaches the world, None: no other node."""
+        return self.head.name if self.behind_head(node) else None
+
+    @property
+    def host_names(self) -> dict[str, list[str]]:
+        """Every node's name at its address on the cluster network, for /etc/hosts."""
+        return {str(node.address): [node.name] for node in self.nodes}
 
     def wifi_psk(self) -> SecretStr | None:
         """The Wi-Fi key as the 64 digits that the radio uses, None when the uplink is a cable."""

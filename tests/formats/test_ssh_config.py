@@ -65,3 +65,14 @@ def test_both_clients_read_what_was_written(
     assert expected == tuple(
         openssh[key] for key in ("hostname", "user", "identityfile", "connecttimeout")
     )
+
+
+def test_a_host_that_has_moved_keeps_all_but_its_address() -> None:
+    hosts = [
+        ssh_config.Host("node1", [("HostName", "192.168.1.50"), ("User", "pi")]),
+        ssh_config.Host("node10", [("User", "pi"), ("HostName", "192.168.1.51")]),
+    ]
+    text = ssh_config.render(hosts, comment="x")
+    assert ssh_config.moved(text, "node1", "10.0.0.1") == text.replace("192.168.1.50", "10.0.0.1")
+    assert ssh_config.moved(text, "node10", "10.0.0.1") == text.replace("192.168.1.51", "10.0.0.1")
+    assert ssh_config.moved(text, "node2", "10.0.0.1") == text

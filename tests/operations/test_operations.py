@@ -12,15 +12,25 @@ from importlib import import_module
 from pathlib import Path
 
 from pyinfra_testing.operations import make_operation_tests
+from pyinfra_testing.util import FakeFact, FakeHost, FakeState
 
 from operations import files
 
 files._WRITE = "WRITE"
 
+
+def _of_fact(fact: FakeFact, key: str) -> object:
+    """A fact without arguments is read by attribute, as one with arguments is."""
+    return getattr(fact.data, key) if hasattr(fact.data, key) else fact[key]
+
+
+# What pyinfra's own have, and the fakes lack.
+FakeFact.__getattr__ = _of_fact
+FakeHost.log = FakeHost.log_styled = lambda *args, **kwargs: None
+FakeState.failed_hosts = frozenset()
+
 for folder in sorted((Path(__file__).parent / "cases").iterdir()):
     module, function = folder.name.split(".")
     operation = getattr(import_module(f"operations.{module}"), function)
     operation._inner = getattr(operation._inner, "__wrapped__", operation._inner)
-    globals()[f"Test_{module}_{function}"] = make_operation_tests(
-        "operations", folder.name, folder
-    )
+    globals()[f"Test_{module}_{function}"] = make_operation_tests("operations", folder.name, folder)

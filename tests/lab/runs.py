@@ -1,0 +1,120 @@
+"""Deploys run as a person runs them, and nodes looked at before and after."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from lab.api import Lab
+
+CLUSTER = "deploys/cluster.py"
+
+# Looks the name of the node's own package archive up: one that there is.
+RESOLVE = (
+    "getent hosts "
+    r"$(sed -nE 's#^URIs: *https?://([^/:]+).*#\1#p' /etc/apt/sources.list.d/* | head -n 1)"
+)
+
+# Where a deploy may leave something; what changes there by itself (a clock, a lease, a log, a
+# cache) is left out.
+_LOOK = r"""
+find /etc /usr/local /boot /home /root /opt /lib/systemd/system -xdev \
+  \( -path /etc/resolv.conf -o -name '.*history' -o -name '*.lease*' -o -path '*/.cache*' \
+     -o -name .sudo_as_admin_successful -o -path '/etc/systemd/system/*.wants' \) -prune \
+  -o \( -type f -o -type l \) -printf '%p %m %u %g %l ' \
+  \( -type f -exec sh -c 'md5sum < "$1" | cut -c1-32' sh {} \; -o -printf 'link\n' \)
+echo "/etc/resolv.conf $(stat -c %F /etc/resolv.conf) $(md5sum < /etc/resolv.conf)"
+for table in filter nat mangle raw; do iptables-save -t $table 2>/dev/null; done |
+  sed -e '/^#/d' -e 's/\[[0-9:]*\]//' -e 's/^/rule /'
+ip -o -4 address show | awk '{print "address", $2, $4}'
+ip route show | sed 's/^/route /'
+sysctl net.ipv4.ip_forward
+hostname | sed 's/^/hostname /'
+systemctl list-unit-files --state=enabled --no-legend | sed 's/^/unit /'
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run of pyinfra ended: exit status, seconds, and all that a person saw."""
+
+    status: int
+    output: str
+
+    def lines(self, host: str) -> list[str]:
+        """What it said of one host."""
+        start = re.compile(rf"\s*\[{host}\]\s*(.*)")
+        return [m[1] for line in self.output.splitlines() if (m := start.match(line))]
+
+
+def pyinfra(lab: Lab, *arguments: str, deploy: str = CLUSTER, timeout: float = 200) -> Run:
+    """Run a deploy from the operator's machine, with nobody at the keyboard."""
+    done = lab.run(["pyinfra", "inventory.py", deploy, *arguments], timeout=timeout)
+    return Run(done.returncode, done.stdout + done.stderr)
+
+
+def start(lab: Lab, *arguments: str, deploy: str = CLUSTER) -> subprocess.Popen[str]:
+    """The same, to be watched while it runs."""
+    return subprocess.Popen(
+        lab.operator_command(["pyinfra", "inventory.py", deploy, *arguments]),
+        env=lab.operator_environment(),
+        cwd=lab.desk,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def changes(lab: Lab, *, deploy: str = CLUSTER) -> list[str]:
+    """What a run now changes, ``operation: hosts``; it runs for real, and has to end well."""
+    done = lab.run(["pyinfra", "inventory.py", deploy, "-y", "--json"])
+    assert done.returncode == 0, done.stderr[-3000:]
+    results = json.loads(done.stdout)["results"]
+    assert results["totals"]["hosts"] > 0, "no operation was run"
+    return [
+        f"{each['name']}: {each['success']}" for each in results["operations"] if each["success"]
+    ]
+
+
+def look(lab: Lab, *nodes: str) -> dict[str, set[str]]:
+    """All that a deploy could change on the nodes, a line a thing."""
+    names = nodes or tuple(node.name for node in lab.plan.nodes)
+
+    def one(name: str) -> set[str]:
+        done = lab.console(name, ["sh", "-c", _LOOK])
+        assert done.returncode == 0, done.stderr
+        return set(done.stdout.splitlines())
+
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(names, pool.map(one, names), strict=True))
+
+
+def paths(lines: set[str]) -> set[str]:
+    """The files among what ``look`` saw."""
+    return {line.split()[0] for line in lines if line.startswith("/")}
+
+
+def fresh(lab: Lab) -> None:
+    """All nodes as fresh from the card."""
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lab.fresh, [node.name for node in lab.plan.nodes]))
+
+
+def ok(done: subprocess.CompletedProcess[str]) -> str:
+    """What a command printed, when it went well."""
+    assert done.returncode == 0, f"status {done.returncode}: {done.stdout}{done.stderr}"
+    return done.stdout.strip()
+
+
+def differences(before: dict[str, set[str]], after: dict[str, set[str]]) -> list[str]:
+    """What ``look`` saw otherwise, a line a thing."""
+    return [
+        f"{node}: {sign} {line}"
+        for node in before
+        for sign, lines in (("-", before[node] - after[node]), ("+", after[node] - before[node]))
+        for line in sorted(lines)
+    ]

@@ -1,0 +1,162 @@
+"""A switch, and a head that is the workers' way out: from fresh cards to a networked cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from lab.api import Lab
+from tests.lab.runs import (
+    RESOLVE,
+    Run,
+    changes,
+    differences,
+    fresh,
+    look,
+    ok,
+    paths,
+    pyinfra,
+    start,
+)
+
+FOREIGN = "iptables -A FORWARD -s 10.9.9.9 -j DROP -m comment --comment 'not ours'"
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """Fresh nodes, a dry run, and the run."""
+
+    lab: Lab
+    blank: dict[str, set[str]]
+    dry: Run
+    after_dry: dict[str, set[str]]
+    run: Run
+    after: dict[str, set[str]]
+
+
+@pytest.fixture(scope="module")
+def nat(new_lab: Callable[..., Lab]) -> Iterator[Deployed]:
+    lab = new_lab("nat")
+    lab.up()
+    blank = look(lab)
+    dry = pyinfra(lab, "--dry", "--diff")
+    after_dry = look(lab)
+    run = pyinfra(lab, "-y")
+    yield Deployed(lab, blank, dry, after_dry, run, look(lab))
+    lab.down()
+
+
+def reaches_the_world(lab: Lab) -> None:
+    for worker in ("node2", "node3"):
+        assert ok(lab.ssh(worker, "ip route show default")).startswith("default via 192.168.2.11 ")
+        ok(lab.ssh(worker, RESOLVE))
+        ok(lab.ssh(worker, "sudo apt-get update --error-on=any"))
+
+
+def test_a_dry_run_of_blank_nodes_ends_well_and_changes_nothing(nat: Deployed) -> None:
+    assert nat.dry.status == 0, nat.dry.output
+    assert differences(nat.blank, nat.after_dry) == []
+
+
+def test_a_dry_run_shows_every_file_and_rule_to_come_and_the_run_does_exactly_that(
+    nat: Deployed,
+) -> None:
+    assert nat.run.status == 0, nat.run.output
+    for node, before in nat.blank.items():
+        changed = paths(nat.after[node] ^ before)
+        said = nat.dry.lines(node)
+        announced = {
+            line.split()[2]
+            for line in said
+            if line.startswith(("Will create /", "Will modify /", "Will remove /"))
+        }
+        assert changed == announced, node
+    said_of_head = "\n".join(nat.dry.lines("node1"))
+    for rule in ("-o wlan0 -j MASQUERADE", "-i eth0 -o wlan0", "RELATED,ESTABLISHED"):
+        assert rule in said_of_head
+
+
+def test_a_worker_reaches_the_world_through_the_head(nat: Deployed) -> None:
+    reaches_the_world(nat.lab)
+    connections = ok(nat.lab.ssh("node1", "sudo iptables -t nat -L BRAMBLE-POSTROUTING -nvx"))
+    packets = [line.split()[0] for line in connections.splitlines() if "MASQUERADE" in line]
+    assert len(packets) == 1
+    assert int(packets[0]) > 0
+
+
+def test_a_second_run_changes_nothing(nat: Deployed) -> None:
+    before = look(nat.lab)
+    assert changes(nat.lab) == []
+    assert differences(before, look(nat.lab)) == []
+
+
+def test_each_deploy_runs_by_itself(nat: Deployed) -> None:
+    for deploy in ("ssh_access", "gateway", "network"):
+        assert changes(nat.lab, deploy=f"deploys/{deploy}.py") == []
+
+
+def test_nodes_know_each_other_by_name(nat: Deployed) -> None:
+    names = {"node1": "192.168.2.11", "node2": "192.168.2.12", "node3": "192.168.2.13"}
+    for node in names:
+        assert ok(nat.lab.ssh(node, "hostname")) == node
+        for name, address in names.items():
+            assert (
+                ok(nat.lab.ssh(node, f"getent ahostsv4 {name} | head -n 1")).split()[0] == address
+            )
+
+
+def test_network_manager_has_let_go(nat: Deployed) -> None:
+    for node in ("node1", "node2", "node3"):
+        for line in ok(nat.lab.ssh(node, "nmcli -t -f DEVICE,STATE device")).splitlines():
+            device, state = line.split(":")
+            assert device == "lo" or state == "unmanaged", f"{node}: {line}"
+
+
+def test_the_uplink_goes_down_and_up_beside_the_rules_of_others(nat: Deployed) -> None:
+    lab = nat.lab
+    ok(lab.ssh("node1", f"sudo {FOREIGN} && sudo iptables -t nat -N SOMEONE"))
+    before = look(lab, "node1")
+    ok(lab.ssh("node1", "sudo systemd-run --wait sh -c 'ifdown wlan0; ifup wlan0'", timeout=90))
+    assert differences(before, look(lab, "node1")) == []
+    reaches_the_world(lab)
+    ok(lab.ssh("node1", f"sudo {FOREIGN.replace('-A', '-D')} && sudo iptables -t nat -X SOMEONE"))
+
+
+def test_rules_that_someone_changed_are_mended_and_the_rules_of_others_stay(nat: Deployed) -> None:
+    lab = nat.lab
+    before = look(lab, "node1")
+    ok(lab.ssh("node1", f"sudo {FOREIGN}"))
+    ok(lab.ssh("node1", "sudo iptables -t nat -F BRAMBLE-POSTROUTING"))
+    ok(lab.ssh("node1", "sudo iptables -D FORWARD -j BRAMBLE-FORWARD"))
+    assert [line.split(" | ")[1] for line in changes(lab)] == [
+        "Translate the workers' addresses, now and at every boot: ['node1']"
+    ]
+    ok(lab.ssh("node1", f"sudo {FOREIGN.replace('-A', '-D')}"))
+    assert differences(before, look(lab, "node1")) == []
+
+
+def test_all_of_it_survives_a_reboot_of_every_node(nat: Deployed) -> None:
+    for node in ("node1", "node2", "node3"):
+        nat.lab.reboot(node)
+    reaches_the_world(nat.lab)
+    assert changes(nat.lab) == []
+
+
+def test_a_run_that_was_cut_off_is_completed_by_the_next(nat: Deployed) -> None:
+    """The head's plug is pulled while its interface is being changed, and put in again."""
+    lab = nat.lab
+    fresh(lab)
+    running = start(lab, "-y")
+    assert running.stdout is not None
+    for line in running.stdout:
+        if "The interface wlan0" in line:
+            lab.power_off("node1")
+            break
+    _, status = running.communicate(timeout=120)[0], running.wait()
+    assert status != 0
+    lab.power_on("node1")
+    assert pyinfra(lab, "-y").status == 0
+    reaches_the_world(lab)
+    assert changes(lab) == []

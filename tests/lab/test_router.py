@@ -1,0 +1,77 @@
+"""A router of the cluster's own: static addresses, its gateway, the blog's three nameservers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from lab.api import Lab
+from tests.lab.runs import RESOLVE, Run, changes, ok, pyinfra
+
+INVENTORY = """
+head = [("node1", {"address": "192.168.2.11"})]
+workers = [
+    ("node2", {"address": "192.168.2.12", "first_address": "192.168.2.150"}),
+    ("node3", {"address": "192.168.2.13"}),
+]
+"""
+NODES = {"node1": "192.168.2.11", "node2": "192.168.2.12", "node3": "192.168.2.13"}
+
+
+@pytest.fixture(scope="module")
+def deployed(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, Run]]:
+    lab = new_lab("home", INVENTORY, topology="router")
+    lab.up()
+    assert "src 192.168.2.150" in ok(lab.ssh("node2", "ip route show default"))
+    assert "connected" in ok(lab.ssh("node2", "nmcli -t -f DEVICE,STATE device"))
+    yield lab, pyinfra(lab, "-y")
+    lab.down()
+
+
+def check(lab: Lab) -> None:
+    for node, address in NODES.items():
+        shown = json.loads(ok(lab.ssh(node, "ip -4 -json address show dev eth0")))
+        assert [a["local"] for a in shown[0]["addr_info"]] == [address], node
+        assert ok(lab.ssh(node, "ip route show default")).startswith("default via 192.168.2.1 ")
+        resolv = ok(lab.ssh(node, "grep ^nameserver /etc/resolv.conf")).splitlines()
+        assert resolv == ["nameserver 8.8.8.8", "nameserver 8.8.4.4", "nameserver 192.168.2.1"], (
+            node
+        )
+        ok(lab.ssh(node, RESOLVE))
+        ok(lab.ssh(node, "sudo apt-get update --error-on=any"))
+
+
+def test_every_node_has_its_address_gateway_and_nameservers(deployed: tuple[Lab, Run]) -> None:
+    lab, run = deployed
+    assert run.status == 0, run.output
+    check(lab)
+
+
+def test_a_node_on_dhcp_is_followed_to_its_new_address_in_one_run(
+    deployed: tuple[Lab, Run],
+) -> None:
+    lab, run = deployed
+    assert run.lines("node2").count("Connected") >= 2, run.output
+    assert ok(lab.ssh("node2", "sudo ifquery --state eth0")) == "eth0=eth0"
+    assert "eth0:unmanaged" in ok(lab.ssh("node2", "nmcli -t -f DEVICE,STATE device"))
+    assert lab.run(["ping", "-c", "1", "-W", "1", "192.168.2.150"]).returncode != 0
+
+
+def test_nothing_is_forwarded_or_translated_here(deployed: tuple[Lab, Run]) -> None:
+    lab, _ = deployed
+    assert ok(lab.ssh("node1", "cat /proc/sys/net/ipv4/ip_forward")) == "0"
+    assert "BRAMBLE" not in ok(lab.ssh("node1", "sudo iptables-save"))
+
+
+def test_a_second_run_changes_nothing(deployed: tuple[Lab, Run]) -> None:
+    assert changes(deployed[0]) == []
+
+
+def test_all_of_it_survives_a_reboot(deployed: tuple[Lab, Run]) -> None:
+    lab, _ = deployed
+    for node in NODES:
+        lab.reboot(node)
+    check(lab)
+    assert changes(lab) == []

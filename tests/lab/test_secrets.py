@@ -1,0 +1,118 @@
+"""The Wi-Fi key stands in no process list, log, diff or world-readable file, on either side."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+import settings
+from lab.api import Lab
+from tests.lab.runs import Run, ok, pyinfra
+
+KEY = "correct horse battery"
+OPEN_FILES = (
+    "find / -xdev -type f -perm /o+r -not -path '/proc/*' -not -path '/sys/*' -size -4096k "
+    "-print0 | xargs -0 grep -lFaf - 2>/dev/null"
+)
+
+
+@dataclass
+class Watched:
+    """Every command line on this machine, which sees into all nodes, while something runs."""
+
+    seen: set[str] = field(default_factory=set)
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Watched:
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.is_set():
+            for pid in filter(str.isdigit, os.listdir("/proc")):
+                try:
+                    self.seen.add(Path(f"/proc/{pid}/cmdline").read_text(errors="replace"))
+                except OSError:
+                    continue
+
+
+@pytest.fixture(scope="module")
+def wifi(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, str, Run, Run, set[str]]]:
+    lab = new_lab("wifi")
+    head = lab.desk / "group_data" / "head.py"
+    text = head.read_text()
+    for line, wanted in (
+        ("wifi_ssid = None", 'wifi_ssid = "Your ssid"'),
+        ("wifi_country = None", 'wifi_country = "DE"'),
+    ):
+        assert line in text
+        text = text.replace(line, wanted)
+    head.write_text(text)
+    (lab.desk / ".cluster").mkdir(mode=0o700, exist_ok=True)
+    key = lab.desk / ".cluster" / "wifi_psk"
+    key.touch(mode=0o600)
+    key.write_text(f"{KEY}\n")
+    psk = settings.load(lab.desk).wifi_psk()
+    assert psk is not None
+    lab.up(workers=0)
+    with Watched() as watched:
+        dry = pyinfra(lab, "--dry", "--diff", "-vv", "--limit", "node1")
+        run = pyinfra(lab, "-y", "--diff", "-vv", "--limit", "node1")
+    yield lab, psk.get_secret_value(), dry, run, watched.seen
+    lab.down()
+
+
+Wifi = tuple[Lab, str, Run, Run, set[str]]
+
+
+def test_the_key_arrives(wifi: Wifi) -> None:
+    lab, psk, dry, run, _ = wifi
+    assert dry.status == 0, dry.output
+    assert run.status == 0, run.output
+    files = "/etc/network/interfaces.d/* /etc/wpa_supplicant/*"
+    found = ok(lab.ssh("node1", f"sudo sh -c 'grep -lF {psk} {files} 2>/dev/null'"))
+    assert found
+    for path in found.split():
+        assert ok(lab.ssh("node1", f"sudo stat -c '%a %U' {path}")) == "600 root"
+
+
+def test_no_log_or_diff_shows_it(wifi: Wifi) -> None:
+    lab, psk, dry, run, _ = wifi
+    journal = ok(lab.ssh("node1", "sudo journalctl -b --no-pager"))
+    debug = lab.desk / "pyinfra-debug.log"
+    for text in (dry.output, run.output, journal, debug.read_text() if debug.exists() else ""):
+        assert KEY not in text
+        assert psk not in text
+    assert "holds a secret" in dry.output
+
+
+def test_no_process_list_shows_it(wifi: Wifi) -> None:
+    _, psk, _, _, seen = wifi
+    assert any("iptables" in line or "systemd-run" in line for line in seen), "nothing was watched"
+    assert not [line for line in seen if KEY in line or psk in line]
+
+
+def test_no_open_file_holds_it(wifi: Wifi) -> None:
+    lab, psk, *_ = wifi
+    for secret in (KEY, psk):
+        assert lab.ssh("node1", f'sudo sh -c "{OPEN_FILES}"', stdin=secret + "\n").stdout == ""
+        for path in lab.desk.rglob("*"):
+            if path.is_file() and not path.is_symlink() and path.stat().st_mode & 0o077:
+                assert secret.encode() not in path.read_bytes(), path
+
+
+def test_a_second_run_changes_nothing(wifi: Wifi) -> None:
+    lab, *_ = wifi
+    done = pyinfra(lab, "-y", "--limit", "node1")
+    assert done.status == 0, done.output
+    assert "Success" not in "\n".join(done.lines("node1"))

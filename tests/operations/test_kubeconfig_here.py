@@ -1,0 +1,166 @@
+"""The kubeconfig on the computer that pyinfra runs on: merged, backed up, private."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pyinfra.context import ctx_host, ctx_state
+from pyinfra_testing.util import FakeState, create_host
+
+from operations import kubeconfig, laptop_files, tls_probe
+from operations.base import Refused
+
+
+def data(content: str) -> str:
+    return b64encode(content.encode()).decode()
+
+
+ADMIN_CONF = yaml.safe_dump(
+    {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "admin",
+        "clusters": [
+            {
+                "name": "kubernetes",
+                "cluster": {
+                    "server": "https://node1:6443",
+                    "certificate-authority-data": data("CA"),
+                },
+            }
+        ],
+        "contexts": [{"name": "admin", "context": {"cluster": "kubernetes", "user": "admin"}}],
+        "users": [
+            {
+                "name": "admin",
+                "user": {
+                    "client-certificate-data": data("CERT"),
+                    "client-key-data": data("KEY"),
+                },
+            }
+        ],
+    }
+)
+SERVER = "https://192.168.1.32:6443"
+
+
+class Log:
+    """A host that keeps what is logged."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def log(self, line: str, **_: Any) -> None:
+        self.lines.append(line)
+
+    log_styled = log
+
+
+@pytest.fixture
+def head(monkeypatch: pytest.MonkeyPatch) -> Log:
+    monkeypatch.setattr(kubeconfig, "run", lambda *_: ADMIN_CONF.splitlines())
+    monkeypatch.setattr(tls_probe, "trouble", lambda *_: None)
+    return Log()
+
+
+def write(head: Log, path: Path) -> bool:
+    return kubeconfig.write_context(None, head, str(path), "bramble", SERVER)  # type: ignore[arg-type]
+
+
+def commands(path: Path, operation: Any = kubeconfig.laptop, **kwargs: Any) -> list[Any]:
+    state = FakeState()
+    sums = {"ca": sha256(b"CA").hexdigest(), "cert": sha256(b"CERT").hexdigest()}
+    names = ("home", "group", "user", "user_ca", "status", "odd")
+    fact = {"admin": "x", **sums, **dict.fromkeys(names, "")}
+    host = create_host(state, facts={"kubeconfig.AdminCredentials": {"owner=": fact}})
+    inner = getattr(operation._inner, "__wrapped__", operation._inner)
+    with ctx_state.use(state), ctx_host.use(host):
+        arguments = {"path": str(path), "context": "bramble", "server": SERVER, **kwargs}
+        return [(command.function.__name__, command.args) for command in inner(**arguments)]
+
+
+def test_file_is_for_its_owner_alone_and_second_run_changes_nothing(
+    head: Log, tmp_path: Path
+) -> None:
+    path = tmp_path / ".kube" / "config"
+    assert commands(path) == [("write_context", (str(path), "bramble", SERVER))]
+    assert write(head, path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    made = yaml.safe_load(path.read_text())
+    assert made["current-context"] == "bramble"
+    assert made["clusters"][0]["cluster"]["server"] == SERVER
+    assert commands(path) == []
+    assert os.listdir(path.parent) == ["config"]
+
+
+def test_others_are_kept_and_the_old_file_too(head: Log, tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    before = (
+        "kind: Config\ncurrent-context: work\ncontexts:\n- context: {cluster: w}\n  name: work\n"
+    )
+    path.write_text(before)
+    assert write(head, path)
+    made = yaml.safe_load(path.read_text())
+    assert made["current-context"] == "work"
+    assert [entry["name"] for entry in made["contexts"]] == ["work", "bramble"]
+    (backup,) = [entry for entry in tmp_path.iterdir() if entry != path]
+    assert backup.read_text() == before
+    assert backup.stat().st_mode & 0o777 == 0o600
+
+
+def test_no_credential_is_logged(head: Log, tmp_path: Path) -> None:
+    write(head, tmp_path / "config")
+    write(head, tmp_path / "config")
+    assert head.lines
+    assert not any(data("KEY") in line or data("CERT") in line for line in head.lines)
+
+
+def test_a_link_is_followed(head: Log, tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("")
+    (tmp_path / "config").symlink_to(tmp_path / "real")
+    write(head, tmp_path / "config")
+    assert (tmp_path / "config").is_symlink()
+    assert "bramble" in (tmp_path / "real").read_text()
+
+
+def test_what_is_no_kubeconfig_is_left_as_it_is(head: Log, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("kind: Pod\n")
+    with pytest.raises(Refused, match="is left as it is: it is not a kubeconfig"):
+        commands(tmp_path / "config")
+    assert not write(head, tmp_path / "config")
+    assert (tmp_path / "config").read_text() == "kind: Pod\n"
+
+
+def test_proxys_context_comes_and_goes(head: Log, tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    server = "http://192.168.1.32:8080"
+    ways = {"operation": kubeconfig.proxy, "context": "bramble-proxy", "server": server}
+    arguments = (str(path), "bramble-proxy", server)
+    assert commands(path, **ways) == [("change_proxy_context", (*arguments, True))]
+    assert commands(path, present=False, **ways) == []
+    assert kubeconfig.change_proxy_context(None, head, *arguments, True)  # type: ignore[arg-type]
+    assert commands(path, **ways) == []
+    assert commands(path, present=False, **ways) == [("change_proxy_context", (*arguments, False))]
+    assert kubeconfig.change_proxy_context(None, head, *arguments, False)  # type: ignore[arg-type]
+    assert commands(path, present=False, **ways) == []
+
+
+def test_half_a_file_is_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "config"
+    path.write_text("before")
+
+    def full_disk(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        laptop_files.replace(str(path), "after")
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == ["config"]

@@ -1,0 +1,177 @@
+"""The repository of Kubernetes packages: a key is fetched by this computer, and looked at."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from pyinfra.context import ctx_host, ctx_state
+from pyinfra_testing.util import FakeState, create_host
+
+from facts.files import FileState
+from facts.packages import KEY, SOURCE, RepositoryState
+from operations import packages
+from operations.base import Refused
+
+SAMPLE = (Path(__file__).parent.parent / "formats" / "samples" / "sample-key.asc").read_text()
+FINGERPRINT = "AFFC9A91E4668A5D4D274C9CFE12C3761238F2F9"
+OTHER = "DE15B14486CD377B9E876E1A234654DA9A296436"
+ABSENT = FileState("absent")
+
+
+class Server(ThreadingHTTPServer):
+    """A repository on loopback that counts what it is asked for."""
+
+    asked: int = 0
+    text: str = SAMPLE
+    status: int = 200
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/deb/"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.asked += 1
+        found = self.path == "/deb/Release.key"
+        self.send_response(self.server.status if found else 404)
+        self.end_headers()
+        self.wfile.write(self.server.text.encode())
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setattr(packages, "_fetched", {})  # a new run
+    made = Server(("127.0.0.1", 0), Handler)
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def regular(text: str) -> FileState:
+    return FileState("file", "644", "root", "root", text)
+
+
+def repository(
+    url: str,
+    fingerprint: str = FINGERPRINT,
+    sources: tuple[str, ...] = (),
+    source: str | None = None,
+    key: str | None = None,
+) -> tuple[list[Any], str]:
+    state = FakeState()
+    files = {
+        SOURCE: ABSENT if source is None else regular(source),
+        KEY: ABSENT if key is None else regular(key),
+    }
+    now = RepositoryState(list(sources), files)
+    host = create_host(state)
+    operation: Any = packages.repository
+    inner = getattr(operation._inner, "__wrapped__", operation._inner)
+    with (
+        ctx_state.use(state),
+        ctx_host.use(host),
+        patch.object(packages, "read", lambda fact: now),
+    ):
+        return list(inner(url=url, fingerprint=fingerprint)), host.noop_description
+
+
+def written(commands: list[Any]) -> dict[str, str]:
+    return {
+        path: command.connector_arguments["_stdin"]
+        for command in commands
+        for path in (KEY, SOURCE)
+        if path in command.get_raw_value()
+    }
+
+
+def sources_file(url: str) -> str:
+    return f"Types: deb\nURIs: {url}\nSuites: /\nSigned-By: {KEY}\n"
+
+
+def test_a_fresh_node_gets_the_key_and_then_the_source(server: Server) -> None:
+    commands, _ = repository(server.url)
+    assert list(written(commands)) == [KEY, SOURCE]
+    assert written(commands) == {KEY: SAMPLE, SOURCE: sources_file(server.url)}
+
+
+def test_an_address_without_its_last_slash_is_the_same(server: Server) -> None:
+    assert written(repository(server.url.rstrip("/"))[0]) == written(repository(server.url)[0])
+
+
+def test_a_second_run_changes_nothing(server: Server) -> None:
+    commands, noop = repository(
+        server.url, source=sources_file(server.url), key=SAMPLE, sources=(SOURCE,)
+    )
+    assert (commands, noop) == ([], f"apt knows {server.url}")
+
+
+def test_a_key_that_was_prolonged_replaces_the_old_copy(server: Server) -> None:
+    commands, _ = repository(
+        server.url, source=sources_file(server.url), key="old", sources=(SOURCE,)
+    )
+    assert list(written(commands)) == [KEY]
+
+
+def test_all_nodes_of_a_run_share_one_download(server: Server) -> None:
+    for _ in range(5):
+        repository(server.url)
+    assert server.asked == 1
+
+
+def test_another_key_is_refused_before_anything_changes(server: Server) -> None:
+    with pytest.raises(Refused, match=f"fingerprint {FINGERPRINT} and not {OTHER}"):
+        repository(server.url, OTHER)
+
+
+def test_a_fingerprint_may_be_written_as_gpg_shows_it(server: Server) -> None:
+    shown = "afFC 9A91 E466 8A5D 4D27  4C9C FE12 C376 1238 F2F9"
+    assert written(repository(server.url, shown)[0])
+
+
+def test_a_second_key_beside_the_right_one_is_refused(server: Server) -> None:
+    server.text = SAMPLE * 2
+    with pytest.raises(Refused, match="not accepted"):
+        repository(server.url)
+
+
+def test_a_page_that_is_no_key_is_refused(server: Server) -> None:
+    server.text = "<html>please log in</html>"
+    with pytest.raises(
+        Refused, match=r"Release\.key is not a public key: it holds no PGP PUBLIC KEY"
+    ):
+        repository(server.url)
+
+
+def test_a_missing_key_says_what_the_server_said(server: Server) -> None:
+    with pytest.raises(Refused, match=r"could not fetch .*: the server says 404 Not Found; check"):
+        repository(server.url + "v1.99/")
+
+
+def test_an_unreachable_mirror_is_one_clear_line(server: Server) -> None:
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(Refused) as refused:
+        repository(server.url)
+    assert "Connection refused; check the address (setting kubernetes_repository)" in str(
+        refused.value
+    )
+    assert "\n" not in str(refused.value)
+
+
+def test_another_source_of_kubernetes_packages_is_refused_by_name(server: Server) -> None:
+    path = "/etc/apt/sources.list.d/kubernetes.list"
+    with pytest.raises(Refused, match=path):
+        repository(server.url, sources=(path, SOURCE))
