@@ -34,6 +34,64 @@ admin_user = "pi"
 # Your own private key, such as "~/.ssh/id_ed25519". None: one is made in .cluster/.
 ssh_private_key = None
 
+# --- Kubernetes ----------------------------------------------------------------------------------
+
+# A minor ("1.36": its newest patch) or one release ("1.36.4"). Debian 13's containerd is certain
+# to work up to 1.36; a newer minor wants containerd 2.
+kubernetes_version = "1.36"
+
+# Where the packages come from ({minor} is the one above), and the fingerprint of the key that they
+# are signed with. The key is fetched on each run, and refused when it is another one.
+kubernetes_repository = "https://pkgs.k8s.io/core:/stable:/v{minor}/deb/"
+kubernetes_key_fingerprint = "DE15B14486CD377B9E876E1A234654DA9A296436"
+
+# Where the images of the control plane come from, and the image of every pod's sandbox.
+image_repository = "registry.k8s.io"
+pause_image = "registry.k8s.io/pause:3.10.2"
+
+# Without the internet: mirrors asked before a registry, {"registry.k8s.io": "http://mirror:5000"},
+# and a folder here with image archives (*.tar, as `docker save` makes them).
+registry_mirrors: dict[str, str] = {}
+image_archives = None
+
+# True: Docker Engine too, on the same containerd.
+docker = False
+
+# A name for the API server, in every node's /etc/hosts: the head today, more of them some day.
+control_plane_endpoint = "kubernetes-api"
+
+# The pod network: flannel's manifest, and the checksum (SHA-256) of that very file.
+flannel_manifest = (
+    "https://github.com/flannel-io/flannel/releases/download/v0.28.9/kube-flannel.yml"
+)
+flannel_checksum = "1c06a15a771009c263bdb1f51c928af46f7606fe969f3963652167938d536aaa"
+
+# True: pods may run on the head as well, for a small desk.
+pods_on_head = False
+
+# Labels of the nodes; None takes one away. (group_data/workers.py has the workers'.)
+node_labels: dict[str, str | None] = {}
+
+# The kubeconfig on this computer that gets a context for the cluster, and the context's name.
+kubeconfig = "~/.kube/config"
+kube_context = "bramble"
+
+# True: `kubectl proxy` on the head. It asks nobody who they are: whoever reaches its port rules the
+# cluster. `kubectl_proxy_accept` says which Host names a browser may use, not who may come in.
+kubectl_proxy = False
+kubectl_proxy_port = 8080
+kubectl_proxy_accept = ["localhost", "192.168.1.0/24"]
+
+# Fields of Kubernetes' own configuration that shall be otherwise, and preflight checks that shall
+# only warn: ["Mem"] for a head with 1 GB, which may then be slow, or run out of memory.
+kubelet_config: dict[str, object] = {}
+kube_proxy_config: dict[str, object] = {}
+kubeadm_timeouts: dict[str, str] = {}
+ignore_preflight_errors: list[str] = []
+
+# False: go on without the kernel's memory cgroup (virtual nodes whose kernel is not theirs).
+memory_cgroup = True
+
 # --- how pyinfra connects: derived, not for changing ---------------------------------------------
 
 ssh_config_file = ".cluster/ssh_config"  # written from the inventory before each run

@@ -136,7 +136,8 @@ def _follow(host: Host, address: str) -> None:
     if (text_now := ssh_config.moved(text, name, address)) != text:
         laptop_files.replace(str(path), text_now, backup=False)
     if not hasattr(config, _moved):
-        known, moved = config.lookup, {}
+        known = config.lookup
+        moved: dict[str, str] = {}
         setattr(config, _moved, moved)
 
         def lookup(hostname: str) -> Any:

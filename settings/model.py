@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from settings import fields, first_boot, interfaces, wifi
+from settings import fields, first_boot, interfaces, kubernetes_fields, wifi
 
 Role = Literal["head", "worker"]
 
@@ -30,6 +30,7 @@ class Node(BaseModel):
     nameservers: fields.Nameservers
     search_domains: fields.SearchDomains
     resolver_options: fields.ResolverOptions
+    node_labels: kubernetes_fields.Labels
 
 
 class Cluster(BaseModel):
@@ -51,6 +52,29 @@ class Cluster(BaseModel):
     pod_network: fields.Network
     service_network: fields.Network
     ssh_private_key: fields.OptionalFilePath
+
+    kubernetes_version: kubernetes_fields.KubernetesVersion
+    kubernetes_repository: kubernetes_fields.Url
+    kubernetes_key_fingerprint: kubernetes_fields.Fingerprint
+    image_repository: kubernetes_fields.Image
+    pause_image: kubernetes_fields.Image
+    registry_mirrors: kubernetes_fields.Texts
+    image_archives: fields.OptionalFilePath
+    docker: kubernetes_fields.Switch
+    control_plane_endpoint: kubernetes_fields.HostName
+    flannel_manifest: kubernetes_fields.Text
+    flannel_checksum: kubernetes_fields.Checksum
+    pods_on_head: kubernetes_fields.Switch
+    kubeconfig: fields.FilePath
+    kube_context: kubernetes_fields.Text
+    kubectl_proxy: kubernetes_fields.Switch
+    kubectl_proxy_port: kubernetes_fields.Port
+    kubectl_proxy_accept: kubernetes_fields.AcceptedHosts
+    kubelet_config: kubernetes_fields.Mapping
+    kube_proxy_config: kubernetes_fields.Mapping
+    kubeadm_timeouts: kubernetes_fields.Texts
+    ignore_preflight_errors: kubernetes_fields.Words
+    memory_cgroup: kubernetes_fields.Switch
 
     uplink_interface: fields.InterfaceName
     uplink_network: fields.Network
@@ -108,8 +132,11 @@ class Cluster(BaseModel):
 
     @property
     def host_names(self) -> dict[str, list[str]]:
-        """Every node's name at its address on the cluster network, for /etc/hosts."""
-        return {str(node.address): [node.name] for node in self.nodes}
+        """Every node's name at its address on the cluster network, for /etc/hosts; the head's
+        also has the API server's."""
+        names = {str(node.address): [node.name] for node in self.nodes}
+        names[str(self.head.address)].append(self.control_plane_endpoint)
+        return names
 
     def wifi_psk(self) -> SecretStr | None:
         """The Wi-Fi key as the 64 digits that the radio uses, None when the uplink is a cable."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from settings.errors import Problem, SettingsError
+from settings.overrides import VARIABLE, of_environment
 
 # True while an inventory file is read here, so that its own call of `prepare` does nothing.
 reading: ContextVar[bool] = ContextVar("reading", default=False)
@@ -87,9 +88,13 @@ class PyinfraInventory(Protocol):
 def of_inventory(inventory: PyinfraInventory, desk: Path) -> Sources:
     """What pyinfra has read, `--data` included."""
 
+    outranking = of_environment()
+
     def file_of(host: PyinfraHost, name: str) -> str:
         if name in inventory.get_override_data():
             return "--data"
+        if name in outranking:
+            return VARIABLE
         if name in inventory.get_host_data(host.name):
             return "inventory.py"
         for group in reversed(host.groups):
@@ -98,7 +103,8 @@ def of_inventory(inventory: PyinfraInventory, desk: Path) -> Sources:
         return "group_data/all.py"
 
     def read(host: PyinfraHost) -> Host:
-        data = {name: Value(value, file_of(host, name)) for name, value in host.data.dict().items()}
+        values = {**host.data.dict(), **outranking, **inventory.get_override_data()}
+        data = {name: Value(value, file_of(host, name)) for name, value in values.items()}
         return Host(host.name, tuple(host.groups), data)
 
     groups = {
@@ -109,10 +115,10 @@ def of_inventory(inventory: PyinfraInventory, desk: Path) -> Sources:
     return Sources(desk, "inventory.py", tuple(read(host) for host in inventory), groups, listed)
 
 
-def of_desk(desk: Path, inventory: str, overrides: Mapping[str, object]) -> Sources:
+def of_desk(desk: Path, inventory: str, given: Mapping[str, object]) -> Sources:
     """What the desk's files say, read as pyinfra reads them.
 
-    + overrides: what `--data` gives
+    + given: what `--data` gives
 
     Raises `SettingsError` when a file is missing or is not Python that runs.
     """
@@ -148,7 +154,10 @@ def of_desk(desk: Path, inventory: str, overrides: Mapping[str, object]) -> Sour
     if problems:
         raise SettingsError(problems)
 
-    override = {name: Value(value, "--data") for name, value in overrides.items()}
+    override = {
+        **{name: Value(item, VARIABLE) for name, item in of_environment().items()},
+        **{name: Value(item, "--data") for name, item in given.items()},
+    }
     hosts = []
     for name, data in host_data.items():
         named = dict.fromkeys(group for group, host in listed if host == name and group != "all")

@@ -13,6 +13,7 @@ __all__ = ["CHECKS", "HEAD_ONLY", "HOST_DATA", "Check", "Draft"]
 
 CHECKS: tuple[Check, ...] = (
     inventory.names,
+    inventory.endpoint,
     inventory.listed_once,
     inventory.in_one_group,
     inventory.placed,

@@ -18,6 +18,14 @@ def names(draft: Draft) -> Iterator[Problem]:
             yield Problem(draft.sources.inventory, str(error), name)
 
 
+def endpoint(draft: Draft) -> Iterator[Problem]:
+    name = draft.cluster.control_plane_endpoint
+    if name in draft.hosts:
+        yield draft.problem(
+            "control_plane_endpoint", f"{name} is a node: it needs a name of its own"
+        )
+
+
 def listed_once(draft: Draft) -> Iterator[Problem]:
     for (group, name), times in Counter(draft.sources.listed).items():
         if times > 1:

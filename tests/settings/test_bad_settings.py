@@ -22,7 +22,10 @@ CASES = sorted((Path(__file__).parent / "bad").glob("*.yaml"))
 # Where mistakes are found and worded.
 HERE = Path(str(settings.__file__)).parent
 MODULES = [
-    *(HERE / name for name in ("build.py", "fields.py", "sources.py", "wifi.py")),
+    *(
+        HERE / name
+        for name in ("build.py", "fields.py", "kubernetes_fields.py", "sources.py", "wifi.py")
+    ),
     *(HERE / "checks").glob("*.py"),
 ]
 

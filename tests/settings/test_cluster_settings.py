@@ -144,3 +144,19 @@ def test_reading_an_inventory_does_not_prepare_it(desk: Path) -> None:
 def test_settings_are_not_for_changing(desk: Path) -> None:
     with pytest.raises(ValueError, match="frozen"):
         settings.load(desk).router = IPv4Address("192.168.2.9")
+
+
+def test_a_place_may_have_settings_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, desk: Path
+) -> None:
+    file = tmp_path / "overrides.json"
+    monkeypatch.setenv("BRAMBLE_OVERRIDES", str(file))
+    file.write_text('{"docker": true, "kubernetes_version": "1.35"}')
+    cluster = settings.load(desk)
+    assert (cluster.docker, cluster.kubernetes_version) == (True, "1.35")
+    file.write_text('{"kubernetes_version": "newest"}')
+    with pytest.raises(settings.SettingsError, match="BRAMBLE_OVERRIDES: kubernetes_version"):
+        settings.load(desk)
+    file.write_text("[]")
+    with pytest.raises(settings.SettingsError, match=r"overrides.json: it holds no settings"):
+        settings.load(desk)

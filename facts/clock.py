@@ -1,0 +1,71 @@
+"""
+The clock: how far it is from this computer's, and what keeps it right.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from typing_extensions import override
+
+from facts.files import END
+
+# The programs that keep a clock right on Debian, each by its unit; systemd's own first.
+_SCRIPT = f"""date +%s; date -u '+%Y-%m-%d %H:%M:%S';
+timedatectl show -P NTPSynchronized 2>/dev/null || echo unknown;
+for s in systemd-timesyncd chrony ntpsec ntp openntpd; do
+e=$(systemctl is-enabled "$s.service" 2>/dev/null) || continue;
+[ "$e" = enabled ] && printf '%s ' "$s"; done; echo;
+[ -e /usr/lib/systemd/system/systemd-timesyncd.service ] && echo timesyncd || echo -;
+echo '{END}'"""
+
+
+@dataclass(frozen=True)
+class ClockState:
+    """
+    A node's clock.
+
+    + ahead: seconds that it is ahead of this computer's (less than 0: behind), give or take the
+      time that the answer took
+    + shows: what it shows, in UTC
+    + synchronised: whether the kernel says so; None where that isn't known
+    + services: the enabled services that keep it right
+    + timesyncd: whether systemd-timesyncd is installed
+    """
+
+    ahead: int
+    shows: str
+    synchronised: bool | None
+    services: list[str]
+    timesyncd: bool
+
+
+class Clock(FactBase[ClockState | None]):
+    """
+    A node's clock beside this computer's.
+    """
+
+    @staticmethod
+    @override
+    def default() -> None:
+        return None
+
+    @override
+    def command(self) -> StringCommand:
+        return StringCommand("sh", "-c", QuoteString(_SCRIPT))
+
+    @override
+    def process(self, output: list[str]) -> ClockState:
+        lines = list(output)
+        if len(lines) != 6 or lines[-1] != END:
+            raise FactProcessError("the answer of the node is cut short")
+        seconds, shows, synchronised, services, timesyncd, _ = lines
+        return ClockState(
+            ahead=int(seconds) - round(time.time()),
+            shows=shows,
+            synchronised={"yes": True, "no": False}.get(synchronised),
+            services=services.split(),
+            timesyncd=timesyncd == "timesyncd",
+        )

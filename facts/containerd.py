@@ -1,0 +1,92 @@
+"""
+containerd: what is installed, how it is set up, whether it runs and answers Kubernetes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from typing_extensions import override
+
+from facts.files import END, READ_FILES, FileState, parse_files
+
+CONFIG = "/etc/containerd/config.toml"
+# Stands from before a file is changed until containerd was restarted after it; in memory, because
+# a boot starts containerd afresh.
+RESTART_MARK = "/run/bramble/containerd-wants-a-restart"
+
+# containerd prints: containerd github.com/containerd/containerd 1.7.24~ds1 1.7.24~ds1-6+deb13u1
+_SCRIPT = (
+    """v=$(containerd --version 2>/dev/null | cut -d' ' -f3); echo "$v";
+LC_ALL=C apt-cache policy containerd 2>/dev/null | sed -n 's/^  Candidate: //p' \
+| grep -v none || echo;
+systemctl is-enabled containerd.service 2>/dev/null | grep -x enabled || echo -;
+systemctl is-active containerd.service 2>/dev/null | grep -x active || echo -;
+ctr plugins ls 2>/dev/null | awk '$1 == "io.containerd.grpc.v1" && $2 == "cri" {s=$NF}
+END {print s ? s : "-"}';
+[ -e """
+    + RESTART_MARK
+    + """ ] && echo restart || echo -;
+"""
+    + READ_FILES
+    + f"; echo '{END}'"
+)
+
+
+@dataclass(frozen=True)
+class ContainerdState:
+    """
+    A node's containerd.
+
+    + version: the program's, such as "1.7.24~ds1"; "" when it isn't installed
+    + candidate: the version that apt would install; "" when it knows of none
+    + enabled, active: of its service
+    + cri: whether it offers Kubernetes' interface
+    + wants_restart: whether it hasn't been restarted since its files were changed
+    + files: the files that were asked for
+    """
+
+    version: str
+    candidate: str
+    enabled: bool
+    active: bool
+    cri: bool
+    wants_restart: bool
+    files: dict[str, FileState]
+
+
+class Containerd(FactBase[ContainerdState | None]):
+    """
+    The state of containerd.
+
+    + paths: the configuration files to read
+    """
+
+    @staticmethod
+    @override
+    def default() -> None:
+        return None
+
+    @override
+    def command(self, paths: list[str]) -> StringCommand:
+        self.paths = list(paths)
+        return StringCommand(
+            "sh", "-c", QuoteString(_SCRIPT), "sh", *[QuoteString(path) for path in self.paths]
+        )
+
+    @override
+    def process(self, output: list[str]) -> ContainerdState:
+        lines = list(output)
+        if len(lines) < 7 or lines[-1] != END:
+            raise FactProcessError("the answer of the node is cut short")
+        version, candidate, enabled, active, cri, restart, *files = lines[:-1]
+        return ContainerdState(
+            version=version,
+            candidate=candidate,
+            enabled=enabled == "enabled",
+            active=active == "active",
+            cri=cri == "ok",
+            wants_restart=restart == "restart",
+            files=parse_files(files, self.paths),
+        )

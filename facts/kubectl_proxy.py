@@ -1,0 +1,56 @@
+"""
+The service that runs ``kubectl proxy`` on the head.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from dataclasses import dataclass
+
+from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from typing_extensions import override
+
+UNIT = "bramble-kubectl-proxy.service"
+PATH = f"/etc/systemd/system/{UNIT}"
+END = "-- end --"
+
+# Both print one word, also for a unit that is not there.
+_SCRIPT = f"""systemctl is-active {UNIT} 2>/dev/null | head -n1 | sed 's/^/active /';
+systemctl is-enabled {UNIT} 2>/dev/null | head -n1 | sed 's/^/enabled /';
+[ ! -e {PATH} ] || echo "unit $(base64 -w0 {PATH})";
+echo '{END}'"""
+
+
+@dataclass(frozen=True)
+class ProxyState:
+    """The unit's text (None: it is not there), and whether it runs now and at boot."""
+
+    unit: str | None
+    active: bool
+    enabled: bool
+
+
+class ProxyService(FactBase[ProxyState | None]):
+    """The service that runs ``kubectl proxy``: a ``ProxyState``."""
+
+    @staticmethod
+    @override
+    def default() -> None:
+        return None
+
+    @override
+    def command(self) -> StringCommand:
+        return StringCommand("sh", "-c", QuoteString(_SCRIPT), "sh")
+
+    @override
+    def process(self, output: list[str]) -> ProxyState:
+        *lines, last = list(output) or [""]
+        if last != END:
+            raise FactProcessError("the answer of the node is cut short")
+        said = dict(line.split(" ", 1) for line in lines)
+        text = said.get("unit")
+        return ProxyState(
+            None if text is None else b64decode(text).decode("utf-8", "replace"),
+            said.get("active") == "active",
+            said.get("enabled") == "enabled",
+        )

@@ -1,0 +1,82 @@
+"""
+Kernel modules: loaded now, and loaded at boot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from typing_extensions import override
+
+from facts.files import END, READ_FILES, FileState, parse_files
+
+# systemd-modules-load.service reads this directory at boot: modules-load.d(5).
+LOAD_FILE = "/etc/modules-load.d/bramble.conf"
+
+# Loaded: the kernel shows it; built in: modules.builtin lists it, or, where there is no such file,
+# what it brings is there. "missing" has no file either, "loadable" does.
+_SCRIPT = (
+    """k=/lib/modules/$(uname -r); for m in $1; do
+if [ -d "/sys/module/$m" ] || grep -q "^$m " /proc/modules 2>/dev/null \
+|| grep -qs "/$m\\.ko" "$k/modules.builtin"; then echo loaded;
+elif [ "$m" = overlay ] && grep -qw overlay /proc/filesystems; then echo loaded;
+elif [ "$m" = br_netfilter ] && [ -d /proc/sys/net/bridge ]; then echo loaded;
+elif modprobe -n -q "$m" 2>/dev/null; then echo loadable; else echo missing; fi; done;
+uname -r; shift;
+"""
+    + READ_FILES
+    + f"; echo '{END}'"
+)
+
+
+@dataclass(frozen=True)
+class ModulesState:
+    """
+    Some modules of a node.
+
+    + modules: each one's state: "loaded" (or built in), "loadable", or "missing"
+    + kernel: the running kernel's release
+    + load_file: ``LOAD_FILE``
+    """
+
+    modules: dict[str, str]
+    kernel: str
+    load_file: FileState
+
+
+class Modules(FactBase[ModulesState | None]):
+    """
+    Whether modules are in the kernel.
+
+    + names: the modules' names, with underscores
+    """
+
+    @staticmethod
+    @override
+    def default() -> None:
+        return None
+
+    @override
+    def command(self, names: list[str]) -> StringCommand:
+        self.names = list(names)
+        return StringCommand(
+            "sh",
+            "-c",
+            QuoteString(_SCRIPT),
+            "sh",
+            QuoteString(" ".join(self.names)),
+            QuoteString(LOAD_FILE),
+        )
+
+    @override
+    def process(self, output: list[str]) -> ModulesState:
+        lines = list(output)
+        if len(lines) != len(self.names) + 5 or lines[-1] != END:
+            raise FactProcessError("the answer of the node is cut short")
+        states, (kernel, *file) = lines[: len(self.names)], lines[len(self.names) : -1]
+        return ModulesState(
+            modules=dict(zip(self.names, states, strict=True)),
+            kernel=kernel,
+            load_file=parse_files(file, [LOAD_FILE])[LOAD_FILE],
+        )

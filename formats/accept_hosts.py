@@ -1,0 +1,91 @@
+"""
+``kubectl proxy --accept-hosts``: regular expressions (Go's RE2), split at commas, not anchored,
+matched against the Host header without its port.
+
+Made here from networks, addresses and names, each anchored at both ends and free of commas:
+``^192.168.1`` would also let ``192.168.10.7`` and ``192x168y1.evil`` in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
+
+_NAME = re.compile(
+    r"[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?(\.[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*"
+)
+
+
+def accept_hosts(hosts: Iterable[str]) -> str:
+    """
+    The option's value for hosts that are given as IPv4 networks, addresses or names.
+
+    Raises ``ValueError`` for anything else, and for no host at all (an empty option would be
+    kubectl's default, which is another list).
+    """
+
+    patterns = list(dict.fromkeys(pattern(host) for host in hosts))
+    if not patterns:
+        raise ValueError("kubectl proxy would accept no host: name a network, an address or a name")
+    return ",".join(patterns)
+
+
+def pattern(host: str) -> str:
+    """One host's or network's anchored expression."""
+    try:
+        network = IPv4Network(host)
+    except (AddressValueError, NetmaskValueError) as error:
+        looks_numeric = re.fullmatch(r"[0-9./]+", host)
+        if looks_numeric or not _NAME.fullmatch(host):
+            reason = f"{host!r} is no IPv4 network, IPv4 address or host name"
+            raise ValueError(reason) from error
+        # Host names know no case; nothing but the dot in one means anything in an expression.
+        return "(?i)^" + host.replace(".", r"\.") + "$"
+    except ValueError as error:  # host bits set
+        raise ValueError(str(error)) from error
+    first = str(network.network_address).split(".")
+    last = str(network.broadcast_address).split(".")
+    octets = [octet(int(low), int(high)) for low, high in zip(first, last, strict=True)]
+    return "^" + r"\.".join(octets) + "$"
+
+
+def octet(low: int, high: int) -> str:
+    """The numbers from ``low`` to ``high`` (0 to 255) in decimal, without leading zeros."""
+    if low == high:
+        return str(low)
+    return "(" + "|".join(_ranges(low, high)) + ")"
+
+
+def _ranges(low: int, high: int) -> list[str]:
+    """Split where the number of digits grows, then where a digit's range is not whole."""
+    found: list[str] = []
+    for digits in (1, 2, 3):
+        start, end = (0 if digits == 1 else 10 ** (digits - 1)), 10**digits - 1
+        if low <= end and high >= start:
+            found += _same_length(str(max(low, start)), str(min(high, end)))
+    return found
+
+
+def _same_length(low: str, high: str) -> list[str]:
+    if low == high:
+        return [low]
+    if len(low) == 1:
+        return [f"[{low}-{high}]"]
+    if low[0] == high[0]:
+        return [low[0] + rest for rest in _same_length(low[1:], high[1:])]
+    rest = len(low) - 1
+    zeros, nines = "0" * rest, "9" * rest
+    found: list[str] = []
+    first, last = int(low[0]), int(high[0])
+    if low[1:] != zeros:
+        found += [low[0] + tail for tail in _same_length(low[1:], nines)]
+        first += 1
+    tail_of_last: list[str] = []
+    if high[1:] != nines:
+        tail_of_last = [high[0] + tail for tail in _same_length(zeros, high[1:])]
+        last -= 1
+    if first <= last:
+        head = str(first) if first == last else f"[{first}-{last}]"
+        found.append(head + "[0-9]" * rest)
+    return found + tail_of_last

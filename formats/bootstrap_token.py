@@ -1,0 +1,53 @@
+"""
+Bootstrap tokens: a Secret of type bootstrap.kubernetes.io/token in kube-system.
+
+The Secret is made by kubectl from standard input: ``kubeadm token create`` takes a token only as
+an argument, which every user of the node can read in /proc.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from base64 import b64encode
+
+ALPHABET = string.ascii_lowercase + string.digits
+DESCRIPTION = "bramble: workers that join now"
+EXPIRES = "@EXPIRES@"  # to be replaced by the base64 of an RFC 3339 time, by the head's own clock
+_FORM = re.compile(r"([a-z0-9]{6})\.([a-z0-9]{16})")
+
+
+def secret_name(token: str) -> str:
+    """The name of the token's Secret. The part before the dot is no secret."""
+    return f"bootstrap-token-{_parts(token)[0]}"
+
+
+def secret_text(token: str) -> str:
+    """The Secret as one line of JSON, with ``EXPIRES`` still to be filled in."""
+    identity, secret = _parts(token)
+    data = {
+        "token-id": identity,
+        "token-secret": secret,
+        "description": DESCRIPTION,
+        "usage-bootstrap-authentication": "true",
+        "usage-bootstrap-signing": "true",
+        "auth-extra-groups": "system:bootstrappers:kubeadm:default-node-token",
+    }
+    encoded = {key: b64encode(value.encode()).decode() for key, value in data.items()}
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": secret_name(token), "namespace": "kube-system"},
+            "type": "bootstrap.kubernetes.io/token",
+            "data": {**encoded, "expiration": EXPIRES},
+        }
+    )
+
+
+def _parts(token: str) -> tuple[str, str]:
+    match = _FORM.fullmatch(token)
+    if match is None:
+        raise ValueError("a bootstrap token is six characters, a dot, sixteen characters of a-z0-9")
+    return match[1], match[2]

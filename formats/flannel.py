@@ -1,0 +1,64 @@
+"""
+flannel's manifest (kube-flannel.yml of its releases), made to fit this cluster.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from formats import manifests
+
+CONFIG = ("kube-flannel-cfg", "net-conf.json")
+DAEMON_SET = "kube-flannel-ds"
+_CONTAINER = "kube-flannel"
+
+
+def adapted(manifest: str, pod_network: str, interface: str) -> list[dict[str, Any]]:
+    """
+    The manifest's objects with the pod network and the interface of the cluster in them.
+
+    By itself flannel takes the interface of the default route: on a head with two, the wrong one.
+
+    + pod_network: such as ``10.244.0.0/16``, kubeadm's own
+    + interface: such as ``eth0``; the same name on every node
+
+    Raises ``ValueError`` when it is not a manifest of flannel's.
+    """
+
+    objects = manifests.documents(manifest)
+    _set_network(_find(objects, "configmap", CONFIG[0]), pod_network)
+    _set_interface(_find(objects, "daemonset", DAEMON_SET), interface)
+    return objects
+
+
+def namespace(objects: list[dict[str, Any]]) -> str:
+    """Where flannel's DaemonSet lives."""
+    return manifests.identity(_find(objects, "daemonset", DAEMON_SET))[0]
+
+
+def _find(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    for thing in objects:
+        if manifests.identity(thing)[1:] == (kind, name):
+            return thing
+    raise ValueError(f"it has no {kind} {name}: it is not flannel's")
+
+
+def _set_network(config_map: dict[str, Any], pod_network: str) -> None:
+    key = CONFIG[1]
+    try:
+        network = json.loads(config_map["data"][key])
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"its {CONFIG[0]} has no readable {key}") from error
+    network["Network"] = pod_network
+    config_map["data"][key] = json.dumps(network, indent=2) + "\n"
+
+
+def _set_interface(daemon_set: dict[str, Any], interface: str) -> None:
+    containers = daemon_set["spec"]["template"]["spec"]["containers"]
+    for container in containers:
+        if container["name"] == _CONTAINER:
+            args = [arg for arg in container.get("args", []) if not arg.startswith("--iface=")]
+            container["args"] = [*args, f"--iface={interface}"]
+            return
+    raise ValueError(f"its {DAEMON_SET} has no container {_CONTAINER}")

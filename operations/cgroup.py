@@ -1,0 +1,99 @@
+"""
+The memory cgroup, which Raspberry Pi kernels leave off and Kubernetes can't do without.
+"""
+
+from __future__ import annotations
+
+from pyinfra import host
+from pyinfra.api import FunctionCommand
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+
+from facts.cgroup import BOOT_CMDLINE, FIRMWARE_CMDLINE, MemoryCgroup
+from facts.files import FileState
+from formats import cmdline
+from operations.base import Commands, Refused, diff, operation, read, tell
+from operations.files import write_command
+from operations.following import failed
+from operations.reboot import SECONDS, reboot_and_wait
+
+ARGUMENT = "cgroup_enable=memory"
+
+
+@operation()
+def memory(required: bool = True, seconds: float = SECONDS) -> Commands:
+    """
+    The memory cgroup is on. Where it isn't, the kernel's command line of a Raspberry Pi is changed,
+    and the node is rebooted and waited for.
+
+    + required: False leaves a node without it alone, for virtual ones whose kernel is not theirs
+    + seconds: how long to wait for the reboot
+
+    Rebooting a node ends the connections that go through it: run it on the head first, then
+    (``base.depends_on``, ``reboot.connected``) on the workers behind it.
+
+    **Example:**
+
+    .. code:: python
+
+        cgroup.memory(name="The kernel counts memory (reboots when it has to)")
+    """
+
+    state = read(MemoryCgroup)
+    if state.memory != "off":
+        host.noop(f"the memory cgroup is on ({state.memory})")
+        return
+    if not required:
+        host.noop("the memory cgroup is off, and not asked for")
+        return
+    path = _cmdline_path(state.files)
+    file = state.files[path]
+    try:
+        text = cmdline.with_arguments(file.text or "", [ARGUMENT])
+    except ValueError as error:
+        raise Refused(f"{path} is no kernel command line: {error}") from None
+    if text == file.text and ARGUMENT in cmdline.arguments(state.running):
+        raise Refused(
+            f"its kernel was started with {ARGUMENT} and has no memory cgroup all the same: "
+            "use the kernel of Raspberry Pi OS or Debian"
+        )
+    if text != file.text:
+        diff(path, file.text, text)
+    tell("reboot this node, and wait until it is back")
+    if text != file.text:
+        # Owner and mode as they are: the boot partition is a FAT file system, which has neither.
+        yield write_command(path, text, file.mode, file.user, file.group)
+    yield from reboot_and_wait(seconds)
+    yield FunctionCommand(_is_on, (path,), {})
+
+
+def _cmdline_path(files: dict[str, FileState]) -> str:
+    """The file that the firmware reads."""
+    firmware, boot = files[FIRMWARE_CMDLINE], files[BOOT_CMDLINE]
+    if firmware.kind == "file":
+        return FIRMWARE_CMDLINE
+    if boot.kind == "file" and not cmdline.is_stub(boot.text or ""):
+        return BOOT_CMDLINE
+    if boot.kind == "file":
+        raise Refused(
+            f"its memory cgroup is off, and {FIRMWARE_CMDLINE}, where that is changed, is missing: "
+            "mount the boot partition on /boot/firmware"
+        )
+    raise Refused(
+        "its memory cgroup is off, and there is no cmdline.txt (not a Raspberry Pi?): "
+        f"add {ARGUMENT} to the kernel's command line (GRUB_CMDLINE_LINUX in /etc/default/grub), "
+        "and reboot"
+    )
+
+
+def _is_on(state: State, host: Host, path: str) -> bool:
+    now = host.get_fact(MemoryCgroup)
+    if now is None:
+        return False
+    if now.memory == "off":
+        return failed(
+            host,
+            f"its memory cgroup is still off after the reboot, with {ARGUMENT} in {path}: "
+            "see in /proc/cmdline what the kernel was given",
+        )
+    return True

@@ -1,0 +1,85 @@
+"""
+The clock: certificates and tokens are worthless on a node that lives in another year.
+"""
+
+from __future__ import annotations
+
+import time
+
+import gevent
+from pyinfra import host
+from pyinfra.api import FunctionCommand, StringCommand
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+
+from facts.clock import Clock, ClockState
+from operations import apt
+from operations.base import Commands, Refused, operation, read, tell
+from operations.following import failed
+
+_LOOK_EVERY_S = 3
+
+
+@operation()
+def synchronised(tolerance: int = 30, seconds: float = 45) -> Commands:
+    """
+    A service keeps the clock right, and it is right: near this computer's.
+
+    + tolerance: how many seconds it may be away from this computer's
+    + seconds: how long a clock that is far off may take to be set right (a board without a battery
+      has just booted)
+
+    Where no such service is enabled, systemd-timesyncd is. A clock that is right is enough where
+    NTP can't be reached, as in a container.
+
+    **Example:**
+
+    .. code:: python
+
+        clock.synchronised(name="The clock is right, and kept right")
+    """
+
+    clock = read(Clock)
+    far = abs(clock.ahead) > tolerance
+    if far and clock.synchronised:
+        raise Refused(
+            f"its clock is {_distance(clock)} and synchronised: set this computer's clock right"
+        )
+    if clock.services and not far:
+        host.noop(f"the clock is right, and {clock.services[0]} keeps it so")
+        return
+    if not clock.services:
+        tell("let systemd-timesyncd keep the clock right")
+    if far:
+        tell(f"wait until its clock, {_distance(clock)}, is right")
+    if not clock.services and not clock.timesyncd:
+        yield from apt.install(["systemd-timesyncd"])
+    if not clock.services:
+        yield StringCommand("systemctl", "enable", "--now", "systemd-timesyncd.service")
+    if far:
+        yield FunctionCommand(_wait, (tolerance, seconds), {})
+
+
+def _wait(state: State, host: Host, tolerance: int, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while True:
+        clock = host.get_fact(Clock)
+        if clock is None:
+            return False
+        if abs(clock.ahead) <= tolerance:
+            return True
+        if time.monotonic() > end:
+            return failed(
+                host,
+                f"its clock shows {clock.shows} UTC, {_distance(clock)}, and nothing sets it "
+                "right: see `timedatectl timesync-status` (NTP wants UDP port 123 to the outside), "
+                "or set it by hand with `sudo date -u -s '…'`",
+            )
+        gevent.sleep(_LOOK_EVERY_S)
+
+
+def _distance(clock: ClockState) -> str:
+    size, away = abs(clock.ahead), "ahead of" if clock.ahead > 0 else "behind"
+    units = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+    unit, length = next((unit for unit in units if size >= 2 * unit[1]), units[-1])
+    return f"{size // length} {unit}s {away} this computer's"

@@ -1,0 +1,135 @@
+"""
+containerd, set up for Kubernetes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyinfra import host
+from pyinfra.api import FunctionCommand, QuoteString, StringCommand
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+
+from facts.containerd import CONFIG, RESTART_MARK, Containerd, ContainerdState
+from formats.containerd import CERTS_DIR, ConfigError, Runtime, configured, hosts_toml, release
+from formats.kubernetes_version import Wanted, parse_wanted
+from operations import apt
+from operations.base import Commands, Refused, operation, read, tell
+from operations.files import ensure
+from operations.following import failed, run
+
+# The kubelet asks the runtime for its cgroup driver (RuntimeConfig), which containerd 1.7 can't
+# say; this is the newest minor that is certain to do without the answer.
+NEWEST_FOR_CONTAINERD_1 = Wanted(1, 36)
+
+_MARK = f'mkdir -p "$(dirname {RESTART_MARK})" && : > {RESTART_MARK}'
+
+# A configuration of more than one file (``imports``) can take back what ours says: the daemon's own
+# view decides.
+_RESTART = f"""systemctl enable --quiet containerd.service;
+why() {{ journalctl -u containerd.service -o cat -n 30 --no-pager 2>/dev/null \
+| grep -E 'level=(error|fatal)|^containerd:' | tail -n 1 | cut -c1-300; }};
+timeout 90 systemctl restart containerd.service 2>/dev/null \
+|| {{ echo "containerd does not start: $(why)"; exit 1; }};
+n=0; until ctr plugins ls 2>/dev/null | grep -Eq '^io.containerd.grpc.v1 +cri .*ok *$'; do
+n=$((n+1)); [ $n -lt 60 ] || {{ echo "containerd runs, and offers Kubernetes no interface (CRI) \
+after 60 s: $(why)"; exit 1; }}; sleep 1; done;
+containerd config dump | grep -q 'SystemdCgroup = true' || {{ echo "a file that {CONFIG} imports \
+sets SystemdCgroup back to false: remove that there"; exit 1; }};
+rm -f {RESTART_MARK}"""
+
+
+@operation()
+def runtime(
+    pause_image: str,
+    kubernetes_version: str,
+    mirrors: Mapping[str, str] | None = None,
+    cni_bin_dir: str = "/opt/cni/bin",
+    cni_conf_dir: str = "/etc/cni/net.d",
+) -> Commands:
+    """
+    containerd runs, is set up for Kubernetes, and answers it. Debian's, where there is none yet.
+
+    + pause_image: the image of each pod's sandbox, the one that this version's kubeadm names, such
+      as "registry.k8s.io/pause:3.10.2"
+    + kubernetes_version: the wanted Kubernetes, "1.36" or "1.36.4": not every containerd is new
+      enough for each
+    + mirrors: where to look first for a registry's images: ``{"registry.k8s.io": "http://…:5000"}``,
+      "_default" for all registries
+    + cni_bin_dir, cni_conf_dir: where the CNI plugins and their network are
+
+    Other settings and comments in config.toml are kept; it is written before containerd is
+    installed, so that its first start is the right one already.
+
+    **Example:**
+
+    .. code:: python
+
+        containerd.runtime(
+            name="containerd runs, set up for Kubernetes",
+            pause_image="registry.k8s.io/pause:3.10.2",
+            kubernetes_version="1.36",
+        )
+    """
+
+    hosts = {
+        f"{CERTS_DIR}/{registry}/hosts.toml": hosts_toml(registry, mirror)
+        for registry, mirror in (mirrors or {}).items()
+    }
+    state = read(Containerd, paths=[CONFIG, *hosts])
+    _check_version(state.version or state.candidate, kubernetes_version)
+    wanted = Runtime(pause_image, cni_bin_dir, cni_conf_dir, bool(mirrors))
+    # All of them now, not one by one: a dry run shows each diff.
+    changes = [
+        *_config(state, wanted),
+        *(command for path, text in hosts.items() for command in _hosts(state, path, text)),
+    ]
+    runs = state.version and state.enabled and state.active and state.cri
+    if not changes and runs and not state.wants_restart:
+        host.noop(f"containerd {state.version} runs, set up for Kubernetes")
+        return
+    if not state.version:
+        tell(f"install containerd {state.candidate or '(Debian’s)'}")
+    tell("restart containerd" if state.active else "start containerd")
+    if changes:
+        yield StringCommand("sh", "-c", QuoteString(_MARK))
+        yield from changes
+    if not state.version:
+        yield from apt.install(["containerd", "runc"])
+        _check_version(read(Containerd, paths=[CONFIG, *hosts]).version, kubernetes_version)
+    yield FunctionCommand(_restart, (), {})
+
+
+def _restart(state: State, host: Host) -> bool:
+    result = run(state, host, StringCommand("sh", "-c", QuoteString(_RESTART)))
+    return result.status == 0 or failed(host, result.last_line)
+
+
+def _config(state: ContainerdState, wanted: Runtime) -> Commands:
+    now = state.files[CONFIG]
+    try:
+        there = now.text if now.kind == "file" else None
+        text = configured(there, wanted, state.version or state.candidate)
+    except ConfigError as error:
+        raise Refused(f"{CONFIG} {error}") from None
+    if now.kind == "file":
+        yield from ensure(CONFIG, text, now.mode, now.user, now.group, now=now)
+    else:
+        yield from ensure(CONFIG, text, now=now)
+
+
+def _hosts(state: ContainerdState, path: str, text: str) -> Commands:
+    yield from ensure(path, text, now=state.files[path])
+
+
+def _check_version(containerd: str, kubernetes: str) -> None:
+    wanted = parse_wanted(kubernetes)
+    newest = NEWEST_FOR_CONTAINERD_1
+    too_new = (wanted.major, wanted.minor) > (newest.major, newest.minor)
+    if too_new and (0, 0) < release(containerd) < (2, 0):
+        raise Refused(
+            f"containerd {containerd} is too old for Kubernetes {wanted}, which wants 2.0 or "
+            f'newer: set kubernetes_version to "{newest}", or install containerd 2 '
+            "(containerd.io from Docker's repository) on the nodes"
+        )

@@ -1,0 +1,86 @@
+"""
+The pod network: flannel, applied to the cluster from its own manifest.
+"""
+
+from __future__ import annotations
+
+from pyinfra import host
+from pyinfra.api import FunctionCommand, QuoteString, StringCommand
+
+from facts.kubectl import ADMIN_CONF, Objects
+from formats import flannel as manifest
+from formats import manifests
+from operations.base import Commands, Refused, diff, operation, read
+from operations.download import DownloadError, pinned
+from operations.rollouts import SYSTEM, await_all, troubles
+
+MANAGER = "bramble"
+
+
+@operation()
+def flannel(
+    url: str,
+    checksum: str,
+    folder: str,
+    pod_network: str,
+    interface: str,
+    seconds: int = 300,
+) -> Commands:
+    """
+    flannel is in the cluster as its manifest says, on this cluster's networks.
+
+    To be run on the head. The manifest is fetched by the computer that pyinfra runs on.
+
+    + url: of a release's ``kube-flannel.yml``, or a path on this computer
+    + checksum: its sha256; another file is refused
+    + folder: on this computer, where the file is kept for the next run
+    + pod_network: as given to ``kubeadm.init``
+    + interface: the nodes' interface on the cluster's network
+    + seconds: to wait for flannel's, kube-proxy's and CoreDNS's pods afterwards
+
+    Applied server-side, and only what differs from the live objects: what somebody changed by
+    hand is set right again, what others added stays.
+
+    **Example:**
+
+    .. code:: python
+
+        flannel.flannel(
+            name="Pod network",
+            url="https://github.com/flannel-io/flannel/releases/download/v0.28.9/kube-flannel.yml",
+            checksum="1c06a15a771009c263bdb1f51c928af46f7606fe969f3963652167938d536aaa",
+            folder=".cluster/downloads",
+            pod_network="10.244.0.0/16",
+            interface="eth0",
+        )
+    """
+
+    try:
+        wanted = manifest.adapted(pinned(url, checksum, folder), pod_network, interface)
+        own = f"{manifest.namespace(wanted)}/daemonset/{manifest.DAEMON_SET}"
+    except DownloadError as error:
+        raise Refused(f"flannel's manifest: {error}") from error
+    except ValueError as error:
+        raise Refused(f"{url} can't be used: {error}") from error
+    rollouts = [own, *SYSTEM]
+    now = read(Objects, names=["nodes", *dict.fromkeys([*map(manifests.word, wanted), *SYSTEM])])
+    changed = manifests.differing(wanted, now.objects)
+    for thing, before in changed:
+        old = None if before is None else manifests.text([before])
+        diff(manifests.word(thing).lstrip("/"), old, manifests.text([thing]))
+    if changed:
+        yield StringCommand(
+            "kubectl",
+            QuoteString(f"--kubeconfig={ADMIN_CONF}"),
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            f"--field-manager={MANAGER}",
+            "-f",
+            "-",
+            _stdin=manifests.text(wanted),
+        )
+    if changed or troubles(now.objects, [], rollouts):
+        yield FunctionCommand(await_all, ([], rollouts, seconds), {})
+    else:
+        host.noop("flannel is as it shall be, its pods are up")

@@ -1,0 +1,113 @@
+"""
+Container images from a folder on this computer, for nodes that shall not fetch them.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from pyinfra import host
+from pyinfra.api import FunctionCommand, StringCommand
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+
+from facts.images import Images
+from formats import image_archive
+from operations.base import Commands, Refused, operation, read, tell
+from operations.following import Progress, failed, run
+
+_CHUNK = 256 * 1024
+
+
+@operation()
+def imported(folder: str) -> Commands:
+    """
+    containerd holds the images of the archives in a folder on this computer.
+
+    + folder: where the archives are: ``*.tar`` as ``docker save`` makes them. Those for another
+      architecture than the node's are passed over
+
+    An archive is sent only when an image of it is missing. It goes straight into containerd, so
+    nothing is left on the node when the connection is cut.
+
+    **Example:**
+
+    .. code:: python
+
+        images.imported(name="Images from the local archives", folder="mirror/images")
+    """
+
+    archives = sorted(Path(folder).glob("*.tar"))
+    if not archives:
+        raise Refused(f"no image archives (*.tar) in {folder} on this computer")
+    state = read(Images)
+    missing = [
+        archive for archive in archives if _names(archive, state.architecture) - set(state.names)
+    ]
+    if not missing:
+        host.noop(f"containerd holds the images of {folder}")
+        return
+    for archive in missing:
+        tell(f"send {archive.name} ({_mb(archive)} MB) and import it")
+    for number, archive in enumerate(missing, 1):
+        yield FunctionCommand(_import, (str(archive), f"{number} of {len(missing)}"), {})
+
+
+def _names(archive: Path, architecture: str) -> frozenset[str]:
+    """The names of an archive's images that are for this architecture."""
+    try:
+        status = archive.stat()
+        found = _read(str(archive), status.st_size, status.st_mtime_ns)
+    except (OSError, tarfile.TarError, KeyError, ValueError) as error:
+        raise Refused(
+            f"{archive} can't be used: {error}; make it with `docker save`, or remove it"
+        ) from None
+    return frozenset(name for name, wanted in found if wanted in (architecture, ""))
+
+
+@cache
+def _read(path: str, size: int, changed: int) -> tuple[tuple[str, str], ...]:
+    """Each image's name and architecture; read once for all hosts (until the file changes)."""
+    with tarfile.open(path) as archive:
+
+        def member(name: str) -> str:
+            file = archive.extractfile(name)
+            if file is None:
+                raise ValueError(f"its {name} is no file")
+            return file.read().decode("utf-8")
+
+        return tuple(
+            (name, image_archive.architecture(member(image.config)))
+            for image in image_archive.images(member("manifest.json"))
+            for name in image.names
+        )
+
+
+def _import(state: State, host: Host, path: str, which: str) -> bool:
+    name = Path(path).name
+    shown = Progress(host)
+    size = Path(path).stat().st_size
+
+    def chunks() -> Iterator[bytes]:
+        sent = 0
+        with open(path, "rb") as archive:
+            while chunk := archive.read(_CHUNK):
+                yield chunk
+                sent += len(chunk)
+                shown.show(f"image archive {which}: {name}, {100 * sent // size} % sent")
+
+    result = run(
+        state, host, StringCommand("ctr", "-n", "k8s.io", "images", "import", "-"), chunks=chunks()
+    )
+    if result.status == 0:
+        return True
+    if "no space left" in "\n".join(result.lines).lower():
+        return failed(host, f"could not import {name}: its disk is full: make room on /var")
+    return failed(host, f"could not import {name}: {result.last_line}")
+
+
+def _mb(archive: Path) -> int:
+    return round(archive.stat().st_size / 1e6)

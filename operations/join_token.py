@@ -1,0 +1,108 @@
+"""
+One short-lived token for all the workers that join just now.
+
+It is made by the first of them that needs it, used by all that join beside it, and deleted by the
+last, also when it failed. It goes to kubectl by standard input and to the workers in a file that
+only root can read: never through an argument list or a log.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from base64 import b64decode
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from gevent.lock import RLock
+from pyinfra.api.host import Host
+
+from facts.kubectl import ADMIN_CONF
+from formats.bootstrap_token import ALPHABET, EXPIRES, secret_name, secret_text
+from formats.certificates import key_hash
+from operations.remote_shell import RemoteFailure, run
+
+MINUTES = 15  # should the laptop die in the middle, the cluster forgets the token by itself
+
+# The expiry is by the head's clock, which is the one that judges it.
+_MAKE = f"""set -e; K="kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s";
+base64 -w0 /etc/kubernetes/pki/ca.crt; echo;
+$K get nodes -o json | base64 -w0; echo;
+at=$(date -u -d "+{MINUTES} minutes" +%Y-%m-%dT%H:%M:%SZ | tr -d '\\n' | base64 -w0);
+sed "s|{EXPIRES}|$at|" | $K create -f - >/dev/null"""
+_DELETE = f"""kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s -n kube-system \
+delete secret "$1" --ignore-not-found >/dev/null"""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a worker joins with, and the names that the cluster holds for Ready nodes already."""
+
+    token: str = field(repr=False)
+    ca_hash: str
+    ready: frozenset[str]
+
+
+class _Shared:
+    """The token in use, and by how many."""
+
+    def __init__(self) -> None:
+        self.lock = RLock()
+        self.users = 0
+        self.grant: Grant | None = None
+
+
+_shared: dict[str, _Shared] = {}
+
+
+@contextmanager
+def granted(head: Host) -> Generator[Grant, None, None]:
+    """
+    A token that is valid inside the ``with`` block.
+
+    + head: the host that leads the cluster
+
+    Raises ``RemoteFailure`` when the head can't make one.
+    """
+
+    shared = _shared.setdefault(head.name, _Shared())
+    with shared.lock:
+        if shared.grant is None:
+            shared.grant = _make(head)
+        shared.users += 1
+        grant = shared.grant
+    try:
+        yield grant
+    finally:
+        with shared.lock:
+            shared.users -= 1
+            if shared.users == 0:
+                shared.grant = None
+                _delete(head, grant)
+
+
+def _make(head: Host) -> Grant:
+    token = f"{_random(6)}.{_random(16)}"
+    try:
+        ca, nodes = run(head, _MAKE, stdin=secret_text(token))
+    except (RemoteFailure, ValueError) as error:
+        raise RemoteFailure(f"{head.name} could not make a join token: {error}") from error
+    names = [
+        node["metadata"]["name"]
+        for node in json.loads(b64decode(nodes))["items"]
+        for condition in node.get("status", {}).get("conditions", [])
+        if condition["type"] == "Ready" and condition["status"] == "True"
+    ]
+    return Grant(token, key_hash(b64decode(ca).decode()), frozenset(names))
+
+
+def _delete(head: Host, grant: Grant) -> None:
+    try:
+        run(head, _DELETE, secret_name(grant.token))
+    except RemoteFailure as error:
+        head.log(f"the join token could not be deleted ({error}); it expires in {MINUTES} minutes")
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))

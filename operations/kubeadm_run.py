@@ -1,0 +1,137 @@
+"""
+kubeadm at work: what its operations do once it is decided that they do it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+
+from facts.kubeadm import INIT_UNIT, JOIN_UNIT
+from formats.kubeadm import Join, Registration
+from formats.kubeadm_output import explained, masked, node_is_there
+from operations import detached, files
+from operations.following import failed
+from operations.join_token import granted
+from operations.remote_shell import RemoteFailure, execute, run
+
+CONFIG = "/etc/kubernetes/kubeadm-config.yaml"
+JOIN_CONFIG = f"{detached.FOLDER}/join.yaml"
+_PULL_UNIT = "bramble-kubeadm-images"
+# Minutes after which a command that still works is left to itself.
+_PULL_MINUTES = 60
+_INIT_MINUTES = 30
+_JOIN_MINUTES = 15
+
+# What the node has of the images is left alone: kubeadm would ask the registry for them again, and
+# fail without internet although nothing is missing. Prints how many there are, and how many lack.
+_LACKING = f"""set -e; have=$(ctr -n k8s.io images ls -q);
+kubeadm config images list --config {CONFIG} 2>/dev/null | {{ n=0; l=0;
+while read -r i; do n=$((n+1)); printf '%s\\n' "$have" | grep -qxF -- "$i" || l=$((l+1)); done;
+echo "$n $l"; }}"""
+_KUBELET = """journalctl -u kubelet -o cat --since=-2min --no-pager 2>/dev/null |
+grep -a 'command failed' | tail -n1"""
+
+
+def initialise(state: State, host: Host, running: bool) -> bool:
+    """Pull the images, run kubeadm init (or stay with the one that runs), say how it ended."""
+    return _guarded(host, lambda: _run_init(host, running))
+
+
+def _run_init(host: Host, running: bool) -> bool:
+    if not running:
+        if not _pull_images(host):
+            return False
+        command = ["kubeadm", "init", "--config", CONFIG, "--skip-token-print"]
+        detached.start(host, INIT_UNIT, "bramble: kubeadm init", command)
+    outcome = detached.follow(host, INIT_UNIT, _shown(host), _INIT_MINUTES)
+    if outcome.status == 0:
+        return True
+    causes = explained(outcome.lines) if outcome.status else ["it was cut off"]
+    for line in causes:
+        failed(host, f"kubeadm init: {line}")
+    kubelet = [] if outcome.status is None else run(host, _KUBELET)
+    for line in kubelet:
+        failed(host, f"the kubelet says: {line}")
+    return False
+
+
+def _pull_images(host: Host) -> bool:
+    count, lacking = run(host, _LACKING)[-1].split()
+    if lacking == "0":
+        host.log(f"all {count} images are on the node")
+        return True
+    done = [0]
+
+    def show(line: str) -> None:
+        if "Pulled " in line:
+            done[0] += 1
+            host.log(f"image {done[0]} of {count}: {line.split('Pulled ', 1)[1]}")
+
+    host.log(f"pulling {count} images")
+    command = ["kubeadm", "config", "images", "pull", "--config", CONFIG]
+    detached.start(host, _PULL_UNIT, "bramble: images for kubeadm", command)
+    outcome = detached.follow(host, _PULL_UNIT, show, _PULL_MINUTES)
+    if outcome.status != 0:
+        for line in explained(outcome.lines):
+            failed(host, line)
+    return outcome.status == 0
+
+
+def join_cluster(
+    state: State,
+    host: Host,
+    head: str,
+    node: str,
+    address: str,
+    ignore_preflight_errors: Sequence[str],
+    endpoint: str,
+    timeouts: Mapping[str, str],
+) -> bool:
+    """Join with a token of the head's, say how it ended."""
+
+    def run_join() -> bool:
+        with granted(state.inventory.get_host(head)) as grant:
+            if node in grant.ready:
+                raise RemoteFailure(node_is_there(node))
+            registration = Registration(node, address, tuple(ignore_preflight_errors))
+            text = Join(registration, endpoint, grant.token, grant.ca_hash, timeouts).text()
+            execute(host, files.write_command(JOIN_CONFIG, text, "600", "root", "root"))
+            command = ["kubeadm", "join", "--config", JOIN_CONFIG]
+            detached.start(host, JOIN_UNIT, "bramble: kubeadm join", command, remove=[JOIN_CONFIG])
+            return _followed_join(host)
+
+    return _guarded(host, run_join)
+
+
+def follow_join(state: State, host: Host) -> bool:
+    """Stay with the join that a lost connection left at work, say how it ended."""
+    return _guarded(host, lambda: _followed_join(host))
+
+
+def _followed_join(host: Host) -> bool:
+    outcome = detached.follow(host, JOIN_UNIT, _shown(host), _JOIN_MINUTES)
+    if outcome.status == 0:
+        return True
+    for line in explained(outcome.lines) if outcome.status else ["it was cut off"]:
+        failed(host, f"kubeadm join: {line}")
+    return False
+
+
+def _guarded(host: Host, work: Callable[[], bool]) -> bool:
+    try:
+        return work()
+    except RemoteFailure as failure:
+        return failed(host, str(failure))
+
+
+def _shown(host: Host) -> Callable[[str], None]:
+    """kubeadm's own steps, as they come: its ``[phase] …`` lines, without any token."""
+
+    def show(line: str) -> None:
+        if line.startswith("[") and not line.startswith("[preflight] You can"):
+            host.log(masked(line))
+
+    return show

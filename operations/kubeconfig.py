@@ -1,0 +1,187 @@
+"""
+The keys to the cluster: for a user of the head, and on the computer that pyinfra runs on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyinfra import host, logger
+from pyinfra.api import FunctionCommand, QuoteString, StringCommand
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+
+from facts.kubeconfig import AdminCredentials
+from facts.kubectl import ADMIN_CONF
+from formats import kubeconfig
+from operations import laptop_files, tls_probe
+from operations.base import Commands, Refused, operation, read, tell
+from operations.following import failed
+from operations.remote_shell import RemoteFailure, run
+
+# From file to file on the node itself: the key never travels. Private and atomic, as files.ensure.
+_COPY = """set -e; umask 077; d=$(dirname -- "$2"); [ -d "$d" ] || install -d -m 700 -o "$3" \
+-g "$4" -- "$d"; t=$(mktemp -- "$d/.config.XXXXXX"); trap 'rm -f -- "$t"' EXIT;
+cat -- "$1" > "$t"; chown -- "$3:$4" "$t"; chmod 600 "$t"; sync -- "$t"; mv -fT -- "$t" "$2";
+sync -- "$d\""""
+
+
+@operation()
+def admin(user: str) -> Commands:
+    """
+    A user of the head has the administrator's kubeconfig as ``~/.kube/config``, for itself alone.
+
+    + user: who logs in there and types kubectl
+
+    A kubeconfig of another cluster in its place is refused, never overwritten.
+
+    **Example:**
+
+    .. code:: python
+
+        kubeconfig.admin(name="kubectl for pi on the head", user="pi")
+    """
+
+    now = read(AdminCredentials, owner=user)
+    if not now.home:
+        raise Refused(f"there is no user {user} here: who shall have the kubeconfig?")
+    path = f"{now.home}/.kube/config"
+    if now.odd:
+        raise Refused(f"{path} is a link or a directory: remove it, then run this again")
+    if now.user and now.user_ca != now.ca:
+        raise Refused(
+            f"{path} is for another cluster: move it away (or merge the two), then run this again"
+        )
+    wanted = f"600 {user} {now.group}"
+    if now.user and now.user == now.admin and now.status == wanted:
+        host.noop(f"{path} is up to date")
+        return
+    if not now.user or now.user != now.admin:
+        tell(f"copy {ADMIN_CONF} to {path} (for {user} alone; its content is not shown)")
+    else:
+        tell(f"make {path} {wanted} (it is {now.status})")
+    words = [QuoteString(word) for word in (ADMIN_CONF, path, user, now.group)]
+    yield StringCommand("sh", "-c", QuoteString(_COPY), "copy", *words)
+
+
+@operation()
+def laptop(path: str, context: str, server: str) -> Commands:
+    """
+    The computer that pyinfra runs on has a context for the cluster, over TLS.
+
+    To be run on the head, whose credentials they are.
+
+    + path: the kubeconfig, such as ``~/.kube/config``; all else in it is kept
+    + context: the name of the context, and of its cluster and user
+    + server: such as ``https://192.168.1.32:6443``, an address that the computer reaches
+
+    The current context changes only where there is none. A backup is kept beside the file.
+
+    **Example:**
+
+    .. code:: python
+
+        kubeconfig.laptop(
+            name="kubectl on this computer",
+            path="~/.kube/config",
+            context="bramble",
+            server="https://192.168.1.32:6443",
+        )
+    """
+
+    now = read(AdminCredentials, owner="")
+    config = _local(path)
+    way = kubeconfig.Access(context, server)
+    if now.admin and kubeconfig.same(config, way, {"ca": now.ca, "cert": now.cert}):
+        host.noop(f"the context {context} is in {path}")
+        return
+    tell(f"put the context {context} for {server} into {path} on this computer")
+    yield FunctionCommand(write_context, (path, context, server), {})
+
+
+@operation()
+def proxy(path: str, context: str, server: str, present: bool = True) -> Commands:
+    """
+    The computer that pyinfra runs on has a context for the head's kubectl proxy: plain HTTP, no
+    user.
+
+    + path: the kubeconfig, such as ``~/.kube/config``; all else in it is kept
+    + context: the name of the context and of its cluster
+    + server: such as ``http://192.168.1.32:8080``
+    + present: False: taken out, where it is this very one
+
+    **Example:**
+
+    .. code:: python
+
+        kubeconfig.proxy(
+            name="The proxy's context on this computer",
+            path="~/.kube/config",
+            context="bramble-proxy",
+            server="http://192.168.1.32:8080",
+        )
+    """
+
+    config = _local(path)
+    way = kubeconfig.Access(context, server)
+    there = kubeconfig.same(config, way, None)
+    if there == present:
+        host.noop(f"the context {context} is {'' if present else 'not '}in {path}")
+    elif present:
+        tell(f"put the context {context} for {server} into {path} on this computer")
+        yield FunctionCommand(change_proxy_context, (path, context, server, True), {})
+    else:
+        tell(f"take the context {context} out of {path} on this computer")
+        yield FunctionCommand(change_proxy_context, (path, context, server, False), {})
+
+
+def write_context(state: State, host: Host, path: str, context: str, server: str) -> bool:
+    """Fetch the credentials from the head and merge them into the kubeconfig here."""
+    try:
+        admin_conf = "\n".join(run(host, 'cat -- "$1"', ADMIN_CONF))
+        way = kubeconfig.access(admin_conf, context, server)
+        _write(host, path, kubeconfig.merged(_local(path), way))
+    except (RemoteFailure, Refused) as error:
+        return failed(host, str(error))
+    except ValueError as error:
+        return failed(host, f"{ADMIN_CONF} is not as kubeadm makes it: {error}")
+    if why := tls_probe.trouble(server, way.ca_data):
+        host.log_styled(
+            f"the context is written, but {server} does not answer this computer: {why}",
+            fg="yellow",
+            log_func=logger.warning,
+        )
+    return True
+
+
+def change_proxy_context(
+    state: State, host: Host, path: str, context: str, server: str, present: bool
+) -> bool:
+    """Put the proxy's context into the kubeconfig here, or take it out."""
+    try:
+        config = _local(path)
+        if present:
+            _write(host, path, kubeconfig.merged(config, kubeconfig.Access(context, server)))
+        else:
+            _write(host, path, kubeconfig.without(config, context))
+    except Refused as error:
+        return failed(host, str(error))
+    return True
+
+
+def _local(path: str) -> dict[str, object]:
+    try:
+        return kubeconfig.parse(laptop_files.text(path) or "")
+    except ValueError as error:
+        raise Refused(f"{path} on this computer is left as it is: {error}") from error
+    except OSError as error:
+        raise Refused(f"{path} on this computer can't be read: {error.strerror}") from error
+
+
+def _write(host: Host, path: str, config: dict[str, object]) -> None:
+    try:
+        backup = laptop_files.replace(path, kubeconfig.text(config))
+    except OSError as error:
+        raise Refused(f"{path} on this computer can't be written: {error.strerror}") from error
+    if backup:
+        host.log(f"{path} was {Path(backup).name} before")

@@ -1,0 +1,207 @@
+"""
+The packages of Kubernetes: their repository, and kubelet, kubeadm and kubectl at one version, held.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import requests
+from pyinfra import host
+from pyinfra.api import StringCommand
+
+from facts.packages import KEY, NAMES, SOURCE, Packages, PackagesState, Repository
+from formats import apt as apt_formats
+from formats import openpgp
+from formats.kubernetes_version import Release, Wanted, newest, parse_package, parse_wanted
+from operations import apt
+from operations.base import Commands, Refused, operation, read, tell
+from operations.files import ensure
+
+# Those that share one version; kubernetes-cni has its own, and comes in the one that fits them.
+VERSIONED = ["kubelet", "kubeadm", "kubectl"]
+NEEDED_MB = 700  # the packages, unpacked beside their downloads, with some room to breathe
+
+_TIMEOUT_S = (5, 20)  # to connect, to answer
+_fetched: dict[str, str | Exception] = {}  # what each address gave in this run
+_fetching = threading.Lock()
+
+
+@operation()
+def repository(url: str, fingerprint: str) -> Commands:
+    """
+    apt knows the repository of Kubernetes packages, and the key that it is signed with.
+
+    + url: the repository of one minor: "https://pkgs.k8s.io/core:/stable:/v1.36/deb/"
+    + fingerprint: the key's, 40 hexadecimal digits (spaces are allowed)
+
+    The key is fetched by this computer, on each run: it is prolonged now and then, and a copy made
+    once ends in EXPKEYSIG. It is ``Release.key`` beside the packages, and refused unless it has
+    that fingerprint.
+
+    **Example:**
+
+    .. code:: python
+
+        packages.repository(
+            name="The repository of Kubernetes packages",
+            url="https://pkgs.k8s.io/core:/stable:/v1.36/deb/",
+            fingerprint="DE15B14486CD377B9E876E1A234654DA9A296436",
+        )
+    """
+
+    url = f"{url.rstrip('/')}/"
+    key = _accepted_key(f"{url}Release.key", fingerprint)
+    state = read(Repository)
+    others = [path for path in state.sources if path != SOURCE]
+    if others:
+        raise Refused(
+            f"{', '.join(others)} names a repository of Kubernetes packages too, and apt would mix "
+            "the two: remove it, then run this again"
+        )
+    commands = [
+        *ensure(KEY, key, now=state.files[KEY]),
+        *ensure(SOURCE, apt_formats.source(url, "/", KEY), now=state.files[SOURCE]),
+    ]
+    if not commands:
+        host.noop(f"apt knows {url}")
+    yield from commands
+
+
+def _accepted_key(url: str, fingerprint: str) -> str:
+    try:
+        text = _fetch(url)
+        found = [key.fingerprint for key in openpgp.public_keys(text) if not key.subkey]
+    except requests.RequestException as error:
+        raise Refused(
+            f"this computer could not fetch {url}: {_words(error)}; check the address (setting "
+            "kubernetes_repository) and the way out"
+        ) from None
+    except ValueError as error:
+        raise Refused(f"{url} is not a public key: {error}") from None
+    wanted = "".join(fingerprint.split()).upper()
+    if found != [wanted]:
+        raise Refused(
+            f"the key at {url} has the fingerprint {', '.join(found)} and not {wanted}: it is not "
+            "accepted. Should the key have been replaced, see the announcement on kubernetes.io, "
+            "then change the setting kubernetes_key_fingerprint"
+        )
+    return text
+
+
+def _fetch(url: str) -> str:
+    """The text at an address, fetched once a run, for all hosts; the failure too."""
+    with _fetching:
+        if url not in _fetched:
+            try:
+                answer = requests.get(url, timeout=_TIMEOUT_S)
+                answer.raise_for_status()
+                _fetched[url] = answer.text
+            except requests.RequestException as error:
+                _fetched[url] = error
+    found = _fetched[url]
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def _words(error: requests.RequestException) -> str:
+    """What went wrong, without the nested objects that requests puts into its messages."""
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"the server says {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate is not accepted"
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.ConnectionError):
+        cause: BaseException = error
+        while cause.__context__ is not None:
+            cause = cause.__context__
+        return str(getattr(cause, "strerror", None) or "no connection")
+    return str(error)
+
+
+@operation()
+def installed(version: str, url: str) -> Commands:
+    """
+    kubelet, kubeadm, kubectl and kubernetes-cni are installed at the wanted version, and held.
+
+    + version: a minor, "1.36", of which the newest patch is installed and any is left as it is; or
+      one release, "1.36.4"
+    + url: the repository they come from, for the messages
+
+    Nothing is ever downgraded, and a node of a cluster is not upgraded either: that has an order of
+    its own.
+
+    **Example:**
+
+    .. code:: python
+
+        packages.installed(
+            name="kubelet, kubeadm and kubectl 1.36",
+            version="1.36",
+            url="https://pkgs.k8s.io/core:/stable:/v1.36/deb/",
+        )
+    """
+
+    wanted = parse_wanted(version)
+    state = read(Packages, version=str(wanted))
+    releases = {name: parse_package(state.installed.get(name, "")) for name in VERSIONED}
+    for name, there in releases.items():
+        _refuse_change(name, there, wanted, state.joined)
+    fitting = [
+        state.installed[name] for name, there in releases.items() if there and wanted.fits(there)
+    ]
+    complete = len(fitting) == len(VERSIONED) and "kubernetes-cni" in state.installed
+    unheld = [name for name in NAMES if name not in state.held]
+    if complete and not state.broken and not unheld and state.kubelet_enabled:
+        host.noop(f"kubelet, kubeadm and kubectl {state.installed['kubelet']} are installed, held")
+        return
+    if not complete or state.broken:
+        yield from _install(wanted, url, state, fitting[:1])
+        unheld = NAMES
+    if unheld:
+        tell(f"hold {', '.join(unheld)} at their version")
+        yield StringCommand("apt-mark", "hold", *unheld)
+    if not state.kubelet_enabled:
+        tell("let the kubelet start at boot")
+        yield StringCommand("systemctl", "enable", "--quiet", "kubelet.service")
+
+
+def _refuse_change(name: str, there: Release | None, wanted: Wanted, joined: bool) -> None:
+    if there is None or wanted.fits(there):
+        return
+    if wanted.is_older_than(there):
+        raise Refused(
+            f"{name} {there} is installed and {wanted} asked for: nothing is downgraded here. "
+            f'Set kubernetes_version to "{there.major}.{there.minor}", or remove the packages'
+        )
+    if joined:
+        raise Refused(
+            f"{name} {there} is installed and {wanted} asked for, and this node belongs to a "
+            "cluster: upgrade with `kubeadm upgrade`, the head first; or set kubernetes_version to "
+            f'"{there.major}.{there.minor}"'
+        )
+
+
+def _install(wanted: Wanted, url: str, state: PackagesState, fitting: list[str]) -> Commands:
+    """Install what is missing, beside the version that is there in part, or else the newest."""
+    if state.free_mb < NEEDED_MB:
+        raise Refused(
+            f"its disk is full: {state.free_mb} MB are free for /var, {NEEDED_MB} MB are wanted: "
+            "make room (`df -h`, `sudo apt-get clean`)"
+        )
+    what = fitting[0] if fitting else str(wanted)
+    if wanted.patch is None and not fitting:
+        known = newest(wanted, state.available.get("kubelet", []))
+        what = f"the newest {wanted}" + (f": {known} by the present lists" if known else "")
+    tell(f"install {', '.join(NAMES)} ({what})")
+    # What the repository has at this hour, not when the lists were last fetched.
+    yield from apt.update(SOURCE)
+    offered = read(Packages, version=str(wanted)).available.get("kubelet", [])
+    chosen = fitting[0] if fitting else newest(wanted, offered)
+    if chosen is None:
+        there = ", ".join(sorted({str(parse_package(one) or one) for one in offered}))
+        raise Refused(f"{url} has no Kubernetes {wanted}: it has {there or 'no kubelet at all'}")
+    packages = [f"{name}={chosen}" for name in VERSIONED]
+    yield from apt.install([*packages, "kubernetes-cni"], change_held=bool(state.held))

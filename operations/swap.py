@@ -1,0 +1,83 @@
+"""
+Swap off: the kubelet does not start while there is any.
+"""
+
+from __future__ import annotations
+
+from pyinfra import host
+from pyinfra.api import FunctionCommand, QuoteString, StringCommand
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+
+from facts.swap import FSTAB, RPI_SWAP, Swap, SwapState
+from formats import fstab
+from operations.base import Commands, Refused, operation, read, tell
+from operations.files import ensure
+from operations.following import failed, run
+
+_RPI_SWAP = "# bramble: no swap on a Kubernetes node\n[Main]\nMechanism=none\n"
+
+_SWAPOFF = """why=$(swapoff -a 2>&1 | tr '\\n' ' ');
+left=$(tail -n +2 /proc/swaps | cut -d' ' -f1 | tr '\\n' ' ');
+[ -z "$left" ] || { echo "swap could not be turned off: $left(${why:-no reason given}); \
+it will stay off after a reboot: stop what uses the memory, or reboot, then run this again";
+exit 1; }"""
+
+
+@operation()
+def off() -> Commands:
+    """
+    No swap, now and at every boot, wherever it comes from: fstab (its lines are kept behind a
+    mark), Raspberry Pi OS's rpi-swap and dphys-swapfile, zram, swap units of systemd.
+
+    **Example:**
+
+    .. code:: python
+
+        swap.off(name="Swap is off, now and at every boot")
+    """
+
+    swap = read(Swap)
+    # All sources first: should the swap of now be too full to be emptied, a reboot is the remedy.
+    commands = list(_sources(swap))
+    if swap.in_use:
+        tell(f"turn off the swap on {', '.join(swap.in_use)}")
+    if not commands and not swap.in_use:
+        host.noop("swap is off")
+        return
+    yield from commands
+    if not swap.in_use:
+        return
+    if swap.used_kb > swap.available_kb:
+        raise Refused(
+            f"{_mb(swap.used_kb)} MB are swapped out and only {_mb(swap.available_kb)} MB of "
+            "memory could take them back: stop what uses the memory, or reboot (swap will stay off "
+            "then), and run this again"
+        )
+    yield FunctionCommand(_swapoff, (), {})
+
+
+def _swapoff(state: State, host: Host) -> bool:
+    result = run(state, host, StringCommand("sh", "-c", QuoteString(_SWAPOFF)))
+    return result.status == 0 or failed(host, result.last_line)
+
+
+def _sources(swap: SwapState) -> Commands:
+    """What keeps swap off at the next boot."""
+    table = swap.files[FSTAB]
+    if table.text is not None and fstab.swap_lines(table.text):
+        without = fstab.without_swap(table.text)
+        yield from ensure(FSTAB, without, table.mode, table.user, table.group, now=table)
+        yield StringCommand("systemctl", "daemon-reload")
+    if swap.rpi_swap:
+        yield from ensure(RPI_SWAP, _RPI_SWAP, now=swap.files[RPI_SWAP])
+    for service in swap.services:
+        tell(f"disable {service}, which turns swap on")
+        yield StringCommand("systemctl", "disable", "--now", QuoteString(service))
+    for unit in swap.units:
+        tell(f"mask {unit}")
+        yield StringCommand("systemctl", "mask", "--now", QuoteString(unit))
+
+
+def _mb(kb: int) -> int:
+    return round(kb / 1024)

@@ -1,0 +1,37 @@
+"""
+Whether an API server answers this computer, by the name or address that was written down for it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from base64 import b64decode
+from urllib.parse import urlsplit
+
+SECONDS = 5
+
+
+def trouble(server: str, ca_data: str) -> str | None:
+    """
+    Why ``/readyz`` of an API server can't be asked from here; None when it answers.
+
+    + server: such as ``https://192.168.1.32:6443``
+    + ca_data: the certificate authority that it must be vouched for by, base64 of PEM
+    """
+
+    address = urlsplit(server)
+    context = ssl.create_default_context(cadata=b64decode(ca_data).decode())
+    connection = http.client.HTTPSConnection(
+        address.hostname or "", address.port, timeout=SECONDS, context=context
+    )
+    try:
+        connection.request("GET", "/readyz")
+        connection.getresponse().read()
+    except ssl.SSLCertVerificationError as error:
+        return f"its certificate is not for it ({error.verify_message})"
+    except (OSError, http.client.HTTPException) as error:
+        return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    finally:
+        connection.close()
+    return None

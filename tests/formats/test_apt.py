@@ -1,0 +1,105 @@
+"""What apt-get 3.0 says (recorded), and what a person is told of it."""
+
+from pathlib import Path
+
+import pytest
+
+from formats.apt import is_lock, progress, reason, source, wants_update
+
+SAMPLES = Path(__file__).parent / "samples" / "apt"
+RETRIEVING = "dlstatus:1:0.0000:Retrieving file 1 of 1"
+
+
+def sample(name: str) -> list[str]:
+    return (SAMPLES / f"{name}.txt").read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("wrong-key", "the repository is not signed by the key that is accepted here"),
+        (
+            "no-release",
+            "The repository 'http://192.168.1.10/core:/stable:/v1.99/deb  Release' does not have",
+        ),
+        (
+            "refused",
+            "a package server can't be reached from here (Could not connect to 192.168.1.10:1",
+        ),
+        (
+            "unresolved",
+            "a package server can't be reached from here (Could not resolve 'nosuch.invalid')",
+        ),
+        ("proxy-refuses", "a package server does not give what was asked for (Failed to fetch"),
+        ("downloads-full", "its disk is full"),
+        ("unpacking-full", "its disk is full"),
+        ("lists-locked", "another apt or dpkg is still at work (held by process 1884 (apt-get))"),
+        (
+            "dpkg-locked",
+            "another apt or dpkg is still at work (held by process 712 (unattended-upgr))",
+        ),
+        ("script-failed", "dpkg: error processing package kubelet (--configure):"),
+        ("unknown", "Unable to locate package containerd"),
+        ("expired", "the key that signs the repository has expired"),
+    ],
+)
+def test_a_failure_is_told_in_one_line(said: str, told: str) -> None:
+    line = reason(sample(said))
+    assert line.startswith(told)
+    assert "\n" not in line
+    assert len(line) < 330
+
+
+@pytest.mark.parametrize("said", [[], [RETRIEVING], ["", RETRIEVING]])
+def test_silence_is_told_as_such(said: list[str]) -> None:
+    assert reason(said) == "it said nothing"
+
+
+def test_only_a_lock_is_waited_for() -> None:
+    assert is_lock(sample("lists-locked"))
+    assert is_lock(sample("dpkg-locked"))
+    assert not is_lock(sample("unresolved"))
+
+
+def test_dpkgs_own_word_for_the_lock_is_known() -> None:
+    line = "dpkg: error: dpkg frontend lock was locked by another process with pid 712"
+    assert is_lock([line])
+
+
+@pytest.mark.parametrize("said", ["unknown", "no-release"])
+def test_old_lists_are_known_for_what_they_are(said: str) -> None:
+    assert wants_update(sample(said))
+
+
+@pytest.mark.parametrize("said", ["downloads-full", "wrong-key", "lists-locked"])
+def test_an_update_is_no_cure_for_the_rest(said: str) -> None:
+    assert not wants_update(sample(said))
+
+
+@pytest.mark.parametrize(
+    ("line", "step"),
+    [
+        ("dlstatus:3:34.1626:Retrieving file 3 of 3", (34.1626, "Retrieving file 3 of 3")),
+        (
+            "pmstatus:containerd:40.0000:Installing containerd (amd64)",
+            (40.0, "Installing containerd (amd64)"),
+        ),
+        ("pmstatus:dpkg-exec:0.0000:Running dpkg", (0.0, "Running dpkg")),
+        ("pmconffile:/etc/x:40.0000:'/etc/x' '/etc/x.dpkg-new' 1 1 ", None),
+        ("Get:1 http://deb.debian.org/debian trixie InRelease [140 kB]", None),
+        ("", None),
+    ],
+)
+def test_progress_is_read(line: str, step: tuple[float, str] | None) -> None:
+    assert progress(line) == step
+
+
+def test_a_flat_repository_has_no_components() -> None:
+    text = source("https://pkgs.k8s.io/core:/stable:/v1.36/deb/", "/", "/etc/apt/keyrings/k.asc")
+    assert text.splitlines() == [
+        "Types: deb",
+        "URIs: https://pkgs.k8s.io/core:/stable:/v1.36/deb/",
+        "Suites: /",
+        "Signed-By: /etc/apt/keyrings/k.asc",
+    ]
+    assert "Components: main\n" in source("http://x/debian", "trixie", "/k.gpg", "main")

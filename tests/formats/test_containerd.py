@@ -1,0 +1,287 @@
+"""containerd's config.toml, in each of its versions, and hosts.toml."""
+
+import tomllib
+from typing import Any
+
+import pytest
+import tomlkit
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from formats.containerd import (
+    CERTS_DIR,
+    ConfigError,
+    Runtime,
+    configured,
+    hosts_toml,
+    newest_config_version,
+)
+
+PAUSE = "registry.k8s.io/pause:3.10.2"
+WANTED = Runtime(PAUSE)
+OLD, V2, LTS = "1.7.24~ds1", "2.1.4", "2.3.1"
+
+# Debian 13's package has this.
+DEBIAN = """version = 2
+
+[plugins]
+  [plugins."io.containerd.grpc.v1.cri"]
+    [plugins."io.containerd.grpc.v1.cri".cni]
+      bin_dir = "/usr/lib/cni"
+      conf_dir = "/etc/cni/net.d"
+  [plugins."io.containerd.internal.v1.opt"]
+    path = "/var/lib/containerd/opt"
+"""
+
+# Docker's containerd.io (1.7) has this, its licence and examples left out.
+DOCKER = """#   Copyright The containerd Authors.
+
+disabled_plugins = ["cri"]
+
+#root = "/var/lib/containerd"
+#[grpc]
+#  address = "/run/containerd/containerd.sock"
+"""
+
+# Excerpts of `containerd config default`.
+DEFAULT_3 = """version = 3
+root = '/var/lib/containerd'
+disabled_plugins = []
+
+[grpc]
+  address = '/run/containerd/containerd.sock'
+
+[plugins]
+  [plugins.'io.containerd.cri.v1.images']
+    snapshotter = 'overlayfs'
+
+    [plugins.'io.containerd.cri.v1.images'.pinned_images]
+      sandbox = 'registry.k8s.io/pause:3.10'
+
+    [plugins.'io.containerd.cri.v1.images'.registry]
+      config_path = '/etc/docker/certs.d'
+
+  [plugins.'io.containerd.cri.v1.runtime']
+    enable_cdi = true
+
+    [plugins.'io.containerd.cri.v1.runtime'.containerd]
+      default_runtime_name = 'runc'
+
+      [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes]
+        [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
+          runtime_type = 'io.containerd.runc.v2'
+
+          [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
+            BinaryName = ''
+            SystemdCgroup = false
+
+    [plugins.'io.containerd.cri.v1.runtime'.cni]
+      bin_dirs = ['/usr/lib/cni']
+      conf_dir = '/etc/cni/net.d'
+"""
+DEFAULT_4 = DEFAULT_3.replace("version = 3", "version = 4").replace(
+    "[grpc]", "[plugins.'io.containerd.server.v1.grpc']"
+)
+
+
+def cri2(text: str) -> Any:
+    return tomllib.loads(text)["plugins"]["io.containerd.grpc.v1.cri"]
+
+
+def cri3(text: str) -> tuple[Any, Any]:
+    plugins = tomllib.loads(text)["plugins"]
+    return plugins["io.containerd.cri.v1.images"], plugins["io.containerd.cri.v1.runtime"]
+
+
+def assert_version_2(text: str) -> None:
+    cri = cri2(text)
+    assert tomllib.loads(text)["version"] == 2
+    assert cri["sandbox_image"] == PAUSE
+    assert cri["cni"] == {"bin_dir": "/opt/cni/bin", "conf_dir": "/etc/cni/net.d"}
+    assert cri["containerd"]["runtimes"]["runc"]["runtime_type"] == "io.containerd.runc.v2"
+    assert cri["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] is True
+
+
+def assert_version_3(text: str) -> None:
+    images, runtime = cri3(text)
+    assert images["pinned_images"]["sandbox"] == PAUSE
+    assert "/opt/cni/bin" in runtime["cni"].get("bin_dirs", [runtime["cni"].get("bin_dir")])
+    assert runtime["cni"]["conf_dir"] == "/etc/cni/net.d"
+    assert runtime["containerd"]["runtimes"]["runc"]["runtime_type"] == "io.containerd.runc.v2"
+    assert runtime["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] is True
+
+
+@pytest.mark.parametrize(
+    ("version", "newest"), [("", 2), (OLD, 2), ("v2.0.0", 3), (V2, 3), (LTS, 4)]
+)
+def test_each_containerd_has_its_newest_version(version: str, newest: int) -> None:
+    assert newest_config_version(version) == newest
+
+
+def test_a_new_file_says_only_what_is_wanted() -> None:
+    assert_version_2(configured(None, WANTED, OLD))
+    assert_version_3(configured(None, WANTED, V2))
+    assert set(tomllib.loads(configured(None, WANTED, OLD))) == {"version", "plugins"}
+
+
+def test_a_new_file_for_2_3_is_one_that_2_0_reads_too() -> None:
+    assert tomllib.loads(configured(None, WANTED, LTS))["version"] == 3
+
+
+def test_an_unknown_containerd_gets_what_all_of_them_read() -> None:
+    assert_version_2(configured(None, WANTED, ""))
+
+
+def test_debians_file_keeps_its_other_settings() -> None:
+    text = configured(DEBIAN, WANTED, OLD)
+    assert_version_2(text)
+    assert tomllib.loads(text)["plugins"]["io.containerd.internal.v1.opt"] == {
+        "path": "/var/lib/containerd/opt"
+    }
+
+
+def test_a_file_of_version_2_stays_one_under_containerd_2() -> None:
+    assert_version_2(configured(DEBIAN, WANTED, V2))
+
+
+def test_dockers_file_gets_its_interface_back_and_keeps_its_comments() -> None:
+    text = configured(DOCKER, WANTED, "1.7.28")
+    assert_version_2(text)
+    assert tomllib.loads(text)["disabled_plugins"] == []
+    assert all(line in text for line in DOCKER.splitlines() if line.startswith("#"))
+
+
+def test_other_plugins_stay_disabled() -> None:
+    text = configured(
+        'version = 3\ndisabled_plugins = ["aufs", "io.containerd.cri.v1.runtime"]', WANTED, V2
+    )
+    assert tomllib.loads(text)["disabled_plugins"] == ["aufs"]
+
+
+@pytest.mark.parametrize(("default", "version"), [(DEFAULT_3, V2), (DEFAULT_4, LTS)])
+def test_the_default_files_of_containerd_2_keep_the_rest(default: str, version: str) -> None:
+    text = configured(default, WANTED, version)
+    assert_version_3(text)
+    images, runtime = cri3(text)
+    assert images["snapshotter"] == "overlayfs"
+    assert images["registry"]["config_path"] == "/etc/docker/certs.d"
+    assert runtime["enable_cdi"] is True
+    assert runtime["containerd"]["runtimes"]["runc"]["options"]["BinaryName"] == ""
+    assert runtime["cni"]["bin_dirs"] == ["/opt/cni/bin", "/usr/lib/cni"]
+    assert tomllib.loads(text)["version"] == tomllib.loads(default)["version"]
+
+
+def test_bin_dir_of_containerd_2_0_stays_alone() -> None:
+    text = "version = 3\n[plugins.'io.containerd.cri.v1.runtime'.cni]\nbin_dir = '/usr/lib/cni'\n"
+    _, runtime = cri3(configured(text, WANTED, "2.0.5"))
+    assert runtime["cni"] == {"bin_dir": "/opt/cni/bin", "conf_dir": "/etc/cni/net.d"}
+
+
+def test_bin_dir_beside_bin_dirs_which_containerd_refuses_goes() -> None:
+    text = (
+        "version = 3\n[plugins.'io.containerd.cri.v1.runtime'.cni]\n"
+        "bin_dir = '/usr/lib/cni'\nbin_dirs = ['/opt/cni/bin']\n"
+    )
+    _, runtime = cri3(configured(text, WANTED, V2))
+    assert runtime["cni"] == {"bin_dirs": ["/opt/cni/bin"], "conf_dir": "/etc/cni/net.d"}
+
+
+def test_every_runtime_on_runcs_shim_has_the_same_cgroups() -> None:
+    text = (
+        "version = 2\n[plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes.nvidia]\n"
+        "runtime_type = 'io.containerd.runc.v2'\n"
+        "[plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes.kata]\n"
+        "runtime_type = 'io.containerd.kata.v2'\n"
+    )
+    runtimes = cri2(configured(text, WANTED, OLD))["containerd"]["runtimes"]
+    assert runtimes["nvidia"]["options"] == {"SystemdCgroup": True}
+    assert runtimes["kata"] == {"runtime_type": "io.containerd.kata.v2"}
+
+
+def test_mirrors_are_looked_up_in_our_directory_before_that_of_others() -> None:
+    with_mirrors = Runtime(PAUSE, mirrors=True)
+    assert cri2(configured(DEBIAN, with_mirrors, OLD))["registry"] == {"config_path": CERTS_DIR}
+    images, _ = cri3(configured(DEFAULT_3, with_mirrors, V2))
+    assert images["registry"]["config_path"] == f"{CERTS_DIR}:/etc/docker/certs.d"
+    again = configured(DEFAULT_3, with_mirrors, V2)
+    assert configured(again, with_mirrors, V2) is again
+
+
+def test_mirrors_of_the_old_kind_are_refused_with_what_to_do() -> None:
+    text = (
+        "version = 2\n[plugins.'io.containerd.grpc.v1.cri'.registry.mirrors.'docker.io']\n"
+        "endpoint = ['http://x']\n"
+    )
+    with pytest.raises(ConfigError, match=r"hosts\.toml"):
+        configured(text, Runtime(PAUSE, mirrors=True), OLD)
+    assert cri2(configured(text, WANTED, OLD))["registry"]["mirrors"]["docker.io"]
+
+
+@pytest.mark.parametrize(
+    ("text", "version", "message"),
+    [
+        ("version = [", OLD, "not valid TOML"),
+        ("[plugins.cri]\nsandbox_image = 'x'\n", OLD, "containerd config migrate"),
+        ("version = 5\n", LTS, "version = 5"),
+        ("version = 'two'\n", OLD, "version = two"),
+        ("version = 3\n", OLD, "reads no more than 2"),
+        ("version = 4\n", V2, "reads no more than 3"),
+        ("version = 2\n[plugins]\n'io.containerd.grpc.v1.cri' = 3\n", OLD, "where the table"),
+    ],
+)
+def test_a_file_that_can_not_be_used_is_refused(text: str, version: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        configured(text, WANTED, version)
+
+
+@pytest.mark.parametrize("number", [2, 3, 4])
+@pytest.mark.parametrize("text", [None, "", DEBIAN, DOCKER, DEFAULT_3, DEFAULT_4])
+def test_a_second_time_changes_not_a_byte(text: str | None, number: int) -> None:
+    version = {2: OLD, 3: V2, 4: LTS}[number]
+    have = tomllib.loads(text or "").get("version", 2)
+    if have > number:
+        return
+    once = configured(text, WANTED, version)
+    assert configured(once, WANTED, version) is once
+
+
+KEYS = st.text("abc-", min_size=1, max_size=4)
+VALUES = st.recursive(
+    st.integers(0, 9) | st.booleans() | st.text("xyz ", max_size=5),
+    lambda inner: st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+OTHERS = st.dictionaries(KEYS, st.dictionaries(KEYS, VALUES, max_size=3), max_size=3)
+CRI = {
+    2: ["io.containerd.grpc.v1.cri"],
+    3: ["io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"],
+}
+
+
+@settings(deadline=None)  # tomlkit is slow, and slower on a busy machine
+@given(st.sampled_from([2, 3]), OTHERS, OTHERS, OTHERS)
+def test_whatever_others_have_set_is_kept(
+    number: int, root: dict[str, Any], plugins: dict[str, Any], cri: dict[str, Any]
+) -> None:
+    document = {"version": number, **root}
+    document["plugins"] = {**plugins, **{name: dict(cri) for name in CRI[number]}}
+    version = {2: OLD, 3: V2}[number]
+    text = configured(tomlkit.dumps(document), WANTED, version)
+    after = tomllib.loads(text)
+    assert {key: value for key, value in after.items() if key in root} == root
+    for name, value in plugins.items():
+        assert after["plugins"][name] == value
+    for name in CRI[number]:
+        for key, value in cri.items():
+            assert after["plugins"][name][key] == value
+    (assert_version_2 if number == 2 else assert_version_3)(text)
+    assert configured(text, WANTED, version) is text
+
+
+def test_a_mirror_is_asked_before_the_registry() -> None:
+    hosts = tomllib.loads(hosts_toml("registry.k8s.io", "http://192.168.1.10:5000"))
+    assert hosts == {
+        "server": "https://registry.k8s.io",
+        "host": {"http://192.168.1.10:5000": {"capabilities": ["pull", "resolve"]}},
+    }
+    assert "server" not in tomllib.loads(hosts_toml("_default", "http://192.168.1.10:5000"))

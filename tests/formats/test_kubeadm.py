@@ -1,0 +1,143 @@
+"""kubeadm's configuration: what is written, and what is refused that kubeadm would let through."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+
+from formats.kubeadm import INIT_TIMEOUTS, JOIN_TIMEOUTS, Init, Join, Registration, settled
+
+NODE = Registration("node1", "192.168.2.11")
+INIT = Init(
+    NODE,
+    "v1.36.3",
+    "node1",
+    "10.244.0.0/16",
+    "10.96.0.0/12",
+    ("node1", "192.168.2.11", "192.168.1.32", "node1"),
+    timeouts=INIT_TIMEOUTS,
+)
+
+
+def documents(text: str) -> dict[str, Any]:
+    return {document["kind"]: document for document in yaml.safe_load_all(text)}
+
+
+def test_node_ip_is_given_as_a_list_of_arguments_beside_the_advertise_address() -> None:
+    init = documents(INIT.text())["InitConfiguration"]
+    assert init["apiVersion"] == "kubeadm.k8s.io/v1beta4"
+    assert init["localAPIEndpoint"] == {"advertiseAddress": "192.168.2.11", "bindPort": 6443}
+    assert init["nodeRegistration"]["kubeletExtraArgs"] == [
+        {"name": "node-ip", "value": "192.168.2.11"}
+    ]
+
+
+def test_every_certificate_name_is_there_once() -> None:
+    cluster = documents(INIT.text())["ClusterConfiguration"]
+    assert cluster["apiServer"]["certSANs"] == ["node1", "192.168.2.11", "192.168.1.32"]
+    assert cluster["controlPlaneEndpoint"] == "node1:6443"
+
+
+def test_inits_own_token_is_gone_after_a_second_and_not_chosen_by_us() -> None:
+    (token,) = documents(INIT.text())["InitConfiguration"]["bootstrapTokens"]
+    assert token["ttl"] == "1s"
+    assert "token" not in token
+
+
+def test_further_settings_are_merged_in() -> None:
+    node = replace(NODE, ignore_preflight_errors=("SystemVerification",))
+    made = documents(
+        replace(
+            INIT,
+            registration=node,
+            kubelet={"failCgroupV1": False, "cgroupDriver": "cgroupfs"},
+            kube_proxy={"conntrack": {"maxPerCore": 0}},
+        ).text()
+    )
+    assert made["KubeletConfiguration"]["failCgroupV1"] is False
+    assert made["KubeletConfiguration"]["cgroupDriver"] == "cgroupfs"
+    assert made["KubeProxyConfiguration"]["conntrack"] == {"maxPerCore": 0}
+    registration = made["InitConfiguration"]["nodeRegistration"]
+    assert registration["ignorePreflightErrors"] == ["SystemVerification"]
+
+
+def test_no_kube_proxy_configuration_without_settings_for_it() -> None:
+    assert "KubeProxyConfiguration" not in documents(INIT.text())
+
+
+def test_join_pins_the_authority_and_gives_up_after_15_seconds() -> None:
+    join = Join(
+        Registration("node2", "192.168.2.12"),
+        "node1",
+        "abcdef.0123456789abcdef",
+        "sha256:" + "0" * 64,
+        JOIN_TIMEOUTS,
+    )
+    made = documents(join.text())["JoinConfiguration"]
+    assert made["discovery"]["bootstrapToken"] == {
+        "apiServerEndpoint": "node1:6443",
+        "token": "abcdef.0123456789abcdef",
+        "caCertHashes": ["sha256:" + "0" * 64],
+    }
+    assert made["timeouts"]["discovery"] == "15s"
+    assert "abcdef.0123456789abcdef" not in repr(join)
+
+
+def test_what_is_right_has_no_mistakes() -> None:
+    assert INIT.mistakes() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        # `kubeadm config validate` says "ok" to each of the first four.
+        ({"pod_network": "10.96.0.0/16"}, "pod network 10.96.0.0/16 and service network"),
+        ({"kube_proxy": {"mode": "ebpf"}}, "kube-proxy mode 'ebpf' is none of"),
+        ({"pod_network": "192.168.0.0/16"}, "holds the node's address 192.168.2.11"),
+        ({"registration": Registration("Head_X", "192.168.2.11")}, "node name 'Head_X'"),
+        ({"version": "1.36"}, "is not a whole one"),
+        ({"endpoint": "bad host"}, "control-plane endpoint 'bad host'"),
+        ({"endpoint": "192.168.2.11"}, "is an address, not a name"),
+        ({"cert_names": ("bad_name!",)}, "certificate name 'bad_name!'"),
+        ({"pod_network": "10.244.0.0/33"}, "pod network 10.244.0.0/33"),
+        ({"pod_network": "10.244.0.0/28"}, "no room for a /24"),
+        ({"pod_network": "10.244.0.1/16"}, "has host bits set"),
+        ({"service_network": "10.96.0.0/30"}, "service network 10.96.0.0/30"),
+        ({"dns_domain": "-bad-"}, "DNS domain '-bad-'"),
+        ({"timeouts": {"discovry": "15s"}}, "timeout 'discovry'"),
+        ({"timeouts": {"discovery": "15"}}, "is not a duration"),
+        ({"registration": Registration("node1", "300.1.1.1")}, "'300.1.1.1' is not an IP address"),
+        (
+            {"registration": Registration("node1", "192.168.2.11", ("all",))},
+            "ignoring all preflight errors",
+        ),
+    ],
+)
+def test_mistake_is_told_in_one_line(change: dict[str, Any], message: str) -> None:
+    (mistake,) = replace(INIT, **change).mistakes()
+    assert message in mistake
+    assert "\n" not in mistake
+
+
+def test_what_is_settled_is_read_from_the_file_and_from_the_cluster_alike() -> None:
+    stands = """\
+apiServer: {}
+apiVersion: kubeadm.k8s.io/v1beta4
+controlPlaneEndpoint: node1:6443
+kind: ClusterConfiguration
+kubernetesVersion: v1.36.3
+networking:
+  dnsDomain: cluster.local
+  podSubnet: 10.244.0.0/16
+  serviceSubnet: 10.96.0.0/12
+proxy: {}
+"""
+    assert settled(stands) == settled(INIT.text())
+
+
+def test_settled_without_a_cluster_configuration_is_an_error() -> None:
+    with pytest.raises(ValueError, match="ClusterConfiguration"):
+        settled("kind: InitConfiguration\n")

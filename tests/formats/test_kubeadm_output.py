@@ -1,0 +1,211 @@
+"""kubeadm's words, as a real one (1.36.3) said them, turned into a line for a person."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from formats.kubeadm_output import Problem, Token, expirations, explained, masked, problems, tokens
+
+AGAIN = """\
+[init] Using Kubernetes version: v1.36.3
+[preflight] Running pre-flight checks
+	[WARNING ContainerRuntimeVersion]: You must update your container runtime to a version that
+[preflight] Some fatal errors occurred:
+	[ERROR Port-6443]: Port 6443 is in use
+	[ERROR FileAvailable--etc-kubernetes-manifests-etcd.yaml]: /etc/kubernetes/manifests/etcd.yaml already exists
+	[ERROR DirAvailable--var-lib-etcd]: /var/lib/etcd is not empty
+[preflight] If you know what you are doing, you can make a check non-fatal with `--ignore-preflight-errors=...`
+error: error execution phase preflight: preflight checks failed
+To see the stack trace of this error execute with --v=5 or higher
+""".splitlines()  # noqa: E501
+DISCOVERY = (
+    "error: error execution phase preflight: couldn't validate the identity of the API Server: "
+)
+CLUSTER_INFO = 'https://10.98.0.10:9999/api/v1/namespaces/kube-public/configmaps/cluster-info"'
+
+
+def test_preflight_lines_are_read_with_their_names() -> None:
+    assert problems(AGAIN)[0].kind == "WARNING"
+    assert problems(AGAIN)[1:] == [
+        Problem("ERROR", "Port-6443", "Port 6443 is in use"),
+        Problem(
+            "ERROR",
+            "FileAvailable--etc-kubernetes-manifests-etcd.yaml",
+            "/etc/kubernetes/manifests/etcd.yaml already exists",
+        ),
+        Problem("ERROR", "DirAvailable--var-lib-etcd", "/var/lib/etcd is not empty"),
+    ]
+
+
+def test_each_failed_check_gets_its_line() -> None:
+    assert explained(AGAIN) == [
+        "port 6443 is taken: `ss -ltnp 'sport = :6443'` shows by what",
+        "/etc/kubernetes/manifests/etcd.yaml already exists: it is left from an earlier cluster "
+        "(`kubeadm reset` removes it)",
+        "/var/lib/etcd is not empty: it is left from an earlier cluster "
+        "(`kubeadm reset` removes it)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "line"),
+    [
+        (
+            "NumCPU",
+            "the number of available CPUs 1 is less than the required 2",
+            "the number of available CPUs 1 is less than the required 2; "
+            'ignore_preflight_errors = ["NumCPU"] goes on all the same',
+        ),
+        (
+            "FileContent--proc-sys-net-ipv4-ip_forward",
+            "/proc/sys/net/ipv4/ip_forward contents are not set to 1",
+            "IP forwarding is off (net.ipv4.ip_forward is not 1)",
+        ),
+        (
+            "SystemVerification",
+            "missing required cgroups: memory",
+            "the memory cgroup is off: cgroup_enable=memory belongs into cmdline.txt, "
+            "then a reboot",
+        ),
+        (
+            "FileExisting-mount",
+            "mount not found in system path",
+            "the program mount is not installed",
+        ),
+        (
+            "KubeletVersion",
+            'Kubelet version "1.31.0" is lower than kubeadm can support. Please upgrade kubelet',
+            'Kubelet version "1.31.0" is lower than kubeadm can support. Please upgrade kubelet '
+            "[KubeletVersion]",
+        ),
+    ],
+)
+def test_a_check_is_explained(name: str, message: str, line: str) -> None:
+    assert explained([f"\t[ERROR {name}]: {message}"]) == [line]
+
+
+def test_containerd_that_does_not_answer_is_one_line_though_two_checks_fail() -> None:
+    dial = 'could not connect to the container runtime: … dial unix: no such file or directory"'
+    lines = [f"\t[ERROR CRI]: {dial}", f"\t[ERROR ContainerRuntimeVersion]: {dial}"]
+    assert explained(lines) == [
+        "containerd does not answer at its socket: look at `systemctl status containerd`"
+    ]
+
+
+def test_images_that_can_not_be_pulled_are_one_line() -> None:
+    def pull(name: str) -> str:
+        image = f"registry.k8s.io/{name}:v1.36.3"
+        return (
+            f"\t[ERROR ImagePull]: failed to pull image {image}: failed to pull image {image}: "
+            f'failed to do request: Head "https://registry.k8s.io/v2/": dial tcp: lookup '
+            "registry.k8s.io on 10.255.255.53:53: no such host"
+        )
+
+    assert explained([pull("kube-apiserver"), pull("kube-proxy")]) == [
+        "could not pull registry.k8s.io/kube-apiserver:v1.36.3 and 1 more: no such host"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        (
+            'could not find a JWS signature in the cluster-info ConfigMap for token ID "zzzzzz"',
+            "the cluster does not know the join token (it may have expired): run this again",
+        ),
+        (
+            f'failed to request the cluster-info ConfigMap: Get "{CLUSTER_INFO}: dial tcp '
+            "10.98.0.10:9999: connect: connection refused",
+            "the API server at 10.98.0.10:9999 can't be reached from here: connection refused",
+        ),
+        (
+            f'failed to request the cluster-info ConfigMap: Get "{CLUSTER_INFO}: dial tcp '
+            "10.98.0.99:6443: connect: no route to host",
+            "the API server at 10.98.0.10:9999 can't be reached from here: no route to host",
+        ),
+        (
+            f'failed to request the cluster-info ConfigMap: Get "{CLUSTER_INFO}: tls: failed to '
+            "verify certificate: x509: certificate has expired or is not yet valid: current time "
+            "2020-01-01T00:00:00Z is before 2026-11-23T07:11:37Z",
+            "the API server at 10.98.0.10:9999 can't be reached from here: x509: certificate has "
+            "expired or is not yet valid: current time 2020-01-01T00:00:00Z is before "
+            "2026-11-23T07:11:37Z",
+        ),
+        (
+            "cluster CA found in cluster-info ConfigMap is invalid: none of the public keys "
+            '"sha256:00" are pinned',
+            "the API server that answered belongs to another cluster (its CA is not the head's)",
+        ),
+    ],
+)
+def test_a_failed_discovery_is_explained(message: str, line: str) -> None:
+    assert explained([DISCOVERY + message]) == [line]
+
+
+def test_a_node_that_is_ready_already_is_explained() -> None:
+    line = (
+        'error: error execution phase kubelet-start: a Node with name "w2" and status "Ready" '
+        "already exists in the cluster. You must delete the existing Node or change the name"
+    )
+    (told,) = explained([line, "To see the stack trace of this error execute with --v=5 or higher"])
+    assert "already has a Ready node w2" in told
+    assert "`kubectl delete node w2`" in told
+
+
+def test_the_unknown_is_passed_on_as_kubeadm_said_it() -> None:
+    assert explained(["error: unknown flag: --nosuchflag", "To see the stack trace"]) == [
+        "unknown flag: --nosuchflag"
+    ]
+    assert explained(["something", ""]) == ["something"]
+    assert explained([]) == ["kubeadm said nothing"]
+
+
+def test_no_token_is_ever_passed_on() -> None:
+    line = "kubeadm join 10.98.0.10:6443 --token llxnnp.3olarq4jqfn5zfqc \\"
+    assert "3olarq4jqfn5zfqc" not in masked(line)
+    assert explained([f"error: {line}"])[0].count("3olarq4jqfn5zfqc") == 0
+    assert masked("registry.k8s.io/kube-apiserver:v1.36.3") == (
+        "registry.k8s.io/kube-apiserver:v1.36.3"
+    )
+
+
+def test_token_list_is_a_stream_of_objects() -> None:
+    text = """\
+{
+    "kind": "BootstrapToken",
+    "apiVersion": "output.kubeadm.k8s.io/v1alpha3",
+    "token": "abcdef.0123456789abcdef",
+    "description": "lab token",
+    "expires": "2026-11-23T08:14:14Z",
+    "usages": ["authentication", "signing"]
+}
+{
+    "kind": "BootstrapToken",
+    "token": "fedcba.0123456789abcdef"
+}
+"""
+    assert tokens(text) == [
+        Token("abcdef", "lab token", datetime(2026, 11, 23, 8, 14, 14, tzinfo=UTC)),
+        Token("fedcba", "", None),
+    ]
+    assert tokens("\n") == []
+
+
+def test_expirations_are_read_from_the_first_brace_on() -> None:
+    text = """\
+[check-expiration] Reading configuration from the "kubeadm-config" ConfigMap
+{
+    "kind": "CertificateExpirationInfo",
+    "certificates": [
+        {"name": "admin.conf", "expirationDate": "2027-11-23T07:11:37Z", "missing": false},
+        {"name": "super-admin.conf", "missing": true}
+    ],
+    "certificateAuthorities": [{"name": "ca", "expirationDate": "2036-11-20T07:11:37Z"}]
+}
+"""
+    assert expirations(text) == {
+        "admin.conf": datetime(2027, 11, 23, 7, 11, 37, tzinfo=UTC),
+        "ca": datetime(2036, 11, 20, 7, 11, 37, tzinfo=UTC),
+    }

@@ -1,0 +1,68 @@
+"""Versions of Kubernetes, asked for and packaged."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from formats.kubernetes_version import Release, Wanted, newest, parse_package, parse_wanted
+
+NUMBERS = st.integers(0, 200)
+
+
+@pytest.mark.parametrize("text", ["1.36", "v1.36", "1.36.4", "v1.36.4"])
+def test_minors_and_releases_are_read(text: str) -> None:
+    assert str(parse_wanted(text)) == text.removeprefix("v")
+
+
+@pytest.mark.parametrize("text", ["", "1", "latest", "1.36.x", "1.36.4-1.1", "1.36.4.1", ">=1.36"])
+def test_anything_else_is_refused_with_how_to_write_it(text: str) -> None:
+    with pytest.raises(ValueError, match=r"write it as 1\.36 or 1\.36\.4"):
+        parse_wanted(text)
+
+
+@given(NUMBERS, NUMBERS, NUMBERS)
+def test_a_release_fits_itself_and_its_minor_and_no_other(
+    major: int, minor: int, patch: int
+) -> None:
+    release = Release(major, minor, patch)
+    assert parse_package(f"{release}-1.1") == release
+    assert parse_wanted(str(release)).fits(release)
+    assert Wanted(major, minor).fits(release)
+    assert not Wanted(major, minor + 1).fits(release)
+    assert not Wanted(major, minor, patch + 1).fits(release)
+
+
+def test_versions_are_numbers_and_not_words() -> None:
+    there = ["1.36.10-1.1", "1.36.9-1.1", "1.36.2-2.1", "1.35.12-1.1"]
+    assert newest(parse_wanted("1.36"), there[::-1]) == "1.36.10-1.1"
+    assert newest(parse_wanted("1.35"), there) == "1.35.12-1.1"
+
+
+def test_of_two_builds_the_one_that_apt_names_first_is_taken() -> None:
+    assert newest(parse_wanted("1.36.2"), ["1.36.2-2.1", "1.36.2-1.1"]) == "1.36.2-2.1"
+
+
+def test_what_is_not_there_is_none() -> None:
+    assert newest(parse_wanted("1.36.9"), ["1.36.4-1.1", "nonsense"]) is None
+    assert newest(parse_wanted("1.36"), []) is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "older"),
+    [
+        ("1.36", "1.37.0-1.1", True),
+        ("1.36", "1.36.4-1.1", False),
+        ("1.36", "1.35.9-1.1", False),
+        ("1.36.3", "1.36.4-1.1", True),
+        ("1.36.4", "1.36.3-1.1", False),
+    ],
+)
+def test_a_step_back_is_known(wanted: str, there: str, older: bool) -> None:
+    release = parse_package(there)
+    assert release is not None
+    assert parse_wanted(wanted).is_older_than(release) is older
+
+
+@pytest.mark.parametrize("version", ["", "1.36", "kubelet", "1:1.36.4"])
+def test_a_package_version_has_three_numbers(version: str) -> None:
+    assert parse_package(version) == (Release(1, 36, 4) if version.startswith("1:") else None)

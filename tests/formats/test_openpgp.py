@@ -1,0 +1,116 @@
+"""Fingerprints of public keys: what a repository may put into its key file, and what not."""
+
+import base64
+import hashlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from formats.openpgp import PublicKey, public_keys
+
+# Made by gpg for this test and thrown away; the fingerprints are those that gpg prints.
+SAMPLE = (Path(__file__).parent / "samples" / "sample-key.asc").read_text()
+PRIMARY = "AFFC9A91E4668A5D4D274C9CFE12C3761238F2F9"
+SUBKEY = "AB008606846E80B3626406F3295DEB1D5F5A6B68"
+
+
+def crc24(data: bytes) -> int:
+    """RFC 4880, 6.1, bit by bit."""
+    value = 0xB704CE
+    for byte in data:
+        for bit in range(8):
+            carry = (value >> 23 & 1) ^ (byte >> (7 - bit) & 1)
+            value = (value << 1 & 0xFFFFFF) ^ (0x864CFB if carry else 0)
+    return value
+
+
+def armour(data: bytes, header: str = "") -> str:
+    body = base64.encodebytes(data).decode()
+    check = base64.b64encode(crc24(data).to_bytes(3, "big")).decode()
+    kind = "PGP PUBLIC KEY BLOCK"
+    return f"-----BEGIN {kind}-----\n{header}\n{body}={check}\n-----END {kind}-----\n"
+
+
+def packet(tag: int, body: bytes) -> bytes:
+    """In the old format, with two bytes of length."""
+    return bytes([0x80 | tag << 2 | 1]) + len(body).to_bytes(2, "big") + body
+
+
+def new_packet(tag: int, body: bytes) -> bytes:
+    size = len(body)
+    if size < 192:
+        length = bytes([size])
+    elif size < 8384:
+        length = bytes([(size - 192 >> 8) + 192, size - 192 & 255])
+    else:
+        length = b"\xff" + size.to_bytes(4, "big")
+    return bytes([0xC0 | tag]) + length + body
+
+
+def fingerprint(body: bytes) -> str:
+    return hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body).hexdigest().upper()
+
+
+def test_a_key_of_gpg_has_the_fingerprints_that_gpg_prints() -> None:
+    assert public_keys(SAMPLE) == [PublicKey(PRIMARY), PublicKey(SUBKEY, subkey=True)]
+
+
+def test_a_header_line_and_windows_line_ends_change_nothing() -> None:
+    begin, rest = SAMPLE.split("\n", 1)
+    text = f"{begin}\nVersion: GnuPG v2.0.15 (GNU/Linux)\n{rest}"
+    assert public_keys(text) == public_keys(SAMPLE)
+    assert public_keys(text.replace("\n", "\r\n")) == public_keys(SAMPLE)
+
+
+def test_two_blocks_are_two_keys() -> None:
+    assert [key.fingerprint for key in public_keys(SAMPLE + "\n" + SAMPLE) if not key.subkey] == [
+        PRIMARY,
+        PRIMARY,
+    ]
+
+
+@given(st.lists(st.binary(max_size=9000), min_size=1, max_size=3), st.booleans())
+def test_every_packet_length_gives_its_key(bodies: list[bytes], new: bool) -> None:
+    bodies = [b"\x04" + body for body in bodies]
+    make = new_packet if new else packet
+    found = public_keys(armour(b"".join(make(6, body) for body in bodies)))
+    assert [key.fingerprint for key in found] == [fingerprint(body) for body in bodies]
+
+
+@given(st.integers(0, 10_000), st.integers(1, 255))
+def test_a_damaged_block_is_refused(at: int, change: int) -> None:
+    lines = SAMPLE.splitlines()
+    data = bytearray(base64.b64decode("".join(lines[2:-2])))
+    data[at % len(data)] ^= change
+    body = base64.b64encode(bytes(data)).decode()
+    with pytest.raises(ValueError, match="checksum"):
+        public_keys("\n".join([*lines[:2], body, *lines[-2:]]))
+
+
+KEY = b"\x04" + b"key material"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<html>not found</html>", "no PGP PUBLIC KEY BLOCK"),
+        (SAMPLE.replace("PUBLIC", "PRIVATE"), "no PGP PUBLIC KEY BLOCK"),
+        (SAMPLE + "deb http://evil ./\n", "something else"),
+        (armour(packet(5, KEY)), "belongs to no public key"),
+        (armour(packet(6, KEY) + packet(5, KEY)), "belongs to no public key"),
+        (armour(packet(14, KEY)), "no primary key"),
+        (armour(packet(13, b"only a name")), "no primary key"),
+        (armour(packet(6, b"\x06" + KEY)), "version 6"),
+        (armour(packet(6, KEY)[:-3]), "cut short"),
+        (armour(packet(6, KEY) + b"\x99"), "cut short"),
+        (armour(b"\x9b" + KEY), "without a length"),
+        (armour(b"\xc6\xe1" + KEY), "in parts"),
+        (armour(b"plain text"), "no OpenPGP packet"),
+        (SAMPLE.replace("mDME", "m!ME"), "base64"),
+    ],
+)
+def test_what_is_no_public_key_is_refused_with_the_reason(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        public_keys(text)
