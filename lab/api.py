@@ -24,7 +24,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import settings
-from lab import cgroup, host, kernel, network, node, operator, plan, rootfs, seed, services, sysctl
+from lab import (
+    cgroup,
+    host,
+    kernel,
+    kubernetes,
+    network,
+    node,
+    operator,
+    plan,
+    rootfs,
+    seed,
+    services,
+    sysctl,
+)
 from lab.errors import LabError
 from lab.plan import NodePlan, Plan
 
@@ -86,6 +99,9 @@ class Lab:
                     node.start(wanted, each, group)
                 for each in wanted.nodes:
                     self._wait_running(wanted, each, group)
+            source = kubernetes.choose(cluster)
+            self.say(f"Kubernetes: {source.text}")
+            kubernetes.start(wanted, group, cluster, source, self.desk)
             rootfs.drop_unused({Path(each.rootfs).name for each in plan.all_plans()})
         self._prepare_desk()
         return wanted
@@ -214,7 +230,9 @@ class Lab:
 
     def operator_environment(self) -> dict[str, str]:
         """The environment to start it in."""
-        return operator.environment()
+        own = kubernetes.environment(self.name, self.desk)
+        path = {"PATH": f"{operator.environment()['PATH']}:{kubernetes.kubectl_folder()}"}
+        return operator.environment() | own | path
 
     def run(
         self,

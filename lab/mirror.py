@@ -106,10 +106,10 @@ def choose(host_sources: list[Source]) -> Mirror:
     """
     The node's sources, from the host's: the same archives, with the node's release.
 
-    A host that is no Debian (or `LAB_MIRROR=URI` in the environment) has no such archive in its
-    configuration: then it is LAB_MIRROR, or mmdebstrap's default.
+    A host that is no Debian has no such archive in its configuration: then it is the one that
+    `LAB_DEBIAN_MIRROR=URI` in the environment names, or mmdebstrap's default.
     """
-    asked = os.environ.get("LAB_MIRROR")
+    asked = os.environ.get("LAB_DEBIAN_MIRROR")
     if asked:
         return Mirror((Source(asked.rstrip("/"), SUITE),), DEFAULT_KEYRING)
     sources: dict[str, Source] = {}

@@ -72,7 +72,9 @@ def flash(plan: Plan, node: NodePlan, files: Mapping[str, str]) -> None:
     _write(upper / "etc/machine-id", f"{uuid.uuid4().hex}\n", 0o444)
     _write(
         upper / "etc/apt/apt.conf.d/90lab-proxy",
-        f'// The caching proxy of the lab\'s lan.\nAcquire::http::Proxy "http://{plan.router}:{PROXY_PORT}";\n',
+        "// The caching proxy of the lab's lan; what the router itself serves needs no cache.\n"
+        f'Acquire::http::Proxy "http://{plan.router}:{PROXY_PORT}";\n'
+        f'Acquire::http::Proxy::{plan.router} "DIRECT";\n',
         0o644,
     )
     upper.rename(folder / "upper")

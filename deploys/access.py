@@ -1,0 +1,32 @@
+"""The cluster from this computer: a kubeconfig, and `kubectl proxy` for those who ask for it."""
+
+from pyinfra import host, inventory
+
+import settings
+from operations import kubeconfig, kubectl_proxy
+from settings import kubernetes
+
+cluster = settings.of(inventory)
+node = cluster.node(host.name)
+
+if node.role == "head":
+    kubeconfig.laptop(
+        name="A context in this computer's kubeconfig",
+        path=str(cluster.kubeconfig),
+        context=cluster.kube_context,
+        server=kubernetes.api_server(cluster),
+    )
+    kubectl_proxy.service(
+        name="kubectl proxy on the head",
+        address=str(cluster.connect_address(node)),
+        port=cluster.kubectl_proxy_port,
+        accept=list(cluster.kubectl_proxy_accept),
+        present=cluster.kubectl_proxy,
+    )
+    kubeconfig.proxy(
+        name="A context for kubectl proxy",
+        path=str(cluster.kubeconfig),
+        context=f"{cluster.kube_context}-proxy",
+        server=kubernetes.proxy_url(cluster),
+        present=cluster.kubectl_proxy,
+    )

@@ -1,0 +1,32 @@
+"""The control plane on the head, made by kubeadm, and the pod network on it."""
+
+from pyinfra import host, inventory
+
+import settings
+from operations import flannel, kubeadm, kubeconfig
+from settings import kubernetes
+
+cluster = settings.of(inventory)
+node = cluster.node(host.name)
+
+if node.role == "head":
+    kubeadm.init(
+        name="The control plane",
+        pod_network=str(cluster.pod_network),
+        service_network=str(cluster.service_network),
+        cert_names=kubernetes.certificate_names(cluster),
+        minor=kubernetes.minor(cluster),
+        image_repository=cluster.image_repository,
+        kubelet_config=cluster.kubelet_config,
+        kube_proxy_config=cluster.kube_proxy_config,
+        **kubernetes.registration(cluster, node),
+    )
+    kubeconfig.admin(name=f"kubectl for {node.admin_user}", user=node.admin_user)
+    flannel.flannel(
+        name="The pod network",
+        url=cluster.flannel_manifest,
+        checksum=cluster.flannel_checksum,
+        folder=str(cluster.desk / ".cluster" / "downloads"),
+        pod_network=str(cluster.pod_network),
+        interface=node.cluster_interface,
+    )

@@ -1,0 +1,21 @@
+"""Kubernetes' packages: kubelet, kubeadm, kubectl and the CNI plugins, at one version, held."""
+
+from pyinfra import host, inventory
+
+import settings
+from operations import packages
+from settings import kubernetes
+
+cluster = settings.of(inventory)
+node = cluster.node(host.name)
+
+packages.repository(
+    name="The repository of Kubernetes' packages",
+    url=kubernetes.repository(cluster),
+    fingerprint=cluster.kubernetes_key_fingerprint,
+)
+packages.installed(
+    name="kubelet, kubeadm and kubectl",
+    version=cluster.kubernetes_version,
+    url=kubernetes.repository(cluster),
+)

@@ -1,0 +1,32 @@
+"""Nodes made ready for Kubernetes: no swap, kernel modules and settings, memory cgroup, clock."""
+
+from pyinfra import host, inventory
+
+import settings
+from operations import architecture, base, cgroup, clock, machine_id, modules, reboot, swap, sysctl
+
+cluster = settings.of(inventory)
+node = cluster.node(host.name)
+
+architecture.supported(name="A 64-bit Debian")
+machine_id.unique(name="A machine-id of its own")
+clock.synchronised(name="A clock that is right")
+swap.off(name="No swap, now and at every boot")
+modules.loaded(name="Kernel modules, now and at every boot", names=["overlay", "br_netfilter"])
+sysctl.settings(
+    name="Kernel settings, now and at every boot",
+    values={
+        "net.bridge.bridge-nf-call-iptables": 1,
+        "net.bridge.bridge-nf-call-ip6tables": 1,
+        "net.ipv4.ip_forward": 1,
+    },
+    path="/etc/sysctl.d/60-bramble-kubernetes.conf",
+)
+
+# The memory cgroup may cost a reboot, and the head's cuts the way to those behind it: they wait.
+if node.role == "head":
+    cgroup.memory(name="The kernel's memory cgroup", required=cluster.memory_cgroup)
+base.depends_on(name="The way to the workers is there", other=cluster.way_out(node))
+if node.role == "worker":
+    reboot.connected(name="Reach it again, if the way was cut")
+    cgroup.memory(name="The kernel's memory cgroup", required=cluster.memory_cgroup)

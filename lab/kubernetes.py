@@ -1,0 +1,168 @@
+"""
+Where the lab's Kubernetes comes from: the real places, a mirror's folder, or the stand-in.
+
+`LAB_KUBERNETES=real` takes what the settings name; `LAB_MIRROR=FOLDER` takes a folder laid out like
+the real places (`core:/stable:/v1.36/deb/`, `images/*.tar`, `kube-flannel.yml`). Else the real ones
+are taken where they can be reached, and the stand-in where they can't.
+
+A folder is served in the lan. The settings that name the places, and those that virtual nodes need,
+are written down for the operator's commands: nothing in the deploys knows of the lab.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from formats import openpgp
+from lab import cgroup, host, mirror, network
+from lab.errors import LabError
+from lab.plan import Plan, state_directory
+from lab.standin import debian, repository, serve
+from settings import Cluster, kubernetes
+from settings.overrides import VARIABLE
+
+MANIFEST = "kube-flannel.yml"
+_REACH_S = 4
+
+
+@dataclass(frozen=True)
+class Source:
+    """
+    + text: what it is, for a person
+    + folder: the mirror's, None: the real places
+    + real: whether real programs come from it
+    """
+
+    text: str
+    folder: Path | None
+    real: bool
+
+
+def choose(cluster: Cluster) -> Source:
+    """Which it is; makes the stand-in when it is that and isn't there yet."""
+    folder = os.environ.get("LAB_MIRROR")
+    wanted = os.environ.get("LAB_KUBERNETES", "")
+    if wanted not in ("", "real", "stand-in"):
+        raise LabError(f"LAB_KUBERNETES={wanted}: it is real or stand-in")
+    if folder:
+        path = Path(folder).absolute()
+        _check(path)
+        stand_in = (path / "fingerprint").exists()
+        return Source(f"from the mirror {path}", path, real=not stand_in)
+    url = kubernetes.repository(cluster)
+    if wanted == "real" or (not wanted and _reachable(f"{url}Release.key")):
+        return Source(f"real, from {url}", None, real=True)
+    debian_sources = mirror.choose(mirror.read_sources())
+    made = repository.build(
+        host.home() / "cache",
+        debian_sources.lines(),
+        debian_sources.keyring,
+        [kubernetes.minor(cluster)],
+    )
+    why = "LAB_KUBERNETES asks for it" if wanted else f"{url} can't be reached from here"
+    return Source(f"a stand-in, that runs no containers ({why})", made.folder, real=False)
+
+
+def _check(folder: Path) -> None:
+    for part in ("core:", "images", MANIFEST):
+        if not (folder / part).exists():
+            raise LabError(f"LAB_MIRROR={folder}: there is no {part} in it")
+
+
+def _reachable(url: str) -> bool:
+    try:
+        return requests.head(url, timeout=_REACH_S, allow_redirects=True).ok
+    except requests.RequestException:
+        return False
+
+
+def start(plan: Plan, group: str, cluster: Cluster, source: Source, desk: Path) -> None:
+    """
+    Serve the folder in the lan, and write the lab's own settings down.
+
+    + group: the lab's control group
+    + desk: its folder .cluster/ gets the kubeconfig, so that the person's own is left alone
+    """
+    values: dict[str, Any] = {"kubeconfig": str(desk / ".cluster" / "kubeconfig")}
+    if source.folder:
+        _serve(plan, group, source.folder)
+        values |= _places(plan, cluster, source.folder)
+    values |= _of_virtual_nodes(cluster) if source.real else {"memory_cgroup": False}
+    file = _overrides(plan.name)
+    file.write_text(json.dumps(values, indent=1))
+    file.chmod(0o644)
+
+
+def environment(lab: str, desk: Path) -> dict[str, str]:
+    """What the operator's commands get: the lab's settings, its kubeconfig and a kubectl."""
+    if not _overrides(lab).exists():
+        return {}
+    return {VARIABLE: str(_overrides(lab)), "KUBECONFIG": str(desk / ".cluster" / "kubeconfig")}
+
+
+def kubectl_folder() -> Path:
+    """The folder with the operator's kubectl: Debian's, fetched once."""
+    folder = host.home() / "cache" / "kubectl"
+    program = folder / "usr" / "bin" / "kubectl"
+    if not program.exists():
+        sources = mirror.choose(mirror.read_sources())
+        debian.debian_kubectl(host.home() / "cache", sources.lines(), sources.keyring)
+        host.run(["dpkg-deb", "-x", str(host.home() / "cache" / "kubectl.deb"), str(folder)])
+    return program.parent
+
+
+def _overrides(lab: str) -> Path:
+    return state_directory(lab) / "overrides.json"
+
+
+def _serve(plan: Plan, group: str, folder: Path) -> None:
+    part = f"{group}/mirror"
+    cgroup.end(part)
+    command = [sys.executable, "-m", "lab.standin.serve", str(folder), "--bind", plan.router]
+    with (state_directory(plan.name) / "mirror.out").open("wb") as output:
+        subprocess.Popen(
+            cgroup.wrap(part, network.inside(plan.name, "router", command)),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=host.environment() | {"PYTHONPATH": str(Path(__file__).parent.parent)},
+        )
+
+
+def _places(plan: Plan, cluster: Cluster, folder: Path) -> dict[str, Any]:
+    """The settings that say where things are, for this folder."""
+    url = f"http://{plan.router}:{serve.PORT}"
+    deb = folder / "core:" / "stable:" / f"v{kubernetes.minor(cluster)}" / "deb"
+    try:
+        key = openpgp.public_keys((deb / "Release.key").read_text())[0].fingerprint
+    except (OSError, ValueError) as error:
+        raise LabError(f"{deb}/Release.key: {error}") from None
+    return {
+        "kubernetes_repository": f"{url}/core:/stable:/v{{minor}}/deb/",
+        "kubernetes_key_fingerprint": key,
+        "image_archives": str(folder / "images"),
+        "flannel_manifest": f"{url}/{MANIFEST}",
+        "flannel_checksum": hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest(),
+    }
+
+
+def _of_virtual_nodes(cluster: Cluster) -> dict[str, Any]:
+    """What real Kubernetes needs where the kernel, and its control groups, are not the node's."""
+    proxy = cluster.kube_proxy_config | {"conntrack": {"maxPerCore": 0}}
+    values: dict[str, Any] = {"kube_proxy_config": proxy}
+    if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        values["kubelet_config"] = cluster.kubelet_config | {"failCgroupV1": False}
+        ignored = [*cluster.ignore_preflight_errors, "SystemVerification"]
+        values["ignore_preflight_errors"] = ignored
+        values["memory_cgroup"] = False
+    return values
