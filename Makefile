@@ -18,7 +18,7 @@ down: $(READY)  ## take the virtual nodes down
 
 test: $(READY)  ## every test, from file formats to whole runs on virtual nodes
 	@$(BIN)/python -m pytest --ignore=tests/lab
-	@$(BIN)/python -m pytest tests/lab
+	@$(BIN)/python -m pytest tests/lab -n 2 --dist loadfile
 
 check: $(READY)  ## style, types, and which room may import which
 	$(BIN)/ruff check .

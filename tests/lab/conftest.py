@@ -18,7 +18,8 @@ REPOSITORY = Path(__file__).parents[2]
 CODE = ("config.py", "deploys", "operations", "facts", "formats", "settings", "lab")
 
 # A name of one's own lets several people test on one machine; the same name finds its left-overs.
-NAME = os.environ.get("LAB_NAME", "test")
+# Tests that run side by side (pytest-xdist) have labs of their own.
+NAME = os.environ.get("LAB_NAME", "test") + os.environ.get("PYTEST_XDIST_WORKER", "")[2:]
 
 
 def make_desk(folder: Path, inventory: str | None = None, **changes: object) -> Path:

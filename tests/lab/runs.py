@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from lab.api import Lab
 
-CLUSTER = "deploys/cluster.py"
+CLUSTER = ["deploys/cluster.py"]
+# The part of it that comes before Kubernetes, in its order.
+NETWORK = ["deploys/ssh_access.py", "deploys/gateway.py", "deploys/network.py"]
 
 # Looks the name of the node's own package archive up: one that there is.
 RESOLVE = (
@@ -50,16 +53,18 @@ class Run:
         return [m[1] for line in self.output.splitlines() if (m := start.match(line))]
 
 
-def pyinfra(lab: Lab, *arguments: str, deploy: str = CLUSTER, timeout: float = 200) -> Run:
+def pyinfra(
+    lab: Lab, *arguments: str, deploys: Sequence[str] = NETWORK, timeout: float = 200
+) -> Run:
     """Run a deploy from the operator's machine, with nobody at the keyboard."""
-    done = lab.run(["pyinfra", "inventory.py", deploy, *arguments], timeout=timeout)
+    done = lab.run(["pyinfra", "inventory.py", *deploys, *arguments], timeout=timeout)
     return Run(done.returncode, done.stdout + done.stderr)
 
 
-def start(lab: Lab, *arguments: str, deploy: str = CLUSTER) -> subprocess.Popen[str]:
+def start(lab: Lab, *arguments: str, deploys: Sequence[str] = NETWORK) -> subprocess.Popen[str]:
     """The same, to be watched while it runs."""
     return subprocess.Popen(
-        lab.operator_command(["pyinfra", "inventory.py", deploy, *arguments]),
+        lab.operator_command(["pyinfra", "inventory.py", *deploys, *arguments]),
         env=lab.operator_environment(),
         cwd=lab.desk,
         stdin=subprocess.DEVNULL,
@@ -69,9 +74,9 @@ def start(lab: Lab, *arguments: str, deploy: str = CLUSTER) -> subprocess.Popen[
     )
 
 
-def changes(lab: Lab, *, deploy: str = CLUSTER) -> list[str]:
+def changes(lab: Lab, *, deploys: Sequence[str] = NETWORK) -> list[str]:
     """What a run now changes, ``operation: hosts``; it runs for real, and has to end well."""
-    done = lab.run(["pyinfra", "inventory.py", deploy, "-y", "--json"])
+    done = lab.run(["pyinfra", "inventory.py", *deploys, "-y", "--json"])
     assert done.returncode == 0, done.stderr[-3000:]
     results = json.loads(done.stdout)["results"]
     assert results["totals"]["hosts"] > 0, "no operation was run"

@@ -109,7 +109,7 @@ def test_a_changed_host_key_is_refused_with_the_remedy(blank: Lab) -> None:
     )
     known.write_text(text.replace(keys[one], keys[two], 1))
     try:
-        run = pyinfra(blank, "-y", deploy="deploys/ssh_access.py")
+        run = pyinfra(blank, "-y", deploys=["deploys/ssh_access.py"])
     finally:
         known.write_text(text)
     assert run.status != 0

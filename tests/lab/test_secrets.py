@@ -80,7 +80,8 @@ def test_the_key_arrives(wifi: Wifi) -> None:
     assert dry.status == 0, dry.output
     assert run.status == 0, run.output
     files = "/etc/network/interfaces.d/* /etc/wpa_supplicant/*"
-    found = ok(lab.ssh("node1", f"sudo sh -c 'grep -lF {psk} {files} 2>/dev/null'"))
+    search = f"sudo sh -c 'grep -lFf - {files} 2>/dev/null'"
+    found = ok(lab.ssh("node1", search, stdin=f"{psk}\n"))
     assert found
     for path in found.split():
         assert ok(lab.ssh("node1", f"sudo stat -c '%a %U' {path}")) == "600 root"

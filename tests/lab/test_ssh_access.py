@@ -9,7 +9,7 @@ import pytest
 from lab.api import Lab
 from tests.lab.runs import ok, pyinfra
 
-SSH_ACCESS = "deploys/ssh_access.py"
+SSH_ACCESS = ["deploys/ssh_access.py"]
 # As on an image that somebody flashed by hand: a password, and no key of ours.
 THEIRS = """# of someone else
 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEX1f9IUEyz8kNuLa9CsQnI2VsVbQQGwj2ebtl3hUmBm them
@@ -42,9 +42,11 @@ def test_the_operators_key_is_made_for_the_operator_alone(board: Lab) -> None:
 
 def test_the_first_contact_by_password_brings_the_key(board: Lab) -> None:
     assert board.ssh("node1", "true").returncode != 0, "the key opens it already"
-    refused = pyinfra(board, "-y", "--limit", "node1", deploy=SSH_ACCESS)
+    refused = pyinfra(board, "-y", "--limit", "node1", deploys=SSH_ACCESS)
     assert refused.status != 0
-    run = pyinfra(board, "-y", "--limit", "node1", "--ssh-password", "raspberry", deploy=SSH_ACCESS)
+    run = pyinfra(
+        board, "-y", "--limit", "node1", "--ssh-password", "raspberry", deploys=SSH_ACCESS
+    )
     assert run.status == 0, run.output
     lines = ok(board.ssh("node1", "cat .ssh/authorized_keys")).splitlines()
     assert lines[:2] == THEIRS.splitlines()
@@ -55,6 +57,6 @@ def test_the_first_contact_by_password_brings_the_key(board: Lab) -> None:
 
 
 def test_a_second_run_by_key_changes_nothing(board: Lab) -> None:
-    run = pyinfra(board, "-y", "--limit", "node1", deploy=SSH_ACCESS)
+    run = pyinfra(board, "-y", "--limit", "node1", deploys=SSH_ACCESS)
     assert run.status == 0, run.output
     assert run.lines("node1")[-1] == "No changes"

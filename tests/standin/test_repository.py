@@ -1,0 +1,131 @@
+"""The signed repository and the mirror folder around it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import tarfile
+import threading
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from lab.errors import LabError
+from lab.standin import archives, debs, repository, serve
+
+
+@pytest.fixture(scope="module")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> repository.Mirror:
+    """A mirror whose kubectl is a tiny package in place of Debian's, so that nothing is fetched."""
+    cache = tmp_path_factory.mktemp("cache")
+    fields = {
+        "Package": "kubectl",
+        "Version": "1.32.3+ds-2",
+        "Architecture": repository.architecture(),
+        "Maintainer": "nobody <nobody@example.invalid>",
+        "Description": "kubectl",
+    }
+    content = debs.build(debs.Package(fields, {"/usr/bin/kubectl": (b"#!/bin/sh\n", 0o755)}))
+    (cache / "kubectl.deb").write_bytes(content)
+    return repository.build(cache, [], Path("/nonexistent"), ["1.36"])
+
+
+def apt(tmp_path: Path, mirror: repository.Mirror, *command: str) -> str:
+    """apt with nothing but this repository, checking its signature with its key."""
+    for folder in ("lists/partial", "cache/archives/partial", "parts"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "key.asc").write_bytes((mirror.repository("1.36") / "Release.key").read_bytes())
+    source = f"deb [signed-by={tmp_path}/key.asc] file:{mirror.repository('1.36')}/ /\n"
+    (tmp_path / "sources.list").write_text(source)
+    (tmp_path / "status").touch()
+    options = {
+        "Dir::Etc::sourcelist": tmp_path / "sources.list",
+        "Dir::Etc::sourceparts": tmp_path / "parts",
+        "Dir::State::lists": tmp_path / "lists",
+        "Dir::State::status": tmp_path / "status",
+        "Dir::Cache": tmp_path / "cache",
+        "APT::Sandbox::User": "root",
+    }
+    argv = [command[0], *(f"-o{name}={value}" for name, value in options.items()), *command[1:]]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
+def test_apt_trusts_the_repository_by_its_key_and_finds_the_packages(
+    mirror: repository.Mirror, tmp_path: Path
+) -> None:
+    apt(tmp_path, mirror, "apt-get", "update")
+    found = apt(tmp_path, mirror, "apt-cache", "show", "kubelet=1.36.4-1.1")
+    assert "Depends: kubernetes-cni (>= 1.2.0), mount, util-linux" in found
+    names = apt(tmp_path, mirror, "apt-cache", "pkgnames").split()
+    assert {"kubelet", "kubeadm", "kubectl", "kubernetes-cni", "cri-tools"} <= set(names)
+    assert "1.36.4-1.1" in apt(tmp_path, mirror, "apt-cache", "policy", "kubectl")
+
+
+def test_a_changed_package_list_is_refused(mirror: repository.Mirror, tmp_path: Path) -> None:
+    release = mirror.repository("1.36") / "InRelease"
+    original = release.read_bytes()
+    release.write_bytes(original.replace(b"Archive: deb", b"Archive: bad"))
+    try:
+        with pytest.raises(subprocess.CalledProcessError):
+            apt(tmp_path, mirror, "apt-get", "update")
+    finally:
+        release.write_bytes(original)
+
+
+def test_the_fingerprint_is_that_of_the_key_beside_the_packages(mirror: repository.Mirror) -> None:
+    key = mirror.repository("1.36") / "Release.key"
+    assert key.read_text().startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----")
+    shown = subprocess.run(
+        ["gpg", "--batch", "--show-keys", "--with-colons", str(key)], capture_output=True, text=True
+    )
+    assert f"fpr:::::::::{mirror.fingerprint}:" in shown.stdout
+
+
+def test_a_second_build_takes_the_first_ones_folder(mirror: repository.Mirror) -> None:
+    before = (mirror.folder / "fingerprint").stat().st_mtime_ns
+    again = repository.build(mirror.folder.parent, [], Path("/nonexistent"), ["1.36"])
+    assert again == mirror
+    assert (mirror.folder / "fingerprint").stat().st_mtime_ns == before
+
+
+def test_no_private_key_is_kept(mirror: repository.Mirror) -> None:
+    kept = [file.name for file in mirror.folder.parent.rglob("*") if "private" in file.name]
+    assert kept == []
+
+
+def test_a_minor_without_a_stand_in_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match=r"no stand-in for Kubernetes 1\.20: there are 1\.35"):
+        repository.build(tmp_path, [], Path("/nonexistent"), ["1.20"])
+
+
+def test_an_image_archive_names_its_image_and_its_parts_match() -> None:
+    name = "registry.k8s.io/pause:3.10.2"
+    with tarfile.open(fileobj=io.BytesIO(archives.archive(name, "arm64"))) as archive:
+        files = {one.name: archive.extractfile(one).read() for one in archive}  # type: ignore[union-attr]
+    (manifest,) = json.loads(files["manifest.json"])
+    assert manifest["RepoTags"] == [name]
+    config = json.loads(files[manifest["Config"]])
+    assert manifest["Config"] == f"{hashlib.sha256(files[manifest['Config']]).hexdigest()}.json"
+    (layer,) = manifest["Layers"]
+    assert config["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(files[layer]).hexdigest()}"]
+    assert config["architecture"] == "arm64"
+
+
+def test_the_folder_is_served_as_a_mirror_would_be(mirror: repository.Mirror) -> None:
+    server = serve.server(mirror.folder, "127.0.0.1", 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        for path in (
+            "core:/stable:/v1.36/deb/Release.key",
+            "kube-flannel.yml",
+            "images/pause_3.10.2.tar",
+        ):
+            with urllib.request.urlopen(f"{base}/{path}") as answer:
+                assert answer.read() == (mirror.folder / path).read_bytes()
+    finally:
+        server.shutdown()
+        server.server_close()
