@@ -17,7 +17,7 @@ from rich.table import Table
 import settings
 from lab import host
 from lab.api import Lab
-from lab.demo import demo
+from lab.demo import demo, python_command
 from lab.errors import LabError
 from lab.plan import Plan
 
@@ -109,10 +109,11 @@ def _up(lab: Lab, workers: int | None = None) -> Plan:
 
 def _say_what_next(plan: Plan) -> None:
     last = [node for node in plan.nodes if not node.spare][-1]
+    python = python_command()
     out.print("\nNext:")
-    out.print("  python -m lab run -- pyinfra inventory.py deploys/cluster.py")
-    out.print(f"  python -m lab shell {last.name}")
-    out.print("  python -m lab down")
+    out.print(f"  {python} -m lab run -- pyinfra inventory.py deploys/cluster.py")
+    out.print(f"  {python} -m lab shell {last.name}")
+    out.print(f"  {python} -m lab down")
 
 
 def _foreground(lab: Lab, argv: Sequence[str]) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Callable
 
 from rich.console import Console
@@ -16,6 +19,7 @@ QUESTIONS = {
     "its resolver": "grep nameserver /etc/resolv.conf | paste -sd ' '",
     "packages": "sudo apt-get update 2>&1 | grep -E '^(Fetched|Hit|W:|E:)' | tail -n 1",
 }
+NODES = ["kubectl", "get", "nodes", "-o", "wide"]
 
 
 def show(lab: Lab, out: Console) -> bool:
@@ -39,11 +43,24 @@ def demo(lab: Lab, out: Console, foreground: Callable[[list[str]], int]) -> int:
     out.print(f"\nThe deploy: {' '.join(DEPLOY)}\n", style="bold")
     status = foreground(DEPLOY)
     if status:
-        out.print("\nThe deploy failed: see above. The lab is still up: python -m lab status")
+        out.print(
+            f"\nThe deploy failed: see above. The lab is still up: {python_command()} -m lab status"
+        )
         return status
     fine = show(lab, out)
+    out.print(f"\nWhat the cluster says to the laptop, over TLS: {' '.join(NODES)}\n")
+    fine = foreground(NODES) == 0 and fine
+    python = python_command()
     out.print("\nTry next:")
-    out.print(f"  python -m lab run -- {' '.join(DEPLOY)}    a second run: nothing changes")
-    out.print("  python -m lab shell node1")
-    out.print("  python -m lab down")
+    out.print(f"  {python} -m lab run -- {' '.join(DEPLOY)}    a second run: nothing changes")
+    out.print(f"  {python} -m lab run -- kubectl get pods -A")
+    out.print(f"  {python} -m lab shell node1")
+    out.print(f"  {python} -m lab down")
     return 0 if fine else 1
+
+
+def python_command() -> str:
+    """How a person calls the Python that runs this, from the working directory."""
+    if shutil.which("python") == sys.executable:
+        return "python"
+    return os.path.relpath(sys.executable)

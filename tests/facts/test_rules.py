@@ -14,7 +14,8 @@ import facts
 
 
 def _all() -> list[type[FactBase[Any]]]:
-    modules = [importlib.import_module(f"facts.{m.name}") for m in pkgutil.iter_modules(facts.__path__)]
+    names = [module.name for module in pkgutil.iter_modules(facts.__path__)]
+    modules = [importlib.import_module(f"facts.{name}") for name in names]
     return [
         cls
         for module in modules

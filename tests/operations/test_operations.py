@@ -2,7 +2,7 @@
 Every operation against given facts: ``cases/MODULE.OPERATION/WHAT_HOLDS.yaml``, one a case.
 
 The command that writes a file reads ``sh -c WRITE write PATH MODE USER:GROUP`` in the cases, its
-content stands under ``_stdin``.
+content stands under ``_stdin``; likewise ``sh -c REMEMBER sh PATH``.
 
 The decision itself is tested: the bare generator, without what ``operations.base.operation`` adds,
 so that a refusal is seen as ``exception: {name: Refused, message: …}``.
@@ -14,9 +14,10 @@ from pathlib import Path
 from pyinfra_testing.operations import make_operation_tests
 from pyinfra_testing.util import FakeFact, FakeHost, FakeState
 
-from operations import files
+from operations import files, ifup
 
 files._WRITE = "WRITE"
+ifup._REMEMBER = "REMEMBER"
 
 
 def _of_fact(fact: FakeFact, key: str) -> object:

@@ -1,0 +1,211 @@
+"""
+How a node's network interfaces are configured, and how they are: all in one remote execution.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Iterator
+from configparser import ConfigParser
+from dataclasses import asdict, dataclass
+from typing import Any, TypedDict
+
+from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from typing_extensions import override
+
+from facts.files import Kind
+
+END = "-- end --"
+
+# Files first: /etc/network/interfaces, the files beside it, whatever their ``source`` lines name
+# (generously: which of them ifupdown takes is for formats.interfaces_tree), and those of others
+# that decide who has an interface. ``read`` without -r joins continued lines. Of the keys of Wi-Fi
+# networks only a digest leaves the node.
+_SCRIPT = r"""PATH=$PATH:/usr/sbin:/sbin; export PATH LC_ALL=C; seen=' ';
+show() { [ -L "$1" ] || [ -e "$1" ] || return;
+echo "file $1|$(stat -c '%F|%a|%U|%G' "$1" | tr -d '\n')|$([ -f "$1" ] && base64 -w0 < "$1")"; };
+set -- /etc/network/interfaces /etc/network/interfaces.d/*;
+while [ $# -gt 0 ]; do f=$1; shift; more=;
+case $seen in *" $f "*) continue; esac; seen="$seen$f ";
+show "$f"; [ -f "$f" ] || continue;
+while read word rest || [ -n "$word" ]; do case $word in source*)
+case $rest in /*) ;; *) rest=${f%/*}/$rest; esac;
+for g in $rest; do if [ -d "$g" ]; then more="$more $(echo "${g%/}"/*)"; else more="$more $g"; fi;
+done; esac; done < "$f"; set -- "$@" $more; done;
+for f in /etc/NetworkManager/conf.d/bramble-*.conf /etc/dhcpcd.conf /etc/dhcp/dhclient.conf \
+/etc/cloud/cloud.cfg.d/99-bramble-network.cfg; do show "$f"; done;
+for f in /etc/wpa_supplicant/bramble-*.conf; do [ -f "$f" ] &&
+echo "key $f|$(stat -c '%F|%a|%U|%G' "$f")|$(sha256sum < "$f" | cut -d' ' -f1)"; done;
+for tool in ifup dhclient dhcpcd udhcpc wpa_supplicant NetworkManager; do
+command -v $tool > /dev/null && echo "tool $tool"; done;
+for unit in networking NetworkManager dhcpcd; do
+echo "unit $unit|$(systemctl is-enabled $unit 2>/dev/null)|$(systemctl is-active $unit)"; done;
+ifquery --state 2>/dev/null | sed 's/^/up /';
+for f in /run/bramble/*.before; do [ -e "$f" ] && f=${f##*/} && echo "pending ${f%.before}"; done;
+for i in /sys/class/net/*; do [ -e "$i" ] && echo "link ${i##*/}"; done;
+echo "addresses $(ip -j -4 address show | tr -d '\n')";
+echo "routes $(ip -j -4 route show default | tr -d '\n')";
+if command -v NetworkManager > /dev/null; then
+NetworkManager --print-config 2>/dev/null | sed 's/^/nm-config /';
+nmcli -t -f DEVICE,STATE device 2>/dev/null | sed 's/^/nm-device /'; fi;
+echo '-- end --'"""
+
+
+@dataclass(frozen=True)
+class InterfacesFile:
+    """
+    A file that has to do with interfaces.
+
+    ``text`` is the content, behind a link too; None when it is no regular file. ``mode`` is in
+    octal without a leading zero.
+    """
+
+    kind: Kind
+    mode: str
+    user: str
+    group: str
+    text: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """For ``pyinfra … fact … --json``."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Link:
+    """
+    An interface as it is.
+
+    ``addresses``: its IPv4 addresses of global scope, with prefix; ``leased``: those of them that
+    run out (they came by DHCP); ``gateways``: of its default routes; ``nm_state``: what
+    NetworkManager says of it, empty when it does not run.
+    """
+
+    addresses: list[str]
+    leased: list[str]
+    gateways: list[str]
+    nm_state: str
+
+    def to_json(self) -> dict[str, Any]:
+        """For ``pyinfra … fact … --json``."""
+        return asdict(self)
+
+
+class InterfacesState(TypedDict):
+    """
+    What ``InterfacesFiles`` returns.
+
+    + files: by path, what ifupdown may read, and our own and the DHCP clients' configuration
+    + keys: by path, our Wi-Fi configurations; ``text`` is the content's SHA-256
+    + tools: which programs there are
+    + units: by systemd unit, (enabled or not, active or not) in systemctl's words
+    + up: the interfaces that ifupdown has brought up
+    + pending: those of which a change was begun and not carried out
+    + links: by name, the interfaces that there are
+    + networkmanager: its configuration in effect, ``section.key``: value
+    """
+
+    files: dict[str, InterfacesFile]
+    keys: dict[str, InterfacesFile]
+    tools: list[str]
+    units: dict[str, list[str]]
+    up: list[str]
+    pending: list[str]
+    links: dict[str, Link]
+    networkmanager: dict[str, str]
+
+
+class InterfacesFiles(FactBase[InterfacesState | None]):
+    """
+    The interfaces files of a node and the state of its interfaces, read at one moment.
+
+    Returns ``None`` when they could not be read. Files that others wrote are given whole: there
+    may be a Wi-Fi key in them.
+    """
+
+    @staticmethod
+    @override
+    def default() -> None:
+        return None
+
+    @override
+    def command(self) -> StringCommand:
+        return StringCommand("sh", "-c", QuoteString(_SCRIPT))
+
+    @override
+    def process(self, output: list[str]) -> InterfacesState:
+        *lines, last = list(output)
+        if last != END:
+            raise FactProcessError("the answer of the node is cut short")
+        try:
+            return _parse([line.partition(" ")[::2] for line in lines])
+        except (ValueError, KeyError) as error:
+            raise FactProcessError(f"the answer of the node is not understood: {error}") from error
+
+
+def _parse(lines: list[tuple[str, str]]) -> InterfacesState:
+    def of(kind: str) -> Iterator[str]:
+        return (rest for word, rest in lines if word == kind)
+
+    units = (rest.split("|") for rest in of("unit"))
+    devices = dict(rest.rsplit(":", 1) for rest in of("nm-device"))
+    return {
+        "files": dict(_file(rest, decode=True) for rest in of("file")),
+        "keys": dict(_file(rest, decode=False) for rest in of("key")),
+        "tools": list(of("tool")),
+        "units": {unit: [enabled, active] for unit, enabled, active in units},
+        "up": [rest.partition("=")[0] for rest in of("up")],
+        "pending": list(of("pending")),
+        "links": _links(
+            list(of("link")),
+            json.loads(next(of("addresses"), "") or "[]"),
+            json.loads(next(of("routes"), "") or "[]"),
+            devices,
+        ),
+        "networkmanager": _sections("\n".join(of("nm-config"))),
+    }
+
+
+def _file(rest: str, decode: bool) -> tuple[str, InterfacesFile]:
+    path, kind, mode, user, group, content = rest.rsplit("|", 5)
+    text = b64decode(content).decode("utf-8", "surrogateescape") if decode else content
+    kinds: dict[str, Kind] = {
+        "regular file": "file",
+        "regular empty file": "file",
+        "symbolic link": "link",
+        "directory": "directory",
+    }
+    known = kinds.get(kind, "other")
+    return path, InterfacesFile(
+        known, mode, user, group, text if known in ("file", "link") else None
+    )
+
+
+def _links(
+    names: list[str],
+    addresses: list[dict[str, Any]],
+    routes: list[dict[str, Any]],
+    devices: dict[str, str],
+) -> dict[str, Link]:
+    links = {name: Link([], [], [], devices.get(name, "")) for name in names}
+    for device in addresses:
+        for info in device.get("addr_info", []):
+            if device.get("ifname") in links and info.get("scope") == "global":
+                address = f"{info['local']}/{info['prefixlen']}"
+                links[device["ifname"]].addresses.append(address)
+                if info.get("dynamic"):
+                    links[device["ifname"]].leased.append(address)
+    for route in routes:
+        if route.get("dev") in links and "gateway" in route:
+            links[route["dev"]].gateways.append(route["gateway"])
+    return links
+
+
+def _sections(text: str) -> dict[str, str]:
+    parser = ConfigParser(interpolation=None, strict=False, delimiters=("=",))
+    parser.optionxform = str  # type: ignore[assignment]
+    parser.read_string(text)
+    return {
+        f"{name}.{key}": value for name in parser.sections() for key, value in parser[name].items()
+    }

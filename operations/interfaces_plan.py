@@ -1,0 +1,290 @@
+"""
+What has to be written so that ifupdown alone has an interface: decided from one reading.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from pyinfra.api import QuoteString, StringCommand
+
+from facts.interfaces import InterfacesState
+from formats import dhcp_clients, wifi
+from formats.interface_wanted import Interface
+from formats.interfaces import File, InterfacesError, Text, parse, render
+from formats.interfaces_meaning import meaning
+from formats.interfaces_tree import (
+    ROOT,
+    Definition,
+    definitions,
+    errors,
+    flattened,
+    holds_secret,
+    is_read,
+    resolve,
+    says_nothing,
+    started,
+    without,
+)
+from operations.base import Commands, Refused, diff, tell
+from operations.files import write_command
+
+FOLDER = "/etc/network/interfaces.d"
+DHCPCD = "/etc/dhcpcd.conf"
+DHCLIENT = "/etc/dhcp/dhclient.conf"
+CLOUD_INIT = f"{FOLDER}/50-cloud-init"
+CLOUD_INIT_OFF = "/etc/cloud/cloud.cfg.d/99-bramble-network.cfg"
+
+_STOCK = f"""# interfaces(5) file used by ifup(8) and ifdown(8)
+# Include files from {FOLDER}:
+source {FOLDER}/*
+"""
+_HEADER = Text("# Written by bramble: what it wrote here is replaced at its next run.\n")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file to write, or to remove (``after`` is None)."""
+
+    path: str
+    before: str | None
+    after: str | None
+    mode: str = "644"
+    secret: bool = False
+
+
+class Plan:
+    """
+    The changes that one interface needs.
+
+    + changes: files, in the order in which they are written
+    + missing: packages to install before
+    + before: all that ifupdown reads now, as one file without secrets
+    """
+
+    def __init__(self, name: str, now: InterfacesState) -> None:
+        self.name = name
+        self.now = now
+        self.own = f"{FOLDER}/{name}"
+        self.changes: list[Change] = []
+        self.missing: list[str] = []
+        files = now["files"]
+        self.texts = {
+            path: files[path].text or "" for path in files if files[path].text is not None
+        }
+        self.before = flattened(self.texts).encode("utf-8", "replace").decode()
+        for path, error in errors(self.texts):
+            raise Refused(
+                f"{path}, {error}: ifupdown reads no further; mend that line, then run this again"
+            )
+
+    def show(self) -> None:
+        """Say what will be, before the first command."""
+        if self.missing:
+            tell(f"install {' '.join(self.missing)}")
+        for change in self.changes:
+            if change.before == change.after:
+                tell(f"make {change.path} {change.mode} root:root")
+            else:
+                diff(change.path, change.before, change.after, change.secret)
+
+    def write(self) -> Commands:
+        """The commands, one a file."""
+        for change in self.changes:
+            if change.after is None:
+                yield StringCommand("rm", "-f", "--", QuoteString(change.path))
+            else:
+                yield write_command(change.path, change.after, change.mode, "root", "root")
+
+    @property
+    def changes_meaning(self) -> bool:
+        """Whether more changes than a file's mode."""
+        return any(change.before != change.after for change in self.changes)
+
+    def put(self, path: str, after: str | None, mode: str = "644", secret: bool = False) -> None:
+        """Plan a file's content, unless it is that already."""
+        known = self.now["files"].get(path)
+        if any("\ud800" <= sign <= "\udfff" for sign in after or ""):
+            raise Refused(f"{path} is not all UTF-8: put that right, then run this again")
+        if known is None:
+            if after is not None:
+                self.changes.append(Change(path, None, after, mode, secret))
+            return
+        if known.kind != "file":
+            raise Refused(
+                f"{path} is a {known.kind}, not a plain file: remove it, then run this again"
+            )
+        right = (after, mode, "root", "root")
+        if (known.text, known.mode, known.user, known.group) != right:
+            self.changes.append(Change(path, known.text, after, mode, secret))
+
+    # --- what is wanted ------------------------------------------------------------------------
+
+    def packages(self, wanted: Interface) -> None:
+        """ifupdown, and what it needs for the method, where it is missing."""
+        tools = self.now["tools"]
+        if "ifup" not in tools:
+            self.missing.append("ifupdown")
+        if wanted.method == "dhcp" and not {"dhclient", "udhcpc"} & set(tools):
+            if self._dhcpcd_serves():  # then ifupdown can't use dhcpcd beside it
+                self.missing.append("isc-dhcp-client")
+            elif "dhcpcd" not in tools:
+                self.missing.append("dhcpcd-base")
+        if wanted.wpa_conf and "wpa_supplicant" not in tools:
+            self.missing.append("wpasupplicant")
+
+    def define(self, wanted: Interface) -> None:
+        """The definition in its own file, which ifupdown reads, and nowhere else."""
+        taken = self._taken_from_cloud_init()
+        for other in self._elsewhere():
+            raise Refused(
+                f"{self.name} is also defined in {other.place}: take that definition out (or"
+                f" remove the file, if it is a stray copy), then run this again; ifupdown would"
+                " do both"
+            )
+        old = self.texts.get(self.own)
+        new = old if old is not None and self._says(old, wanted) else None
+        if new is None:
+            rest = self._rest(old)
+            new = render(File((_HEADER, *wanted.file().items, *rest.items)))
+        texts = {**self.texts, self.own: new}
+        if not is_read(self.own, texts):
+            root = self.texts.get(ROOT)
+            line = f"source {self.own}\n"
+            end = "" if not root or root.endswith("\n") else "\n"
+            self.put(ROOT, _STOCK if root is None else f"{root}{end}{line}", secret=_secret(root))
+        self.put(self.own, new, "600" if holds_secret(new) else "644", secret=_secret(new))
+        # Last: a power cut in between leaves two definitions, not none.
+        for path, text, mode in taken:
+            self.put(path, text, mode)
+
+    def owners(self, wanted: Interface) -> None:
+        """NetworkManager and dhcpcd leave it alone; DHCP's client does not hold up the boot."""
+        if "NetworkManager" in self.now["tools"] and not self._networkmanager_leaves():
+            self.put(
+                self._networkmanager,
+                f"# {self.name} belongs to ifupdown: see {self.own}\n"
+                f"[keyfile]\nunmanaged-devices+=interface-name:{self.name}\n",
+            )
+        before = self.texts.get(DHCPCD, "")
+        dhcpcd = dhcp_clients.dhcpcd_allow(before, self.name)
+        if self._dhcpcd_serves():
+            dhcpcd = dhcp_clients.dhcpcd(before, deny=self.name)
+        tools = self.now["tools"]
+        if wanted.method == "dhcp":
+            if "dhclient" in tools:
+                self._dhclient()
+            elif "udhcpc" not in tools and not self._dhcpcd_serves():
+                dhcpcd = dhcp_clients.dhcpcd(dhcpcd, background=True)
+        if dhcpcd != before:
+            self.put(DHCPCD, dhcpcd)
+
+    def wifi(self, ssid: str | None, passphrase: str | None, country: str | None) -> None:
+        """The file for wpa_supplicant; of the one that is there only a digest is known."""
+        path = wpa_conf(self.name)
+        known = self.now["keys"].get(path)
+        before = known.text if known else None
+        if ssid is None:
+            if known:
+                self.changes.append(Change(path, before, None, secret=True))
+            return
+        try:
+            text = wifi.configuration(self.name, ssid, passphrase or "", country)
+        except wifi.WifiError as error:
+            raise Refused(f"{self.name}: {error}") from None
+        digest = sha256(text.encode()).hexdigest()
+        right = (digest, "600", "root", "root")
+        if known is None or (known.text, known.mode, known.user, known.group) != right:
+            before = text if before == digest else before
+            self.changes.append(Change(path, before, text, "600", secret=True))
+
+    def remove(self) -> None:
+        """Our definition, and all that came with it."""
+        old = self.texts.get(self.own)
+        if old is not None:
+            rest = self._rest(old)
+            if render(rest) != old:
+                after = render(rest) if rest.items else None
+                self.put(self.own, after, "600" if _secret(after) else "644", _secret(old))
+        self.put(self._networkmanager, None)
+        if DHCPCD in self.texts:
+            self.put(DHCPCD, dhcp_clients.dhcpcd_allow(self.texts[DHCPCD], self.name))
+        self.wifi(None, None, None)
+
+    # --- what is -------------------------------------------------------------------------------
+
+    def _elsewhere(self) -> list[Definition]:
+        return [
+            found
+            for found in definitions(self.texts)
+            if found.iface.name == self.name and found.family == "inet" and found.path != self.own
+        ]
+
+    def _taken_from_cloud_init(self) -> list[tuple[str, str | None, str]]:
+        """cloud-init's file is made by a program from what the card said: ours is to replace it."""
+        text = self.texts.get(CLOUD_INIT)
+        if text is None or "cloud-init" not in text:
+            return []
+        if not any(found.path == CLOUD_INIT for found in self._elsewhere()):
+            return []
+        left = without(parse(text), self.name)
+        after = None if says_nothing(left) else render(left)
+        self.texts = {**self.texts, CLOUD_INIT: after or ""}
+        return [
+            (CLOUD_INIT, after, self.now["files"][CLOUD_INIT].mode),
+            (CLOUD_INIT_OFF, "network: {config: disabled}\n", "644"),
+        ]
+
+    def _says(self, text: str, wanted: Interface) -> bool:
+        here = [
+            found
+            for found in definitions({self.own: text}, self.own)
+            if found.iface.name == self.name and found.family == "inet"
+        ]
+        return (
+            [meaning(found) for found in here] == [meaning(resolve(wanted.stanza()))]
+        ) and started(parse(text), self.name) == started(wanted.file(), self.name)
+
+    def _rest(self, text: str | None) -> File:
+        """What others have added to our file; nothing, when that is comments alone."""
+        try:
+            left = without(parse(text or ""), self.name)
+        except InterfacesError as error:
+            raise Refused(
+                f"{self.own}, {error}: mend or remove the file, then run this again"
+            ) from None
+        items = tuple(item for item in left.items if item != _HEADER)
+        return File() if says_nothing(left) else File(items)
+
+    @property
+    def _networkmanager(self) -> str:
+        return f"/etc/NetworkManager/conf.d/bramble-{self.name}.conf"
+
+    def _networkmanager_leaves(self) -> bool:
+        config = self.now["networkmanager"]
+        unmanaged = config.get("keyfile.unmanaged-devices", "").replace(",", ";").split(";")
+        if f"interface-name:{self.name}" in unmanaged:
+            return True
+        plugins = config.get("main.plugins", "").replace(" ", "").split(",")
+        return "ifupdown" in plugins and config.get("ifupdown.managed", "false") == "false"
+
+    def _dhcpcd_serves(self) -> bool:
+        enabled, active = self.now["units"].get("dhcpcd", ["", ""])
+        return enabled.startswith("enabled") or active == "active"
+
+    def _dhclient(self) -> None:
+        before = self.texts.get(DHCLIENT, "")
+        try:
+            self.put(DHCLIENT, dhcp_clients.dhclient(before))
+        except ValueError as error:
+            raise Refused(f"{DHCLIENT}: {error}") from None
+
+
+def wpa_conf(name: str) -> str:
+    """Where the Wi-Fi configuration of an interface stands."""
+    return f"/etc/wpa_supplicant/bramble-{name}.conf"
+
+
+def _secret(text: str | None) -> bool:
+    return text is not None and holds_secret(text)
