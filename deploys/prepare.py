@@ -3,7 +3,7 @@
 from pyinfra import host, inventory
 
 import settings
-from operations import architecture, base, cgroup, clock, machine_id, modules, reboot, swap, sysctl
+from operations import architecture, base, cgroup, clock, machine_id, modules, swap, sysctl
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
@@ -28,5 +28,4 @@ if node.role == "head":
     cgroup.memory(name="The kernel's memory cgroup", required=cluster.memory_cgroup)
 base.depends_on(name="The way to the workers is there", other=cluster.way_out(node))
 if node.role == "worker":
-    reboot.connected(name="Reach it again, if the way was cut")
     cgroup.memory(name="The kernel's memory cgroup", required=cluster.memory_cgroup)

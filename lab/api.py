@@ -263,7 +263,8 @@ class Lab:
 
     def ssh_command(self, name: str, *command: str) -> list[str]:
         """The operator's ssh to a node, with the configuration that the settings derive."""
-        if self.plan.node(name).spare:
+        inventory = {node.name for node in settings.load(self.desk).nodes}
+        if self.plan.node(name).name not in inventory:
             raise LabError(f"{name} is a spare node: add it to inventory.py to reach it")
         return operator.ssh(self.desk, name, *command)
 

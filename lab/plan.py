@@ -241,15 +241,16 @@ def make(
 
 def merge(now: Plan, wanted: Plan) -> Plan:
     """
-    The wanted plan as far as the lab in being can follow: nodes can be added, nothing else changed.
+    The wanted plan as far as the lab in being can follow: nodes can be added, and spare ones stop
+    being spare; nothing else changed.
     """
     same = replace(wanted, rootfs=now.rootfs, operator=now.operator, pool=now.pool)
     if replace(same, nodes=now.nodes) != now:
         raise LabError("another desk or network than the lab in being has: " + DOWN_FIRST)
-    common = min(len(now.nodes), len(wanted.nodes))
-    if now.nodes[:common] != wanted.nodes[:common]:
-        raise LabError("the inventory has other nodes than the lab in being: " + DOWN_FIRST)
-    return replace(same, nodes=max(now.nodes, wanted.nodes, key=len))
+    for old, new in zip(now.nodes, wanted.nodes, strict=False):
+        if replace(old, spare=new.spare) != new:
+            raise LabError("the inventory has other nodes than the lab in being: " + DOWN_FIRST)
+    return replace(same, nodes=wanted.nodes + now.nodes[len(wanted.nodes) :])
 
 
 def save(plan: Plan) -> None:

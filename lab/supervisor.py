@@ -41,6 +41,7 @@ def _watch(
     """Report what the machine tells of itself until it ends; gives its exit status."""
     started = time.monotonic()
     leader = 0
+    ready = False
     while machine.poll() is None:
         with contextlib.suppress(TimeoutError):
             message = notify.recv(4096).decode(errors="replace").splitlines()
@@ -48,7 +49,9 @@ def _watch(
             if "X_NSPAWN_LEADER_PID" in fields:
                 leader = int(fields["X_NSPAWN_LEADER_PID"])
                 node.report(lab, this, node.Status("booting", boots, leader))
-            if fields.get("READY") == "1" and leader:
+            # systemd says so again after each daemon-reload.
+            if fields.get("READY") == "1" and leader and not ready:
+                ready = True
                 seconds = round(time.monotonic() - started, 1)
                 node.report(lab, this, node.Status("running", boots, leader, seconds))
             if fields.get("STOPPING") == "1":

@@ -146,7 +146,9 @@ def depends_on(other: str | None) -> Commands:
     Wait for another host, and leave this one alone when that one has failed.
 
     To be reached by every host (the other one too): what stands before it in the file is then
-    done on all hosts before anything that stands after it begins.
+    done on all hosts before anything that stands after it begins. A connection that was lost with
+    the other host's (it leads there, and its network was changed, or it was rebooted) is opened
+    again.
 
     + other: the host's name; None: this host depends on no other, and only keeps the order
 
@@ -157,7 +159,13 @@ def depends_on(other: str | None) -> Commands:
         base.depends_on(other="node1")
     """
 
-    if host.name != other and any(failed.name == other for failed in state.failed_hosts):
-        raise Refused(f"left alone, because {other} failed: mend that first, then run this again")
+    if other is not None and host.name != other:
+        if any(failed.name == other for failed in state.failed_hosts):
+            raise Refused(
+                f"left alone, because {other} failed: mend that first, then run this again"
+            )
+        lost = connection.ensure(ctx_host.get()) if state.is_executing else None
+        if lost is not None:
+            raise Refused(f"the connection was lost with {other}'s, and can't be opened: {lost}")
     host.noop(f"{other} is ready" if other else "depends on no other host")
     yield from ()

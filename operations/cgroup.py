@@ -30,7 +30,7 @@ def memory(required: bool = True, seconds: float = SECONDS) -> Commands:
     + seconds: how long to wait for the reboot
 
     Rebooting a node ends the connections that go through it: run it on the head first, then
-    (``base.depends_on``, ``reboot.connected``) on the workers behind it.
+    (after ``base.depends_on``) on the workers behind it.
 
     **Example:**
 

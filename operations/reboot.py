@@ -1,5 +1,5 @@
 """
-Reboots that are waited for, and connections that go on after them.
+Reboots that are waited for.
 
 pyinfra's ``server.reboot`` compares uptimes, which in a container are its host's, and waits ten
 seconds before it looks.
@@ -10,14 +10,13 @@ from __future__ import annotations
 import time
 
 import gevent
-from pyinfra import host
 from pyinfra.api import FunctionCommand, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from facts.boot import BootId
 from operations import connection
-from operations.base import Commands, Refused, operation, read
+from operations.base import Commands, read
 from operations.following import Progress, failed
 
 SECONDS = 300  # a Pi 3 with a slow card and a file system check needs two or three minutes
@@ -59,28 +58,3 @@ def _wait(state: State, host: Host, before: str, seconds: float) -> bool:
                 "board, then run this again",
             )
         shown.show(f"waiting for the reboot ({left:.0f} s left)")
-
-
-@operation()
-def connected(seconds: float = 60) -> Commands:
-    """
-    The connection to this host is alive; a dead one is opened again.
-
-    For hosts that are reached through another one, after an operation that may have rebooted that
-    one. Costs a round trip, and changes nothing on the host.
-
-    + seconds: how long to try
-
-    **Example:**
-
-    .. code:: python
-
-        if "workers" in host.groups:
-            reboot.connected(name="Connections through the head are alive")
-    """
-
-    reason = connection.ensure(host, seconds)
-    if reason is not None:
-        raise Refused(f"the connection was lost, and there is no new one: {reason}")
-    host.noop("the connection is alive")
-    yield from ()

@@ -222,7 +222,7 @@ _selection = st.builds(
 _inside = st.lists(st.one_of(_option, st.just(Selection("auto"))), max_size=5).map(tuple)
 _kinds = [(family, method) for family, methods in METHODS.items() for method in methods]
 _iface = st.builds(
-    lambda name, kind, inherits, body: Iface(name, *kind, inherits, body),
+    lambda name, kind, inherits, body: Iface(name, kind[0], kind[1], inherits, body),
     _word,
     st.sampled_from(_kinds),
     st.none() | _word,

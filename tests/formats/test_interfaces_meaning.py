@@ -209,7 +209,7 @@ def test_what_cannot_be_written_is_named(wanted: Interface, problem: str) -> Non
     st.ip_addresses(v=4, network="10.0.0.0/8"),
     st.integers(8, 30),
     st.sampled_from(("auto", "allow-hotplug", "both")),
-    st.lists(st.text(st.characters(codec="ascii", exclude_categories=("C",))), max_size=3),
+    st.lists(st.text(st.characters(codec="ascii", exclude_categories=["C"])), max_size=3),
 )
 def test_what_is_written_is_read_as_meant(
     address: IPv4Address, prefix: int, start: str, post_up: list[str]

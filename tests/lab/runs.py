@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from lab.api import Lab
 
@@ -123,3 +126,43 @@ def differences(before: dict[str, set[str]], after: dict[str, set[str]]) -> list
         for sign, lines in (("-", before[node] - after[node]), ("+", after[node] - before[node]))
         for line in sorted(lines)
     ]
+
+
+def reaches_the_world(lab: Lab, *workers: str) -> None:
+    """These workers' way out is the head, and names and packages come in by it."""
+    for worker in workers:
+        assert ok(lab.ssh(worker, "ip route show default")).startswith("default via 192.168.2.11 ")
+        ok(lab.ssh(worker, RESOLVE))
+        ok(lab.ssh(worker, "sudo apt-get update --error-on=any"))
+
+
+@dataclass
+class Watched:
+    """
+    Every command line on this machine, which sees into all nodes, and the environment of every
+    process in a node, while something runs.
+    """
+
+    seen: set[str] = field(default_factory=set)
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Watched:
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        here = Path("/proc/self/ns/pid").readlink()
+        # The pause is shorter than any program lives, and leaves the machine to them.
+        while not self._over.wait(0.005):
+            for process in (Path("/proc", pid) for pid in os.listdir("/proc") if pid.isdigit()):
+                try:
+                    self.seen.add((process / "cmdline").read_text(errors="replace"))
+                    if (process / "ns" / "pid").readlink() != here:
+                        self.seen.add((process / "environ").read_text(errors="replace"))
+                except OSError:
+                    continue

@@ -10,7 +10,6 @@ import pytest
 from lab.api import Lab
 from tests.lab.runs import (
     NETWORK,
-    RESOLVE,
     Run,
     changes,
     differences,
@@ -19,9 +18,11 @@ from tests.lab.runs import (
     ok,
     paths,
     pyinfra,
+    reaches_the_world,
     start,
 )
 
+WORKERS = ("node2", "node3")
 FOREIGN = "iptables -A FORWARD -s 10.9.9.9 -j DROP -m comment --comment 'not ours'"
 
 
@@ -49,13 +50,6 @@ def nat(new_lab: Callable[..., Lab]) -> Iterator[Deployed]:
     lab.down()
 
 
-def reaches_the_world(lab: Lab) -> None:
-    for worker in ("node2", "node3"):
-        assert ok(lab.ssh(worker, "ip route show default")).startswith("default via 192.168.2.11 ")
-        ok(lab.ssh(worker, RESOLVE))
-        ok(lab.ssh(worker, "sudo apt-get update --error-on=any"))
-
-
 def test_a_dry_run_of_blank_nodes_ends_well_and_changes_nothing(nat: Deployed) -> None:
     assert nat.dry.status == 0, nat.dry.output
     assert differences(nat.blank, nat.after_dry) == []
@@ -80,7 +74,7 @@ def test_a_dry_run_shows_every_file_and_rule_to_come_and_the_run_does_exactly_th
 
 
 def test_a_worker_reaches_the_world_through_the_head(nat: Deployed) -> None:
-    reaches_the_world(nat.lab)
+    reaches_the_world(nat.lab, *WORKERS)
     connections = ok(nat.lab.ssh("node1", "sudo iptables -t nat -L BRAMBLE-POSTROUTING -nvx"))
     packets = [line.split()[0] for line in connections.splitlines() if "MASQUERADE" in line]
     assert len(packets) == 1
@@ -121,7 +115,7 @@ def test_the_uplink_goes_down_and_up_beside_the_rules_of_others(nat: Deployed) -
     before = look(lab, "node1")
     ok(lab.ssh("node1", "sudo systemd-run --wait sh -c 'ifdown wlan0; ifup wlan0'", timeout=90))
     assert differences(before, look(lab, "node1")) == []
-    reaches_the_world(lab)
+    reaches_the_world(lab, *WORKERS)
     ok(lab.ssh("node1", f"sudo {FOREIGN.replace('-A', '-D')} && sudo iptables -t nat -X SOMEONE"))
 
 
@@ -139,7 +133,7 @@ def test_rules_that_someone_changed_are_mended_and_the_rules_of_others_stay(nat:
 def test_all_of_it_survives_a_reboot_of_every_node(nat: Deployed) -> None:
     for node in ("node1", "node2", "node3"):
         nat.lab.reboot(node)
-    reaches_the_world(nat.lab)
+    reaches_the_world(nat.lab, *WORKERS)
     assert changes(nat.lab) == []
 
 
@@ -157,5 +151,5 @@ def test_a_run_that_was_cut_off_is_completed_by_the_next(nat: Deployed) -> None:
     assert status != 0
     lab.power_on("node1")
     assert pyinfra(lab, "-y").status == 0
-    reaches_the_world(lab)
+    reaches_the_world(lab, *WORKERS)
     assert changes(lab) == []

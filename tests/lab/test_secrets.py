@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
 import settings
 from lab.api import Lab
-from tests.lab.runs import Run, ok, pyinfra
+from tests.lab.runs import Run, Watched, ok, pyinfra
 
 KEY = "correct horse battery"
 OPEN_FILES = (
     "find / -xdev -type f -perm /o+r -not -path '/proc/*' -not -path '/sys/*' -size -4096k "
     "-print0 | xargs -0 grep -lFaf - 2>/dev/null"
 )
-
-
-@dataclass
-class Watched:
-    """Every command line on this machine, which sees into all nodes, while something runs."""
-
-    seen: set[str] = field(default_factory=set)
-    _over: threading.Event = field(default_factory=threading.Event)
-
-    def __enter__(self) -> Watched:
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._over.is_set():
-            for pid in filter(str.isdigit, os.listdir("/proc")):
-                try:
-                    self.seen.add(Path(f"/proc/{pid}/cmdline").read_text(errors="replace"))
-                except OSError:
-                    continue
 
 
 @pytest.fixture(scope="module")
