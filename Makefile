@@ -5,10 +5,12 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo down test check clean
+.PHONY: help tools demo down test check clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+tools: $(READY)  ## install the tools, into .venv
 
 demo: $(READY)  ## the main job, on virtual nodes on this machine, from nothing
 	@$(BIN)/python -m lab demo
@@ -33,6 +35,8 @@ clean: down  ## take the virtual nodes down and forget the tools that were insta
 	rm -rf .venv
 
 $(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "bramble needs Python 3.11 or newer, and $(PYTHON) is older: make PYTHON=python3.13 ..."; exit 1; }
 	@echo "Installing bramble's tools into .venv (once; about a minute)"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv 2>/dev/null || { \
 	  echo "This Python has no venv: installing python3-venv with apt"; \
