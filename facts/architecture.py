@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.files import END
+from facts.base import WholeFact, ask
 
-_SCRIPT = f"uname -m; dpkg --print-architecture 2>/dev/null || echo; echo '{END}'"
+_SCRIPT = "uname -m; dpkg --print-architecture 2>/dev/null || echo"
 
 
 @dataclass(frozen=True)
@@ -25,23 +25,15 @@ class ArchitectureState:
     userland: str
 
 
-class Architecture(FactBase[ArchitectureState | None]):
+class Architecture(WholeFact[ArchitectureState]):
     """
     The kernel's and the programs' architecture: a 64-bit kernel can run a 32-bit system.
     """
 
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
-
     @override
     def command(self) -> StringCommand:
-        return StringCommand("sh", "-c", QuoteString(_SCRIPT))
+        return ask(_SCRIPT)
 
     @override
-    def process(self, output: list[str]) -> ArchitectureState:
-        lines = list(output)
-        if len(lines) != 3 or lines[-1] != END:
-            raise FactProcessError("the answer of the node is cut short")
-        return ArchitectureState(lines[0], lines[1])
+    def parse(self, kernel: str, userland: str) -> ArchitectureState:
+        return ArchitectureState(kernel, userland)

@@ -7,10 +7,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.files import END, READ_FILES, FileState, parse_files
+from facts.base import WholeFact, ask
+from facts.files import READ_FILES, FileState, parse_files
 
 # The user's entry, group and home; what sshd's configuration says for this user; then the home,
 # ~/.ssh and the two files. Only root can ask sshd, and only where one is installed.
@@ -24,7 +25,6 @@ h=$(readlink -f "$h" || echo "$h"); echo "$h";
 set -- "$h" "$h/.ssh" "$h/.ssh/authorized_keys" "$h/.ssh/authorized_keys2";
 """
     + READ_FILES
-    + f"; echo '{END}'"
 )
 
 
@@ -57,28 +57,21 @@ class KeysState:
         return asdict(self)
 
 
-class AuthorizedKeys(FactBase[KeysState | None]):
+class AuthorizedKeys(WholeFact[KeysState]):
     """
     A user's authorized_keys; ``None`` when it could not be read.
 
     + user: the user's name
     """
 
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
-
     @override
     def command(self, user: str) -> StringCommand:
-        return StringCommand("sh", "-c", QuoteString(_SCRIPT), "sh", QuoteString(user))
+        return ask(_SCRIPT, user)
 
     @override
-    def process(self, output: list[str]) -> KeysState:
-        lines = list(output)
-        if len(lines) < 6 or lines[-1] != END:
-            raise FactProcessError("the answer of the node is cut short")
-        entry, group, patterns, strict, home, *files, _ = lines
+    def parse(
+        self, entry: str, group: str, patterns: str, strict: str, home: str, *files: str
+    ) -> KeysState:
         if not entry:
             return KeysState(False)
         path = f"{home}/.ssh/authorized_keys"

@@ -13,6 +13,9 @@ class BootId(FactBase[str | None]):
     The kernel's random id of the present boot: another one means that the node was rebooted.
 
     (The uptime says it less well: a container shows its host's.)
+
+    Its length shows that it is whole. No end marker: operations.reboot compares what the command
+    prints as it is.
     """
 
     @staticmethod

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.files import END, READ_FILES, FileState, parse_files
+from facts.base import WholeFact, ask
+from facts.files import READ_FILES, FileState, parse_files
 
 # Since Debian 12 the first one is true, and the second a note that says so.
 FIRMWARE_CMDLINE = "/boot/firmware/cmdline.txt"
@@ -24,7 +25,6 @@ then echo v1; else echo off; fi;
 tr '\\n' ' ' < /proc/cmdline; echo;
 """
     + READ_FILES
-    + f"; echo '{END}'"
 )
 
 
@@ -43,26 +43,15 @@ class CgroupState:
     files: dict[str, FileState]
 
 
-class MemoryCgroup(FactBase[CgroupState | None]):
+class MemoryCgroup(WholeFact[CgroupState]):
     """
     Whether the memory cgroup is on, and what the kernel was and will be told.
     """
 
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
-
     @override
     def command(self) -> StringCommand:
-        return StringCommand(
-            "sh", "-c", QuoteString(_SCRIPT), "sh", *[QuoteString(path) for path in FILES]
-        )
+        return ask(_SCRIPT, *FILES)
 
     @override
-    def process(self, output: list[str]) -> CgroupState:
-        lines = list(output)
-        if len(lines) < 3 or lines[-1] != END:
-            raise FactProcessError("the answer of the node is cut short")
-        memory, running, *files = lines[:-1]
+    def parse(self, memory: str, running: str, *files: str) -> CgroupState:
         return CgroupState(memory, running.strip(), parse_files(files, FILES))

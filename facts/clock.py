@@ -7,19 +7,18 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.files import END
+from facts.base import WholeFact, ask
 
 # The programs that keep a clock right on Debian, each by its unit; systemd's own first.
-_SCRIPT = f"""date +%s; date -u '+%Y-%m-%d %H:%M:%S';
+_SCRIPT = """date +%s; date -u '+%Y-%m-%d %H:%M:%S';
 timedatectl show -P NTPSynchronized 2>/dev/null || echo unknown;
 for s in systemd-timesyncd chrony ntpsec ntp openntpd; do
 e=$(systemctl is-enabled "$s.service" 2>/dev/null) || continue;
 [ "$e" = enabled ] && printf '%s ' "$s"; done; echo;
-[ -e /usr/lib/systemd/system/systemd-timesyncd.service ] && echo timesyncd || echo -;
-echo '{END}'"""
+[ -e /usr/lib/systemd/system/systemd-timesyncd.service ] && echo timesyncd || echo -"""
 
 
 @dataclass(frozen=True)
@@ -42,26 +41,19 @@ class ClockState:
     timesyncd: bool
 
 
-class Clock(FactBase[ClockState | None]):
+class Clock(WholeFact[ClockState]):
     """
     A node's clock beside this computer's.
     """
 
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
-
     @override
     def command(self) -> StringCommand:
-        return StringCommand("sh", "-c", QuoteString(_SCRIPT))
+        return ask(_SCRIPT)
 
     @override
-    def process(self, output: list[str]) -> ClockState:
-        lines = list(output)
-        if len(lines) != 6 or lines[-1] != END:
-            raise FactProcessError("the answer of the node is cut short")
-        seconds, shows, synchronised, services, timesyncd, _ = lines
+    def parse(
+        self, seconds: str, shows: str, synchronised: str, services: str, timesyncd: str
+    ) -> ClockState:
         return ClockState(
             ahead=int(seconds) - round(time.time()),
             shows=shows,

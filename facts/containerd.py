@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.files import END, READ_FILES, FileState, parse_files
+from facts.base import WholeFact, ask
+from facts.files import READ_FILES, FileState, parse_files
 
 CONFIG = "/etc/containerd/config.toml"
 # Stands from before a file is changed until containerd was restarted after it; in memory, because
@@ -30,7 +31,6 @@ END {print s ? s : "-"}';
     + """ ] && echo restart || echo -;
 """
     + READ_FILES
-    + f"; echo '{END}'"
 )
 
 
@@ -56,31 +56,29 @@ class ContainerdState:
     files: dict[str, FileState]
 
 
-class Containerd(FactBase[ContainerdState | None]):
+class Containerd(WholeFact[ContainerdState]):
     """
     The state of containerd.
 
     + paths: the configuration files to read
     """
 
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
-
     @override
     def command(self, paths: list[str]) -> StringCommand:
         self.paths = list(paths)
-        return StringCommand(
-            "sh", "-c", QuoteString(_SCRIPT), "sh", *[QuoteString(path) for path in self.paths]
-        )
+        return ask(_SCRIPT, *self.paths)
 
     @override
-    def process(self, output: list[str]) -> ContainerdState:
-        lines = list(output)
-        if len(lines) < 7 or lines[-1] != END:
-            raise FactProcessError("the answer of the node is cut short")
-        version, candidate, enabled, active, cri, restart, *files = lines[:-1]
+    def parse(
+        self,
+        version: str,
+        candidate: str,
+        enabled: str,
+        active: str,
+        cri: str,
+        restart: str,
+        *files: str,
+    ) -> ContainerdState:
         return ContainerdState(
             version=version,
             candidate=candidate,

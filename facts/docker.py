@@ -6,16 +6,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.files import END
+from facts.base import WholeFact, ask
 
-_SCRIPT = f"""command -v dockerd >/dev/null && echo engine || echo -;
+_SCRIPT = """command -v dockerd >/dev/null && echo engine || echo -;
 command -v docker >/dev/null && echo client || echo -;
 systemctl is-enabled docker.service 2>/dev/null | grep -x enabled || echo -;
-systemctl is-active docker.service 2>/dev/null | grep -x active || echo -;
-echo '{END}'"""
+systemctl is-active docker.service 2>/dev/null | grep -x active || echo -"""
 
 
 @dataclass(frozen=True)
@@ -31,26 +30,17 @@ class DockerState:
     active: bool
 
 
-class Docker(FactBase[DockerState | None]):
+class Docker(WholeFact[DockerState]):
     """
     The state of Docker Engine.
     """
 
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
-
     @override
     def command(self) -> StringCommand:
-        return StringCommand("sh", "-c", QuoteString(_SCRIPT))
+        return ask(_SCRIPT)
 
     @override
-    def process(self, output: list[str]) -> DockerState:
-        lines = list(output)
-        if len(lines) != 5 or lines[-1] != END:
-            raise FactProcessError("the answer of the node is cut short")
-        engine, client, enabled, active, _ = lines
+    def parse(self, engine: str, client: str, enabled: str, active: str) -> DockerState:
         return DockerState(
             engine == "engine", client == "client", enabled == "enabled", active == "active"
         )

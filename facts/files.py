@@ -5,11 +5,14 @@ A file as it is: kind, mode, owner and content, in one remote execution.
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import StringCommand
 from typing_extensions import override
+
+from facts.base import CutShort, WholeFact, ask
 
 Kind = Literal["absent", "file", "link", "directory", "other"]
 _KINDS: dict[str, Kind] = {
@@ -18,7 +21,6 @@ _KINDS: dict[str, Kind] = {
     "symbolic link": "link",
     "directory": "directory",
 }
-END = "-- end --"
 
 # For the scripts of other facts too, which read files in the same execution: see ``parse_files``.
 # Prints per path: kind, mode, user, group, mount point or not, link's target or content, in base64
@@ -30,7 +32,6 @@ mountpoint -q "$p" && echo mounted || echo plain;
 if [ -L "$p" ]; then readlink "$p" | base64 -w0; elif [ -f "$p" ]; then base64 -w0 < "$p"; fi; echo;
 else echo absent; echo; echo; fi;
 done"""
-_SCRIPT = f"{READ_FILES}; echo '{END}'"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class FileState:
         return asdict(self)
 
 
-class Files(FactBase[dict[str, FileState] | None]):
+class Files(WholeFact[dict[str, FileState]]):
     """
     The state of some paths: ``{path: FileState}``; ``None`` when they could not be read.
 
@@ -64,41 +65,27 @@ class Files(FactBase[dict[str, FileState] | None]):
     A content that is not UTF-8 has its odd bytes kept as surrogate escapes.
     """
 
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
-
     @override
     def command(self, paths: list[str]) -> StringCommand:
         self.paths = list(paths)
-        return StringCommand(
-            "sh",
-            "-c",
-            QuoteString(_SCRIPT),
-            "sh",
-            *[QuoteString(path) for path in self.paths],
-        )
+        return ask(READ_FILES, *self.paths)
 
     @override
-    def process(self, output: list[str]) -> dict[str, FileState]:
-        *lines, last = list(output)
-        if last != END:
-            raise FactProcessError("the answer of the node is cut short")
+    def parse(self, *lines: str) -> dict[str, FileState]:
         return parse_files(lines, self.paths)
 
 
-def parse_files(lines: list[str], paths: list[str]) -> dict[str, FileState]:
+def parse_files(lines: Sequence[str], paths: Sequence[str]) -> dict[str, FileState]:
     """
     What ``READ_FILES`` has printed.
 
     + lines: its output
     + paths: the arguments that it was given
 
-    ``FactProcessError`` when lines are missing.
+    ``CutShort`` when lines are missing.
     """
     if len(lines) != 3 * len(paths):
-        raise FactProcessError("the answer of the node is cut short")
+        raise CutShort
     return {path: _parse(*lines[index * 3 : index * 3 + 3]) for index, path in enumerate(paths)}
 
 

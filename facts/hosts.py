@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.files import END, READ_FILES, FileState, parse_files
+from facts.base import WholeFact, ask
+from facts.files import READ_FILES, FileState, parse_files
 
 HOSTS = "/etc/hosts"
 TEMPLATE = "/etc/cloud/templates/hosts.debian.tmpl"
@@ -75,61 +76,40 @@ class HostnameState:
         return asdict(self)
 
 
-class Hosts(FactBase[HostsState | None]):
+class Hosts(WholeFact[HostsState]):
     """/etc/hosts; ``None`` when it could not be read."""
 
     paths = (HOSTS, TEMPLATE)
-
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
 
     @override
     def command(self) -> StringCommand:
         return _command("manage_etc_hosts", self.paths)
 
     @override
-    def process(self, output: list[str]) -> HostsState:
-        hostname, setting, files = _process(output, self.paths)
+    def parse(self, hostname: str, setting: str, *files: str) -> HostsState:
+        states = parse_files(files, self.paths)
         if _is_true(setting) or setting.lower() == "template":
             setting = "template"
-        return HostsState(hostname, setting if setting in ("template", "localhost") else "", files)
+        return HostsState(hostname, setting if setting in ("template", "localhost") else "", states)
 
 
-class Hostname(FactBase[HostnameState | None]):
+class Hostname(WholeFact[HostnameState]):
     """The node's own name; ``None`` when it could not be read."""
 
     paths = (HOSTNAME, PRESERVE)
-
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
 
     @override
     def command(self) -> StringCommand:
         return _command("preserve_hostname", self.paths)
 
     @override
-    def process(self, output: list[str]) -> HostnameState:
-        hostname, setting, files = _process(output, self.paths)
-        return HostnameState(hostname, setting != "", _is_true(setting), files)
+    def parse(self, hostname: str, setting: str, *files: str) -> HostnameState:
+        states = parse_files(files, self.paths)
+        return HostnameState(hostname, setting != "", _is_true(setting), states)
 
 
 def _command(setting: str, paths: tuple[str, ...]) -> StringCommand:
-    script = f"{_CLOUD_INIT}cloud {setting};\n{READ_FILES}; echo '{END}'"
-    return StringCommand(
-        "sh", "-c", QuoteString(script), "sh", *[QuoteString(path) for path in paths]
-    )
-
-
-def _process(output: list[str], paths: tuple[str, ...]) -> tuple[str, str, dict[str, FileState]]:
-    lines = list(output)
-    if len(lines) < 3 or lines[-1] != END:
-        raise FactProcessError("the answer of the node is cut short")
-    hostname, setting, *files, _ = lines
-    return hostname, setting, parse_files(files, list(paths))
+    return ask(f"{_CLOUD_INIT}cloud {setting};\n{READ_FILES}", *paths)
 
 
 def _is_true(setting: str) -> bool:

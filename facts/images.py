@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.files import END
+from facts.base import WholeFact, ask
 
-_SCRIPT = f"""dpkg --print-architecture 2>/dev/null || echo;
-ctr -n k8s.io images ls -q 2>/dev/null; echo '{END}'"""
+_SCRIPT = """dpkg --print-architecture 2>/dev/null || echo;
+ctr -n k8s.io images ls -q 2>/dev/null"""
 
 
 @dataclass(frozen=True)
@@ -26,23 +26,15 @@ class ImagesState:
     names: list[str]
 
 
-class Images(FactBase[ImagesState | None]):
+class Images(WholeFact[ImagesState]):
     """
     The images that the kubelet finds on a node.
     """
 
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
-
     @override
     def command(self) -> StringCommand:
-        return StringCommand("sh", "-c", QuoteString(_SCRIPT))
+        return ask(_SCRIPT)
 
     @override
-    def process(self, output: list[str]) -> ImagesState:
-        lines = list(output)
-        if len(lines) < 2 or lines[-1] != END:
-            raise FactProcessError("the answer of the node is cut short")
-        return ImagesState(lines[0], lines[1:-1])
+    def parse(self, architecture: str, *names: str) -> ImagesState:
+        return ImagesState(architecture, list(names))

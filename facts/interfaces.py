@@ -11,12 +11,11 @@ from configparser import ConfigParser
 from dataclasses import asdict, dataclass
 from typing import Any, TypedDict
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import FactProcessError, StringCommand
 from typing_extensions import override
 
+from facts.base import WholeFact, ask
 from facts.files import Kind
-
-END = "-- end --"
 
 # Files first: /etc/network/interfaces, the files beside it, whatever their ``source`` lines name
 # (generously: which of them ifupdown takes is for formats.interfaces_tree), and those of others
@@ -48,8 +47,7 @@ echo "addresses $(ip -j -4 address show | tr -d '\n')";
 echo "routes $(ip -j -4 route show default | tr -d '\n')";
 if command -v NetworkManager > /dev/null; then
 NetworkManager --print-config 2>/dev/null | sed 's/^/nm-config /';
-nmcli -t -f DEVICE,STATE device 2>/dev/null | sed 's/^/nm-device /'; fi;
-echo '-- end --'"""
+nmcli -t -f DEVICE,STATE device 2>/dev/null | sed 's/^/nm-device /'; fi"""
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ class InterfacesState(TypedDict):
     networkmanager: dict[str, str]
 
 
-class InterfacesFiles(FactBase[InterfacesState | None]):
+class InterfacesFiles(WholeFact[InterfacesState]):
     """
     The interfaces files of a node and the state of its interfaces, read at one moment.
 
@@ -124,20 +122,12 @@ class InterfacesFiles(FactBase[InterfacesState | None]):
     may be a Wi-Fi key in them.
     """
 
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
-
     @override
     def command(self) -> StringCommand:
-        return StringCommand("sh", "-c", QuoteString(_SCRIPT))
+        return ask(_SCRIPT)
 
     @override
-    def process(self, output: list[str]) -> InterfacesState:
-        *lines, last = list(output)
-        if last != END:
-            raise FactProcessError("the answer of the node is cut short")
+    def parse(self, *lines: str) -> InterfacesState:
         try:
             return _parse([line.partition(" ")[::2] for line in lines])
         except (ValueError, KeyError) as error:

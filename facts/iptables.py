@@ -9,10 +9,11 @@ from base64 import b64decode
 from binascii import Error as NotBase64
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import FactProcessError, StringCommand
 from typing_extensions import override
 
-from facts.files import END, READ_FILES, FileState, parse_files
+from facts.base import WholeFact, ask
+from facts.files import READ_FILES, FileState, parse_files
 
 # Neither iptables-save makes a table by looking at it. Warnings come between the rules as lines
 # that begin with "#". The legacy one is only asked when the kernel has legacy tables at all.
@@ -28,7 +29,6 @@ else echo absent; for n in ok '' ok ''; do echo "$n"; done; fi;
 systemctl show -p UnitFileState -p NeedDaemonReload "$u" 2>/dev/null | tr '\\n' ' '; echo;
 """
     + READ_FILES
-    + f"; echo '{END}'"
 )
 _VERSION = re.compile(r"^iptables v\S+(?: \((\w+)\))?$")
 
@@ -52,7 +52,7 @@ class IptablesState:
     files: dict[str, FileState]
 
 
-class Iptables(FactBase[IptablesState | None]):
+class Iptables(WholeFact[IptablesState]):
     """
     The rules of all IPv4 tables, and what restores ours.
 
@@ -60,29 +60,22 @@ class Iptables(FactBase[IptablesState | None]):
     + paths: files to read along with it
     """
 
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
-
     @override
     def command(self, unit: str, paths: list[str]) -> StringCommand:
         self.paths = list(paths)
-        return StringCommand(
-            "sh",
-            "-c",
-            QuoteString(_SCRIPT),
-            "sh",
-            QuoteString(unit),
-            *[QuoteString(path) for path in self.paths],
-        )
+        return ask(_SCRIPT, unit, *self.paths)
 
     @override
-    def process(self, output: list[str]) -> IptablesState:
-        lines = list(output)
-        if len(lines) < 7 or lines[-1] != END:
-            raise FactProcessError("the answer of the node is cut short")
-        version, status, saved, other_status, other, unit, *files = lines[:-1]
+    def parse(
+        self,
+        version: str,
+        status: str,
+        saved: str,
+        other_status: str,
+        other: str,
+        unit: str,
+        *files: str,
+    ) -> IptablesState:
         known = _VERSION.match(version)
         if known is None and version != "absent":
             raise FactProcessError(f"iptables -V says {version!r}")

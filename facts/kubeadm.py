@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import FactProcessError, StringCommand
 from typing_extensions import override
 
-END = "-- end --"
+from facts.base import WholeFact, ask
+
 INIT_UNIT = "bramble-kubeadm-init"
 JOIN_UNIT = "bramble-kubeadm-join"
 
@@ -75,8 +76,7 @@ grep -a 'command failed' | tail -n1 | say kubelet; fi;
 break;
 fi;
 sleep 1;
-done; fi;
-echo '{END}'"""
+done; fi"""
 
 _MEMBER = f"""{_COMMON}
 c=/etc/kubernetes/kubelet.conf;
@@ -85,8 +85,7 @@ sed -n 's/^ *server: *//p' $c 2>/dev/null | say server;
 sed -n 's/^ *certificate-authority-data: *//p' $c 2>/dev/null | base64 -d 2>/dev/null | say own_ca;
 k=$(sed -n 's/^ *client-certificate: *//p' $c 2>/dev/null);
 if [ -n "$k" ] && [ ! -s "$k" ]; then echo "keyless $k"; fi;
-if systemctl is-active --quiet {JOIN_UNIT} 2>/dev/null; then echo running; fi;
-echo '{END}'"""
+if systemctl is-active --quiet {JOIN_UNIT} 2>/dev/null; then echo running; fi"""
 
 
 @dataclass(frozen=True)
@@ -127,25 +126,20 @@ class MemberState:
     server: str = ""
 
 
-class ControlPlane(FactBase[ControlPlaneState | None]):
+class ControlPlane(WholeFact[ControlPlaneState]):
     """
     How far ``kubeadm init`` has come: a ``ControlPlaneState``.
 
     + patience: seconds to wait for an API server whose files are all there
     """
 
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
-
     @override
     def command(self, patience: int = 90) -> StringCommand:
-        return _script(_CONTROL_PLANE, str(patience), *_WRITTEN_BY_INIT)
+        return ask(_CONTROL_PLANE, str(patience), *_WRITTEN_BY_INIT)
 
     @override
-    def process(self, output: list[str]) -> ControlPlaneState:
-        said, files, flags = _read(output)
+    def parse(self, *lines: str) -> ControlPlaneState:
+        said, files, flags = _read(lines)
         objects = _objects(said.get("objects", ""))
         lacking = tuple(path for path in _WRITTEN_BY_INIT if path not in files)
         config = objects.get("ConfigMap/kubeadm-config", {}).get("data", {})
@@ -175,21 +169,16 @@ class ControlPlane(FactBase[ControlPlaneState | None]):
         return replace(seen, state="finished")
 
 
-class Member(FactBase[MemberState | None]):
+class Member(WholeFact[MemberState]):
     """How far ``kubeadm join`` has come: a ``MemberState``."""
-
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
 
     @override
     def command(self) -> StringCommand:
-        return _script(_MEMBER, *_WRITTEN_BY_JOIN)
+        return ask(_MEMBER, *_WRITTEN_BY_JOIN)
 
     @override
-    def process(self, output: list[str]) -> MemberState:
-        said, files, flags = _read(output)
+    def parse(self, *lines: str) -> MemberState:
+        said, files, flags = _read(lines)
         left = files + tuple(f"{path} (empty)" for path in flags.get("empty", ()))
         seen = MemberState(
             "absent",
@@ -207,35 +196,20 @@ class Member(FactBase[MemberState | None]):
         return replace(seen, state="half-joined") if left else seen
 
 
-class ClusterAuthority(FactBase[str | None]):
+class ClusterAuthority(WholeFact[str]):
     """The certificate authority (PEM) of the cluster that this node leads; "" without one."""
-
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
 
     @override
     def command(self) -> StringCommand:
-        return _script(f"base64 -w0 /etc/kubernetes/pki/ca.crt 2>/dev/null; echo; echo '{END}'")
+        return ask("base64 -w0 /etc/kubernetes/pki/ca.crt 2>/dev/null; echo")
 
     @override
-    def process(self, output: list[str]) -> str:
-        if output[-1:] != [END]:
-            raise FactProcessError("the answer of the node is cut short")
-        return b64decode("".join(output[:-1])).decode()
+    def parse(self, certificate: str) -> str:
+        return b64decode(certificate).decode()
 
 
-def _script(script: str, *arguments: str) -> StringCommand:
-    words = [QuoteString(argument) for argument in arguments]
-    return StringCommand("sh", "-c", QuoteString(script), "sh", *words)
-
-
-def _read(output: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...], dict[str, list[str]]]:
+def _read(lines: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...], dict[str, list[str]]]:
     """What the script said, the files that it found, and everything else by its first word."""
-    *lines, last = list(output) or [""]
-    if last != END:
-        raise FactProcessError("the answer of the node is cut short")
     said: dict[str, str] = {}
     files: list[str] = []
     flags: dict[str, list[str]] = {}

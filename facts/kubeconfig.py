@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import StringCommand
 from typing_extensions import override
 
+from facts.base import WholeFact, ask
 from facts.kubectl import ADMIN_CONF
-
-END = "-- end --"
 
 # sha256 of what stands base64-encoded behind a key, and of a whole file.
 _SCRIPT = f"""hash() {{ sha256sum | cut -d' ' -f1; }};
@@ -30,8 +29,7 @@ if [ -L "$u" ] || [ -d "$u" ]; then echo "odd $u";
 elif [ -e "$u" ]; then
 echo "user $(hash < "$u")"; echo "status $(stat -c '%a %U %G' "$u")";
 echo "user_ca $(data "$u" certificate-authority-data | hash)";
-fi; fi; fi;
-echo '{END}'"""
+fi; fi; fi"""
 
 
 @dataclass(frozen=True)
@@ -56,25 +54,17 @@ class Credentials:
     odd: str = ""
 
 
-class AdminCredentials(FactBase[Credentials | None]):
+class AdminCredentials(WholeFact[Credentials]):
     """
     The administrator's kubeconfig, and a user's copy of it: ``Credentials``.
 
     + owner: the user whose ``~/.kube/config`` is looked at; "": nobody's
     """
 
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
-
     @override
     def command(self, owner: str = "") -> StringCommand:
-        return StringCommand("sh", "-c", QuoteString(_SCRIPT), "sh", QuoteString(owner))
+        return ask(_SCRIPT, owner)
 
     @override
-    def process(self, output: list[str]) -> Credentials:
-        *lines, last = list(output) or [""]
-        if last != END:
-            raise FactProcessError("the answer of the node is cut short")
+    def parse(self, *lines: str) -> Credentials:
         return Credentials(**dict(line.split(" ", 1) for line in lines))

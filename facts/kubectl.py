@@ -9,10 +9,11 @@ from base64 import b64decode
 from dataclasses import dataclass
 from typing import Any
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import StringCommand
 from typing_extensions import override
 
-END = "-- end --"
+from facts.base import WholeFact, ask
+
 ADMIN_CONF = "/etc/kubernetes/admin.conf"
 
 # One kubectl a namespace, all at once: each takes a second of a small board's time, most of it
@@ -25,8 +26,7 @@ kubectl --kubeconfig={ADMIN_CONF} --request-timeout=10s get $g --ignore-not-foun
 > "$d/$i" 2> "$d/$i.err"; echo $? > "$d/$i.rc" ) &
 done; wait;
 for n in $(seq $i); do
-echo "$(cat "$d/$n.rc") $(base64 -w0 "$d/$n") $(tail -n1 "$d/$n.err" | base64 -w0)"; done;
-echo '{END}'"""
+echo "$(cat "$d/$n.rc") $(base64 -w0 "$d/$n") $(tail -n1 "$d/$n.err" | base64 -w0)"; done"""
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,13 @@ class ClusterObjects:
     why: str = ""
 
 
-class Objects(FactBase[ClusterObjects | None]):
+class Objects(WholeFact[ClusterObjects]):
     """
     Some objects of the cluster: a ``ClusterObjects``.
 
     + names: each ``NAMESPACE/KIND/NAME`` (``/KIND/NAME`` without a namespace), or a kind alone
       (``nodes``) for all of them
     """
-
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
 
     @override
     def command(self, names: list[str]) -> StringCommand:
@@ -70,15 +65,10 @@ class Objects(FactBase[ClusterObjects | None]):
             *lists,
             *(" ".join([*(["-n", key] if key else []), *groups[key]]) for key in groups),
         ]
-        return StringCommand(
-            "sh", "-c", QuoteString(_SCRIPT), "sh", *[QuoteString(word) for word in words]
-        )
+        return ask(_SCRIPT, *words)
 
     @override
-    def process(self, output: list[str]) -> ClusterObjects:
-        *lines, last = list(output) or [""]
-        if last != END:
-            raise FactProcessError("the answer of the node is cut short")
+    def parse(self, *lines: str) -> ClusterObjects:
         objects: list[dict[str, Any]] = []
         for line in lines:
             status, _, rest = line.partition(" ")

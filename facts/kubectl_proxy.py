@@ -7,18 +7,18 @@ from __future__ import annotations
 from base64 import b64decode
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import StringCommand
 from typing_extensions import override
+
+from facts.base import WholeFact, ask
 
 UNIT = "bramble-kubectl-proxy.service"
 PATH = f"/etc/systemd/system/{UNIT}"
-END = "-- end --"
 
 # Both print one word, also for a unit that is not there.
 _SCRIPT = f"""systemctl is-active {UNIT} 2>/dev/null | head -n1 | sed 's/^/active /';
 systemctl is-enabled {UNIT} 2>/dev/null | head -n1 | sed 's/^/enabled /';
-[ ! -e {PATH} ] || echo "unit $(base64 -w0 {PATH})";
-echo '{END}'"""
+[ ! -e {PATH} ] || echo "unit $(base64 -w0 {PATH})\""""
 
 
 @dataclass(frozen=True)
@@ -30,23 +30,15 @@ class ProxyState:
     enabled: bool
 
 
-class ProxyService(FactBase[ProxyState | None]):
+class ProxyService(WholeFact[ProxyState]):
     """The service that runs ``kubectl proxy``: a ``ProxyState``."""
-
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
 
     @override
     def command(self) -> StringCommand:
-        return StringCommand("sh", "-c", QuoteString(_SCRIPT), "sh")
+        return ask(_SCRIPT)
 
     @override
-    def process(self, output: list[str]) -> ProxyState:
-        *lines, last = list(output) or [""]
-        if last != END:
-            raise FactProcessError("the answer of the node is cut short")
+    def parse(self, *lines: str) -> ProxyState:
         said = dict(line.split(" ", 1) for line in lines)
         text = said.get("unit")
         return ProxyState(

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.files import END, READ_FILES, FileState, parse_files
+from facts.base import CutShort, WholeFact, ask
+from facts.files import READ_FILES, FileState, parse_files
 
 # systemd-modules-load.service reads this directory at boot: modules-load.d(5).
 LOAD_FILE = "/etc/modules-load.d/bramble.conf"
@@ -26,7 +27,6 @@ elif modprobe -n -q "$m" 2>/dev/null; then echo loadable; else echo missing; fi;
 uname -r; shift;
 """
     + READ_FILES
-    + f"; echo '{END}'"
 )
 
 
@@ -45,36 +45,24 @@ class ModulesState:
     load_file: FileState
 
 
-class Modules(FactBase[ModulesState | None]):
+class Modules(WholeFact[ModulesState]):
     """
     Whether modules are in the kernel.
 
     + names: the modules' names, with underscores
     """
 
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
-
     @override
     def command(self, names: list[str]) -> StringCommand:
         self.names = list(names)
-        return StringCommand(
-            "sh",
-            "-c",
-            QuoteString(_SCRIPT),
-            "sh",
-            QuoteString(" ".join(self.names)),
-            QuoteString(LOAD_FILE),
-        )
+        return ask(_SCRIPT, " ".join(self.names), LOAD_FILE)
 
     @override
-    def process(self, output: list[str]) -> ModulesState:
-        lines = list(output)
-        if len(lines) != len(self.names) + 5 or lines[-1] != END:
-            raise FactProcessError("the answer of the node is cut short")
-        states, (kernel, *file) = lines[: len(self.names)], lines[len(self.names) : -1]
+    def parse(self, *lines: str) -> ModulesState:
+        states, rest = lines[: len(self.names)], lines[len(self.names) :]
+        if not rest:
+            raise CutShort
+        kernel, *file = rest
         return ModulesState(
             modules=dict(zip(self.names, states, strict=True)),
             kernel=kernel,

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.files import END, READ_FILES, FileState, parse_files
+from facts.base import WholeFact, ask
+from facts.files import READ_FILES, FileState, parse_files
 
 SOURCE = "/etc/apt/sources.list.d/kubernetes.sources"
 KEY = "/etc/apt/keyrings/kubernetes-apt-keyring.asc"
@@ -20,7 +21,6 @@ _REPOSITORY = (
 /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources | tr '\\n' '|'; echo;
 """
     + READ_FILES
-    + f"; echo '{END}'"
 )
 
 # dpkg's status of a package is three words: what is wanted (install, hold), errors, what is.
@@ -31,8 +31,7 @@ i=$(dpkg-query -W -f='${{Package}} ${{Status}} ${{Version}}\\n' {" ".join(NAMES)
 echo "$i" | sed 's/^/installed /';
 n=$(echo "$i" | grep -cE "^(kubelet|kubeadm|kubectl) [a-z]+ ok installed $1[.-]");
 [ "$n" = 3 ] || LC_ALL=C apt-cache madison kubelet kubeadm kubectl kubernetes-cni 2>/dev/null \
-| awk -F' *[|] *' '{{gsub(/ /, "", $1); print "available", $1, $2}}';
-echo '{END}'"""
+| awk -F' *[|] *' '{{gsub(/ /, "", $1); print "available", $1, $2}}'"""
 
 
 @dataclass(frozen=True)
@@ -46,28 +45,17 @@ class RepositoryState:
     files: dict[str, FileState]
 
 
-class Repository(FactBase[RepositoryState | None]):
+class Repository(WholeFact[RepositoryState]):
     """
     The repositories of Kubernetes packages that a node's apt has.
     """
 
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
-
     @override
     def command(self) -> StringCommand:
-        return StringCommand(
-            "sh", "-c", QuoteString(_REPOSITORY), "sh", QuoteString(SOURCE), QuoteString(KEY)
-        )
+        return ask(_REPOSITORY, SOURCE, KEY)
 
     @override
-    def process(self, output: list[str]) -> RepositoryState:
-        lines = list(output)
-        if len(lines) < 2 or lines[-1] != END:
-            raise FactProcessError("the answer of the node is cut short")
-        sources, *files = lines[:-1]
+    def parse(self, sources: str, *files: str) -> RepositoryState:
         return RepositoryState(
             [path for path in sources.split("|") if path], parse_files(files, [SOURCE, KEY])
         )
@@ -97,30 +85,21 @@ class PackagesState:
     available: dict[str, list[str]]
 
 
-class Packages(FactBase[PackagesState | None]):
+class Packages(WholeFact[PackagesState]):
     """
     The state of the Kubernetes packages.
 
     + version: the wanted one, "1.36" or "1.36.4"
     """
 
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
-
     @override
     def command(self, version: str) -> StringCommand:
-        return StringCommand(
-            "sh", "-c", QuoteString(_PACKAGES), "sh", QuoteString(version.replace(".", "\\."))
-        )
+        return ask(_PACKAGES, version.replace(".", "\\."))
 
     @override
-    def process(self, output: list[str]) -> PackagesState:
-        lines = list(output)
-        if len(lines) < 5 or lines[-1] != END:
-            raise FactProcessError("the answer of the node is cut short")
-        architecture, free, joined, enabled, *rest = lines[:-1]
+    def parse(
+        self, architecture: str, free: str, joined: str, enabled: str, *rest: str
+    ) -> PackagesState:
         installed, held, broken = {}, [], []
         available: dict[str, list[str]] = {}
         for line in rest:

@@ -8,10 +8,11 @@ from base64 import b64decode
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.files import END, READ_FILES, FileState, parse_files
+from facts.base import WholeFact, ask
+from facts.files import READ_FILES, FileState, parse_files
 
 PATH = "/etc/resolv.conf"
 NETWORK_MANAGER = "/etc/NetworkManager/conf.d/90-bramble-dns.conf"
@@ -59,9 +60,7 @@ if command -v $c >/dev/null; then printf '%s ' $c; fi; done; echo;
 if ls /run/udhcpc.*.pid >/dev/null 2>&1; then echo yes; else echo no; fi;
 """
     + READ_FILES
-    + f"; echo '{END}'"
 )
-_FIELDS = 9
 
 
 @dataclass(frozen=True)
@@ -98,30 +97,32 @@ class ResolverState:
         return asdict(self)
 
 
-class Resolver(FactBase[ResolverState | None]):
+class Resolver(WholeFact[ResolverState]):
     """
     /etc/resolv.conf and its possible writers; ``None`` when they could not be read.
 
     What is not installed is not an error.
     """
 
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
-
     @override
     def command(self) -> StringCommand:
-        paths = [QuoteString(path) for path in FILES]
-        return StringCommand("sh", "-c", QuoteString(_SCRIPT), "sh", *paths)
+        return ask(_SCRIPT, *FILES)
 
     @override
-    def process(self, output: list[str]) -> ResolverState:
-        lines = list(output)
-        if len(lines) < _FIELDS or lines[-1] != END:
-            raise FactProcessError("the answer of the node is cut short")
-        text, real, attributes, dns, dns_now, resolved, command, clients, udhcpc = lines[:_FIELDS]
-        files = parse_files(lines[_FIELDS:-1], FILES)
+    def parse(
+        self,
+        text: str,
+        real: str,
+        attributes: str,
+        dns: str,
+        dns_now: str,
+        resolved: str,
+        resolvconf: str,
+        clients: str,
+        udhcpc: str,
+        *rest: str,
+    ) -> ResolverState:
+        files = parse_files(rest, FILES)
         return ResolverState(
             text=_decode(text) if files[PATH].kind == "file" or text else None,
             real=real,
@@ -129,7 +130,7 @@ class Resolver(FactBase[ResolverState | None]):
             network_manager=dns,
             network_manager_now=dns_now,
             resolved=resolved == "yes",
-            resolvconf=command,
+            resolvconf=resolvconf,
             dhcp_clients=clients.split(),
             udhcpc=udhcpc == "yes",
             files=files,

@@ -7,10 +7,11 @@ from __future__ import annotations
 from base64 import b64decode
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.files import END, READ_FILES, FileState, parse_files
+from facts.base import WholeFact, ask
+from facts.files import READ_FILES, FileState, parse_files
 
 FSTAB = "/etc/fstab"
 # The last one to be read, so that it has the last word.
@@ -41,7 +42,6 @@ echo "$u"; done | base64 -w0; echo;
 grep -E '^(MemAvailable|SwapTotal|SwapFree):' /proc/meminfo | tr -s ' \\n' ' '; echo;
 """
     + READ_FILES
-    + f"; echo '{END}'"
 )
 
 
@@ -67,28 +67,19 @@ class SwapState:
     files: dict[str, FileState]
 
 
-class Swap(FactBase[SwapState | None]):
+class Swap(WholeFact[SwapState]):
     """
     All swap of a node and its sources, in one reading.
     """
 
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
-
     @override
     def command(self) -> StringCommand:
-        return StringCommand(
-            "sh", "-c", QuoteString(_SCRIPT), "sh", *[QuoteString(path) for path in FILES]
-        )
+        return ask(_SCRIPT, *FILES)
 
     @override
-    def process(self, output: list[str]) -> SwapState:
-        lines = list(output)
-        if len(lines) < 6 or lines[-1] != END:
-            raise FactProcessError("the answer of the node is cut short")
-        swaps, rpi, services, units, memory, *files = lines[:-1]
+    def parse(
+        self, swaps: str, rpi: str, services: str, units: str, memory: str, *files: str
+    ) -> SwapState:
         words = memory.split()
         disable, mask = _own_units(_text(units))
         kb = {words[at].rstrip(":"): int(words[at + 1]) for at in range(0, len(words) - 2, 3)}

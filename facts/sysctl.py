@@ -7,10 +7,11 @@ from __future__ import annotations
 from base64 import b64decode
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.files import END, READ_FILES, FileState, parse_files
+from facts.base import CutShort, WholeFact, ask
+from facts.files import READ_FILES, FileState, parse_files
 from formats.sysctl import DIRECTORIES, path_of, plain
 
 # A value is printed behind "=" (it may be empty); a file as its path, then its content.
@@ -23,7 +24,6 @@ for d in """
 echo "$f"; base64 -w0 < "$f"; echo; fi; done; done; echo files; set -- "$p";
 """
     + READ_FILES
-    + f"; echo '{END}'"
 )
 
 
@@ -40,7 +40,7 @@ class SysctlState:
     file: FileState
 
 
-class Sysctl(FactBase[SysctlState | None]):
+class Sysctl(WholeFact[SysctlState]):
     """
     Some kernel settings, live and at boot.
 
@@ -48,29 +48,17 @@ class Sysctl(FactBase[SysctlState | None]):
     + path: a file of sysctl.d
     """
 
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
-
     @override
     def command(self, keys: list[str], path: str) -> StringCommand:
         self.keys, self.path = list(keys), path
-        return StringCommand(
-            "sh",
-            "-c",
-            QuoteString(_SCRIPT),
-            "sh",
-            QuoteString(path),
-            QuoteString(" ".join(path_of(key) for key in self.keys)),
-        )
+        return ask(_SCRIPT, path, " ".join(path_of(key) for key in self.keys))
 
     @override
-    def process(self, output: list[str]) -> SysctlState:
-        lines = list(output)
-        if lines[-1:] != [END] or "files" not in lines:
-            raise FactProcessError("the answer of the node is cut short")
-        count, middle = len(self.keys), lines.index("files")
+    def parse(self, *lines: str) -> SysctlState:
+        count = len(self.keys)
+        middle = lines.index("files") if "files" in lines else -1
+        if middle < count or (middle - count) % 2:
+            raise CutShort
         values, files = lines[:count], lines[count:middle]
         return SysctlState(
             live={
@@ -81,5 +69,5 @@ class Sysctl(FactBase[SysctlState | None]):
                 path: b64decode(text).decode("utf-8", "surrogateescape")
                 for path, text in zip(files[::2], files[1::2], strict=True)
             },
-            file=parse_files(lines[middle + 1 : -1], [self.path])[self.path],
+            file=parse_files(lines[middle + 1 :], [self.path])[self.path],
         )

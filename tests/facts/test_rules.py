@@ -11,6 +11,7 @@ import pytest
 from pyinfra.api import FactBase, FactProcessError
 
 import facts
+from facts.base import WholeFact
 
 
 def _all() -> list[type[FactBase[Any]]]:
@@ -20,7 +21,7 @@ def _all() -> list[type[FactBase[Any]]]:
         cls
         for module in modules
         for _, cls in inspect.getmembers(module, inspect.isclass)
-        if issubclass(cls, FactBase) and cls.__module__ == module.__name__
+        if issubclass(cls, FactBase) and cls.__module__ == module.__name__ and cls is not WholeFact
     ]
 
 

@@ -1,0 +1,66 @@
+"""
+What facts have in common: a script whose answer is read whole, or not at all.
+
+pyinfra cuts what a node prints at the first byte that is not UTF-8, and calls the fact loaded. So
+every script prints an end marker last, and an answer without it is refused. What could not be read
+is ``None``, not something empty: operations refuse to decide on it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TypeVar
+
+from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
+from typing_extensions import override
+
+END = "-- end --"
+
+T = TypeVar("T")
+
+
+class CutShort(FactProcessError):
+    """Lines are missing from an answer."""
+
+    def __init__(self) -> None:
+        super().__init__("the answer of the node is cut short")
+
+
+class WholeFact(FactBase[T | None]):
+    """
+    A fact whose ``command`` is made by ``ask``; ``None`` when it could not be read.
+
+    A subclass has ``parse``, which is given the lines of the answer as arguments, without the end
+    marker. Its parameters say how many there have to be: one each, or with ``*rest`` any number
+    more. It raises ``CutShort`` when it can only say so itself.
+    """
+
+    parse: Callable[..., T]
+
+    @staticmethod
+    @override
+    def default() -> None:
+        return None
+
+    @override
+    def process(self, output: list[str]) -> T:
+        *lines, last = output or [""]
+        if last != END:
+            raise CutShort
+        try:
+            inspect.signature(self.parse).bind(*lines)
+        except TypeError:
+            raise CutShort from None
+        return self.parse(*lines)
+
+
+def ask(script: str, *arguments: str) -> StringCommand:
+    """
+    The command of a fact.
+
+    + script: for sh, without a separator at its end; the end marker is printed behind it
+    + arguments: its ``$1`` and so on
+    """
+    words = [QuoteString(argument) for argument in arguments]
+    return StringCommand("sh", "-c", QuoteString(f"{script}; echo '{END}'"), "sh", *words)
