@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import WholeFact, ask
+from facts.base import State, WholeFact, ask
 
 _SCRIPT = "uname -m; dpkg --print-architecture 2>/dev/null || echo"
 
 
 @dataclass(frozen=True)
-class ArchitectureState:
+class ArchitectureState(State):
     """
     + kernel: as uname says it: "aarch64"
     + userland: as dpkg says it: "arm64"; "" on a system without dpkg

@@ -4,13 +4,12 @@ A user's authorized_keys, and whether sshd will heed it, in one remote execution
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import WholeFact, ask
+from facts.base import State, WholeFact, ask
 from facts.files import READ_FILES, FileState, parse_files
 
 # The user's entry, group and home; what sshd's configuration says for this user; then the home,
@@ -29,7 +28,7 @@ set -- "$h" "$h/.ssh" "$h/.ssh/authorized_keys" "$h/.ssh/authorized_keys2";
 
 
 @dataclass(frozen=True)
-class KeysState:
+class KeysState(State):
     """
     One user's way in by key.
 
@@ -51,10 +50,6 @@ class KeysState:
     directory: FileState | None = None
     file: FileState | None = None
     second: FileState | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """For ``pyinfra … fact … --json``."""
-        return asdict(self)
 
 
 class AuthorizedKeys(WholeFact[KeysState]):

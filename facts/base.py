@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import asdict
+from typing import Any, TypeVar
 
 from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
 from typing_extensions import override
@@ -18,6 +19,14 @@ from typing_extensions import override
 END = "-- end --"
 
 T = TypeVar("T")
+
+
+class State:
+    """What a fact found, as a frozen dataclass of plain values."""
+
+    def to_json(self) -> dict[str, Any]:
+        """For ``pyinfra inventory.py fact facts.… --json``."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
 
 
 class CutShort(FactProcessError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import WholeFact, ask
+from facts.base import State, WholeFact, ask
 from facts.files import READ_FILES, FileState, parse_files
 
 # Since Debian 12 the first one is true, and the second a note that says so.
@@ -29,7 +29,7 @@ tr '\\n' ' ' < /proc/cmdline; echo;
 
 
 @dataclass(frozen=True)
-class CgroupState:
+class CgroupState(State):
     """
     The memory cgroup of a node.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import WholeFact, ask
+from facts.base import State, WholeFact, ask
 
 # The programs that keep a clock right on Debian, each by its unit; systemd's own first.
 _SCRIPT = """date +%s; date -u '+%Y-%m-%d %H:%M:%S';
@@ -22,7 +22,7 @@ e=$(systemctl is-enabled "$s.service" 2>/dev/null) || continue;
 
 
 @dataclass(frozen=True)
-class ClockState:
+class ClockState(State):
     """
     A node's clock.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import WholeFact, ask
+from facts.base import State, WholeFact, ask
 from facts.files import READ_FILES, FileState, parse_files
 
 CONFIG = "/etc/containerd/config.toml"
@@ -35,7 +35,7 @@ END {print s ? s : "-"}';
 
 
 @dataclass(frozen=True)
-class ContainerdState:
+class ContainerdState(State):
     """
     A node's containerd.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import WholeFact, ask
+from facts.base import State, WholeFact, ask
 
 _SCRIPT = """command -v dockerd >/dev/null && echo engine || echo -;
 command -v docker >/dev/null && echo client || echo -;
@@ -18,7 +18,7 @@ systemctl is-active docker.service 2>/dev/null | grep -x active || echo -"""
 
 
 @dataclass(frozen=True)
-class DockerState:
+class DockerState(State):
     """
     + engine, client: whether dockerd and the docker command are installed
     + enabled, active: of the service

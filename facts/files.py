@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import CutShort, WholeFact, ask
+from facts.base import CutShort, State, WholeFact, ask
 
 Kind = Literal["absent", "file", "link", "directory", "other"]
 _KINDS: dict[str, Kind] = {
@@ -35,7 +35,7 @@ done"""
 
 
 @dataclass(frozen=True)
-class FileState:
+class FileState(State):
     """
     One path on a node.
 
@@ -50,10 +50,6 @@ class FileState:
     group: str = ""
     text: str | None = None
     mounted: bool = False
-
-    def to_json(self) -> dict[str, str | bool | None]:
-        """For ``pyinfra … fact … --json``."""
-        return asdict(self)
 
 
 class Files(WholeFact[dict[str, FileState]]):

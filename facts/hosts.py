@@ -5,13 +5,12 @@ boot; each in one remote execution.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import WholeFact, ask
+from facts.base import State, WholeFact, ask
 from facts.files import READ_FILES, FileState, parse_files
 
 HOSTS = "/etc/hosts"
@@ -36,7 +35,7 @@ uname -n;
 
 
 @dataclass(frozen=True)
-class HostsState:
+class HostsState(State):
     """
     The names that a node knows by itself.
 
@@ -50,13 +49,9 @@ class HostsState:
     rewritten: str = ""
     files: dict[str, FileState] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
-        """For ``pyinfra … fact … --json``."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
-class HostnameState:
+class HostnameState(State):
     """
     A node's own name.
 
@@ -70,10 +65,6 @@ class HostnameState:
     cloud_init: bool = False
     preserved: bool = False
     files: dict[str, FileState] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """For ``pyinfra … fact … --json``."""
-        return asdict(self)
 
 
 class Hosts(WholeFact[HostsState]):

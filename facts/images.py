@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import WholeFact, ask
+from facts.base import State, WholeFact, ask
 
 _SCRIPT = """dpkg --print-architecture 2>/dev/null || echo;
 ctr -n k8s.io images ls -q 2>/dev/null"""
 
 
 @dataclass(frozen=True)
-class ImagesState:
+class ImagesState(State):
     """
     + architecture: the node's, as dpkg says it: "arm64"
     + names: the images in its namespace ``k8s.io``, in full; none while containerd does not run

@@ -8,13 +8,13 @@ import json
 from base64 import b64decode
 from collections.abc import Iterator
 from configparser import ConfigParser
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from pyinfra.api import FactProcessError, StringCommand
 from typing_extensions import override
 
-from facts.base import WholeFact, ask
+from facts.base import State, WholeFact, ask
 from facts.files import Kind
 
 # Files first: /etc/network/interfaces, the files beside it, whatever their ``source`` lines name
@@ -51,7 +51,7 @@ nmcli -t -f DEVICE,STATE device 2>/dev/null | sed 's/^/nm-device /'; fi"""
 
 
 @dataclass(frozen=True)
-class InterfacesFile:
+class InterfacesFile(State):
     """
     A file that has to do with interfaces.
 
@@ -65,13 +65,9 @@ class InterfacesFile:
     group: str
     text: str | None
 
-    def to_json(self) -> dict[str, Any]:
-        """For ``pyinfra … fact … --json``."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
-class Link:
+class Link(State):
     """
     An interface as it is.
 
@@ -84,10 +80,6 @@ class Link:
     leased: list[str]
     gateways: list[str]
     nm_state: str
-
-    def to_json(self) -> dict[str, Any]:
-        """For ``pyinfra … fact … --json``."""
-        return asdict(self)
 
 
 class InterfacesState(TypedDict):

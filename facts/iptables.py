@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pyinfra.api import FactProcessError, StringCommand
 from typing_extensions import override
 
-from facts.base import WholeFact, ask
+from facts.base import State, WholeFact, ask
 from facts.files import READ_FILES, FileState, parse_files
 
 # Neither iptables-save makes a table by looking at it. Warnings come between the rules as lines
@@ -34,7 +34,7 @@ _VERSION = re.compile(r"^iptables v\S+(?: \((\w+)\))?$")
 
 
 @dataclass(frozen=True)
-class IptablesState:
+class IptablesState(State):
     """
     + backend: "nf_tables" or "legacy": what ``iptables`` works on; None: it is not installed
     + rules: what iptables-save prints

@@ -13,7 +13,7 @@ from typing import Literal
 from pyinfra.api import FactProcessError, StringCommand
 from typing_extensions import override
 
-from facts.base import WholeFact, ask
+from facts.base import State, WholeFact, ask
 
 INIT_UNIT = "bramble-kubeadm-init"
 JOIN_UNIT = "bramble-kubeadm-join"
@@ -89,7 +89,7 @@ if systemctl is-active --quiet {JOIN_UNIT} 2>/dev/null; then echo running; fi"""
 
 
 @dataclass(frozen=True)
-class ControlPlaneState:
+class ControlPlaneState(State):
     """
     How far ``kubeadm init`` has come on a node.
 
@@ -112,7 +112,7 @@ class ControlPlaneState:
 
 
 @dataclass(frozen=True)
-class MemberState:
+class MemberState(State):
     """
     How far ``kubeadm join`` has come on a node.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import WholeFact, ask
+from facts.base import State, WholeFact, ask
 from facts.kubectl import ADMIN_CONF
 
 # sha256 of what stands base64-encoded behind a key, and of a whole file.
@@ -33,7 +33,7 @@ fi; fi; fi"""
 
 
 @dataclass(frozen=True)
-class Credentials:
+class Credentials(State):
     """
     Fingerprints (sha256) of the administrator's kubeconfig and of a user's copy; "" where a file
     is not there.

@@ -12,7 +12,7 @@ from typing import Any
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import WholeFact, ask
+from facts.base import State, WholeFact, ask
 
 ADMIN_CONF = "/etc/kubernetes/admin.conf"
 
@@ -30,7 +30,7 @@ echo "$(cat "$d/$n.rc") $(base64 -w0 "$d/$n") $(tail -n1 "$d/$n.err" | base64 -w
 
 
 @dataclass(frozen=True)
-class ClusterObjects:
+class ClusterObjects(State):
     """
     Objects of the cluster as plain data, those that were asked for and are there.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import WholeFact, ask
+from facts.base import State, WholeFact, ask
 
 UNIT = "bramble-kubectl-proxy.service"
 PATH = f"/etc/systemd/system/{UNIT}"
@@ -22,7 +22,7 @@ systemctl is-enabled {UNIT} 2>/dev/null | head -n1 | sed 's/^/enabled /';
 
 
 @dataclass(frozen=True)
-class ProxyState:
+class ProxyState(State):
     """The unit's text (None: it is not there), and whether it runs now and at boot."""
 
     unit: str | None

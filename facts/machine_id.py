@@ -17,7 +17,7 @@ class MachineId(WholeFact[str]):
 
     @override
     def command(self) -> StringCommand:
-        return ask("cat /etc/machine-id 2>/dev/null || echo")
+        return ask('echo "$(cat /etc/machine-id 2>/dev/null)"')
 
     @override
     def parse(self, *lines: str) -> str:

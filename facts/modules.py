@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import CutShort, WholeFact, ask
+from facts.base import CutShort, State, WholeFact, ask
 from facts.files import READ_FILES, FileState, parse_files
 
 # systemd-modules-load.service reads this directory at boot: modules-load.d(5).
@@ -31,7 +31,7 @@ uname -r; shift;
 
 
 @dataclass(frozen=True)
-class ModulesState:
+class ModulesState(State):
     """
     Some modules of a node.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import WholeFact, ask
+from facts.base import State, WholeFact, ask
 from facts.files import READ_FILES, FileState, parse_files
 
 SOURCE = "/etc/apt/sources.list.d/kubernetes.sources"
@@ -35,7 +35,7 @@ n=$(echo "$i" | grep -cE "^(kubelet|kubeadm|kubectl) [a-z]+ ok installed $1[.-]"
 
 
 @dataclass(frozen=True)
-class RepositoryState:
+class RepositoryState(State):
     """
     + sources: apt's files that name a repository of Kubernetes packages
     + files: ``SOURCE`` and ``KEY``
@@ -62,7 +62,7 @@ class Repository(WholeFact[RepositoryState]):
 
 
 @dataclass(frozen=True)
-class PackagesState:
+class PackagesState(State):
     """
     + architecture: of the node's packages: "arm64"
     + free_mb: room on the file system of /var

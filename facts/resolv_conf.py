@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import WholeFact, ask
+from facts.base import State, WholeFact, ask
 from facts.files import READ_FILES, FileState, parse_files
 
 PATH = "/etc/resolv.conf"
@@ -64,7 +63,7 @@ if ls /run/udhcpc.*.pid >/dev/null 2>&1; then echo yes; else echo no; fi;
 
 
 @dataclass(frozen=True)
-class ResolverState:
+class ResolverState(State):
     """
     The resolver's file and its possible writers.
 
@@ -91,10 +90,6 @@ class ResolverState:
     dhcp_clients: list[str] = field(default_factory=list)
     udhcpc: bool = False
     files: dict[str, FileState] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """For ``pyinfra … fact … --json``."""
-        return asdict(self)
 
 
 class Resolver(WholeFact[ResolverState]):

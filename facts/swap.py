@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import WholeFact, ask
+from facts.base import State, WholeFact, ask
 from facts.files import READ_FILES, FileState, parse_files
 
 FSTAB = "/etc/fstab"
@@ -46,7 +46,7 @@ grep -E '^(MemAvailable|SwapTotal|SwapFree):' /proc/meminfo | tr -s ' \\n' ' '; 
 
 
 @dataclass(frozen=True)
-class SwapState:
+class SwapState(State):
     """
     Where a node's swap comes from.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import CutShort, WholeFact, ask
+from facts.base import CutShort, State, WholeFact, ask
 from facts.files import READ_FILES, FileState, parse_files
 from formats.sysctl import DIRECTORIES, path_of, plain
 
@@ -28,7 +28,7 @@ echo "$f"; base64 -w0 < "$f"; echo; fi; done; done; echo files; set -- "$p";
 
 
 @dataclass(frozen=True)
-class SysctlState:
+class SysctlState(State):
     """
     + live: each key's value now; None: the kernel has no such key (a module is missing)
     + files: content by path, of every sysctl.d file

@@ -23,7 +23,8 @@ def ready(names: Sequence[str], rollouts: Sequence[str] = (), seconds: int = 300
     """
     These nodes are Ready, and what every node needs runs on them.
 
-    To be run on the head. Nodes that failed in this run are not waited for.
+    To be run on the head. Nodes that failed in this run, or were left out of it
+    (``--limit``), are not waited for.
 
     + names: of the nodes
     + rollouts: ``NAMESPACE/KIND/NAME`` of DaemonSets and Deployments; none: flannel's, kube-proxy's
@@ -38,8 +39,8 @@ def ready(names: Sequence[str], rollouts: Sequence[str] = (), seconds: int = 300
     """
 
     wanted = list(rollouts) or [FLANNEL, *SYSTEM]
-    gone = {failed.name for failed in state.failed_hosts}
-    present = [name for name in names if name not in gone]
+    here = {each.name for each in state.activated_hosts - state.failed_hosts}
+    present = [name for name in names if name in here]
     now = read(Objects, names=["nodes", *wanted])
     if now.answers and not troubles(now.objects, present, wanted):
         host.noop(f"Ready: {', '.join(present)}")

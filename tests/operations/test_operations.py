@@ -10,6 +10,7 @@ so that a refusal is seen as ``exception: {name: Refused, message: …}``.
 
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 from pyinfra_testing.operations import make_operation_tests
 from pyinfra_testing.util import FakeFact, FakeHost, FakeState
@@ -25,10 +26,17 @@ def _of_fact(fact: FakeFact, key: str) -> object:
     return getattr(fact.data, key) if hasattr(fact.data, key) else fact[key]
 
 
+class Named(NamedTuple):
+    """Of a host, what operations ask of the others in a run."""
+
+    name: str
+
+
 # What pyinfra's own have, and the fakes lack.
 FakeFact.__getattr__ = _of_fact
 FakeHost.log = FakeHost.log_styled = lambda *args, **kwargs: None
 FakeState.failed_hosts = frozenset()
+FakeState.activated_hosts = {Named("node1"), Named("node2"), Named("node3")}
 
 for folder in sorted((Path(__file__).parent / "cases").iterdir()):
     module, function = folder.name.split(".")
