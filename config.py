@@ -2,20 +2,35 @@
 
 import logging
 import sys
+from pathlib import Path
 
 import pyinfra_cli.cli as _cli
 from pyinfra import config, logger
 from pyinfra.connectors.sshuserclient import SSHClient as _SSHClient
 
+from operations import ending
+
 config.REQUIRE_PYINFRA_VERSION = ">=3.10,<4"
 config.SUDO = True  # the admin user needs sudo without a password; the cards are made that way
 config.CONNECT_TIMEOUT = 8  # seconds
 
-if not sys.stdin.isatty():
-    # pyinfra asks "a host failed, continue?" and "really change?"; with nobody there to answer, it
-    # would end in a traceback. Then the other hosts go on (the exit status tells), and nothing is
-    # changed without -y.
-    _cli._do_confirm = lambda message: "failed" in message
+ending.announce()
+
+_confirm = _cli._do_confirm
+
+
+def _ask(message: str) -> bool:
+    """pyinfra asks "a host failed, continue?" and "really change?". With nobody there to answer it
+    would end in a traceback: then the other hosts go on, and nothing is changed without -y. A run
+    that changes nothing because of the answer has not done what was asked of it."""
+    if not sys.stdin.isatty() and "failed" in message:
+        return True
+    if sys.stdin.isatty() and _confirm(message):
+        return True
+    raise SystemExit("Nothing more was done: answer with Enter alone, or use -y")
+
+
+_cli._do_confirm = _ask
 
 
 def _with_our_known_hosts(record: logging.LogRecord) -> bool:
@@ -30,3 +45,13 @@ logger.addFilter(_with_our_known_hosts)
 logging.getLogger("paramiko.transport").setLevel(logging.CRITICAL)
 # A changed host key on the way through the head ends pyinfra 3.10 with an AttributeError.
 _SSHClient._ssh_config = {}
+
+# pyinfra reads the inventory before anything of ours runs: a typing error there is told here.
+_inventory = Path("inventory.py")
+if _inventory.exists():
+    try:
+        compile(_inventory.read_text(encoding="utf-8"), str(_inventory), "exec")
+    except SyntaxError as error:
+        raise SystemExit(
+            f"inventory.py line {error.lineno}: not valid Python: {error.msg}"
+        ) from None

@@ -43,7 +43,7 @@ def network() -> None:
 if node.role == "head":
     network()
 
-base.depends_on(name="The way out is there", other=cluster.way_out(node))
+base.depends_on(name="The head is done", other=cluster.way_out(node))
 
 if node.role == "worker":
     network()

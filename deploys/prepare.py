@@ -26,6 +26,6 @@ sysctl.settings(
 # The memory cgroup may cost a reboot, and the head's cuts the way to those behind it: they wait.
 if node.role == "head":
     cgroup.memory(name="The kernel's memory cgroup", required=cluster.memory_cgroup)
-base.depends_on(name="The way to the workers is there", other=cluster.way_out(node))
+base.depends_on(name="The head is done", other=cluster.way_out(node))
 if node.role == "worker":
     cgroup.memory(name="The kernel's memory cgroup", required=cluster.memory_cgroup)

@@ -26,7 +26,9 @@ _REPOSITORY = (
 # dpkg's status of a package is three words: what is wanted (install, hold), errors, what is.
 _PACKAGES = f"""dpkg --print-architecture; df -Pm /var | awk 'NR == 2 {{print $4}}';
 [ -e /etc/kubernetes/kubelet.conf ] && echo joined || echo -;
-systemctl is-enabled kubelet.service 2>/dev/null | grep -x enabled || echo -;
+k=$(systemctl is-enabled kubelet.service 2>/dev/null);
+[ -e /etc/kubernetes/kubelet.conf ] && case $(systemctl is-active kubelet.service) in
+inactive|failed) k=stopped;; esac; echo "${{k:--}}";
 i=$(dpkg-query -W -f='${{Package}} ${{Status}} ${{Version}}\\n' {" ".join(NAMES)} 2>/dev/null);
 echo "$i" | sed 's/^/installed /';
 n=$(echo "$i" | grep -cE "^(kubelet|kubeadm|kubectl) [a-z]+ ok installed $1[.-]");
@@ -67,7 +69,7 @@ class PackagesState(State):
     + architecture: of the node's packages: "arm64"
     + free_mb: room on the file system of /var
     + joined: whether the node is, or is about to be, part of a cluster
-    + kubelet_enabled: whether the kubelet starts at boot
+    + kubelet_enabled: whether the kubelet starts at boot, and, on a node of a cluster, has started
     + installed: the version of each of ``NAMES`` that is installed completely
     + held: which of them apt leaves alone
     + broken: those whose installation was cut off in the middle

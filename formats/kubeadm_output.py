@@ -146,6 +146,11 @@ def _failure(message: str) -> str:
         server = where[1] if where else "the head"
         if "x509" in message:
             cause = message[message.index("x509") :]
+        else:
+            cause += (
+                ": see that the head is on, its kubelet at work, and that nothing between (cable, "
+                "firewall) keeps this node from it, then run this again"
+            )
         return f"the API server at {server} can't be reached from here: {cause}"
     if "failed to verify JWS signature" in message:
         return "the API server that answered does not know the join token: is it another cluster?"

@@ -85,6 +85,7 @@ class Lab:
         + workers: how many; None: those in the inventory
         """
         cluster = settings.load(self.desk)
+        operator.put_aside(self.desk)
         host.install_packages(self.say)
         kernel.load_modules()
         with host.lock(f"lab-{self.name}"):
@@ -144,6 +145,7 @@ class Lab:
             services.share_packages(self.name)
             node.clear_runtime(self.name)
             shutil.rmtree(plan.state_directory(self.name), ignore_errors=True)
+            operator.give_back(self.desk)
 
     # --- what is ---------------------------------------------------------------------------------
 

@@ -49,3 +49,19 @@ def own(folder: Path) -> None:
     if person and folder.is_dir():
         for path in [folder, *folder.rglob("*")]:
             os.chown(path, *person, follow_symlinks=False)
+
+
+def put_aside(desk: Path) -> None:
+    """Keep the desk's known_hosts while its nodes are virtual: theirs are not the boards' keys."""
+    folder = desk / ".cluster"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    known, kept = folder / "known_hosts", folder / "known_hosts.desk"
+    if not kept.exists():
+        kept.write_bytes(known.read_bytes() if known.exists() else b"")
+
+
+def give_back(desk: Path) -> None:
+    """Put the desk's known_hosts back."""
+    kept = desk / ".cluster" / "known_hosts.desk"
+    if kept.exists():
+        kept.replace(kept.with_name("known_hosts"))

@@ -21,7 +21,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from paramiko import SSHException
 from pyinfra import host, logger, state
-from pyinfra.api import FactBase, FunctionCommand
+from pyinfra.api import FactBase, FunctionCommand, StringCommand
 from pyinfra.api import operation as pyinfra_operation
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.exceptions import PyinfraError
@@ -35,6 +35,8 @@ from operations import connection
 P = ParamSpec("P")
 T = TypeVar("T")
 Commands = Generator[PyinfraCommand | str, None, None]
+
+LOST = "the connection was lost in the middle: is the node on, and its cable in?"
 
 
 class Refused(Exception):
@@ -60,8 +62,15 @@ def operation(
             if host in state.failed_hosts:
                 return
             connection.keep_alive(ctx_host.get())  # the host itself: `host` is only a name for it
+            command: PyinfraCommand | str | None = None
             try:
-                yield from function(*args, **kwargs)
+                for command in function(*args, **kwargs):
+                    yield command
+            except GeneratorExit:
+                # pyinfra goes no further. A command that ended with its connection said nothing.
+                if isinstance(command, (str, StringCommand)) and connection.lost(ctx_host.get()):
+                    host.log_styled(LOST, fg="red", log_func=logger.error)
+                raise
             except Refused as reason:
                 yield from _fail(str(reason))
             except PyinfraError as error:
@@ -96,8 +105,15 @@ def read(fact: type[FactBase[T | None]], **arguments: Any) -> T:
     + arguments: the fact's arguments, and pyinfra's global ones
     """
 
-    value: T | None = host.get_fact(fact, **arguments)
+    try:
+        value: T | None = host.get_fact(fact, **arguments)
+    except PyinfraError:
+        if host not in state.failed_hosts:
+            raise
+        value = None  # it was the last host, and pyinfra ends the run with the fact's failure
     if value is None:
+        if connection.lost(ctx_host.get()):
+            raise Refused(LOST)
         raise Refused(f"could not read {fact.__name__} here: nothing that rests on it is changed")
     return value
 

@@ -24,6 +24,7 @@ from operations import laptop_files
 ASK_S = 5  # how often a peer is asked whether it is there
 PATIENCE_S = 15  # how long it may take to answer; a busy SD card holds a small board up for seconds
 _watched = "_bramble_watches"
+_told = "_bramble_told"
 _moved = "_bramble_moved"
 
 
@@ -65,8 +66,18 @@ def _watch(transport: Transport, host: Host) -> None:
                 fg="red",
                 log_func=logger.error,
             )
+            setattr(transport, _told, True)
             transport.close()
         gevent.sleep(ASK_S)
+
+
+def lost(host: Host) -> bool:
+    """Whether the connection has ended by itself, and nothing has been said of it."""
+    client = getattr(getattr(host, "connector", None), "client", None)
+    transport = client.get_transport() if client else None
+    return (
+        transport is not None and not transport.is_active() and not getattr(transport, _told, False)
+    )
 
 
 def reconnect(host: Host, address: str | None = None, seconds: float = 45) -> str | None:

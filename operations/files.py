@@ -13,11 +13,13 @@ from operations.base import Commands, Refused, diff, operation, read, tell
 # The new file is made beside the target, so that the rename at the end stays on one file system;
 # a power cut leaves the old file or the new one, never half of one. ``.`` hides it from directories
 # that are read whole by a name pattern (interfaces.d, sshd_config.d, sysctl.d).
-_WRITE = """set -e; (umask 022; mkdir -p -- "$(dirname -- "$1")"); umask 077;
-t=$(mktemp -- "$(dirname -- "$1")/.$(basename -- "$1").XXXXXX");
-trap 'rm -f -- "$t"' EXIT;
-cat > "$t"; chown -- "$3" "$t"; chmod -- "$2" "$t"; sync -- "$t"; mv -fT -- "$t" "$1";
-sync -- "$(dirname -- "$1")\""""
+_WRITE = """umask 077; d=$(dirname -- "$1");
+why=$({ (umask 022; mkdir -p -- "$d") && t=$(mktemp -- "$d/.$(basename -- "$1").XXXXXX") \
+&& trap 'rm -f -- "$t"' EXIT && cat > "$t" && chown -- "$3" "$t" && chmod -- "$2" "$t" \
+&& sync -- "$t" && mv -fT -- "$t" "$1" && sync -- "$d"; } 2>&1) && exit 0;
+case "$why" in *"No space left"*) why='its disk is full: make room \
+(`df -h`, `sudo apt-get clean`), then run this again';; esac;
+printf %s "could not write $1: $why" >&2; exit 1"""
 
 
 def write_command(path: str, text: str, mode: str, user: str, group: str) -> StringCommand:

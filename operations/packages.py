@@ -164,8 +164,8 @@ def installed(version: str, url: str) -> Commands:
         tell(f"hold {', '.join(unheld)} at their version")
         yield StringCommand("apt-mark", "hold", *unheld)
     if not state.kubelet_enabled:
-        tell("let the kubelet start at boot")
-        yield StringCommand("systemctl", "enable", "--quiet", "kubelet.service")
+        tell("start the kubelet, now and at every boot")
+        yield StringCommand("systemctl", "enable", "--now", "--quiet", "kubelet.service")
 
 
 def _refuse_change(name: str, there: Release | None, wanted: Wanted, joined: bool) -> None:

@@ -17,7 +17,7 @@ from operations.following import failed, run
 
 _RPI_SWAP = "# bramble: no swap on a Kubernetes node\n[Main]\nMechanism=none\n"
 
-_SWAPOFF = """why=$(swapoff -a 2>&1 | tr '\\n' ' ');
+_SWAPOFF = """why=$(swapoff -a 2>&1 | tail -n1);
 left=$(tail -n +2 /proc/swaps | cut -d' ' -f1 | tr '\\n' ' ');
 [ -z "$left" ] || { echo "swap could not be turned off: $left(${why:-no reason given}); \
 it will stay off after a reboot: stop what uses the memory, or reboot, then run this again";

@@ -64,6 +64,7 @@ def prepare(inventory: str) -> None:
         return
     try:
         cluster = _build(sources.of_desk(Path.cwd(), inventory, overrides.given()))
+        overrides.check_limits(cluster)
         known.unite(cluster)
         ssh.write_config(cluster)
     except SettingsError as error:

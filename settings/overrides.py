@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from settings.errors import Problem, SettingsError
+from settings.fields import did_you_mean
+
+if TYPE_CHECKING:
+    from settings.model import Cluster
 
 # Names a JSON file of settings: what a place, such as the lab, has otherwise than the desk.
 VARIABLE = "BRAMBLE_OVERRIDES"
+
+# Read while pyinfra loads the inventory: the greenlets that load the deploys don't see the command.
+_seen: dict[str, object] = {}
 
 
 def of_environment() -> dict[str, object]:
@@ -33,17 +42,38 @@ def of_environment() -> dict[str, object]:
 
 def given() -> dict[str, object]:
     """What stands after `--data` on the command line of the pyinfra that runs this; nothing when
-    no pyinfra does. Parsed as pyinfra parses it."""
+    no pyinfra does. Parsed as pyinfra parses it, but for numbers: they stay text, so that 1.30 is
+    not 1.3 and a version needs no second pair of quotes."""
     context = click.get_current_context(silent=True)
-    texts: tuple[str, ...] = context.params.get("data", ()) if context else ()
-    pairs = (text.split("=", 1) for text in texts)
-    return {name: _value(text) for name, text in pairs}
+    if context is not None:
+        pairs = (text.split("=", 1) for text in context.params.get("data", ()))
+        _seen.update({name: _value(text) for name, text in pairs})
+    return dict(_seen)
+
+
+def check_limits(cluster: Cluster) -> None:
+    """See that `--limit` and `--exclude` name nodes or groups that there are: pyinfra goes on with
+    none, and calls that a success.
+
+    Raises `SettingsError`.
+    """
+    context = click.get_current_context(silent=True)
+    known = [*(node.name for node in cluster.nodes), "head", "workers", "all", "inventory"]
+    problems = [
+        Problem(f"--{option}", f"{pattern} is no node and no group{did_you_mean(pattern, known)}")
+        for option in ("limit", "exclude")
+        for pattern in (context.params.get(option, ()) if context else ())
+        if not any(fnmatch(name, pattern) for name in known)
+    ]
+    if problems:
+        raise SettingsError(problems)
 
 
 def _value(text: str) -> object:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except ValueError:
         return text
+    return text if isinstance(value, (int, float)) else value

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from settings.errors import Problem, SettingsError
-from settings.overrides import VARIABLE, of_environment
+from settings.overrides import VARIABLE, given, of_environment
 
 # True while an inventory file is read here, so that its own call of `prepare` does nothing.
 reading: ContextVar[bool] = ContextVar("reading", default=False)
@@ -103,7 +103,7 @@ def of_inventory(inventory: PyinfraInventory, desk: Path) -> Sources:
         return "group_data/all.py"
 
     def read(host: PyinfraHost) -> Host:
-        values = {**host.data.dict(), **outranking, **inventory.get_override_data()}
+        values = {**host.data.dict(), **outranking, **inventory.get_override_data(), **given()}
         data = {name: Value(value, file_of(host, name)) for name, value in values.items()}
         return Host(host.name, tuple(host.groups), data)
 

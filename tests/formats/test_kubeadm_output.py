@@ -108,6 +108,12 @@ def test_images_that_can_not_be_pulled_are_one_line() -> None:
     ]
 
 
+SEE = (
+    "see that the head is on, its kubelet at work, and that nothing between (cable, firewall) "
+    "keeps this node from it, then run this again"
+)
+
+
 @pytest.mark.parametrize(
     ("message", "line"),
     [
@@ -118,12 +124,14 @@ def test_images_that_can_not_be_pulled_are_one_line() -> None:
         (
             f'failed to request the cluster-info ConfigMap: Get "{CLUSTER_INFO}: dial tcp '
             "10.98.0.10:9999: connect: connection refused",
-            "the API server at 10.98.0.10:9999 can't be reached from here: connection refused",
+            "the API server at 10.98.0.10:9999 can't be reached from here: "
+            f"connection refused: {SEE}",
         ),
         (
             f'failed to request the cluster-info ConfigMap: Get "{CLUSTER_INFO}: dial tcp '
             "10.98.0.99:6443: connect: no route to host",
-            "the API server at 10.98.0.10:9999 can't be reached from here: no route to host",
+            "the API server at 10.98.0.10:9999 can't be reached from here: "
+            f"no route to host: {SEE}",
         ),
         (
             f'failed to request the cluster-info ConfigMap: Get "{CLUSTER_INFO}: tls: failed to '

@@ -18,10 +18,11 @@ CLUSTER = ["deploys/cluster.py"]
 # The part of it that comes before Kubernetes, in its order.
 NETWORK = ["deploys/ssh_access.py", "deploys/gateway.py", "deploys/network.py"]
 
-# Looks the name of the node's own package archive up: one that there is.
+# Looks the name of the node's own package archive up: one that there is, and no bare address.
 RESOLVE = (
-    "getent hosts "
-    r"$(sed -nE 's#^URIs: *https?://([^/:]+).*#\1#p' /etc/apt/sources.list.d/* | head -n 1)"
+    "getent hosts \"$(apt-get indextargets --format '$(SITE)' | "
+    r"sed -nE 's#^https?://([^/:]*[a-z])([/:].*)?$#\1#p' | head -n 1)"
+    '"'
 )
 
 # Where a deploy may leave something; what changes there by itself (a clock, a lease, a log, a
@@ -156,13 +157,18 @@ class Watched:
         self._thread.join()
 
     def _watch(self) -> None:
-        here = Path("/proc/self/ns/pid").readlink()
+        here = os.readlink("/proc/self/ns/pid")
+        known: dict[str, bytes] = {}
         # The pause is shorter than any program lives, and leaves the machine to them.
-        while not self._over.wait(0.005):
-            for process in (Path("/proc", pid) for pid in os.listdir("/proc") if pid.isdigit()):
+        while not self._over.wait(0.01):
+            for pid in filter(str.isdigit, os.listdir("/proc")):
                 try:
-                    self.seen.add((process / "cmdline").read_text(errors="replace"))
-                    if (process / "ns" / "pid").readlink() != here:
-                        self.seen.add((process / "environ").read_text(errors="replace"))
+                    line = Path(f"/proc/{pid}/cmdline").read_bytes()
+                    if known.get(pid) == line:
+                        continue
+                    known[pid] = line
+                    self.seen.add(line.decode(errors="replace"))
+                    if os.readlink(f"/proc/{pid}/ns/pid") != here:
+                        self.seen.add(Path(f"/proc/{pid}/environ").read_text(errors="replace"))
                 except OSError:
                     continue

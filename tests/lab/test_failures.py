@@ -41,6 +41,7 @@ def test_a_worker_out_of_reach_from_the_start(blank: Lab) -> None:
     assert time.monotonic() - started < MINUTE
     assert run.status != 0
     assert any("connect" in line.lower() for line in run.lines("node3")), run.output
+    assert run.output.splitlines()[-1].startswith("node3: was not reached. Is it on")
     is_configured(blank, "node1")
     is_configured(blank, "node2")
     blank.mend("node3")
@@ -56,7 +57,7 @@ def test_a_worker_cut_off_in_the_middle(blank: Lab) -> None:
     seen = []
     for line in running.stdout:
         seen.append(line)
-        if "The way out is there" in line:
+        if "The head is done" in line:
             blank.cut("node3")
             break
     seen += running.communicate(timeout=2 * MINUTE)[0].splitlines(keepends=True)
@@ -96,6 +97,14 @@ def test_what_one_worker_refuses_the_others_get(blank: Lab) -> None:
     said = [line for line in run.lines("node2") if "/etc/network/interfaces.d/mine.bak" in line]
     assert len(said) == 1, run.output
     is_configured(blank, "node3")
+
+
+def test_nothing_is_done_and_so_said_when_nobody_is_there_to_say_yes(blank: Lab) -> None:
+    before = look(blank, "node2")
+    run = pyinfra(blank)
+    assert run.status != 0
+    assert "Nothing more was done: answer with Enter alone, or use -y" in run.output
+    assert differences(before, look(blank, "node2")) == []
 
 
 def test_a_changed_host_key_is_refused_with_the_remedy(blank: Lab) -> None:

@@ -391,6 +391,9 @@ def test_down_leaves_no_trace_even_of_a_crash(new_lab: Callable[..., Lab]) -> No
     before = {trace for trace in traces() if belongs_to(trace, lab.name)}
     assert not before
     forwarding = Path("/proc/sys/net/ipv4/ip_forward").read_text()
+    known = lab.desk / ".cluster" / "known_hosts"
+    known.parent.mkdir(mode=0o700)
+    known.write_text("a-board ssh-ed25519 AAAA\n")
     lab.up(workers=1)
     during = {trace for trace in traces() if belongs_to(trace, lab.name)}
     assert {trace.split()[0] for trace in during} >= {
@@ -403,6 +406,7 @@ def test_down_leaves_no_trace_even_of_a_crash(new_lab: Callable[..., Lab]) -> No
     lab.down()
     assert not {trace for trace in traces() if belongs_to(trace, lab.name)}
     assert Path("/proc/sys/net/ipv4/ip_forward").read_text() == forwarding
+    assert known.read_text() == "a-board ssh-ed25519 AAAA\n"
     lab.down()
     assert plan.load(lab.name) is None
     with pytest.raises(LabError, match="the lab is down"):

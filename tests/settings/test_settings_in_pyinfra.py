@@ -7,12 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from pyinfra.api.inventory import Inventory
 from pyinfra.connectors.ssh import connector_data_meta
 
 import settings
-from settings import sources
+from settings import overrides, sources
 from settings.checks.draft import PYINFRA
 
 ROOT = Path(__file__).parents[2]
@@ -114,3 +115,24 @@ def test_data_of_the_command_line_reach_ssh_config(desk: Path) -> None:
     done = pyinfra(desk, "inventory.py", "debug-inventory", "--data", "admin_user=paul")
     assert done.returncode == 0, done.stderr
     assert "  User paul\n" in (desk / ".cluster/ssh_config").read_text()
+
+
+def test_a_version_on_the_command_line_needs_no_quotes_within_quotes(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pyinfra alone reads it as a number, which is 1.3."""
+    words = ["--data", "kubernetes_version=1.30"]
+    assert pyinfra(desk, "inventory.py", "debug-inventory", *words).returncode == 0
+    monkeypatch.setattr(overrides, "_seen", {})
+    with click.Context(click.Command("pyinfra")) as context:
+        context.params["data"] = ("kubernetes_version=1.30",)
+        overrides.given()
+    cluster = settings.of(inventory_of(desk, {"kubernetes_version": 1.3}), desk)
+    assert cluster.kubernetes_version == "1.30"
+
+
+def test_a_limit_to_a_node_that_there_is_not_is_refused(desk: Path) -> None:
+    done = pyinfra(desk, "inventory.py", "--limit", "node7", "debug-inventory")
+    assert done.returncode != 0
+    assert "--limit: node7 is no node and no group: did you mean node" in done.stdout + done.stderr
+    assert pyinfra(desk, "inventory.py", "--limit", "work*", "debug-inventory").returncode == 0

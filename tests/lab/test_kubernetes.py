@@ -1,0 +1,300 @@
+"""The whole cluster: from blank boards to Ready, seen from the laptop, and what comes after."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import time
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+import yaml
+from rich.console import Console
+
+from lab import demo
+from lab.api import Lab
+from tests.lab.clusters import (
+    kubeconfig,
+    kubectl,
+    no_token_is_left,
+    nodes,
+    ready,
+    rules_of_all_are_there,
+    tokens_made,
+    work_of,
+)
+from tests.lab.runs import (
+    CLUSTER,
+    Run,
+    Watched,
+    changes,
+    differences,
+    look,
+    ok,
+    paths,
+    pyinfra,
+    reaches_the_world,
+)
+
+FIRST = """head = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
+workers = [("node2", {"address": "192.168.2.12"})]
+"""
+ONE_MORE = 'workers.append(("node3", {"address": "192.168.2.13"}))\n'
+NODES = ("node1", "node2", "node3")
+
+# The laptop's kubeconfig before: somebody else's cluster.
+ELSEWHERE = """apiVersion: v1
+kind: Config
+current-context: elsewhere
+clusters: [{name: elsewhere, cluster: {server: "https://192.0.2.1:6443"}}]
+contexts: [{name: elsewhere, context: {cluster: elsewhere, user: me}}]
+users: [{name: me, user: {token: mine}}]
+"""
+
+MINUTE = 60.0
+TOKEN = re.compile(r"(?<![\w.-])[a-z0-9]{6}\.[a-z0-9]{16}(?![\w.-])")
+
+# Host headers, and what asks the proxy with each of them.
+SERVED = ("192.168.1.5", "192.168.1.32:8080", "localhost")
+REFUSED = ("192.168.10.7", "192x168y1.evil", "192.168.1.5.evil", "example.org")
+ASK_PROXY = """import json, requests, sys
+url = "http://192.168.1.32:8080/api/v1/nodes"
+ask = lambda name: requests.get(url, headers={"Host": name}, timeout=9).status_code
+print(json.dumps({name: ask(name) for name in sys.argv[1:]}))"""
+
+TAINT = "node-role.kubernetes.io/control-plane"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A head and a worker: blank, a dry run, and the run; a third node is there, and spare."""
+
+    lab: Lab
+    blank: dict[str, set[str]]
+    dry: Run
+    after_dry: dict[str, set[str]]
+    kubeconfig_after_dry: str
+    run: Run
+    seen: set[str]
+
+
+@pytest.fixture(scope="module")
+def made(new_lab: Callable[..., Lab]) -> Iterator[Made]:
+    lab = new_lab("kube", FIRST)
+    lab.up(workers=2)
+    kubeconfig(lab).write_text(ELSEWHERE)
+    kubeconfig(lab).chmod(0o644)
+    blank = look(lab, "node1", "node2")
+    dry = pyinfra(lab, "--dry", "--diff", deploys=CLUSTER)
+    after_dry = look(lab, "node1", "node2")
+    kubeconfig_after_dry = kubeconfig(lab).read_text()
+    with Watched() as watched:
+        run = pyinfra(lab, "-y", "-vv", "--diff", deploys=CLUSTER)
+    yield Made(lab, blank, dry, after_dry, kubeconfig_after_dry, run, watched.seen)
+    lab.down()
+
+
+def test_a_dry_run_of_blank_nodes_changes_nothing(made: Made) -> None:
+    assert made.dry.status == 0, made.dry.output
+    assert differences(made.blank, made.after_dry) == []
+    assert made.kubeconfig_after_dry == ELSEWHERE
+
+
+def test_a_dry_run_shows_the_cluster_to_come(made: Made) -> None:
+    head, worker = ("\n".join(made.dry.lines(node)) for node in ("node1", "node2"))
+    for text in (
+        "Will initialise the control plane of Kubernetes v1.36",
+        "Will create /etc/kubernetes/kubeadm-config.yaml",
+        "+ controlPlaneEndpoint: kubernetes-api:6443",
+        "+   podSubnet: 10.244.0.0/16",
+        "Will create kube-flannel/daemonset/kube-flannel-ds",
+        "Will label node2: node-role.kubernetes.io/worker=",
+        "Will put the context bramble for https://192.168.1.32:6443 into ",
+    ):
+        assert text in head
+    assert "Will join node2 (192.168.2.12) to the cluster of node1" in worker
+    for said in (head, worker):
+        assert "Will create /etc/containerd/config.toml" in said
+        assert "+ SystemdCgroup = true" in said
+        assert "Will install kubelet, kubeadm, kubectl, kubernetes-cni" in said
+
+
+def test_every_file_that_it_announced_is_there_after_the_run(made: Made) -> None:
+    for node, after in look(made.lab, "node1", "node2").items():
+        said = made.dry.lines(node)
+        announced = {line.split()[2] for line in said if line.startswith("Will create /")}
+        assert announced <= paths(after)
+
+
+def test_all_nodes_are_ready(made: Made) -> None:
+    assert made.run.status == 0, made.run.output[-5000:]
+    table = kubectl(made.lab, "get", "nodes", "-o", "wide")
+    assert re.search(r"node1 +Ready +control-plane +\S+ +v1\.36\.\S+ +192\.168\.2\.11 ", table)
+    assert re.search(r"node2 +Ready +worker +\S+ +v1\.36\.\S+ +192\.168\.2\.12 ", table)
+
+
+def test_pods_keep_off_the_head_unless_wished_otherwise(made: Made) -> None:
+    def tainted() -> bool:
+        taints = nodes(made.lab)["node1"]["spec"].get("taints", [])
+        return {"key": TAINT, "effect": "NoSchedule"} in taints
+
+    deploys = ["deploys/workers.py"]
+    assert tainted()
+    run = pyinfra(made.lab, "-y", "--data", "pods_on_head=true", deploys=deploys)
+    assert run.status == 0, run.output
+    assert not tainted()
+    changed = work_of(changes(made.lab, deploys=deploys))
+    assert changed == {"node1": ["Labels, and where pods may run"]}
+    assert tainted()
+
+
+def test_the_laptop_has_one_more_context_over_tls_and_all_else_as_it_was(made: Made) -> None:
+    file = kubeconfig(made.lab)
+    config, before = yaml.safe_load(file.read_text()), yaml.safe_load(ELSEWHERE)
+    assert config["current-context"] == "elsewhere"
+    for part in ("clusters", "contexts", "users"):
+        assert before[part][0] in config[part]
+        assert [each["name"] for each in config[part] if each not in before[part]] == ["bramble"]
+    cluster = next(each["cluster"] for each in config["clusters"] if each["name"] == "bramble")
+    assert set(cluster) == {"server", "certificate-authority-data"}
+    assert cluster["server"] == "https://192.168.1.32:6443"
+    assert b64decode(cluster["certificate-authority-data"]).decode().strip() == ok(
+        made.lab.ssh("node1", "sudo cat /etc/kubernetes/pki/ca.crt")
+    )
+    backups = list(file.parent.glob("kubeconfig.*.bak"))
+    assert [backup.read_text() for backup in backups] == [ELSEWHERE]
+    assert {path.stat().st_mode & 0o777 for path in (file, *backups)} == {0o600}
+
+
+def test_the_nodes_keep_the_keys_private_and_the_packages_held(made: Made) -> None:
+    assert ok(made.lab.ssh("node1", "stat -c '%a %U' ~/.kube/config")) == "600 pi"
+    assert "node2" in ok(made.lab.ssh("node1", "kubectl get nodes"))
+    for node in ("node1", "node2"):
+        held = ok(made.lab.ssh(node, "apt-mark showhold")).split()
+        assert held == ["kubeadm", "kubectl", "kubelet", "kubernetes-cni"]
+
+
+def test_no_log_of_either_side_shows_a_secret(made: Made) -> None:
+    users = yaml.safe_load(kubeconfig(made.lab).read_text())["users"]
+    user = next(each["user"] for each in users if each["name"] == "bramble")
+    key = b64decode(user["client-key-data"]).decode().splitlines()[1]
+    debug = made.lab.desk / "pyinfra-debug.log"
+    logs = {"run": made.run.output, "debug": debug.read_text() if debug.exists() else ""}
+    for node in ("node1", "node2"):
+        logs[node] = ok(made.lab.ssh(node, "sudo journalctl -b -a --no-pager"))
+    assert "[bootstrap-token] Using token: ******" in logs["run"]  # its line is there, it isn't
+    for name, text in logs.items():
+        assert not TOKEN.findall(text), name
+        for secret in ("PRIVATE KEY", "client-key-data: ", user["client-key-data"], key):
+            assert secret not in text, name
+
+
+def test_no_command_line_and_no_environment_showed_one(made: Made) -> None:
+    assert any("kubeadm\0join" in line for line in made.seen), "nothing was watched"
+    for line in made.seen:
+        assert not TOKEN.search(line)
+        assert "PRIVATE KEY" not in line
+
+
+def test_a_second_run_changes_nothing_and_makes_no_token(made: Made) -> None:
+    no_token_is_left(made.lab)
+    before = look(made.lab, "node1", "node2")
+    with tokens_made(made.lab) as tokens:
+        assert changes(made.lab, deploys=CLUSTER) == []
+    assert tokens == []
+    no_token_is_left(made.lab)
+    assert differences(before, look(made.lab, "node1", "node2")) == []
+    assert len(list(kubeconfig(made.lab).parent.glob("kubeconfig.*.bak"))) == 1
+
+
+def test_one_more_worker_in_the_inventory_joins_alone(made: Made) -> None:
+    inventory = made.lab.desk / "inventory.py"
+    text = inventory.read_text()
+    inventory.write_text(text.replace("\nimport settings", ONE_MORE + "\nimport settings", 1))
+    with tokens_made(made.lab) as tokens:
+        changed = work_of(changes(made.lab, deploys=CLUSTER))
+    assert len(tokens) == 1
+    no_token_is_left(made.lab)
+    assert ready(made.lab) == set(NODES)
+    assert "Join the cluster" in changed.pop("node3")
+    # The others learn the new one's name, and the head waits for it and labels it.
+    names = "All nodes' names in /etc/hosts"
+    assert changed.pop("node2") == [names]
+    marks = ["All nodes are Ready", "Labels, and where pods may run"]
+    assert changed == {"node1": [names, *marks]}
+    assert changes(made.lab, deploys=CLUSTER) == []
+
+
+def test_a_worker_that_was_reset_is_told_at_once_and_the_remedy_helps(made: Made) -> None:
+    ok(made.lab.ssh("node3", "sudo kubeadm reset -f"))
+    started = time.monotonic()
+    run = pyinfra(made.lab, "-y", deploys=CLUSTER)
+    assert time.monotonic() - started < MINUTE
+    assert run.status != 0
+    remedy = "kubectl delete node node3"
+    told = [line for line in run.lines("node3") if remedy in line]
+    assert len(told) == 1, run.output
+    for other in ("node1", "node2"):
+        assert not [line for line in run.lines(other) if line.startswith(("Error", "Success"))]
+    no_token_is_left(made.lab)
+    kubectl(made.lab, *remedy.split()[1:])
+    changed = work_of(changes(made.lab, deploys=CLUSTER))
+    assert changed["node3"] == ["Join the cluster"]
+    assert set(changed) == {"node1", "node3"}
+
+
+def test_kubectl_proxy_serves_the_home_network_alone_and_only_when_asked_for(made: Made) -> None:
+    lab, deploys = made.lab, ["deploys/access.py"]
+    assert ":8080 " not in ok(lab.ssh("node1", "ss -Hltn"))
+    run = pyinfra(lab, "-y", "--data", "kubectl_proxy=true", deploys=deploys)
+    assert run.status == 0, run.output
+    answers = json.loads(ok(lab.run(["python", "-c", ASK_PROXY, *SERVED, *REFUSED])))
+    assert answers == dict.fromkeys(SERVED, 200) | dict.fromkeys(REFUSED, 403)
+    assert "node1" in ok(lab.run(["kubectl", "--context=bramble-proxy", "get", "nodes"]))
+    assert ok(lab.ssh("node1", "ps -C kubectl -o user=")) not in ("", "root", "pi")
+    changed = work_of(changes(lab, deploys=deploys))
+    assert changed == {"node1": ["kubectl proxy on the head", "A context for kubectl proxy"]}
+    assert ":8080 " not in ok(lab.ssh("node1", "ss -Hltn"))
+    assert "bramble-proxy" not in kubeconfig(lab).read_text()
+
+
+def test_the_rules_of_all_stand_side_by_side_when_networking_starts_again(made: Made) -> None:
+    rules_of_all_are_there(made.lab)
+    before = look(made.lab, "node1")
+    restart = "sudo systemd-run --wait systemctl restart networking"
+    ok(made.lab.ssh("node1", restart, timeout=90))
+    assert differences(before, look(made.lab, "node1")) == []
+    reaches_the_world(made.lab, "node2")
+
+
+def test_all_nodes_are_ready_again_after_a_reboot_of_all(made: Made) -> None:
+    lab = made.lab
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lab.reboot, NODES))
+    end = time.monotonic() + MINUTE
+    while ready(lab) != set(NODES):
+        assert time.monotonic() < end, kubectl(lab, "get", "nodes")
+        time.sleep(1)
+    reaches_the_world(lab, "node2", "node3")
+    rules_of_all_are_there(lab)
+    assert changes(lab, deploys=CLUSTER) == []
+    no_token_is_left(lab)
+
+
+def test_the_demo_ends_with_the_nodes_as_the_laptop_sees_them(made: Made) -> None:
+    out = io.StringIO()
+
+    def foreground(argv: list[str]) -> int:
+        done = made.lab.run(argv)
+        out.write(done.stdout)
+        return done.returncode
+
+    ok(made.lab.run(["kubectl", "config", "use-context", "bramble"]))
+    assert demo.demo(made.lab, Console(file=out), foreground) == 0, out.getvalue()
+    shown = out.getvalue().partition("over TLS")[2]
+    for node in NODES:
+        assert re.search(rf"(?m)^{node} +Ready ", shown), shown
