@@ -61,7 +61,8 @@ def choose(cluster: Cluster) -> Source:
         if wanted and stand_in != (wanted == "stand-in"):
             what = "a stand-in" if stand_in else "a mirror of the real one"
             raise LabError(f"LAB_KUBERNETES={wanted}, and LAB_MIRROR={path} is {what}: unset one")
-        return Source(f"from the mirror {path}", path, real=not stand_in)
+        what = "a stand-in, that runs no containers, " if stand_in else ""
+        return Source(f"{what}from the mirror {path}", path, real=not stand_in)
     url = kubernetes.repository(cluster)
     if wanted == "real" or (not wanted and _reachable(f"{url}Release.key")):
         return Source(f"real, from {url}", None, real=True)
