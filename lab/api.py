@@ -88,10 +88,13 @@ class Lab:
         operator.put_aside(self.desk)
         host.install_packages(self.say)
         kernel.load_modules()
+        source = kubernetes.choose(cluster)
+        self.say(f"Kubernetes: {source.text}")
         with host.lock(f"lab-{self.name}"):
             wanted = self._plan(cluster, workers, rootfs.build(self.say))
             with self._step("network"):
                 group = self._ensure_lan(wanted)
+            seed.add_to_cards(self.name, kubernetes.files_of_card(source))
             off = [n for n in wanted.nodes if node.status(wanted, n, group).state == "off"]
             with self._step(f"{len(off)} node{'s' * (len(off) != 1)} booted"):
                 for each in off:
@@ -100,8 +103,6 @@ class Lab:
                     node.start(wanted, each, group)
                 for each in wanted.nodes:
                     self._wait_running(wanted, each, group)
-            source = kubernetes.choose(cluster)
-            self.say(f"Kubernetes: {source.text}")
             kubernetes.start(wanted, group, cluster, source, self.desk)
             rootfs.drop_unused({Path(each.rootfs).name for each in plan.all_plans()})
         self._prepare_desk()

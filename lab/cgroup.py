@@ -38,6 +38,13 @@ def is_unified() -> bool:
     return hierarchies() == [Path("/sys/fs/cgroup")]
 
 
+def counts_memory() -> bool:
+    """Whether the kernel has the memory controller, which a kernel may be started without."""
+    if is_unified():
+        return "memory" in Path("/sys/fs/cgroup/cgroup.controllers").read_text().split()
+    return Path("/sys/fs/cgroup/memory").is_dir()
+
+
 def _unit(lab: str) -> str:
     return f"bramble-lab-{lab}.service"
 
@@ -146,15 +153,20 @@ def end(group: str, timeout: float = 15) -> None:
         if time.monotonic() > deadline:
             raise LabError(f"these processes of the lab do not end: {sorted(left)}")
         time.sleep(0.02)
-    remove(group)
+    # The kernel may hold a group for a moment after the last process in it was seen.
+    while not _remove(group):
+        if time.monotonic() > deadline:
+            raise LabError(f"this control group of the lab does not go: {group}")
+        time.sleep(0.02)
 
 
-def remove(group: str) -> None:
-    """Remove the empty directories of `group`; what still has a process in it stays."""
+def _remove(group: str) -> bool:
+    """Remove the empty directories of `group`; False where one is still in use."""
     for top in hierarchies():
         for folder, _, _ in os.walk(top / group, topdown=False):
             with contextlib.suppress(OSError):
                 Path(folder).rmdir()
+    return not any((top / group).exists() for top in hierarchies())
 
 
 def destroy(lab: str) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 import requests
 
 from formats import openpgp
-from lab import cgroup, host, mirror, network
+from lab import cgroup, containers, host, mirror, network
 from lab.errors import LabError
 from lab.plan import Plan, state_directory
 from lab.standin import debian, repository, serve
@@ -55,9 +55,14 @@ def choose(cluster: Cluster) -> Source:
         raise LabError(f"LAB_KUBERNETES={wanted}: it is real or stand-in")
     if folder:
         path = Path(folder).absolute()
-        _check(path)
+        _check(path, cluster)
+        # The stand-in's maker writes this file beside what it makes.
         stand_in = (path / "fingerprint").exists()
-        return Source(f"from the mirror {path}", path, real=not stand_in)
+        if wanted and stand_in != (wanted == "stand-in"):
+            what = "a stand-in" if stand_in else "a mirror of the real one"
+            raise LabError(f"LAB_KUBERNETES={wanted}, and LAB_MIRROR={path} is {what}: unset one")
+        what = "a stand-in, that runs no containers, " if stand_in else ""
+        return Source(f"{what}from the mirror {path}", path, real=not stand_in)
     url = kubernetes.repository(cluster)
     if wanted == "real" or (not wanted and _reachable(f"{url}Release.key")):
         return Source(f"real, from {url}", None, real=True)
@@ -72,10 +77,23 @@ def choose(cluster: Cluster) -> Source:
     return Source(f"a stand-in, that runs no containers ({why})", made.folder, real=False)
 
 
-def _check(folder: Path) -> None:
-    for part in ("core:", "images", MANIFEST):
+def _check(folder: Path, cluster: Cluster) -> None:
+    if not folder.is_dir():
+        raise LabError(f"LAB_MIRROR={folder}: there is no such folder")
+    deb = repository.layout(kubernetes.minor(cluster))
+    for part in (f"{deb}/InRelease", f"{deb}/Release.key", "images", MANIFEST):
         if not (folder / part).exists():
             raise LabError(f"LAB_MIRROR={folder}: there is no {part} in it")
+    if not any((folder / "images").glob("*.tar")):
+        raise LabError(f"LAB_MIRROR={folder}: there is no *.tar in its images")
+    _fingerprint(folder / deb / "Release.key")
+
+
+def _fingerprint(key: Path) -> str:
+    try:
+        return openpgp.public_keys(key.read_text())[0].fingerprint
+    except (OSError, ValueError, IndexError) as error:
+        raise LabError(f"{key} is no key: {error}") from None
 
 
 def _reachable(url: str) -> bool:
@@ -96,10 +114,15 @@ def start(plan: Plan, group: str, cluster: Cluster, source: Source, desk: Path) 
     if source.folder:
         _serve(plan, group, source.folder)
         values |= _places(plan, cluster, source.folder)
-    values |= _of_virtual_nodes(cluster) if source.real else {"memory_cgroup": False}
+    values |= _of_virtual_nodes(cluster)
     file = _overrides(plan.name)
     file.write_text(json.dumps(values, indent=1))
     file.chmod(0o644)
+
+
+def files_of_card(source: Source) -> dict[str, str]:
+    """What a card has besides, so that its node can run what comes from there."""
+    return containers.files_of_card() if source.real else {}
 
 
 def environment(lab: str, desk: Path) -> dict[str, str]:
@@ -142,14 +165,10 @@ def _serve(plan: Plan, group: str, folder: Path) -> None:
 def _places(plan: Plan, cluster: Cluster, folder: Path) -> dict[str, Any]:
     """The settings that say where things are, for this folder."""
     url = f"http://{plan.router}:{serve.PORT}"
-    deb = folder / "core:" / "stable:" / f"v{kubernetes.minor(cluster)}" / "deb"
-    try:
-        key = openpgp.public_keys((deb / "Release.key").read_text())[0].fingerprint
-    except (OSError, ValueError) as error:
-        raise LabError(f"{deb}/Release.key: {error}") from None
+    deb = folder / repository.layout(kubernetes.minor(cluster))
     return {
         "kubernetes_repository": f"{url}/core:/stable:/v{{minor}}/deb/",
-        "kubernetes_key_fingerprint": key,
+        "kubernetes_key_fingerprint": _fingerprint(deb / "Release.key"),
         "image_archives": str(folder / "images"),
         "flannel_manifest": f"{url}/{MANIFEST}",
         "flannel_checksum": hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest(),
@@ -157,12 +176,15 @@ def _places(plan: Plan, cluster: Cluster, folder: Path) -> dict[str, Any]:
 
 
 def _of_virtual_nodes(cluster: Cluster) -> dict[str, Any]:
-    """What real Kubernetes needs where the kernel, and its control groups, are not the node's."""
+    """What Kubernetes needs where the kernel, and its control groups, are not the node's."""
+    # nf_conntrack_max is the machine's: kube-proxy gives up where it can't set it.
     proxy = cluster.kube_proxy_config | {"conntrack": {"maxPerCore": 0}}
     values: dict[str, Any] = {"kube_proxy_config": proxy}
-    if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+    if not cgroup.is_unified():
         values["kubelet_config"] = cluster.kubelet_config | {"failCgroupV1": False}
         ignored = [*cluster.ignore_preflight_errors, "SystemVerification"]
         values["ignore_preflight_errors"] = ignored
+    if not cgroup.counts_memory():
+        # A stand-in does without; for the real one there is nothing that the lab could do.
         values["memory_cgroup"] = False
     return values

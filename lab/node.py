@@ -123,7 +123,8 @@ def machine_environment() -> dict[str, str]:
     """The settings of nspawn that have no option."""
     settings = {"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
     if not cgroup.is_unified():
-        settings["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY"] = "1"
+        # The hierarchy that has the controllers: without them no container has a limit.
+        settings["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY"] = "0"
     return settings
 
 

@@ -2,7 +2,7 @@
 A node's disk as it comes from the flasher: the common root file system, with the card's own files.
 
 The card's files are the project's (`Cluster.first_boot`), the same that a real card gets. What the
-lab adds is named here, all of it: the apt proxy, a machine-id, and wlan0's disguise.
+lab adds is named here: the apt proxy, a machine-id, wlan0's disguise, and `additions`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,22 @@ RADIO_ONLY = ("access-points", "regulatory-domain", "wakeonwlan")
 def disk(lab: str, node: str) -> Path:
     """The node's own directory: overlay layers, and the directories that are no overlay."""
     return state_directory(lab) / "nodes" / node
+
+
+def additions(lab: str) -> Path:
+    """The files that every card of this lab gets besides, laid out as on the card."""
+    return state_directory(lab) / "card"
+
+
+def add_to_cards(lab: str, files: Mapping[str, str]) -> None:
+    """
+    From now on every card that is written gets these files, and no others of an earlier call.
+
+    + files: path without the leading slash: text
+    """
+    shutil.rmtree(additions(lab), ignore_errors=True)
+    for name, text in files.items():
+        _write(additions(lab) / name, text, 0o644)
 
 
 def disguise(network_config: str) -> str:
@@ -77,6 +93,8 @@ def flash(plan: Plan, node: NodePlan, files: Mapping[str, str]) -> None:
         f'Acquire::http::Proxy::{plan.router} "DIRECT";\n',
         0o644,
     )
+    if additions(plan.name).is_dir():
+        shutil.copytree(additions(plan.name), upper, dirs_exist_ok=True)
     upper.rename(folder / "upper")
 
 

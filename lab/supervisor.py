@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from lab import cgroup, host, network, node, plan, seed
+from lab import cgroup, containers, host, network, node, plan, seed
 from lab.errors import LabError
 
 # What systemd-nspawn exits with, under --keep-unit, when the machine asked to be booted again.
@@ -48,6 +48,8 @@ def _watch(
             fields = dict(line.split("=", 1) for line in message if "=" in line)
             if "X_NSPAWN_LEADER_PID" in fields:
                 leader = int(fields["X_NSPAWN_LEADER_PID"])
+                # All its mounts are there, and its systemd has hardly begun.
+                _make_room(leader)
                 node.report(lab, this, node.Status("booting", boots, leader))
             # systemd says so again after each daemon-reload.
             if fields.get("READY") == "1" and leader and not ready:
@@ -57,6 +59,14 @@ def _watch(
             if fields.get("STOPPING") == "1":
                 node.report(lab, this, node.Status("booting", boots, leader))
     return machine.returncode
+
+
+def _make_room(leader: int) -> None:
+    """A node whose containers won't run is still a node: the failure is a line in the log."""
+    try:
+        containers.make_room(leader)
+    except LabError as error:
+        print(error, file=sys.stderr, flush=True)
 
 
 def supervise(lab: plan.Plan, this: plan.NodePlan, group: str) -> None:

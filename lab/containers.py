@@ -1,0 +1,74 @@
+"""
+What real containers and the kubelet need of a node that shares this machine's kernel.
+
+Nodes run real containerd containers in either mode of the lab; nothing here is Kubernetes' own.
+
++ cgroup v1: systemd-nspawn mounts the controllers read-only; here they become the node's to write,
+  below its own group. On cgroup v2 the node's subtree is writable as it is.
++ The kubelet refuses to start where kernel settings of the whole machine are not its own, and sets
+  them elsewhere. In a node files with the wanted values lie over them, which nobody can write to.
++ Without CAP_SYS_RESOURCE nobody may make a process safer from the OOM killer than he is himself,
+  as the sandboxes of pods are made: containerd has a setting for that.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab import host
+from lab.errors import LabError
+
+# Below /proc/sys, as the kubelet wants them (kubernetes, pkg/kubelet/cm, setupKernelTunables).
+KUBELET_WANTS = {
+    "vm/overcommit_memory": 1,
+    "vm/panic_on_oom": 0,
+    "kernel/panic": 10,
+    "kernel/panic_on_oops": 1,
+    "kernel/keys/root_maxkeys": 1_000_000,
+    "kernel/keys/root_maxbytes": 25_000_000,
+}
+
+# $1: where the files go; the rest: a setting and its value, in pairs.
+_SCRIPT = """set -e
+while read -r _ where kind _; do
+  [ "$kind" != cgroup ] || mount -o remount,bind,rw,nosuid,nodev,noexec "$where"
+done < /proc/self/mounts
+top=$1; shift
+while [ $# -gt 1 ]; do
+  mkdir -p "$top/${1%/*}"; echo "$2" > "$top/$1"
+  [ ! -e "/proc/sys/$1" ] || mount -o bind,ro "$top/$1" "/proc/sys/$1"
+  shift 2
+done"""
+
+CONTAINERD_CONFIG = "etc/containerd/config.toml"
+# All containerds read version 2, and what else is in the file is left alone by who adds to it.
+_RESTRICTED = """version = 2
+
+# The lab's: this machine's root has no CAP_SYS_RESOURCE.
+[plugins."io.containerd.grpc.v1.cri"]
+  restrict_oom_score_adj = true
+"""
+
+_CAP_SYS_RESOURCE = 24  # linux/capability.h
+
+
+def make_room(leader: int) -> None:
+    """
+    Give a node what is named above; to be called when its PID 1 has just been started.
+
+    + leader: that PID 1, as the host numbers it
+
+    A LabError says what failed; a node that is gone already is none of them.
+    """
+    enter = ["nsenter", f"--target={leader}", "--mount", "--pid", "--", "sh", "-c", _SCRIPT, "sh"]
+    pairs = [str(word) for pair in KUBELET_WANTS.items() for word in pair]
+    done = host.run([*enter, "/run/lab/sysctl", *pairs], check=False)
+    if done.returncode and Path("/proc", str(leader)).exists():
+        raise LabError(f"containers won't run in this node: {done.stderr.strip()}")
+
+
+def files_of_card() -> dict[str, str]:
+    """What a card must have for real pods, by its path; nothing where root is all-powerful."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    effective = next(int(line.split()[1], 16) for line in status if line.startswith("CapEff:"))
+    return {} if effective >> _CAP_SYS_RESOURCE & 1 else {CONTAINERD_CONFIG: _RESTRICTED}
