@@ -20,8 +20,8 @@ NETWORK = ["deploys/ssh_access.py", "deploys/gateway.py", "deploys/network.py"]
 
 # Looks the name of the node's own package archive up: one that there is, and no bare address.
 RESOLVE = (
-    "getent hosts \"$(apt-get indextargets --format '$(SITE)' | "
-    r"sed -nE 's#^https?://([^/:]*[a-z])([/:].*)?$#\1#p' | head -n 1)"
+    'getent hosts "$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | '
+    r"sed -nE 's#^(deb |URIs:).*https?://([^/: ]*[a-z])[:/].*#\2#p' | head -n 1)"
     '"'
 )
 

@@ -41,7 +41,9 @@ def test_a_worker_out_of_reach_from_the_start(blank: Lab) -> None:
     assert time.monotonic() - started < MINUTE
     assert run.status != 0
     assert any("connect" in line.lower() for line in run.lines("node3")), run.output
-    assert run.output.splitlines()[-1].startswith("node3: was not reached. Is it on")
+    assert run.output.splitlines()[-1].startswith(
+        "node3 was not reached (its red line above says why). Is it on"
+    )
     is_configured(blank, "node1")
     is_configured(blank, "node2")
     blank.mend("node3")
