@@ -34,6 +34,7 @@ _WRITTEN_BY_INIT = (
 )
 # The last things that init puts into the cluster. With the API server up and these missing, it was
 # cut off near its end.
+_RIGHTS = "the administrator's rights in the cluster"
 _MADE_BY_INIT = ("Deployment/coredns", "DaemonSet/kube-proxy", "ConfigMap/kubeadm-config")
 _WRITTEN_BY_JOIN = (
     "/etc/kubernetes/kubelet.conf",
@@ -48,7 +49,8 @@ kubeadm version -o short 2>/dev/null | say version;
 cat /etc/kubernetes/pki/ca.crt 2>/dev/null | say ca;"""
 
 # The API server is away for seconds after a reboot: it is waited for where all files are there.
-# A refusal (401) is an answer that no waiting makes another; 403 passes, seconds after a start.
+# A refusal (401) is an answer that no waiting makes another; 403 passes, seconds after a start. An
+# API server that is ready and still refuses the administrator was never told of him.
 _CONTROL_PLANE = f"""patience=$1; shift;
 {_COMMON}
 if [ -n "$(ls -A /var/lib/etcd/member 2>/dev/null)" ]; then echo "file /var/lib/etcd/member"; fi;
@@ -57,17 +59,20 @@ cat /etc/kubernetes/pki/apiserver.crt 2>/dev/null | say certificate;
 k() {{ kubectl --kubeconfig=/etc/kubernetes/admin.conf --request-timeout=5s "$@" 2>&1; }};
 if systemctl is-active --quiet {INIT_UNIT} 2>/dev/null; then echo running;
 elif [ -s /etc/kubernetes/admin.conf ] && [ -s /etc/kubernetes/manifests/kube-apiserver.yaml ]; then
-end=$(($(date +%s) + patience));
+end=$(($(date +%s) + patience)); barred=;
 while :; do
 r=$(k get --raw /readyz);
 case "$r" in
-ok) echo ready;
-k get -n kube-system deploy/coredns ds/kube-proxy cm/kubeadm-config --ignore-not-found -o json |
-say objects;
-break;;
+ok) r=$(k get -n kube-system deploy/coredns ds/kube-proxy cm/kubeadm-config --ignore-not-found \
+-o json);
+case "$r" in
+""|*'"kind"'*) echo ready; printf %s "$r" | say objects; break;;
+*orbidden*) [ -n "$barred" ] || {{ barred=yes; end=$(($(date +%s) + 10)); }};;
+esac;;
 *Unauthorized*|*"not found"*) patience=0;;
 esac;
 if [ $patience = 0 ] || [ "$(date +%s)" -ge "$end" ]; then
+[ -z "$barred" ] || echo barred;
 printf %s "$r" | tail -n1 | say why;
 if [ "$(systemctl is-active kubelet 2>/dev/null)" = inactive ]; then
 echo "the kubelet is not running" | say kubelet; else
@@ -161,6 +166,8 @@ class ControlPlane(WholeFact[ControlPlaneState]):
             return replace(seen, state="worker")
         if lacking:
             return replace(seen, state="half-finished", missing=lacking)
+        if "barred" in flags:
+            return replace(seen, state="half-finished", missing=(_RIGHTS,))
         if "ready" not in flags:
             return replace(seen, state="not answering")
         absent = tuple(name for name in _MADE_BY_INIT if name not in objects)
@@ -217,7 +224,7 @@ def _read(lines: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...], dict[s
         word, _, rest = line.partition(" ")
         if word == "file":
             files.append(rest)
-        elif word in ("empty", "keyless", "running", "ready"):
+        elif word in ("empty", "keyless", "running", "ready", "barred"):
             flags.setdefault(word, []).append(rest)
         else:
             said[word] = b64decode(rest).decode("utf-8", "replace")

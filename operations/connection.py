@@ -6,10 +6,13 @@ pyinfra opens one connection a host and neither times it out nor opens it again.
 
 from __future__ import annotations
 
+import atexit
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import gevent
 from paramiko import Channel, SSHException, Transport
@@ -25,6 +28,7 @@ ASK_S = 5  # how often a peer is asked whether it is there
 PATIENCE_S = 15  # how long it may take to answer; a busy SD card holds a small board up for seconds
 _watched = "_bramble_watches"
 _told = "_bramble_told"
+_open: WeakSet[Transport] = WeakSet()
 _moved = "_bramble_moved"
 
 
@@ -43,6 +47,7 @@ def keep_alive(host: Host) -> None:
     transport = client.get_transport() if client else None
     while transport is not None and not getattr(transport, _watched, False):
         setattr(transport, _watched, True)
+        _open.add(transport)
         transport.channel_timeout = PATIENCE_S
         gevent.spawn(_watch, transport, host)
         # A ProxyJump hop is a connection of its own, under this one.
@@ -78,6 +83,14 @@ def lost(host: Host) -> bool:
     return (
         transport is not None and not transport.is_active() and not getattr(transport, _told, False)
     )
+
+
+@atexit.register
+def _end() -> None:
+    """End what is still open: paramiko does so too, and stumbles over a hop that has just died."""
+    for transport in list(_open):
+        with suppress(EOFError, OSError, SSHException):
+            transport.close()
 
 
 def reconnect(host: Host, address: str | None = None, seconds: float = 45) -> str | None:
