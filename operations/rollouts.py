@@ -14,10 +14,12 @@ from pyinfra.api.state import State
 
 from facts.kubectl import Objects
 from formats.node import find, nodes, rollout_trouble
+from operations import connection
 from operations.following import failed
-from operations.remote_shell import RemoteFailure, execute
+from operations.remote_shell import RemoteFailure, Unreachable, execute
 
 SYSTEM = ("kube-system/daemonset/kube-proxy", "kube-system/deployment/coredns")
+_PATIENCE_S = 60  # that the head may be out of reach
 _PAUSE_S = 2
 
 
@@ -67,6 +69,11 @@ def await_all(
         try:
             now = fact.process(execute(host, fact.command(words)).stdout_lines)
             left = troubles(now.objects, names, rollouts) if now.answers else [now.why]
+        except Unreachable:
+            why = connection.reconnect(host, seconds=_PATIENCE_S)
+            if why is not None:
+                return failed(host, f"does not answer any more: {why}")
+            continue
         except RemoteFailure as failure:
             left = [str(failure)]
         if not left:
