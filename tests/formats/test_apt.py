@@ -86,7 +86,7 @@ def test_an_update_is_no_cure_for_the_rest(said: str) -> None:
         ),
         ("pmstatus:dpkg-exec:0.0000:Running dpkg", (0.0, "Running dpkg")),
         ("pmconffile:/etc/x:40.0000:'/etc/x' '/etc/x.dpkg-new' 1 1 ", None),
-        ("Get:1 http://deb.debian.org/debian trixie InRelease [140 kB]", None),
+        ("Get:1 http://mirror.example/debian trixie InRelease [140 kB]", None),
         ("", None),
     ],
 )
