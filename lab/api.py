@@ -43,9 +43,6 @@ from lab.plan import NodePlan, Plan
 
 Completed = subprocess.CompletedProcess[str]
 
-# Seconds for a node to come up; it takes a few, and more when several labs share the machine.
-BOOT_TIMEOUT = 120
-
 
 @dataclass(frozen=True)
 class NodeState:
@@ -102,7 +99,7 @@ class Lab:
                         seed.flash(wanted, each, self._first_boot(cluster, each))
                     node.start(wanted, each, group)
                 for each in wanted.nodes:
-                    self._wait_running(wanted, each, group)
+                    node.wait_running(wanted, each, group)
             kubernetes.start(wanted, group, cluster, source, self.desk)
             rootfs.drop_unused({Path(each.rootfs).name for each in plan.all_plans()})
         self._prepare_desk()
@@ -179,7 +176,7 @@ class Lab:
         with self._node(name) as (known, each, group):
             before = node.status(known, each, group).boots
             node.request_reboot(known, each, group)
-            self._wait_running(known, each, group, after_boot=before)
+            node.wait_running(known, each, group, after_boot=before)
 
     def power_off(self, name: str) -> None:
         """Pull the plug: nothing in the node gets to end in order."""
@@ -190,7 +187,7 @@ class Lab:
         """Put the plug in, and wait until the node is running."""
         with self._node(name) as (known, each, group):
             node.start(known, each, group)
-            self._wait_running(known, each, group)
+            node.wait_running(known, each, group)
 
     def fresh(self, name: str) -> None:
         """The card newly written: another disk, another first boot; its cables are whole again."""
@@ -199,7 +196,7 @@ class Lab:
             node.pull_plug(known, each, group)
             seed.flash(known, each, files)
             node.start(known, each, group)
-            self._wait_running(known, each, group)
+            node.wait_running(known, each, group)
 
     def cut(self, name: str, interface: str | None = None) -> None:
         """
@@ -299,18 +296,6 @@ class Lab:
         of_all = {n.name: n for n, _ in plan.choose_nodes(cluster, plan.MAX_WORKERS)}
         of_all |= {n.name: n for n in cluster.nodes}
         return cluster.first_boot(of_all[each.name])
-
-    def _wait_running(self, known: Plan, each: NodePlan, group: str, after_boot: int = 0) -> None:
-        def came_up() -> bool:
-            now = node.status(known, each, group)
-            if now.state == "off":
-                log = seed.disk(self.name, each.name) / "console.log"
-                raise LabError(f"{each.name} did not come up: see {log}")
-            return now.state == "running" and now.boots > after_boot
-
-        if not node.wait(came_up, BOOT_TIMEOUT):
-            log = seed.disk(self.name, each.name) / "console.log"
-            raise LabError(f"{each.name} is not up after {BOOT_TIMEOUT} s: see {log}")
 
     def _prepare_desk(self) -> None:
         """The operator's ssh_config, made where the nodes can be asked: on the operator's side."""

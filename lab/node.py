@@ -32,6 +32,9 @@ DROPPED = ("sys_time", "wake_alarm", "block_suspend", "sys_module", "sys_rawio",
 # no mount, no swapon, and no writing of the host's sysctls.
 CONSOLE_DROPPED = (*DROPPED, "sys_admin", "sys_boot")
 
+# Seconds for a node to come up; it takes a few, and more when several labs share the machine.
+BOOT_TIMEOUT = 120
+
 # systemd(1): "reboots the machine via the reboot.target unit".
 SIGNAL_REBOOT = signal.SIGRTMIN + 5
 
@@ -140,8 +143,8 @@ def start(plan: Plan, node: NodePlan, group: str) -> None:
     report(plan, node, Status("booting"))
     command = [sys.executable, "-m", "lab.supervisor", plan.name, node.name, group]
     code = str(Path(__file__).parent.parent)
-    with (seed.disk(plan.name, node.name) / "supervisor.log").open("ab") as log:
-        subprocess.Popen(
+    with _supervisor_log(plan, node).open("ab") as log:
+        supervisor = subprocess.Popen(
             cgroup.wrap(f"{group}/{node.name}/supervisor", command),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -150,7 +153,32 @@ def start(plan: Plan, node: NodePlan, group: str) -> None:
             env=host.environment() | {"PYTHONPATH": code},
         )
     # From here on the node counts as powered on: its supervisor has reached its group.
-    wait(lambda: bool(cgroup.pids(f"{group}/{node.name}/supervisor")), 5)
+    reached = f"{group}/{node.name}/supervisor"
+    wait(lambda: bool(cgroup.pids(reached)) or supervisor.poll() is not None, BOOT_TIMEOUT)
+
+
+def wait_running(plan: Plan, node: NodePlan, group: str, after_boot: int = 0) -> None:
+    """
+    Wait until the node is running; a LabError when it goes off, or takes too long.
+
+    + after_boot: the number of the boot that doesn't count any more
+    """
+    console = seed.disk(plan.name, node.name) / "console.log"
+
+    def came_up() -> bool:
+        now = status(plan, node, group)
+        if now.state == "off":
+            said = _supervisor_log(plan, node).read_text(errors="replace").splitlines()
+            why = f" ({said[-1]})" if said else ""
+            raise LabError(f"{node.name} did not come up{why}: see {console}")
+        return now.state == "running" and now.boots > after_boot
+
+    if not wait(came_up, BOOT_TIMEOUT):
+        raise LabError(f"{node.name} is not up after {BOOT_TIMEOUT} s: see {console}")
+
+
+def _supervisor_log(plan: Plan, node: NodePlan) -> Path:
+    return seed.disk(plan.name, node.name) / "supervisor.log"
 
 
 def pull_plug(plan: Plan, node: NodePlan, group: str) -> None:

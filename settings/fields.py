@@ -56,6 +56,18 @@ def _text(value: object) -> str:
     return value
 
 
+def _matching(pattern: re.Pattern[str], otherwise: str) -> Callable[[object], str]:
+    """A parser of text that the pattern matches; `otherwise` is what other text is called."""
+
+    def parse(value: object) -> str:
+        text = _text(value)
+        if not pattern.fullmatch(text):
+            raise ValueError(f"{text!r} is {otherwise}")
+        return text
+
+    return parse
+
+
 def _list_of(parse: Callable[[object], Word]) -> Callable[[object], tuple[Word, ...]]:
     def parse_list(value: object) -> tuple[Word, ...]:
         if isinstance(value, str):
@@ -114,25 +126,10 @@ def _nameserver(value: object) -> IPv4Address | Literal["router"]:
     return "router" if value == "router" else _address(value)
 
 
-def _search_domain(value: object) -> str:
-    text = _text(value)
-    if not _DOMAIN.fullmatch(text):
-        raise ValueError(f"{text!r} is not a domain name")
-    return text
-
-
-def _resolver_option(value: object) -> str:
-    text = _text(value)
-    if not _RESOLVER_OPTION.fullmatch(text):
-        raise ValueError(f"{text!r} is not an option of resolv.conf(5), such as timeout:1")
-    return text
-
-
-def _interface(value: object) -> str:
-    text = _text(value)
-    if not _INTERFACE.fullmatch(text):
-        raise ValueError(f"{text!r} is no interface name (A-Z, a-z, 0-9, _ and -, 15 at most)")
-    return text
+_search_domain = _matching(_DOMAIN, "not a domain name")
+_resolver_option = _matching(_RESOLVER_OPTION, "not an option of resolv.conf(5), such as timeout:1")
+_interface = _matching(_INTERFACE, "no interface name (A-Z, a-z, 0-9, _ and -, 15 at most)")
+_country = _matching(_COUNTRY, 'no country of two capital letters, such as "US"')
 
 
 def _user(value: object) -> str:
@@ -149,13 +146,6 @@ def _ssid(value: object) -> str:
     text = _text(value)
     if not 1 <= len(text.encode()) <= 32:
         raise ValueError(f"{text!r} is {len(text.encode())} bytes long: a Wi-Fi name has 1 to 32")
-    return text
-
-
-def _country(value: object) -> str:
-    text = _text(value)
-    if not _COUNTRY.fullmatch(text):
-        raise ValueError(f'{text!r} is no country of two capital letters, such as "US"')
     return text
 
 

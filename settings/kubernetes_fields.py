@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import PlainValidator
 
 from formats import accept_hosts, kubernetes_version
-from settings.fields import _list_of, _text, did_you_mean, host_name
+from settings.fields import _list_of, _matching, _text, did_you_mean, host_name
 
 # An image's name without its tag, or with it: a registry, then lower-case words.
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9._-]+)*(:[A-Za-z0-9._-]{1,128})?")
@@ -45,11 +45,7 @@ def _hexadecimal(digits: int, what: str) -> Callable[[object], str]:
     return parse
 
 
-def _image(value: object) -> str:
-    text = _text(value)
-    if not _IMAGE.fullmatch(text):
-        raise ValueError(f'{text!r} is no image or registry such as "registry.k8s.io/pause:3.10"')
-    return text
+_image = _matching(_IMAGE, 'no image or registry such as "registry.k8s.io/pause:3.10"')
 
 
 def _switch(value: object) -> bool:
