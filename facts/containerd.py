@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from facts.base import State, WholeFact, ask
 from facts.files import READ_FILES, FileState, parse_files
+from formats.containerd import CERTS_DIR, MIRROR_MARK
 
 CONFIG = "/etc/containerd/config.toml"
 # Stands from before a file is changed until containerd was restarted after it; in memory, because
@@ -28,7 +29,9 @@ ctr plugins ls 2>/dev/null | awk '$1 == "io.containerd.grpc.v1" && $2 == "cri" {
 END {print s ? s : "-"}';
 [ -e """
     + RESTART_MARK
-    + """ ] && echo restart || echo -;
+    + f""" ] && echo restart || echo -;
+ours=$(grep -lsxF '{MIRROR_MARK}' {CERTS_DIR}/*/hosts.toml); echo $ours;
+for f in $ours; do case " $* " in *" $f "*) ;; *) set -- "$@" "$f";; esac; done;
 """
     + READ_FILES
 )
@@ -44,7 +47,7 @@ class ContainerdState(State):
     + enabled, active: of its service
     + cri: whether it offers Kubernetes' interface
     + wants_restart: whether it hasn't been restarted since its files were changed
-    + files: the files that were asked for
+    + files: the files that were asked for, and those of registry mirrors that we have written
     """
 
     version: str
@@ -77,6 +80,7 @@ class Containerd(WholeFact[ContainerdState]):
         active: str,
         cri: str,
         restart: str,
+        ours: str,
         *files: str,
     ) -> ContainerdState:
         return ContainerdState(
@@ -86,5 +90,5 @@ class Containerd(WholeFact[ContainerdState]):
             active=active == "active",
             cri=cri == "ok",
             wants_restart=restart == "restart",
-            files=parse_files(files, self.paths),
+            files=parse_files(files, list(dict.fromkeys([*self.paths, *ours.split()]))),
         )

@@ -19,6 +19,7 @@ from tomlkit import TOMLDocument
 from tomlkit.exceptions import TOMLKitError
 
 CERTS_DIR = "/etc/containerd/certs.d"
+MIRROR_MARK = "# bramble: a registry mirror of its settings; it goes with the setting."
 RUNC = "io.containerd.runc.v2"
 # The names under which the CRI can be switched off; Docker's containerd.io does so.
 _CRI = {
@@ -201,7 +202,7 @@ def hosts_toml(registry: str, mirror: str) -> str:
     + registry: such as "registry.k8s.io"; "_default" stands for all
     + mirror: the mirror's address, such as "http://192.168.1.10:5000"
     """
-    document = tomlkit.document()
+    document = tomlkit.parse(f"{MIRROR_MARK}\n")
     if registry != "_default":
         document["server"] = f"https://{registry}"
     host = tomlkit.table()

@@ -56,7 +56,7 @@ def runtime(
     + kubernetes_version: the wanted Kubernetes, "1.36" or "1.36.4": not every containerd is new
       enough for each
     + mirrors: where to look first for a registry's images: ``{"registry.k8s.io": "http://…:5000"}``,
-      "_default" for all registries
+      "_default" for all registries. Those of an earlier run that are not named any more are removed
     + cni_bin_dir, cni_conf_dir: where the CNI plugins and their network are
 
     Other settings and comments in config.toml are kept; it is written before containerd is
@@ -80,10 +80,12 @@ def runtime(
     state = read(Containerd, paths=[CONFIG, *hosts])
     _check_version(state.version or state.candidate, kubernetes_version)
     wanted = Runtime(pause_image, cni_bin_dir, cni_conf_dir, bool(mirrors))
+    former = [path for path in state.files if path not in (CONFIG, *hosts)]
     # All of them now, not one by one: a dry run shows each diff.
     changes = [
         *_config(state, wanted),
         *(command for path, text in hosts.items() for command in _hosts(state, path, text)),
+        *(command for path in former for command in _hosts(state, path, None)),
     ]
     runs = state.version and state.enabled and state.active and state.cri
     if not changes and runs and not state.wants_restart:
@@ -119,7 +121,7 @@ def _config(state: ContainerdState, wanted: Runtime) -> Commands:
         yield from ensure(CONFIG, text, now=now)
 
 
-def _hosts(state: ContainerdState, path: str, text: str) -> Commands:
+def _hosts(state: ContainerdState, path: str, text: str | None) -> Commands:
     yield from ensure(path, text, now=state.files[path])
 
 
