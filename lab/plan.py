@@ -98,7 +98,10 @@ class Plan:
             if node.name == name:
                 return node
         names = ", ".join(node.name for node in self.nodes)
-        raise LabError(f"there is no {name} in this lab: it has {names}")
+        raise LabError(
+            f"there is no {name} in this lab: it has {names} (a node that inventory.py has more "
+            "comes with `python -m lab up`)"
+        )
 
     @property
     def prefix_length(self) -> int:

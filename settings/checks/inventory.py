@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from ipaddress import AddressValueError, IPv4Address
 
 from settings.checks.draft import CLUSTER_WIDE, OURS, PYINFRA, Draft
 from settings.errors import Problem
@@ -12,10 +13,22 @@ from settings.fields import did_you_mean, host_name
 
 def names(draft: Draft) -> Iterator[Problem]:
     for name in draft.hosts:
+        if _is_address(name):
+            message = f'an address is no name: write ("node2", {{"address": "{name}"}})'
+            yield Problem(draft.sources.inventory, message, name)
+            continue
         try:
             host_name(name)
         except ValueError as error:
             yield Problem(draft.sources.inventory, str(error), name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        IPv4Address(name)
+    except AddressValueError:
+        return False
+    return True
 
 
 def endpoint(draft: Draft) -> Iterator[Problem]:
