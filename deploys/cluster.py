@@ -3,7 +3,6 @@
 from pyinfra import local
 
 local.include("deploys/ssh_access.py")
-local.include("deploys/gateway.py")
 local.include("deploys/network.py")
 local.include("deploys/prepare.py")
 local.include("deploys/runtime.py")

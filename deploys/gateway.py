@@ -3,7 +3,7 @@
 from pyinfra import host, inventory
 
 import settings
-from operations import iptables, sysctl
+from operations import guard, iptables, sysctl
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
@@ -17,12 +17,13 @@ if cluster.topology == "nat" and node.role == "head":
         path="/etc/sysctl.d/60-bramble-forward.conf",
     )
 
-    iptables.ruleset(
-        name="Translate the workers' addresses, now and at every boot",
-        rules=[
-            f"-t nat -A POSTROUTING -s {cluster.cluster_network} -o {outer} -j MASQUERADE",
-            f"-A FORWARD -i {inner} -o {outer} -s {cluster.cluster_network} -j ACCEPT",
-            f"-A FORWARD -i {outer} -o {inner} -d {cluster.cluster_network}"
-            " -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-        ],
-    )
+    with guard.change("The gateway, confirmed or taken back", cluster.guard_seconds):
+        iptables.ruleset(
+            name="Translate the workers' addresses, now and at every boot",
+            rules=[
+                f"-t nat -A POSTROUTING -s {cluster.cluster_network} -o {outer} -j MASQUERADE",
+                f"-A FORWARD -i {inner} -o {outer} -s {cluster.cluster_network} -j ACCEPT",
+                f"-A FORWARD -i {outer} -o {inner} -d {cluster.cluster_network}"
+                " -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+            ],
+        )

@@ -1,10 +1,10 @@
-"""Names, static addresses and nameservers: the head first, for it may be the workers' way out."""
+"""Names, addresses, gateway, nameservers: the head first, for it may be the workers' way out."""
 
-from pyinfra import host, inventory
+from pyinfra import host, inventory, local
 from pyinfra.api import HiddenValue
 
 import settings
-from operations import base, hosts, interfaces, iptables, resolv_conf
+from operations import base, guard, hosts, interfaces, iptables, resolv_conf
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
@@ -16,28 +16,31 @@ def network() -> None:
     )
     hosts.hostname(name="Its host name", hostname=node.name)
 
-    for interface in host.loop(cluster.interfaces(node)):
-        psk = cluster.wifi_psk() if interface.wifi else None
-        interfaces.interface(
-            name=f"The interface {interface.name}",
-            interface=interface.name,
-            method="static" if interface.address else "dhcp",
-            address=str(interface.address) if interface.address else None,
-            gateway=str(interface.gateway) if interface.gateway else None,
-            start="both",
-            wifi_ssid=cluster.wifi_ssid if interface.wifi else None,
-            wifi_psk=HiddenValue(psk.get_secret_value()) if psk else None,
-            wifi_country=cluster.wifi_country if interface.wifi else None,
-            post_up=[iptables.post_up()] if interface.nat else [],
-            reach=str(cluster.connect_address(node)) if interface.reached else None,
-        )
+    with guard.change("The network, confirmed or taken back", cluster.guard_seconds):
+        local.include("deploys/gateway.py")
 
-    resolv_conf.resolver(
-        name="Its nameservers",
-        nameservers=[str(server) for server in cluster.nameservers_of(node)],
-        search=list(node.search_domains),
-        options=list(node.resolver_options),
-    )
+        for interface in host.loop(cluster.interfaces(node)):
+            psk = cluster.wifi_psk() if interface.wifi else None
+            interfaces.interface(
+                name=f"The interface {interface.name}",
+                interface=interface.name,
+                method="static" if interface.address else "dhcp",
+                address=str(interface.address) if interface.address else None,
+                gateway=str(interface.gateway) if interface.gateway else None,
+                start="both",
+                wifi_ssid=cluster.wifi_ssid if interface.wifi else None,
+                wifi_psk=HiddenValue(psk.get_secret_value()) if psk else None,
+                wifi_country=cluster.wifi_country if interface.wifi else None,
+                post_up=[iptables.post_up()] if interface.nat else [],
+                reach=str(cluster.connect_address(node)) if interface.reached else None,
+            )
+
+        resolv_conf.resolver(
+            name="Its nameservers",
+            nameservers=[str(server) for server in cluster.nameservers_of(node)],
+            search=list(node.search_domains),
+            options=list(node.resolver_options),
+        )
 
 
 if node.role == "head":

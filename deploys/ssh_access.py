@@ -1,15 +1,29 @@
-"""SSH without passwords: the operator's key for the admin user."""
+"""SSH without passwords: the operator's key for the admin user; and no passwords, where wanted."""
 
 from pyinfra import host, inventory
 
 import settings
-from operations import authorized_keys
+from operations import authorized_keys, base, guard, sshd
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
 
-authorized_keys.key(
-    name="Let the operator in by key",
-    user=node.admin_user,
-    keys=settings.operator_public_key(cluster),
-)
+
+def ssh_access() -> None:
+    with guard.change("The way in, confirmed or taken back", cluster.guard_seconds):
+        authorized_keys.key(
+            name="Let the operator in by key",
+            user=node.admin_user,
+            keys=settings.operator_public_key(cluster),
+        )
+        sshd.passwords(name="Passwords over SSH", allowed=cluster.password_login)
+
+
+# The way to a worker may lead through the head's sshd.
+if node.role == "head":
+    ssh_access()
+
+base.depends_on(name="The head is done", other=cluster.way_out(node))
+
+if node.role == "worker":
+    ssh_access()

@@ -41,7 +41,8 @@ command -v $tool > /dev/null && echo "tool $tool"; done;
 for unit in networking NetworkManager dhcpcd; do
 echo "unit $unit|$(systemctl is-enabled $unit 2>/dev/null)|$(systemctl is-active $unit)"; done;
 ifquery --state 2>/dev/null | sed 's/^/up /';
-for f in /run/bramble/*.before; do [ -e "$f" ] && f=${f##*/} && echo "pending ${f%.before}"; done;
+(cd /var/lib/bramble/guard 2>/dev/null &&
+echo "unconfirmed $(cat armed/what restoring/what 2>/dev/null)");
 for i in /sys/class/net/*; do [ -e "$i" ] && echo "link ${i##*/}"; done;
 echo "addresses $(ip -j -4 address show | tr -d '\n')";
 echo "routes $(ip -j -4 route show default | tr -d '\n')";
@@ -91,7 +92,7 @@ class InterfacesState(TypedDict):
     + tools: which programs there are
     + units: by systemd unit, (enabled or not, active or not) in systemctl's words
     + up: the interfaces that ifupdown has brought up
-    + pending: those of which a change was begun and not carried out
+    + unconfirmed: what of the network was changed, and waits for its confirmation; empty: nothing
     + links: by name, the interfaces that there are
     + networkmanager: its configuration in effect, ``section.key``: value
     """
@@ -101,7 +102,7 @@ class InterfacesState(TypedDict):
     tools: list[str]
     units: dict[str, list[str]]
     up: list[str]
-    pending: list[str]
+    unconfirmed: str
     links: dict[str, Link]
     networkmanager: dict[str, str]
 
@@ -138,7 +139,7 @@ def _parse(lines: list[tuple[str, str]]) -> InterfacesState:
         "tools": list(of("tool")),
         "units": {unit: [enabled, active] for unit, enabled, active in units},
         "up": [rest.partition("=")[0] for rest in of("up")],
-        "pending": list(of("pending")),
+        "unconfirmed": next(of("unconfirmed"), ""),
         "links": _links(
             list(of("link")),
             json.loads(next(of("addresses"), "") or "[]"),

@@ -34,6 +34,14 @@ admin_user = "pi"
 # Your own private key, such as "~/.ssh/id_ed25519". None: one is made in .cluster/.
 ssh_private_key = None
 
+# Passwords over SSH: False forbids them, once the key is proved to open the node; None leaves that
+# as the image has it.
+password_login = None
+
+# A change that could cut the connection goes back by itself after so many seconds (5 to 900), when
+# the node can't be reached as it should be by then. A slow DHCP server or radio needs its time.
+guard_seconds = 60
+
 # --- Kubernetes ----------------------------------------------------------------------------------
 
 # A minor ("1.36": its newest patch) or one release ("1.36.4"). Debian 13's containerd is certain

@@ -8,15 +8,16 @@ from base64 import b64encode
 from collections.abc import Collection, Sequence
 
 from pyinfra import host
-from pyinfra.api import QuoteString, StringCommand
+from pyinfra.api import QuoteString
 from pyinfra.api.host import Host
 
 from facts.authorized_keys import AuthorizedKeys, KeysState
 from facts.files import FileState
 from formats import authorized_keys as keys_file
 from formats.authorized_keys import Key, Line
-from operations import files
-from operations.base import Commands, Refused, diff, operation, read, tell
+from operations import files, guard
+from operations.base import Commands, Refused, diff, read, tell
+from operations.guard import Step
 
 # The user may do as they like in their home while root writes there. So it is stepped into, not
 # named: whatever ~/.ssh becomes meanwhile, what is changed is the directory that was looked at.
@@ -26,7 +27,7 @@ cd -P -- .ssh;
 chown -- "$2" .; chmod 700 .; shift 2; exec "$@\""""
 
 
-@operation()
+@guard.operation
 def key(
     user: str,
     keys: str | list[str],
@@ -91,7 +92,7 @@ def key(
         tell(f"make {now.path} 600 and its directory 700, both {user}:{now.group}")
     owner = QuoteString(f"{user}:{now.group}")
     write = files.write_command("authorized_keys", text, "600", user, now.group)
-    yield StringCommand(
+    yield Step(
         "sh",
         "-c",
         QuoteString(_IN_DIRECTORY),
@@ -99,6 +100,9 @@ def key(
         QuoteString(home),
         owner,
         write,
+        what=f"the keys of {user}",
+        paths=[f"{home}/.ssh", now.path],
+        network=False,
         **write.connector_arguments,
     )
 

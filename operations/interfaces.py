@@ -6,19 +6,20 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv4Interface
+from typing import Any
 
 from pyinfra import host
-from pyinfra.api import FunctionCommand, HiddenValue
+from pyinfra.api import HiddenValue
 
 from facts.interfaces import InterfacesFiles, InterfacesState
 from formats.interface_wanted import Interface, Method, Start
-from operations import apt
-from operations.base import Commands, Refused, operation, read, tell
-from operations.ifup import bring_up, remember
+from operations import apt, guard
+from operations.base import Commands, Refused, read, tell
+from operations.ifup import bring_up
 from operations.interfaces_plan import Plan, wpa_conf
 
 
-@operation()
+@guard.operation
 def interface(
     interface: str,
     method: Method = "static",
@@ -31,7 +32,6 @@ def interface(
     post_up: list[str] | None = None,
     present: bool = True,
     reach: str | None = None,
-    seconds: float = 60,
 ) -> Commands:
     """
     An interface's definition in ``/etc/network/interfaces.d/NAME``, and the interface as it says.
@@ -50,12 +50,11 @@ def interface(
       the interface count as failed
     + present: False: our definition goes, and NetworkManager, if there is one, has it again
     + reach: the address at which the node answers afterwards, when that changes; None: the same
-    + seconds: how long bringing it up may take
 
     The interface is brought up only when its definition changed, or when it is not as defined (a
     power cut came in between). NetworkManager and dhcpcd let go of it; ifupdown and a DHCP client
-    are installed where they are missing. The node does it by itself, so that a lost connection
-    does no harm, and is then reached anew.
+    are installed where they are missing. All of it goes through the guard: a node that can't be
+    reached afterwards goes back to what was before.
 
     What others wrote stays: a definition of the same interface elsewhere is refused, save for one
     in cloud-init's own file, which is taken out of it (and cloud-init told to leave it at that).
@@ -81,6 +80,11 @@ def interface(
 
     def make() -> tuple[Plan, str | None]:
         now = read(InterfacesFiles)
+        if now["unconfirmed"]:
+            raise Refused(
+                f"a change of {now['unconfirmed']}, which nobody confirmed, is going back: run "
+                "this again in a minute (or reboot the node: then it goes back at once)"
+            )
         plan = Plan(interface, now)
         if wanted is None:
             plan.remove()
@@ -92,8 +96,6 @@ def interface(
             plan.owners(wanted)
         if plan.changes_meaning:
             return plan, "its definition changes" if wanted else "its definition goes"
-        if interface in now["pending"]:
-            return plan, "its last change did not get to its end"
         return plan, _unlike(now, wanted) if wanted else None
 
     plan, reason = make()
@@ -106,12 +108,9 @@ def interface(
     if plan.missing:
         yield from apt.install(plan.missing)
         plan, reason = make()  # the packages brought files with them
-    if reason:
-        yield remember(interface, plan.before)
     yield from plan.write()
     if reason:
-        arguments = (interface, _settings(wanted), reach, seconds)
-        yield FunctionCommand(bring_up, arguments, {})
+        yield bring_up(interface, plan.before, **_settings(wanted), reach=reach)
 
 
 def _wanted(
@@ -146,17 +145,16 @@ def _wanted(
     return wanted
 
 
-def _settings(wanted: Interface | None) -> dict[str, str]:
+def _settings(wanted: Interface | None) -> dict[str, Any]:
     """What the node has to know to bring it up and to see that it is."""
     if wanted is None:
         return {}
-    found = {
+    return {
         "method": wanted.method,
         "address": str(wanted.address or ""),
         "gateway": str(wanted.gateway or ""),
-        "radio": "yes" if wanted.wpa_conf else "",
+        "radio": wanted.wpa_conf is not None,
     }
-    return {name: value for name, value in found.items() if value}
 
 
 def _must_exist(name: str, now: InterfacesState) -> None:

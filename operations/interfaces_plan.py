@@ -4,6 +4,7 @@ What has to be written so that ifupdown alone has an interface: decided from one
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -27,8 +28,9 @@ from formats.interfaces_tree import (
     started,
     without,
 )
-from operations.base import Commands, Refused, diff, tell
+from operations.base import Refused, diff, tell
 from operations.files import write_command
+from operations.guard import Step
 
 FOLDER = "/etc/network/interfaces.d"
 DHCPCD = "/etc/dhcpcd.conf"
@@ -89,13 +91,14 @@ class Plan:
             else:
                 diff(change.path, change.before, change.after, change.secret)
 
-    def write(self) -> Commands:
+    def write(self) -> Iterator[Step]:
         """The commands, one a file."""
         for change in self.changes:
             if change.after is None:
-                yield StringCommand("rm", "-f", "--", QuoteString(change.path))
+                command = StringCommand("rm", "-f", "--", QuoteString(change.path))
             else:
-                yield write_command(change.path, change.after, change.mode, "root", "root")
+                command = write_command(change.path, change.after, change.mode, "root", "root")
+            yield Step.of(command, what=self.name, paths=[change.path])
 
     @property
     def changes_meaning(self) -> bool:

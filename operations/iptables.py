@@ -7,16 +7,17 @@ from __future__ import annotations
 from posixpath import basename, splitext
 
 from pyinfra import host
-from pyinfra.api import QuoteString, StringCommand
+from pyinfra.api import QuoteString
 from pyinfra.api.command import PyinfraCommand
 
 from facts.iptables import Iptables, IptablesState
 from formats.iptables import CHAINS, Rule
 from formats.iptables_chains import OwnChains, holds_rules, incompatible, parse_save
 from formats.iptables_words import RuleError
-from operations import apt
-from operations.base import Commands, Refused, diff, operation, read, tell
+from operations import apt, guard
+from operations.base import Commands, Refused, diff, read, tell
 from operations.files import ensure
+from operations.guard import Step
 
 _FILE = """# Written by bramble: changes made here are undone by its next run.
 # Own chains only. To restore them: systemctl start {unit}
@@ -42,6 +43,7 @@ ExecStart=/usr/sbin/iptables-restore --wait --noflush {path}
 [Install]
 WantedBy=multi-user.target
 """
+_WHAT = "the iptables rules"
 _JUMP = "ExecStart=/bin/sh -c '{check} 2>/dev/null || {insert}'\n"
 
 
@@ -68,7 +70,7 @@ def post_up(path: str = "/etc/cluster_ip_rules.fw") -> str:
     return f"systemctl start {unit_name(path)} || true"
 
 
-@operation()
+@guard.operation
 def ruleset(
     rules: list[str | Rule],
     path: str = "/etc/cluster_ip_rules.fw",
@@ -81,7 +83,8 @@ def ruleset(
     The rules of a built-in chain are put into a chain of ours (``BRAMBLE-FORWARD``), in their
     order, and the built-in chain gets one jump to it, at its top: a forward that others drop
     further down is accepted before. Rules are compared by what they mean. A unit of systemd
-    restores them before the network comes up; ``post_up`` is for interfaces files.
+    restores them before the network comes up; ``post_up`` is for interfaces files. It goes through
+    the guard: rules that cut the connection are taken back.
 
     + rules: ``Rule``, or the words that one would type: ``-t nat -A POSTROUTING …``
     + path: the file from which they are restored; holds own chains only
@@ -123,19 +126,21 @@ def ruleset(
         before, after = chains.show_live(live), chains.show_wanted()
         diff(f"the iptables rules in {prefix}-*", before or None, after or None)
         # All of a table changes at once or not at all. --noflush: only what is named changes.
-        restore = StringCommand("iptables-restore", "--wait", "--noflush", _stdin=repair)
-        commands.append(restore)
+        words = ("iptables-restore", "--wait", "--noflush")
+        commands.append(Step(*words, what=_WHAT, prefix=prefix, _stdin=repair))
     text = _FILE.format(unit=unit) + chains.restore_file() if present else None
-    commands += ensure(path, text, now=now.files[path])
+    commands += guard.keeping(ensure(path, text, now=now.files[path]), path, what=_WHAT)
     unit_text = _unit(path, chains) if present else None
-    unit_commands = list(ensure(unit_path, unit_text, now=now.files[unit_path]))
+    unit_file = ensure(unit_path, unit_text, now=now.files[unit_path])
+    unit_commands = list(guard.keeping(unit_file, unit_path, what=_WHAT))
     if now.enabled != present:
         verb = "enable" if present else "disable"
         tell(f"{verb} {unit}")
-        switch = StringCommand("systemctl", verb, "--quiet", QuoteString(unit))
+        link = f"/etc/systemd/system/multi-user.target.wants/{unit}"
+        switch = Step("systemctl", verb, "--quiet", QuoteString(unit), what=_WHAT, paths=[link])
         unit_commands.insert(len(unit_commands) if present else 0, switch)
     if unit_commands or now.stale:
-        unit_commands.append(StringCommand("systemctl", "daemon-reload"))
+        unit_commands.append(Step("systemctl", "daemon-reload", what=_WHAT))
     commands += unit_commands
     if not commands:
         host.noop(f"{path} is up to date, and live" if present else f"{path} is not there")

@@ -7,18 +7,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pyinfra import host
-from pyinfra.api import QuoteString, StringCommand
+from pyinfra.api import QuoteString
 from pyinfra.api.command import PyinfraCommand
 
 from facts import resolv_conf as paths
 from facts.resolv_conf import PATH, Resolver, ResolverState
 from formats import marked, resolv_conf
 from formats.resolv_conf import Meaning
-from operations import files
-from operations.base import Commands, Refused, diff, operation, read, tell
+from operations import files, guard
+from operations.base import Commands, Refused, diff, read, tell
+from operations.guard import Step
 
 Command = PyinfraCommand | str
 
+_WHAT = "resolv.conf"
 RESOLVED_FILE = "/run/systemd/resolve/resolv.conf"
 # The programs that a link at /etc/resolv.conf can lead to, by the directory of the file behind it.
 _LINK_OWNERS = {
@@ -45,7 +47,7 @@ _RELINK = """set -e; t=$(mktemp -u -- "$2.XXXXXX"); trap 'rm -f -- "$t"' EXIT;
 ln -s -- "$1" "$t"; mv -fT -- "$t" "$2\""""
 
 
-@operation()
+@guard.operation
 def resolver(
     nameservers: list[str],
     search: Sequence[str] = (),
@@ -145,7 +147,8 @@ def _as_file(now: ResolverState, asked: Meaning) -> list[Command]:
     if state.kind == "link":
         tell(f"make {PATH} a file (it is a link to {state.text})")
         diff(PATH, now.text, text)
-        commands.append(files.write_command(PATH, text, "644", "root", "root"))
+        write = files.write_command(PATH, text, "644", "root", "root")
+        commands.append(Step.of(write, what=_WHAT, paths=[PATH]))
     elif differs:
         commands += _ensure(now, PATH, text)
     return commands
@@ -163,7 +166,7 @@ def _network_manager(now: ResolverState) -> list[Command]:
         )
     if now.network_manager_now and (commands or now.network_manager_now != "none"):
         tell("reload NetworkManager's settings")
-        commands.append(StringCommand("systemctl", "reload", "NetworkManager.service"))
+        commands.append(_again("systemctl", "reload", "NetworkManager.service"))
     return commands
 
 
@@ -177,11 +180,8 @@ def _by_resolved(now: ResolverState, asked: Meaning) -> list[Command]:
     commands: list[Command] = []
     if now.real != RESOLVED_FILE:
         tell(f"lead the link {PATH} to {RESOLVED_FILE} (it is {now.files[PATH].text})")
-        commands.append(
-            StringCommand(
-                "sh", "-c", QuoteString(_RELINK), "relink", RESOLVED_FILE, QuoteString(PATH)
-            )
-        )
+        words = ("sh", "-c", QuoteString(_RELINK), "relink", RESOLVED_FILE, QuoteString(PATH))
+        commands.append(Step(*words, what=_WHAT, paths=[PATH]))
     # An empty value forgets what the files before it have set.
     text = f"{resolv_conf.HEADER}[Resolve]\nDNS=\nDNS={' '.join(asked.nameservers)}\nDomains=\n"
     if asked.search:
@@ -190,7 +190,7 @@ def _by_resolved(now: ResolverState, asked: Meaning) -> list[Command]:
     live = resolv_conf.meaning(now.text or "")
     if settings or (not commands and not _leads(live, asked)):
         tell("restart systemd-resolved")
-        settings.append(StringCommand("systemctl", "restart", "systemd-resolved.service"))
+        settings.append(_again("systemctl", "restart", "systemd-resolved.service"))
     return commands + settings
 
 
@@ -205,7 +205,7 @@ def _by_resolvconf(now: ResolverState, asked: Meaning) -> list[Command]:
     live = resolv_conf.meaning(now.text or "")
     if commands or not _leads(live, asked):
         tell("let resolvconf write its list again")
-        commands.append(StringCommand("resolvconf", "-u"))
+        commands.append(_again("resolvconf", "-u"))
     return commands
 
 
@@ -239,4 +239,9 @@ def _part(now: ResolverState, path: str, body: str) -> str:
 
 def _ensure(now: ResolverState, path: str, text: str) -> list[Command]:
     """The commands at once: every diff is to be shown before the first command is given away."""
-    return list(files.ensure(path, text, now=now.files[path]))
+    return list(guard.keeping(files.ensure(path, text, now=now.files[path]), path, what=_WHAT))
+
+
+def _again(*words: str) -> Step:
+    """Makes live what the files say; also the old ones, should they come back."""
+    return Step(*words, what=_WHAT, live=" ".join(words))

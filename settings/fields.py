@@ -157,6 +157,27 @@ def _path(value: object) -> Path:
         raise ValueError(f"{text}: there is no such user's home folder: write it out") from None
 
 
+def _switch(value: object) -> bool:
+    words = {"true": True, "yes": True, "false": False, "no": False}
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() in words:
+        return words[str(value).lower()]
+    raise ValueError(f"{value!r} is neither True nor False{did_you_mean(str(value), words)}")
+
+
+def _guard_seconds(value: object) -> int:
+    try:
+        seconds = int(str(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is no number of seconds, such as 60") from None
+    if not 5 <= seconds <= 900:
+        raise ValueError(
+            f"{seconds} s is no time for a node to go back by itself after: from 5 to 900"
+        )
+    return seconds
+
+
 Address = Annotated[IPv4Address, PlainValidator(_address)]
 OptionalAddress = Annotated[IPv4Address | None, PlainValidator(_or_none(_address))]
 Network = Annotated[IPv4Network, PlainValidator(_network)]
@@ -173,3 +194,6 @@ OptionalSsid = Annotated[str | None, PlainValidator(_or_none(_ssid))]
 OptionalCountry = Annotated[str | None, PlainValidator(_or_none(_country))]
 FilePath = Annotated[Path, PlainValidator(_path)]
 OptionalFilePath = Annotated[Path | None, PlainValidator(_or_none(_path))]
+Switch = Annotated[bool, PlainValidator(_switch)]
+OptionalSwitch = Annotated[bool | None, PlainValidator(_or_none(_switch))]
+GuardSeconds = Annotated[int, PlainValidator(_guard_seconds)]

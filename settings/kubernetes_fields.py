@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import PlainValidator
 
 from formats import accept_hosts, kubernetes_version
-from settings.fields import _list_of, _matching, _text, did_you_mean, host_name
+from settings.fields import _list_of, _matching, _text, host_name
 
 # An image's name without its tag, or with it: a registry, then lower-case words.
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9._-]+)*(:[A-Za-z0-9._-]{1,128})?")
@@ -46,15 +46,6 @@ def _hexadecimal(digits: int, what: str) -> Callable[[object], str]:
 
 
 _image = _matching(_IMAGE, 'no image or registry such as "registry.k8s.io/pause:3.10"')
-
-
-def _switch(value: object) -> bool:
-    words = {"true": True, "yes": True, "false": False, "no": False}
-    if isinstance(value, bool):
-        return value
-    if str(value).lower() in words:
-        return words[str(value).lower()]
-    raise ValueError(f"{value!r} is neither True nor False{did_you_mean(str(value), words)}")
 
 
 def _port(value: object) -> int:
@@ -101,7 +92,6 @@ Fingerprint = Annotated[str, PlainValidator(_hexadecimal(40, "fingerprint of a k
 Checksum = Annotated[str, PlainValidator(_hexadecimal(64, "SHA-256 checksum"))]
 Image = Annotated[str, PlainValidator(_image)]
 HostName = Annotated[str, PlainValidator(lambda value: host_name(_text(value)))]
-Switch = Annotated[bool, PlainValidator(_switch)]
 Port = Annotated[int, PlainValidator(_port)]
 Mapping = Annotated[dict[str, Any], PlainValidator(_mapping)]
 Texts = Annotated[dict[str, str], PlainValidator(_texts)]

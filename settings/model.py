@@ -39,6 +39,8 @@ class Cluster(BaseModel):
     + desk: the folder that holds inventory.py and .cluster/
     + nodes: head first, then the workers in the inventory's order
     + ssh_private_key: the operator's own key; None for the one in .cluster/
+    + password_login: whether SSH takes passwords; None: as the image has it
+    + guard_seconds: after which an unconfirmed change of a node's network goes back
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,6 +54,8 @@ class Cluster(BaseModel):
     pod_network: fields.Network
     service_network: fields.Network
     ssh_private_key: fields.OptionalFilePath
+    password_login: fields.OptionalSwitch
+    guard_seconds: fields.GuardSeconds
 
     kubernetes_version: kubernetes_fields.KubernetesVersion
     kubernetes_repository: kubernetes_fields.Url
@@ -60,21 +64,21 @@ class Cluster(BaseModel):
     pause_image: kubernetes_fields.Image
     registry_mirrors: kubernetes_fields.Texts
     image_archives: fields.OptionalFilePath
-    docker: kubernetes_fields.Switch
+    docker: fields.Switch
     control_plane_endpoint: kubernetes_fields.HostName
     flannel_manifest: kubernetes_fields.Text
     flannel_checksum: kubernetes_fields.Checksum
-    pods_on_head: kubernetes_fields.Switch
+    pods_on_head: fields.Switch
     kubeconfig: fields.FilePath
     kube_context: kubernetes_fields.Text
-    kubectl_proxy: kubernetes_fields.Switch
+    kubectl_proxy: fields.Switch
     kubectl_proxy_port: kubernetes_fields.Port
     kubectl_proxy_accept: kubernetes_fields.AcceptedHosts
     kubelet_config: kubernetes_fields.Mapping
     kube_proxy_config: kubernetes_fields.Mapping
     kubeadm_timeouts: kubernetes_fields.Texts
     ignore_preflight_errors: kubernetes_fields.Words
-    memory_cgroup: kubernetes_fields.Switch
+    memory_cgroup: fields.Switch
 
     uplink_interface: fields.InterfaceName
     uplink_network: fields.Network

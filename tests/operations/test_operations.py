@@ -2,12 +2,13 @@
 Every operation against given facts: ``cases/MODULE.OPERATION/WHAT_HOLDS.yaml``, one a case.
 
 The command that writes a file reads ``sh -c WRITE write PATH MODE USER:GROUP`` in the cases, its
-content stands under ``_stdin``; likewise ``sh -c REMEMBER sh PATH``.
+content stands under ``_stdin``; likewise ``sh -c BRING_UP up INTERFACE …``.
 
 The decision itself is tested: the bare generator, without what ``operations.base.operation`` adds,
 so that a refusal is seen as ``exception: {name: Refused, message: …}``.
 """
 
+import inspect
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from pyinfra_testing.util import FakeFact, FakeHost, FakeState
 from operations import files, ifup
 
 files._WRITE = "WRITE"
-ifup._REMEMBER = "REMEMBER"
+ifup._BRING_UP = "BRING_UP"
 
 
 def _of_fact(fact: FakeFact, key: str) -> object:
@@ -41,5 +42,5 @@ FakeState.activated_hosts = {Named("node1"), Named("node2"), Named("node3")}
 for folder in sorted((Path(__file__).parent / "cases").iterdir()):
     module, function = folder.name.split(".")
     operation = getattr(import_module(f"operations.{module}"), function)
-    operation._inner = getattr(operation._inner, "__wrapped__", operation._inner)
+    operation._inner = inspect.unwrap(operation._inner)
     globals()[f"Test_{module}_{function}"] = make_operation_tests("operations", folder.name, folder)
