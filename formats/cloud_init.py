@@ -1,7 +1,8 @@
 """cloud-init's NoCloud files: user-data, meta-data and network-config.
 
 Sources: cloud-init's reference, "Cloud config" (cc_ssh, cc_users_groups, cc_set_hostname,
-cc_update_etc_hosts, cc_write_files) and "Networking config version 2"; netplan(5) for `wifis`.
+cc_update_etc_hosts, cc_write_files, cc_timezone, cc_locale) and "Networking config version 2";
+netplan(5) for `wifis`. The dialect of its version 0.7.9 is in `cloud_init_079`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
 import yaml
+
+# What lies here is run at the end of every boot.
+PER_BOOT = "/var/lib/cloud/scripts/per-boot"
 
 
 @dataclass(frozen=True)
@@ -57,54 +61,81 @@ class HostKey:
     public: str
 
 
-def user_data(
-    hostname: str,
-    user: str,
-    authorized_keys: Sequence[str],
-    host_key: HostKey | None = None,
-) -> str:
-    """The user-data: host name, admin user and SSH. The text holds a secret when host_key is given.
+@dataclass(frozen=True)
+class Board:
+    """What user-data make of a board. Holds a secret: the host key.
 
     + hostname: RFC 1123 label
     + user: made when missing; sudo without a password, login by key alone
     + authorized_keys: the operator's public keys, one line each
-    + host_key: the only host key that the node will have; None: it makes its own
+    + host_key: the only host key that the board will have
+    + timezone: as in /usr/share/zoneinfo, "Europe/Lisbon"
+    + locale: "pt_PT.UTF-8"
+    + ending: a shell script for the end of the first boot, which removes itself
     """
-    config: dict[str, Any] = {
-        "hostname": hostname,
+
+    hostname: str
+    user: str
+    authorized_keys: Sequence[str]
+    host_key: HostKey
+    timezone: str
+    locale: str
+    ending: str
+
+
+def user_data(board: Board) -> str:
+    """The user-data: host name, admin user, SSH, time zone, language."""
+    hosts = {"path": "/etc/hosts", "content": f"127.0.1.1\t{board.hostname}\n", "append": True}
+    config = {
+        **common(board),
         # "true" and "localhost" would rewrite /etc/hosts at each boot. One line, once, is enough
         # for sudo to resolve its own host; the file is bramble's afterwards.
+        "write_files": [hosts, ending(board)],
+        # The ending does that too: a board that can't be reached is the worst of all.
+        "runcmd": [["systemctl", "enable", "--now", "ssh"]],
+    }
+    return user_data_text(config)
+
+
+def common(board: Board) -> dict[str, Any]:
+    """What every version of cloud-init is told in the same words."""
+    return {
+        "hostname": board.hostname,
         "manage_etc_hosts": False,
-        "write_files": [
-            {"path": "/etc/hosts", "content": f"127.0.1.1\t{hostname}\n", "append": True}
-        ],
+        "timezone": board.timezone,
+        "locale": board.locale,
         "users": [
             {
-                "name": user,
+                "name": board.user,
                 "groups": ["adm", "sudo"],
                 "shell": "/bin/bash",
                 "sudo": "ALL=(ALL) NOPASSWD:ALL",
                 "lock_passwd": True,
-                "ssh_authorized_keys": list(authorized_keys),
+                "ssh_authorized_keys": list(board.authorized_keys),
             }
         ],
         "disable_root": True,
         "ssh_pwauth": False,
         "ssh_deletekeys": True,
+        "ssh_keys": {
+            "ed25519_private": board.host_key.private,
+            "ed25519_public": board.host_key.public,
+        },
     }
-    if host_key is not None:
-        config["ssh_keys"] = {
-            "ed25519_private": host_key.private,
-            "ed25519_public": host_key.public,
-        }
-    # Raspberry Pi OS ships with the SSH server off.
-    config["runcmd"] = [["systemctl", "enable", "--now", "ssh"]]
-    return "#cloud-config\n" + _yaml(config)
+
+
+def ending(board: Board) -> dict[str, str]:
+    """The entry of write_files for the board's ending."""
+    path = f"{PER_BOOT}/bramble-first-boot"
+    return {"path": path, "permissions": "0700", "content": board.ending}
 
 
 def meta_data(instance_id: str, hostname: str) -> str:
-    """The meta-data. cloud-init takes another instance_id for another machine's first boot."""
-    return _yaml({"instance-id": instance_id, "local-hostname": hostname})
+    """The meta-data. cloud-init takes another instance_id for another machine's first boot.
+
+    "local": nothing here needs the network, so it is all done before the network is up.
+    """
+    return _yaml({"instance-id": instance_id, "local-hostname": hostname, "dsmode": "local"})
 
 
 def network_config(interfaces: Sequence[Interface]) -> str:
@@ -134,6 +165,11 @@ def _interface(interface: Interface) -> dict[str, Any]:
             interface.access_point.ssid: {"password": interface.access_point.psk}
         }
     return config
+
+
+def user_data_text(config: dict[str, Any]) -> str:
+    """The text of user-data, with the first line that cloud-init looks for."""
+    return "#cloud-config\n" + _yaml(config)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -34,6 +34,12 @@ admin_user = "pi"
 # Your own private key, such as "~/.ssh/id_ed25519". None: one is made in .cluster/.
 ssh_private_key = None
 
+# --- the cards: what a board is told at its first boot, besides ----------------------------------
+
+# Where the boards are ("Europe/Lisbon"), for their clocks, and their language ("pt_PT.UTF-8").
+timezone = "Etc/UTC"
+locale = "C.UTF-8"
+
 # --- Kubernetes ----------------------------------------------------------------------------------
 
 # A minor ("1.36": its newest patch) or one release ("1.36.4"). Debian 13's containerd is certain

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from settings import fields, first_boot, interfaces, kubernetes_fields, wifi
+from settings import card_fields, fields, interfaces, kubernetes_fields, wifi
 
 Role = Literal["head", "worker"]
 
@@ -52,6 +52,8 @@ class Cluster(BaseModel):
     pod_network: fields.Network
     service_network: fields.Network
     ssh_private_key: fields.OptionalFilePath
+    timezone: card_fields.TimeZone
+    locale: card_fields.Locale
 
     kubernetes_version: kubernetes_fields.KubernetesVersion
     kubernetes_repository: kubernetes_fields.Url
@@ -143,7 +145,3 @@ class Cluster(BaseModel):
         if self.wifi_ssid is None:
             return None
         return wifi.hashed(self.wifi_ssid, wifi.read_key(self.desk, self.wifi_psk_file))
-
-    def first_boot(self, node: Node) -> dict[str, str]:
-        """The node's "user-data", "meta-data" and "network-config": see `first_boot.seed`."""
-        return first_boot.seed(self, node)
