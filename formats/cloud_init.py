@@ -92,7 +92,7 @@ def user_data(board: Board) -> str:
         # for sudo to resolve its own host; the file is bramble's afterwards.
         "write_files": [hosts, ending(board)],
         # The ending does that too: a board that can't be reached is the worst of all.
-        "runcmd": [["systemctl", "enable", "--now", "ssh"]],
+        "runcmd": ["systemctl -q is-enabled ssh || systemctl enable --now ssh"],
     }
     return user_data_text(config)
 

@@ -293,9 +293,10 @@ class Lab:
         self.say(f"{what} in {time.monotonic() - started:.1f} s")
 
     def _boot_files(self, cluster: settings.Cluster, each: NodePlan) -> dict[str, str]:
-        """The boot partition's files for a node, also for a spare one."""
+        """The boot partition's files for a node, also for a spare one, known from now on."""
         of_all = {n.name: n for n, _ in plan.choose_nodes(cluster, plan.MAX_WORKERS)}
         of_all |= {n.name: n for n in cluster.nodes}
+        first_boot.pin(cluster, of_all[each.name])
         return first_boot.boot_files(cluster, of_all[each.name])
 
     def _prepare_desk(self) -> None:

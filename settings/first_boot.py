@@ -30,11 +30,9 @@ def boot_files(cluster: Cluster, node: Node, dialect: Dialect = "cloud-init") ->
 
     They hold secrets until the first boot's end takes them out: the board's private host key, and
     with Wi-Fi the key's hash, which opens the network as well. Makes the operator's key and the
-    board's host key when there are none yet, and enters the host key into known_hosts, so that the
-    board is known before the first contact.
+    board's host key when there are none yet.
     """
     host_key = keys.host_key(cluster, node)
-    known.pin(cluster, node, host_key.public)
     board = cloud_init.Board(
         hostname=node.name,
         user=node.admin_user,
@@ -58,6 +56,12 @@ def boot_files(cluster: Cluster, node: Node, dialect: Dialect = "cloud-init") ->
         "meta-data": meta_data,
         "network-config": cloud_init.network_config(interfaces),
     }
+
+
+def pin(cluster: Cluster, node: Node) -> None:
+    """Enter the host key of the node's card into known_hosts: the board is known before the first
+    contact, and no other one is taken for it."""
+    known.pin(cluster, node, keys.host_key(cluster, node).public)
 
 
 def cmdline(cluster: Cluster, node: Node, text: str) -> str:

@@ -28,7 +28,7 @@ if grep -qs '^ssh_keys:' $boot/user-data; then
 fi
 
 # Raspberry Pi OS comes with the SSH server off.
-systemctl enable --now ssh
+systemctl -q is-enabled ssh || systemctl enable --now ssh
 
 # Every user of the board can read the boot partition, and so can each computer that the card is put
 # into: the private key and the Wi-Fi key leave it.

@@ -74,7 +74,7 @@ def test_user_data() -> None:
                 "content": BOARD.ending,
             },
         ],
-        "runcmd": [["systemctl", "enable", "--now", "ssh"]],
+        "runcmd": ["systemctl -q is-enabled ssh || systemctl enable --now ssh"],
     }
 
 

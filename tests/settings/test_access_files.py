@@ -303,7 +303,7 @@ def test_the_remedy_for_a_changed_key_works_as_printed(cluster: settings.Cluster
 
 
 def test_a_node_with_a_card_is_known_before_first_contact(cluster: settings.Cluster) -> None:
-    first_boot.boot_files(cluster, cluster.head)
+    first_boot.pin(cluster, cluster.head)
     key = settings.host_key(cluster, cluster.head).public
     assert known_as(cluster, "192.168.1.32") == [" ".join(key.split()[:2])]
 

@@ -193,6 +193,7 @@ def test_time_zone_and_language_are_the_settings(desk: Path) -> None:
 
 def test_the_board_is_known_before_its_first_boot(desk: Path) -> None:
     cluster = settings.load(desk)
+    first_boot.pin(cluster, cluster.node("node2"))
     files = first_boot.boot_files(cluster, cluster.node("node2"))
     public = yaml.safe_load(files["user-data"])["ssh_keys"]["ed25519_public"].split()[:2]
     (line,) = (desk / ".cluster/known_hosts").read_text().splitlines()
