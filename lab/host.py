@@ -119,9 +119,18 @@ def lock(name: str) -> Iterator[None]:
     + name: of the lock file below the lab's home
     """
     home().mkdir(parents=True, exist_ok=True)
-    with (home() / f"{name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    path = home() / f"{name}.lock"
+    locked = False
+    while not locked:
+        with path.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Whoever held it before may have removed the file that was waited for here.
+            locked = os.fstat(file.fileno()).st_nlink > 0
+            if locked:
+                try:
+                    yield
+                finally:
+                    path.unlink()
 
 
 def missing_packages() -> list[str]:

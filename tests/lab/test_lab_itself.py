@@ -408,6 +408,7 @@ def test_down_leaves_no_trace_even_of_a_crash(new_lab: Callable[..., Lab]) -> No
     assert Path("/proc/sys/net/ipv4/ip_forward").read_text() == forwarding
     assert known.read_text() == "a-board ssh-ed25519 AAAA\n"
     lab.down()
+    assert not (host.home() / f"lab-{lab.name}.lock").exists()
     assert plan.load(lab.name) is None
     with pytest.raises(LabError, match="the lab is down"):
         lab.status()
