@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -131,6 +132,8 @@ def _run_command(lab: Lab, argv: Sequence[str]) -> int:
     command = list(argv[1:] if argv[:1] == ["--"] else argv)
     if not command:
         raise LabError("run what? For example: python -m lab run -- ping -c 1 192.168.1.1")
+    if not shutil.which(command[0], path=lab.operator_environment()["PATH"]):
+        raise LabError(f"there is no command {command[0]} on this machine")
     return _foreground(lab, command)
 
 
