@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from settings import card_fields, fields, interfaces, kubernetes_fields, wifi
+from settings import card_fields, fields, images, interfaces, kubernetes_fields, wifi
 
 Role = Literal["head", "worker"]
 
@@ -85,6 +85,10 @@ class Cluster(BaseModel):
     wifi_ssid: fields.OptionalSsid
     wifi_psk_file: fields.FilePath
     wifi_country: fields.OptionalCountry
+
+    image: images.ImageName
+    image_checksum: images.ImageChecksum
+    image_dialect: images.ImageDialect
 
     @cached_property
     def head(self) -> Node:
