@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help tools demo down test check clean
+.PHONY: help tools demo down picture test check clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -17,6 +17,9 @@ demo: $(READY)  ## the main job, on virtual nodes on this machine, from nothing
 
 down: $(READY)  ## take the virtual nodes down
 	@$(BIN)/python -m lab down
+
+picture: $(READY)  ## draw the desk as inventory.py has it: docs/desk-*.svg
+	@$(BIN)/python -m settings.picture docs
 
 # Three runs: pyinfra patches sockets and threads of the process that it is in, so what tests it goes
 # by itself; virtual nodes go two labs at a time.

@@ -85,12 +85,13 @@ class Board:
 
 def user_data(board: Board) -> str:
     """The user-data: host name, admin user, SSH, time zone, language."""
-    hosts = {"path": "/etc/hosts", "content": f"127.0.1.1\t{board.hostname}\n", "append": True}
+    lines = [
+        {"path": path, "content": f"{line}\n", "append": True}
+        for path, line in appended(board).items()
+    ]
     config = {
         **common(board),
-        # "true" and "localhost" would rewrite /etc/hosts at each boot. One line, once, is enough
-        # for sudo to resolve its own host; the file is bramble's afterwards.
-        "write_files": [hosts, ending(board)],
+        "write_files": [*lines, ending(board)],
         # The ending does that too: a board that can't be reached is the worst of all.
         "runcmd": ["systemctl -q is-enabled ssh || systemctl enable --now ssh"],
     }
@@ -122,6 +123,19 @@ def common(board: Board) -> dict[str, Any]:
             "ed25519_public": board.host_key.public,
         },
     }
+
+
+def appended(board: Board) -> dict[str, str]:
+    """A line for the end of each of these files, before cloud-init does anything else.
+
+    "manage_etc_hosts" would rewrite /etc/hosts at each boot. One line, once, is enough for sudo to
+    resolve its own host; the file is bramble's afterwards. And Debian's locale-gen makes the
+    locales in its list, whichever one cloud-init asks it for.
+    """
+    found = {"/etc/hosts": f"127.0.1.1\t{board.hostname}"}
+    if board.locale != "C.UTF-8":  # which every board has
+        found["/etc/locale.gen"] = f"{board.locale} UTF-8"
+    return found
 
 
 def ending(board: Board) -> dict[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from formats import wifi
-from formats.cloud_init import Board, Interface, common, ending, user_data_text
+from formats.cloud_init import Board, Interface, appended, common, ending, user_data_text
 from formats.interface_wanted import Interface as Wanted
 from formats.interfaces import render
 
@@ -30,12 +30,13 @@ _NEW_MACHINE_ID = (
 
 def user_data(board: Board, interfaces: Sequence[Interface]) -> str:
     """The user-data: what `cloud_init.user_data` says, and the network. Holds secrets."""
-    own_name = f"printf '127.0.1.1\\t{board.hostname}\\n' >>/etc/hosts"
+    lines = [f"printf '%s\\n' '{line}' >>{path}" for path, line in appended(board).items()]
     config = {
         **common(board),
         "bootcmd": [
-            ["cloud-init-per", "instance", "bramble-machine-id", "sh", "-c", _NEW_MACHINE_ID],
-            ["cloud-init-per", "instance", "bramble-hosts", "sh", "-c", own_name],
+            # Once: bootcmd is run at every boot. The names are those of its marks.
+            ["cloud-init-per", "instance", f"bramble-{number}", "sh", "-c", command]
+            for number, command in enumerate([_NEW_MACHINE_ID, *lines])
         ],
         "write_files": [*_network(interfaces), ending(board)],
         "power_state": {"mode": "reboot"},

@@ -68,6 +68,7 @@ def test_user_data() -> None:
         "ssh_keys": {"ed25519_private": PEM, "ed25519_public": HOST_KEY.public},
         "write_files": [
             {"path": "/etc/hosts", "content": "127.0.1.1\tnode1\n", "append": True},
+            {"path": "/etc/locale.gen", "content": "pt_PT.UTF-8 UTF-8\n", "append": True},
             {
                 "path": "/var/lib/cloud/scripts/per-boot/bramble-first-boot",
                 "permissions": "0700",

@@ -81,6 +81,8 @@ def test_the_boards_own_name_and_machine_id_once() -> None:
     other = dataclasses.replace(BOARD, hostname="node7")
     commands = yaml.safe_load(cloud_init_079.user_data(other, [STATIC]))["bootcmd"]
     assert all(command[:2] == ["cloud-init-per", "instance"] for command in commands)
-    assert any("127.0.1.1\\tnode7" in command[-1] for command in commands)
-    assert any("/etc/machine-id" in command[-1] for command in commands)
+    shell = [command[-1] for command in commands]
+    assert "printf '%s\\n' '127.0.1.1\tnode7' >>/etc/hosts" in shell
+    assert "printf '%s\\n' 'pt_PT.UTF-8 UTF-8' >>/etc/locale.gen" in shell
+    assert any("/etc/machine-id" in command for command in shell)
     assert len({command[2] for command in commands}) == len(commands)
