@@ -38,6 +38,7 @@ from lab import (
     services,
     sysctl,
 )
+from lab.card import boot_files as boot_files_of
 from lab.errors import LabError
 from lab.plan import NodePlan, Plan
 from settings import first_boot
@@ -190,10 +191,17 @@ class Lab:
             node.start(known, each, group)
             node.wait_running(known, each, group)
 
-    def fresh(self, name: str) -> None:
-        """The card newly written: another disk, another first boot; its cables are whole again."""
+    def fresh(self, name: str, card: Path | None = None) -> None:
+        """
+        The card newly written: another disk, another first boot; its cables are whole again.
+
+        + card: an image, whose boot partition the node gets; None: one made from the settings
+        """
         with self._node(name) as (known, each, group):
-            files = self._boot_files(settings.load(self.desk), each)
+            if card is None:
+                files = self._boot_files(settings.load(self.desk), each)
+            else:
+                files = boot_files_of(card)
             node.pull_plug(known, each, group)
             seed.flash(known, each, files)
             node.start(known, each, group)

@@ -27,6 +27,7 @@ TOOLS = {
     "systemd-nspawn": "systemd-container",
     "dnsmasq": "dnsmasq-base",
     "apt-cacher-ng": "apt-cacher-ng",
+    "mcopy": "mtools",
     "ip": "iproute2",
     "nft": "nftables",
     "ssh": "openssh-client",
