@@ -83,6 +83,14 @@ class Board:
     ending: str
 
 
+# Raspberry Pi OS asks for a user on its screen, and does not come to the end of the boot, where
+# cloud-init runs its commands, before somebody has typed one. Here cloud-init makes the user.
+NO_QUESTION = (
+    "systemctl -q is-enabled userconfig 2>/dev/null"
+    " && systemctl -q disable --now --no-block userconfig || true"
+)
+
+
 def user_data(board: Board) -> str:
     """The user-data: host name, admin user, SSH, time zone, language."""
     lines = [
@@ -91,6 +99,7 @@ def user_data(board: Board) -> str:
     ]
     config = {
         **common(board),
+        "bootcmd": [NO_QUESTION],
         "write_files": [*lines, ending(board)],
         # The ending does that too: a board that can't be reached is the worst of all.
         "runcmd": ["systemctl -q is-enabled ssh || systemctl enable --now ssh"],

@@ -13,7 +13,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from formats import wifi
-from formats.cloud_init import Board, Interface, appended, common, ending, user_data_text
+from formats.cloud_init import (
+    NO_QUESTION,
+    Board,
+    Interface,
+    appended,
+    common,
+    ending,
+    user_data_text,
+)
 from formats.interface_wanted import Interface as Wanted
 from formats.interfaces import render
 
@@ -33,15 +41,18 @@ def user_data(board: Board, interfaces: Sequence[Interface]) -> str:
     lines = [f"printf '%s\\n' '{line}' >>{path}" for path, line in appended(board).items()]
     config = {
         **common(board),
-        "bootcmd": [
-            # Once: bootcmd is run at every boot. The names are those of its marks.
-            ["cloud-init-per", "instance", f"bramble-{number}", "sh", "-c", command]
-            for number, command in enumerate([_NEW_MACHINE_ID, *lines])
-        ],
+        "bootcmd": [NO_QUESTION, *_once(_NEW_MACHINE_ID, *lines)],
         "write_files": [*_network(interfaces), ending(board)],
         "power_state": {"mode": "reboot"},
     }
     return user_data_text(config)
+
+
+def _once(*commands: str) -> Iterator[list[str]]:
+    """Entries of bootcmd, which is run at every boot: the third word is the mark of its own that a
+    command has been run."""
+    for number, command in enumerate(commands):
+        yield ["cloud-init-per", "instance", f"bramble-{number}", "sh", "-c", command]
 
 
 def _network(interfaces: Sequence[Interface]) -> Iterator[dict[str, Any]]:

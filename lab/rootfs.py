@@ -44,7 +44,7 @@ CUSTOMIZE = (
     '"$1"/var/lib/dbus/machine-id',
     'cp -r --no-preserve=ownership "$LAB_IMAGE"/. "$1"/',
     f'systemctl --quiet --root="$1" mask {MASKED}',
-    'systemctl --quiet --root="$1" enable lab-hotplug.service lab-host-keys.service',
+    'systemctl --quiet --root="$1" enable lab-hotplug lab-host-keys userconfig',
     'systemctl --quiet --root="$1" disable ssh.service',
 )
 

@@ -30,6 +30,11 @@ fi
 # Raspberry Pi OS comes with the SSH server off.
 systemctl -q is-enabled ssh || systemctl enable --now ssh
 
+# Raspberry Pi OS asked for a user's name on its screen: it has one, and its screen shows a login.
+if [ -f $boot/user-data ] && command -v cancel-rename >/dev/null; then
+    cancel-rename "$(sed -n 's/^- name: //p' $boot/user-data)" || true
+fi
+
 # Every user of the board can read the boot partition, and so can each computer that the card is put
 # into: the private key and the Wi-Fi key leave it.
 if grep -qs '^ssh_keys:' $boot/user-data; then

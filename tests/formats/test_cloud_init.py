@@ -47,7 +47,9 @@ def test_user_data_begins_with_the_line_that_cloud_init_looks_for() -> None:
 
 
 def test_user_data() -> None:
-    assert yaml.safe_load(cloud_init.user_data(BOARD)) == {
+    data = yaml.safe_load(cloud_init.user_data(BOARD))
+    assert "userconfig" in data.pop("bootcmd")[0]
+    assert data == {
         "hostname": "node1",
         "manage_etc_hosts": False,
         "timezone": "Europe/Lisbon",

@@ -79,7 +79,7 @@ def test_it_is_the_same_board_otherwise() -> None:
 
 def test_the_boards_own_name_and_machine_id_once() -> None:
     other = dataclasses.replace(BOARD, hostname="node7")
-    commands = yaml.safe_load(cloud_init_079.user_data(other, [STATIC]))["bootcmd"]
+    _, *commands = yaml.safe_load(cloud_init_079.user_data(other, [STATIC]))["bootcmd"]
     assert all(command[:2] == ["cloud-init-per", "instance"] for command in commands)
     shell = [command[-1] for command in commands]
     assert "printf '%s\\n' '127.0.1.1\tnode7' >>/etc/hosts" in shell

@@ -36,7 +36,7 @@ class Board:
             script = script.replace(real, mine)
         self.script = folder / "bramble-first-boot"
         self.script.write_text(script)
-        for name in ("systemctl", "rfkill", "nmcli"):
+        for name in ("systemctl", "rfkill", "nmcli", "cancel-rename"):
             command = folder / "bin" / name
             command.write_text(
                 f'#!/bin/sh\necho "{name} $*" >> {folder}/called\n[ "$2" != is-enabled ]\n'
@@ -156,6 +156,10 @@ def test_the_script_is_gone_afterwards(make: Make) -> None:
 
 def test_the_radio_is_turned_on_for_every_country(make: Make) -> None:
     assert "rfkill unblock wifi" in make().end()
+
+
+def test_nobody_is_asked_for_a_users_name(make: Make) -> None:
+    assert "cancel-rename pi" in make().end()
 
 
 def test_a_card_without_files_does_no_harm(tmp_path: Path) -> None:
