@@ -21,11 +21,12 @@ down: $(READY)  ## take the virtual nodes down
 picture: $(READY)  ## draw the desk as inventory.py has it: docs/desk-*.svg
 	@$(BIN)/python -m settings.picture docs
 
-# Three runs: pyinfra patches sockets and threads of the process that it is in, so what tests it goes
-# by itself; virtual nodes go two labs at a time.
+# Four runs: pyinfra patches sockets and threads of the process that it is in, so what tests it goes
+# by itself; cards are written to image files and loop devices; virtual nodes go two labs at a time.
 test: $(READY)  ## every test, from file formats to whole runs on virtual nodes
 	@$(BIN)/python -m pytest tests/facts tests/operations
 	@$(BIN)/python -m pytest tests/formats tests/settings tests/standin -n 2
+	@$(BIN)/python -m pytest tests/cards -n 2
 	@$(BIN)/python -m pytest tests/lab -n 2 --dist loadfile
 
 check: $(READY)  ## style, types, and which room may import which

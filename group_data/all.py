@@ -34,11 +34,22 @@ admin_user = "pi"
 # Your own private key, such as "~/.ssh/id_ed25519". None: one is made in .cluster/.
 ssh_private_key = None
 
-# --- the cards: what a board is told at its first boot, besides ----------------------------------
+# --- the cards: what deploys/sdcard.py writes ----------------------------------------------------
 
 # Where the boards are ("Europe/Lisbon"), for their clocks, and their language ("pt_PT.UTF-8").
 timezone = "Etc/UTC"
 locale = "C.UTF-8"
+
+# "raspios": Raspberry Pi OS Lite, 64-bit. "hypriotos": HypriotOS of 2018, as in the old recipe; too
+# old for today's Kubernetes. Or your own: the path or the URL of an .img, or of one packed as .xz,
+# .zip, .gz or .zst.
+image = "raspios"
+
+# Of an image of your own: its SHA-256 as it is at that place, or the URL of the file that holds it
+# (None is enough for a file on this computer), and which cloud-init is in it: "cloud-init" (of
+# today) or "cloud-init-0.7.9".
+image_checksum = None
+image_dialect = "cloud-init"
 
 # --- Kubernetes ----------------------------------------------------------------------------------
 
@@ -97,19 +108,6 @@ ignore_preflight_errors: list[str] = []
 
 # False: go on without the kernel's memory cgroup (virtual nodes whose kernel is not theirs).
 memory_cgroup = True
-
-# --- the cards: what deploys/sdcard.py writes ----------------------------------------------------
-
-# "raspios": Raspberry Pi OS Lite, 64-bit. "hypriotos": HypriotOS of 2018, as in the old recipe; too
-# old for today's Kubernetes. Or your own: the path or the URL of an .img, or of one packed as .xz,
-# .zip, .gz or .zst.
-image = "raspios"
-
-# Of an image of your own: its SHA-256 as it is at that place, or the URL of the file that holds it
-# (None is enough for a file on this computer), and which cloud-init is in it: "cloud-init" (of
-# today) or "cloud-init-0.7.9".
-image_checksum = None
-image_dialect = "cloud-init"
 
 # --- how pyinfra connects: derived, not for changing ---------------------------------------------
 

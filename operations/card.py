@@ -133,6 +133,13 @@ def _target(job: _Job, file: str | None) -> tuple[Target, list[str]]:
     return target, card_choice.described(devices, target.path)
 
 
+def _command_line(change: Callable[[str], str], line: bytes) -> bytes:
+    try:
+        return change(line.decode()).encode()
+    except ValueError as error:
+        raise Refused(f"{card_state.COMMAND_LINE} on the image can't be used: {error}") from error
+
+
 def _needed(image: Path | None) -> int | None:
     """How many bytes an image needs; None as long as it is not here."""
     if image is None:

@@ -23,6 +23,7 @@ import requests
 CONNECT_S = 10
 READ_S = 30
 _BLOCK = 1024 * 1024
+_CHUNK = 64 * 1024  # what a broken connection may cost
 _TEXT_LIMIT = 8 * 1024 * 1024
 
 # Told how many bytes are there, and how many there will be where that is known.
@@ -174,7 +175,7 @@ def _request(url: str, file: BinaryIO, watch: Watch, limit: int | None) -> bool:
             _remember(tag, answer)
         length = answer.headers.get("Content-Length", "")
         total = have + int(length) if length.isdigit() else None
-        for chunk in answer.iter_content(_BLOCK):
+        for chunk in answer.iter_content(_CHUNK):
             file.write(chunk)
             have += len(chunk)
             watch(have, total)
@@ -198,6 +199,8 @@ def _remember(tag: Path, answer: requests.Response) -> None:
 def _refused(url: str, error: requests.RequestException, later: str = "") -> DownloadError:
     if isinstance(error, requests.HTTPError):
         reason = f"{error.response.status_code} {error.response.reason}"
+    elif isinstance(error, requests.exceptions.ChunkedEncodingError):
+        reason = "the connection broke off in the middle"
     else:
         reason = _cause(error)
     return DownloadError(f"{url} can't be fetched: {reason}{later}")

@@ -28,6 +28,7 @@ MODULES = [
             "build.py",
             "card_fields.py",
             "fields.py",
+            "images.py",
             "kubernetes_fields.py",
             "sources.py",
             "wifi.py",
