@@ -49,7 +49,8 @@ def whole(target: Target, image: Path, wanted: Wanted, host: Host) -> None:
         first = source.read(partition_table.LENGTH)
         partitions = layout(image, first)
         boot = partition_table.boot_partition(partitions)
-        card_choice.fits(target, partition_table.needed(partitions))
+        needed = partition_table.needed(partitions)
+        card_choice.fits(target, needed)
         if not target.disk:
             Path(target.path).unlink(missing_ok=True)
             Path(target.path).touch(mode=0o600)  # it will hold secrets
@@ -60,10 +61,9 @@ def whole(target: Target, image: Path, wanted: Wanted, host: Host) -> None:
             while block:
                 write(block)
                 written.add(block)
-                # How long it will be unpacked is known when it is: it grows as it does so far.
-                advance(written.size, written.size * source.total // max(source.done, 1))
+                advance(written.size, needed)
                 block = source.read(BLOCK)
-    if written.size < partition_table.needed(partitions):
+    if written.size < needed:
         raise Refused(f"{image} ends before its last partition does: it is not whole")
     _read_back(target, written, host)
     record = Record(

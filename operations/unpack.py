@@ -31,20 +31,10 @@ class _Readable(Protocol):
 
 
 class Image:
-    """
-    An unpacked image, read from its beginning to its end.
+    """An unpacked image, read from its beginning to its end."""
 
-    + total: bytes of the file as it is, packed
-    + done: how many of them have been read
-    """
-
-    def __init__(self, path: Path, file: BinaryIO, content: _Readable) -> None:
-        self._path, self._file, self._content = path, file, content
-        self.total = path.stat().st_size
-
-    @property
-    def done(self) -> int:
-        return min(self._file.tell(), self.total)
+    def __init__(self, path: Path, content: _Readable) -> None:
+        self._path, self._content = path, content
 
     def read(self, size: int) -> bytes:
         """The next bytes: fewer than asked for only at the end. Raises ``UnpackError``."""
@@ -65,8 +55,7 @@ def opened(path: Path) -> Iterator[Image]:
     Raises ``UnpackError``.
     """
     with _told(path), open(path, "rb") as file:
-        content = _unpacked(path, file)
-        yield Image(path, file, content)
+        yield Image(path, _unpacked(path, file))
 
 
 def _unpacked(path: Path, file: BinaryIO) -> _Readable:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from formats import card_record
-from operations import card_state, card_target, card_write
+from operations import card_state, card_target, card_write, raw_blocks
 from operations.base import Refused
 from operations.card_state import Lacks, Wanted
 from operations.unpack import UnpackError
@@ -168,6 +170,31 @@ def test_an_image_for_another_kind_of_board_is_refused(image: Path, tmp_path: Pa
     images.run("mdel", "-i", f"{other}@@{images.BOOT_START}", "::cmdline.txt")
     with pytest.raises(Refused, match=r"no image for a Raspberry Pi: it has no cmdline\.txt"):
         write(tmp_path / "card.img", other)
+
+
+def test_only_blocks_and_mtools_are_roots(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a disk that is root's: as an ordinary user, by a sudo that notes what it is asked for."""
+    disk, log = tmp_path / "disk", tmp_path / "log"
+    disk.write_bytes(bytes(images.SIZE))
+    sudo = tmp_path / "bin/sudo"
+    sudo.parent.mkdir()
+    sudo.write_text(f'#!/bin/sh\necho "$*" >> {log}\nexec "$@"\n')
+    sudo.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{sudo.parent}:{os.environ['PATH']}")
+    true = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != str(disk) and true(path, mode))
+    card_write.whole(card_target.Target(str(disk), images.SIZE, disk=True), image, WANTED, HOST)  # type: ignore[arg-type]
+    assert lacks(disk) == Lacks(None, {})
+    own = f"{sys.executable} -I {raw_blocks.__file__} "
+    tools = "env MTOOLS_SKIP_CHECK=1 LC_ALL=C.UTF-8 m"
+    assert {line.startswith((own, tools)) for line in log.read_text().splitlines()} == {True}
+    assert "cloud-config" not in log.read_text(), "contents go by standard input"
+    sudo.unlink()
+    monkeypatch.setenv("PATH", str(sudo.parent))
+    with pytest.raises(Refused, match="is root's, and there is no sudo here: run this as root"):
+        card_target.Target(str(disk), images.SIZE, disk=True).read(0, 1)
 
 
 def test_places_for_an_image_file(tmp_path: Path) -> None:
