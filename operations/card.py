@@ -18,12 +18,17 @@ from pyinfra.context import ctx_host
 
 from facts.block_devices import BlockDevices
 from formats import partition_table
-from operations import card_choice, card_image, card_state, card_target, card_write
-from operations.base import Commands, Refused, operation, plan, read
+from operations import card_choice, card_image, card_state, card_target, card_write, progress
+from operations.base import Commands, Refused, diff, operation, plan, read
 from operations.card_state import Lacks, Wanted
 from operations.card_target import Target
 from operations.download import DownloadError
 from operations.unpack import UnpackError
+
+# Of the files on a boot partition, those that a diff may show.
+_NO_SECRETS = ("meta-data", card_state.COMMAND_LINE)
+# Cards that were compared, and lacked nothing, while pyinfra prepared this run.
+_UP_TO_DATE: set[tuple[Target, str]] = set()
 
 
 @operation()
@@ -92,17 +97,23 @@ def written(
         target, lines = _target(job, file)
         pin = card_image.pin(source, checksum, folder, here)
         image_file = card_image.at_hand(source, pin, folder, here)
-        card_choice.fits(target, _needed(image_file) or size or 0)
+        needed = _needed(image_file) or size
+        card_choice.fits(target, needed or 0)
         texts = {name: text.encode() for name, text in boot_files().items()}
         wanted = Wanted(node, image, pin, texts, lambda line: command_line(line.decode()).encode())
-        lacks = card_state.compare(target, wanted, here)
+        if (target, wanted.node) in _UP_TO_DATE:
+            lacks = Lacks(None)  # it took its time while pyinfra prepared
+        else:
+            lacks = card_state.compare(target, wanted, here)
     except (DownloadError, UnpackError) as error:
         raise Refused(str(error)) from error
     if not lacks.image and not lacks.files:
+        _UP_TO_DATE.add((target, node))
         plan(f"{target.path} is up to date: the card of {node}, {image}")
         host.noop(f"{target.path} is up to date")
         return
-    _announce(target, lines, wanted, lacks, None if image_file else source)
+    title = f"{image} ({progress.size(needed)})" if needed else image
+    _announce(target, lines, wanted, lacks, title, None if image_file else source)
     yield FunctionCommand(_write, (target, lines, wanted, lacks, job), {})
 
 
@@ -148,7 +159,12 @@ def _needed(image: Path | None) -> int | None:
 
 
 def _announce(
-    target: Target, lines: list[str], wanted: Wanted, lacks: Lacks, download: str | None
+    target: Target,
+    lines: list[str],
+    wanted: Wanted,
+    lacks: Lacks,
+    title: str,
+    download: str | None,
 ) -> None:
     """What will be done, before anything is."""
     for line in lines:
@@ -156,11 +172,13 @@ def _announce(
     if lacks.image is None:
         plan(f"It is the card of {wanted.node}, and differs in: {', '.join(lacks.files)}")
         plan("Will write these files anew on its boot partition, nothing else")
+        for name, now in lacks.files.items():
+            diff(name, *card_state.texts(wanted, name, now), secret=name not in _NO_SECRETS)
         return
     plan(f"It will be written, because {lacks.image}")
     if download:
         plan(f"Will download {download}")
-    plan(f"Will write {wanted.image}, and read it back" + _loss(target))
+    plan(f"Will write {title}, and read it back" + _loss(target))
     names = (*wanted.files, card_state.COMMAND_LINE)
     plan(f"Will put on its boot partition, for {wanted.node}: {', '.join(names)}")
 

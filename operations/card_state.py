@@ -82,6 +82,12 @@ def compare(target: Target, wanted: Wanted, host: Host) -> Lacks:
     return Lacks(None, _other_files(target, boot, names, wanted))
 
 
+def texts(wanted: Wanted, name: str, now: bytes | None) -> tuple[str | None, str]:
+    """A boot file before and after, for a diff."""
+    after = wanted.command_line(now or b"") if name == COMMAND_LINE else wanted.files[name]
+    return None if now is None else now.decode(errors="replace"), after.decode()
+
+
 def ours(target: Target) -> bool:
     """Whether a file was made here, to its end or not: then it may be made anew."""
     beginning = target.read(0, partition_table.LENGTH)

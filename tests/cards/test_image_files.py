@@ -36,7 +36,7 @@ def test_it_is_shown_then_written_then_up_to_date(
 
     shown = sdcard("--dry", **card).stdout
     assert "node2.img: an image file, new" in shown
-    assert "Will write own.img.xz, and read it back" in shown
+    assert "Will write own.img.xz (25.2 MB), and read it back" in shown
     assert "for node2: user-data, meta-data, network-config, cmdline.txt" in shown
     assert not made.exists()
     assert not (desk / ".cluster/known_hosts").exists(), "a plan makes no board known"
@@ -67,8 +67,16 @@ def test_it_is_shown_then_written_then_up_to_date(
     assert made.read_bytes() == content
 
     (desk / "group_data/workers.py").write_text('nameservers = ["9.9.9.9"]\n')
+    images.put(made, "cmdline.txt", "console=tty1\n")
+    planned = sdcard("--dry", "--diff", **card)
+    assert "differs in: network-config, cmdline.txt\n" in planned.stdout
+    assert "+ console=tty1 cgroup_enable=memory" in planned.stdout
+    assert "(holds a secret: its content is not shown)" in planned.stdout
+    assert "9.9.9.9" not in planned.stdout
     changed = sdcard("-y", "--json", **card)
-    assert "It is the card of node2, and differs in: network-config\n" in changed.stdout
+    assert (
+        "It is the card of node2, and differs in: network-config, cmdline.txt\n" in changed.stdout
+    )
     assert "Written" not in changed.stdout, "a changed setting costs a file, not the card"
     assert "9.9.9.9" in images.get(made, "network-config")
     assert "PRIVATE KEY" not in shown + done.stdout + again.stdout + changed.stdout
