@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -99,8 +100,8 @@ def written(
         image_file = card_image.at_hand(source, pin, folder, here)
         needed = _needed(image_file) or size
         card_choice.fits(target, needed or 0)
-        texts = {name: text.encode() for name, text in boot_files().items()}
-        wanted = Wanted(node, image, pin, texts, lambda line: command_line(line.decode()).encode())
+        texts = _encoded(boot_files)
+        wanted = Wanted(node, image, pin, texts, partial(_command_line, command_line))
         if (target, wanted.node) in _UP_TO_DATE:
             lacks = Lacks(None)  # it took its time while pyinfra prepared
         else:
@@ -142,6 +143,13 @@ def _target(job: _Job, file: str | None) -> tuple[Target, list[str]]:
     devices = read(BlockDevices, _sudo=False)
     target = card_choice.disk_target(devices, job.device, job.any_disk)
     return target, card_choice.described(devices, target.path)
+
+
+def _encoded(boot_files: Callable[[], Mapping[str, str]]) -> dict[str, bytes]:
+    try:
+        return {name: text.encode() for name, text in boot_files().items()}
+    except ValueError as error:
+        raise Refused(str(error)) from error
 
 
 def _command_line(change: Callable[[str], str], line: bytes) -> bytes:
@@ -207,7 +215,7 @@ def _write(
             _still_the_same(target, lines, job)
             card_write.boot_files(target, wanted)
         job.when_written()
-    except (Refused, DownloadError, UnpackError) as reason:
+    except (Refused, DownloadError, UnpackError, OSError) as reason:
         host.log_styled(str(reason), fg="red", log_func=logger.error)
         return False
     host.log(f"{target.path} is the card of {wanted.node} now")

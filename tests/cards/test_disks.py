@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from formats import card_record
-from operations import raw_blocks
+from operations import card_target
+from operations.base import Refused
 from tests.cards import images
 from tests.cards.runs import Run, cut
 
@@ -139,7 +140,11 @@ def test_the_kernel_keeps_a_disk_in_use_from_being_written(loop: Loop, tmp_path:
     images.run("mkfs.ext4", "-q", device)
     images.run("mount", device, str(tmp_path))
     try:
-        with pytest.raises(OSError, match="busy"):
-            raw_blocks.write(device, 0)
+        target = card_target.Target(device, 32 * images.MB, disk=True)
+        with (
+            pytest.raises(Refused, match=f"{device}: it is in use: unmount what is on it"),
+            target.writing(0) as write,
+        ):
+            write(bytes(1_000_000))
     finally:
         images.run("umount", device)

@@ -151,6 +151,17 @@ def test_a_wrong_checksum_writes_nothing(sdcard: Run, desk: Path, packed: Path) 
     )
 
 
+def test_an_image_with_an_empty_command_line_becomes_no_card(
+    sdcard: Run, desk: Path, image: Path
+) -> None:
+    (desk / "own.img").write_bytes(image.read_bytes())
+    images.put(desk / "own.img", "cmdline.txt", "")
+    done = sdcard(node="node1", file="node1.img", image="own.img")
+    assert done.returncode == 1
+    assert "cmdline.txt on the image can't be used: its first line is empty" in done.stdout
+    assert card_record.marked((desk / "node1.img").read_bytes()) == "node1"
+
+
 def test_a_node_that_is_not_in_the_inventory_is_refused(sdcard: Run, packed: Path) -> None:
     done = sdcard(node="node7", file="node1.img", image=packed)
     assert done.returncode == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from dataclasses import replace
@@ -9,9 +10,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from formats import card_record
-from operations import card_state, card_target, card_write, raw_blocks
+from operations import card_state, card_target, card_write, progress, raw_blocks
 from operations.base import Refused
 from operations.card_state import Lacks, Wanted
 from operations.unpack import UnpackError
@@ -170,6 +172,20 @@ def test_an_image_for_another_kind_of_board_is_refused(image: Path, tmp_path: Pa
     images.run("mdel", "-i", f"{other}@@{images.BOOT_START}", "::cmdline.txt")
     with pytest.raises(Refused, match=r"no image for a Raspberry Pi: it has no cmdline\.txt"):
         write(tmp_path / "card.img", other)
+
+
+def test_a_bar_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    terminal = Console(file=screen, force_terminal=True, width=100)
+    monkeypatch.setattr(progress, "Console", lambda **_: terminal)
+    monkeypatch.setattr(progress, "_EACH_S", 0)
+    HOST.said.clear()
+    with progress.shown(HOST, "Writing", "Written") as advance:  # type: ignore[arg-type]
+        advance(500_000_000, 1_000_000_000)
+        advance(1_000_000_000, 1_000_000_000)
+    assert "Writing" in screen.getvalue()
+    assert "0.5/1.0 GB" in screen.getvalue()
+    assert HOST.said[0].startswith("Written: 1.0 GB in 0 s, ")
 
 
 def test_only_blocks_and_mtools_are_roots(
