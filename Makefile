@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help tools demo down test check clean
+.PHONY: help tools demo down picture test check clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -18,11 +18,15 @@ demo: $(READY)  ## the main job, on virtual nodes on this machine, from nothing
 down: $(READY)  ## take the virtual nodes down
 	@$(BIN)/python -m lab down
 
-# Three runs: pyinfra patches sockets and threads of the process that it is in, so what tests it goes
-# by itself; virtual nodes go two labs at a time.
+picture: $(READY)  ## draw the desk as inventory.py has it: docs/desk-*.svg
+	@$(BIN)/python -m settings.picture docs
+
+# Four runs: pyinfra patches sockets and threads of the process that it is in, so what tests it goes
+# by itself; cards are written to image files and loop devices; virtual nodes go two labs at a time.
 test: $(READY)  ## every test, from file formats to whole runs on virtual nodes
 	@$(BIN)/python -m pytest tests/facts tests/operations
 	@$(BIN)/python -m pytest tests/formats tests/settings tests/standin -n 2
+	@$(BIN)/python -m pytest tests/cards -n 2
 	@$(BIN)/python -m pytest tests/lab -n 2 --dist loadfile
 
 check: $(READY)  ## style, types, and which room may import which

@@ -1,7 +1,8 @@
 """cloud-init's NoCloud files: user-data, meta-data and network-config.
 
 Sources: cloud-init's reference, "Cloud config" (cc_ssh, cc_users_groups, cc_set_hostname,
-cc_update_etc_hosts, cc_write_files) and "Networking config version 2"; netplan(5) for `wifis`.
+cc_update_etc_hosts, cc_write_files, cc_timezone, cc_locale) and "Networking config version 2";
+netplan(5) for `wifis`. The dialect of its version 0.7.9 is in `cloud_init_079`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
 import yaml
+
+# What lies here is run at the end of every boot.
+PER_BOOT = "/var/lib/cloud/scripts/per-boot"
 
 
 @dataclass(frozen=True)
@@ -57,54 +61,104 @@ class HostKey:
     public: str
 
 
-def user_data(
-    hostname: str,
-    user: str,
-    authorized_keys: Sequence[str],
-    host_key: HostKey | None = None,
-) -> str:
-    """The user-data: host name, admin user and SSH. The text holds a secret when host_key is given.
+@dataclass(frozen=True)
+class Board:
+    """What user-data make of a board. Holds a secret: the host key.
 
     + hostname: RFC 1123 label
     + user: made when missing; sudo without a password, login by key alone
     + authorized_keys: the operator's public keys, one line each
-    + host_key: the only host key that the node will have; None: it makes its own
+    + host_key: the only host key that the board will have
+    + timezone: as in /usr/share/zoneinfo, "Europe/Lisbon"
+    + locale: "pt_PT.UTF-8"
+    + ending: a shell script for the end of the first boot, which removes itself
     """
-    config: dict[str, Any] = {
-        "hostname": hostname,
-        # "true" and "localhost" would rewrite /etc/hosts at each boot. One line, once, is enough
-        # for sudo to resolve its own host; the file is bramble's afterwards.
+
+    hostname: str
+    user: str
+    authorized_keys: Sequence[str]
+    host_key: HostKey
+    timezone: str
+    locale: str
+    ending: str
+
+
+# Raspberry Pi OS asks for a user on its screen, and does not come to the end of the boot, where
+# cloud-init runs its commands, before somebody has typed one. Here cloud-init makes the user.
+NO_QUESTION = (
+    "systemctl -q is-enabled userconfig 2>/dev/null"
+    " && systemctl -q disable --now --no-block userconfig || true"
+)
+
+
+def user_data(board: Board) -> str:
+    """The user-data: host name, admin user, SSH, time zone, language."""
+    lines = [
+        {"path": path, "content": f"{line}\n", "append": True}
+        for path, line in appended(board).items()
+    ]
+    config = {
+        **common(board),
+        "bootcmd": [NO_QUESTION],
+        "write_files": [*lines, ending(board)],
+        # The ending does that too: a board that can't be reached is the worst of all.
+        "runcmd": ["systemctl -q is-enabled ssh || systemctl enable --now ssh"],
+    }
+    return user_data_text(config)
+
+
+def common(board: Board) -> dict[str, Any]:
+    """What every version of cloud-init is told in the same words."""
+    return {
+        "hostname": board.hostname,
         "manage_etc_hosts": False,
-        "write_files": [
-            {"path": "/etc/hosts", "content": f"127.0.1.1\t{hostname}\n", "append": True}
-        ],
+        "timezone": board.timezone,
+        "locale": board.locale,
         "users": [
             {
-                "name": user,
+                "name": board.user,
                 "groups": ["adm", "sudo"],
                 "shell": "/bin/bash",
                 "sudo": "ALL=(ALL) NOPASSWD:ALL",
                 "lock_passwd": True,
-                "ssh_authorized_keys": list(authorized_keys),
+                "ssh_authorized_keys": list(board.authorized_keys),
             }
         ],
         "disable_root": True,
         "ssh_pwauth": False,
         "ssh_deletekeys": True,
+        "ssh_keys": {
+            "ed25519_private": board.host_key.private,
+            "ed25519_public": board.host_key.public,
+        },
     }
-    if host_key is not None:
-        config["ssh_keys"] = {
-            "ed25519_private": host_key.private,
-            "ed25519_public": host_key.public,
-        }
-    # Raspberry Pi OS ships with the SSH server off.
-    config["runcmd"] = [["systemctl", "enable", "--now", "ssh"]]
-    return "#cloud-config\n" + _yaml(config)
+
+
+def appended(board: Board) -> dict[str, str]:
+    """A line for the end of each of these files, before cloud-init does anything else.
+
+    "manage_etc_hosts" would rewrite /etc/hosts at each boot. One line, once, is enough for sudo to
+    resolve its own host; the file is bramble's afterwards. And Debian's locale-gen makes the
+    locales in its list, whichever one cloud-init asks it for.
+    """
+    found = {"/etc/hosts": f"127.0.1.1\t{board.hostname}"}
+    if board.locale != "C.UTF-8":  # which every board has
+        found["/etc/locale.gen"] = f"{board.locale} UTF-8"
+    return found
+
+
+def ending(board: Board) -> dict[str, str]:
+    """The entry of write_files for the board's ending."""
+    path = f"{PER_BOOT}/bramble-first-boot"
+    return {"path": path, "permissions": "0700", "content": board.ending}
 
 
 def meta_data(instance_id: str, hostname: str) -> str:
-    """The meta-data. cloud-init takes another instance_id for another machine's first boot."""
-    return _yaml({"instance-id": instance_id, "local-hostname": hostname})
+    """The meta-data. cloud-init takes another instance_id for another machine's first boot.
+
+    "local": nothing here needs the network, so it is all done before the network is up.
+    """
+    return _yaml({"instance-id": instance_id, "local-hostname": hostname, "dsmode": "local"})
 
 
 def network_config(interfaces: Sequence[Interface]) -> str:
@@ -134,6 +188,11 @@ def _interface(interface: Interface) -> dict[str, Any]:
             interface.access_point.ssid: {"password": interface.access_point.psk}
         }
     return config
+
+
+def user_data_text(config: dict[str, Any]) -> str:
+    """The text of user-data, with the first line that cloud-init looks for."""
+    return "#cloud-config\n" + _yaml(config)
 
 
 class _Dumper(yaml.SafeDumper):

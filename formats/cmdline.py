@@ -46,5 +46,18 @@ def with_arguments(text: str, wanted: list[str]) -> str:
     return " ".join([line.rstrip(), *missing]) + text[len(line) :] if missing else text
 
 
+def without_argument(text: str, start: str) -> str:
+    """
+    The same file without the arguments on its one line that begin so.
+
+    + text: the content of cmdline.txt
+    + start: such as ``"cfg80211.ieee80211_regdom="``
+    """
+    if not any(argument.startswith(start) for argument in arguments(text)):
+        return text
+    left = [argument for argument in arguments(text) if not argument.startswith(start)]
+    return " ".join(left) + text[len(_first_line(text)) :]
+
+
 def _first_line(text: str) -> str:
     return re.split(r"[\r\n]", text, maxsplit=1)[0]

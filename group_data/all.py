@@ -42,6 +42,23 @@ password_login = None
 # the node can't be reached as it should be by then. A slow DHCP server or radio needs its time.
 guard_seconds = 60
 
+# --- the cards: what deploys/sdcard.py writes ----------------------------------------------------
+
+# Where the boards are ("Europe/Lisbon"), for their clocks, and their language ("pt_PT.UTF-8").
+timezone = "Etc/UTC"
+locale = "C.UTF-8"
+
+# "raspios": Raspberry Pi OS Lite, 64-bit. "hypriotos": HypriotOS of 2018, as in the old recipe; too
+# old for today's Kubernetes. Or your own: the path or the URL of an .img, or of one packed as .xz,
+# .zip, .gz or .zst.
+image = "raspios"
+
+# Of an image of your own: its SHA-256 as it is at that place, or the URL of the file that holds it
+# (None is enough for a file on this computer), and which cloud-init is in it: "cloud-init" (of
+# today) or "cloud-init-0.7.9".
+image_checksum = None
+image_dialect = "cloud-init"
+
 # --- Kubernetes ----------------------------------------------------------------------------------
 
 # A minor ("1.36": its newest patch) or one release ("1.36.4"). Debian 13's containerd is certain

@@ -47,9 +47,13 @@ def _parser() -> argparse.ArgumentParser:
         ("reboot", "reboot a node, and wait for it"),
         ("power-off", "pull a node's plug"),
         ("power-on", "put it in again"),
-        ("fresh", "a node as fresh from the card: another disk, another first boot"),
     ):
         commands.add_parser(name, help=text).add_argument("node")
+    fresh = commands.add_parser("fresh", help="a node as fresh from the card: another first boot")
+    fresh.add_argument("node")
+    fresh.add_argument(
+        "--card", type=Path, metavar="IMAGE", help="start from this image's boot partition"
+    )
     for name, text in (("cut", "pull a network cable"), ("mend", "plug it in again")):
         link = commands.add_parser(name, help=text)
         link.add_argument("node")
@@ -154,6 +158,10 @@ def _dispatch(lab: Lab, arguments: argparse.Namespace) -> int:
             return _foreground(lab, lab.ssh_command(arguments.node))
         case "run":
             return _run_command(lab, arguments.argv)
+        case "fresh":
+            with _progress(f"fresh {arguments.node}"):
+                lab.fresh(arguments.node, arguments.card)
+            out.print(_table(lab))
         case "cut" | "mend":
             getattr(lab, arguments.command)(arguments.node, arguments.interface)
             out.print(_table(lab))

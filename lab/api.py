@@ -38,8 +38,10 @@ from lab import (
     services,
     sysctl,
 )
+from lab.card import boot_files as boot_files_of
 from lab.errors import LabError
 from lab.plan import NodePlan, Plan
+from settings import first_boot
 
 Completed = subprocess.CompletedProcess[str]
 
@@ -96,7 +98,7 @@ class Lab:
             with self._step(f"{len(off)} node{'s' * (len(off) != 1)} booted"):
                 for each in off:
                     if not seed.is_there(self.name, each.name):
-                        seed.flash(wanted, each, self._first_boot(cluster, each))
+                        seed.flash(wanted, each, self._boot_files(cluster, each))
                     node.start(wanted, each, group)
                 for each in wanted.nodes:
                     node.wait_running(wanted, each, group)
@@ -189,10 +191,17 @@ class Lab:
             node.start(known, each, group)
             node.wait_running(known, each, group)
 
-    def fresh(self, name: str) -> None:
-        """The card newly written: another disk, another first boot; its cables are whole again."""
+    def fresh(self, name: str, card: Path | None = None) -> None:
+        """
+        The card newly written: another disk, another first boot; its cables are whole again.
+
+        + card: an image, whose boot partition the node gets; None: one made from the settings
+        """
         with self._node(name) as (known, each, group):
-            files = self._first_boot(settings.load(self.desk), each)
+            if card is None:
+                files = self._boot_files(settings.load(self.desk), each)
+            else:
+                files = boot_files_of(card)
             node.pull_plug(known, each, group)
             seed.flash(known, each, files)
             node.start(known, each, group)
@@ -291,11 +300,12 @@ class Lab:
         yield
         self.say(f"{what} in {time.monotonic() - started:.1f} s")
 
-    def _first_boot(self, cluster: settings.Cluster, each: NodePlan) -> dict[str, str]:
-        """The card's files for a node, also for a spare one."""
+    def _boot_files(self, cluster: settings.Cluster, each: NodePlan) -> dict[str, str]:
+        """The boot partition's files for a node, also for a spare one, known from now on."""
         of_all = {n.name: n for n, _ in plan.choose_nodes(cluster, plan.MAX_WORKERS)}
         of_all |= {n.name: n for n in cluster.nodes}
-        return cluster.first_boot(of_all[each.name])
+        first_boot.pin(cluster, of_all[each.name])
+        return first_boot.boot_files(cluster, of_all[each.name])
 
     def _prepare_desk(self) -> None:
         """The operator's ssh_config, made where the nodes can be asked: on the operator's side."""

@@ -27,6 +27,7 @@ TOOLS = {
     "systemd-nspawn": "systemd-container",
     "dnsmasq": "dnsmasq-base",
     "apt-cacher-ng": "apt-cacher-ng",
+    "mcopy": "mtools",
     "ip": "iproute2",
     "nft": "nftables",
     "ssh": "openssh-client",
@@ -133,10 +134,10 @@ def lock(name: str) -> Iterator[None]:
                     path.unlink()
 
 
-def missing_packages() -> list[str]:
+def missing_packages(tools: Mapping[str, str] = TOOLS) -> list[str]:
     """Debian packages for the tools that are not here yet."""
     path = environment()["PATH"]
-    return sorted({pkg for tool, pkg in TOOLS.items() if not shutil.which(tool, path=path)})
+    return sorted({pkg for tool, pkg in tools.items() if not shutil.which(tool, path=path)})
 
 
 @contextmanager
@@ -154,13 +155,14 @@ def _no_service_starts() -> Iterator[None]:
         policy.unlink(missing_ok=True)
 
 
-def install_packages(say: Say) -> None:
+def install_packages(say: Say, tools: Mapping[str, str] = TOOLS) -> None:
     """
     Install what the lab calls and this machine lacks; nothing that comes with it is started.
 
     + say: told beforehand what will be installed
+    + tools: the lab's own, or others with their packages
     """
-    packages = missing_packages()
+    packages = missing_packages(tools)
     if not packages:
         return
     if not shutil.which("apt-get", path=environment()["PATH"]):

@@ -111,6 +111,7 @@ def machine_command(plan: Plan, node: NodePlan) -> list[str]:
         "--link-journal=no",
         "--resolv-conf=off",
         "--timezone=off",
+        f"--bind={seed.boot_partition(plan.name, node.name)}:/boot/firmware",
         # What containers in a node need: no overlay upon overlay, a kernel log, keyrings.
         f"--bind={folder}/containerd:/var/lib/containerd",
         "--bind=/dev/kmsg",

@@ -2,7 +2,7 @@
 The nodes' common root file system: Debian, built once by mmdebstrap, cached by its recipe.
 
 It stands for what a flashed card holds before its first boot: NetworkManager in charge with netplan
-above it, cloud-init waiting for its seed, no SSH host keys, nobody's key inside.
+above it, cloud-init waiting for its seed, no SSH host keys, nobody's key inside, SSH off.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ CUSTOMIZE = (
     '"$1"/var/lib/dbus/machine-id',
     'cp -r --no-preserve=ownership "$LAB_IMAGE"/. "$1"/',
     f'systemctl --quiet --root="$1" mask {MASKED}',
-    'systemctl --quiet --root="$1" enable lab-hotplug.service',
+    'systemctl --quiet --root="$1" enable lab-hotplug lab-host-keys userconfig',
+    'systemctl --quiet --root="$1" disable ssh.service',
 )
 
 

@@ -1,8 +1,9 @@
 """
-A node's disk as it comes from the flasher: the common root file system, with the card's own files.
+A node's disk as it comes from the flasher: the common root file system, and a boot partition.
 
-The card's files are the project's (`Cluster.first_boot`), the same that a real card gets. What the
-lab adds is named here: the apt proxy, a machine-id, wlan0's disguise, and `additions`.
+The boot partition's files are the project's (`first_boot.boot_files`), the same that a real card
+gets, or those of a card's image. What the lab adds is named here: the apt proxy, a machine-id,
+wlan0's disguise, and `additions`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ RADIO_ONLY = ("access-points", "regulatory-domain", "wakeonwlan")
 def disk(lab: str, node: str) -> Path:
     """The node's own directory: overlay layers, and the directories that are no overlay."""
     return state_directory(lab) / "nodes" / node
+
+
+def boot_partition(lab: str, node: str) -> Path:
+    """The node's boot partition: a folder here, /boot/firmware there."""
+    return disk(lab, node) / "firmware"
 
 
 def additions(lab: str) -> Path:
@@ -51,6 +57,8 @@ def disguise(network_config: str) -> str:
     """
     document: dict[str, Any] = yaml.safe_load(network_config) or {}
     config = document.get("network", document)
+    if "wifis" not in config:
+        return network_config
     for name, stanza in config.pop("wifis", {}).items():
         cable = {key: value for key, value in stanza.items() if key not in RADIO_ONLY}
         config.setdefault("ethernets", {})[name] = cable
@@ -71,20 +79,18 @@ def flash(plan: Plan, node: NodePlan, files: Mapping[str, str]) -> None:
     """
     Make the node's disk anew; the node must be off.
 
-    + files: user-data, meta-data and network-config
+    + files: of the boot partition: user-data, meta-data and network-config
     """
     wipe(plan.name, node.name)
     folder = disk(plan.name, node.name)
-    for name in ("work", "merged", "containerd"):
+    for name in ("work", "merged", "containerd", "firmware"):
         (folder / name).mkdir(parents=True)
+    for name, text in files.items():
+        text = disguise(text) if name == "network-config" else text
+        # As on a real board, where FAT knows no owners: everybody there can read it.
+        _write(boot_partition(plan.name, node.name) / name, text, 0o755)
     # Renamed when it is complete: a disk that is there is a whole one.
     upper = folder / "upper.partial"
-    nocloud = upper / "var/lib/cloud/seed/nocloud"
-    nocloud.mkdir(parents=True)
-    for name, text in files.items():
-        file = nocloud / name
-        file.touch(mode=0o600)
-        file.write_text(disguise(text) if name == "network-config" else text)
     _write(upper / "etc/machine-id", f"{uuid.uuid4().hex}\n", 0o444)
     _write(
         upper / "etc/apt/apt.conf.d/90lab-proxy",

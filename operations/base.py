@@ -94,7 +94,7 @@ def _fail(message: str) -> Commands:
         yield FunctionCommand(refuse, (), {})
     else:
         refuse(state, host)
-        state.fail_hosts({host})
+        state.fail_hosts({ctx_host.get()})
 
 
 def read(fact: type[FactBase[T | None]], **arguments: Any) -> T:
@@ -147,9 +147,19 @@ def tell(message: str) -> None:
         host.log_styled(f"Will {message}", fg="yellow")
 
 
+def plan(message: str) -> None:
+    """A line of what will be done, that is shown whether or not pyinfra was asked for diffs."""
+    if _plans():
+        host.log_styled(message, fg="yellow")
+
+
 def _shows_diffs() -> bool:
+    return bool(state.config.DIFF) and _plans()
+
+
+def _plans() -> bool:
     """Once: while pyinfra prepares, or, where it was told not to (``-y``), while it runs."""
-    return bool(state.config.DIFF) and not (state.is_executing and state.should_check_for_changes())
+    return not (state.is_executing and state.should_check_for_changes())
 
 
 def _lines(text: str | None) -> list[str]:

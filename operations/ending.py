@@ -34,4 +34,6 @@ def _print(state: State) -> None:
 
 
 def _what_to_do(state: State, host: Host) -> str:
+    if host.name == "@local":
+        return "(this computer): the red lines above say what was not done, and why"
     return FAILED if host in state.activated_hosts else UNREACHED

@@ -63,6 +63,7 @@ def prepare(inventory: str) -> None:
     if sources.reading.get():
         return
     try:
+        overrides.check_deploys()
         cluster = _build(sources.of_desk(Path.cwd(), inventory, overrides.given()))
         overrides.check_limits(cluster)
         known.unite(cluster)

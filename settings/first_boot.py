@@ -1,39 +1,83 @@
-"""What a node is told at its first boot, so that the operator's key opens it at a known address."""
+"""What a board is told at its first boot, so that the operator's key opens it at a known address.
+
+files = first_boot.boot_files(cluster, cluster.node("node2"))
+text = first_boot.cmdline(cluster, cluster.node("node2"), text)
+"""
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from formats import cloud_init
+from formats import cloud_init, cloud_init_079
+from formats import cmdline as kernel_cmdline
 from settings import keys, known
 
 if TYPE_CHECKING:
     from settings.model import Cluster, Node
 
+# Which cloud-init reads the card: today's, or the one of HypriotOS.
+Dialect = Literal["cloud-init", "cloud-init-0.7.9"]
 
-def seed(cluster: Cluster, node: Node) -> dict[str, str]:
-    """The texts of "user-data", "meta-data" and "network-config", named as NoCloud's files.
+_ENDING = Path(__file__).with_name("first_boot_ending.sh")
+_COUNTRY = "cfg80211.ieee80211_regdom="
 
-    They hold secrets: the node's private host key and the Wi-Fi key. Makes the operator's key and
-    the node's host key when there are none yet, and enters the host key into known_hosts, so that
-    the node is known before the first contact.
+
+def boot_files(cluster: Cluster, node: Node, dialect: Dialect = "cloud-init") -> dict[str, str]:
+    """The files on the boot partition that make the board this node: name there, text.
+
+    They hold secrets until the first boot's end takes them out: the board's private host key, and
+    with Wi-Fi the key's hash, which opens the network as well. Makes the operator's key and the
+    board's host key when there are none yet.
     """
     host_key = keys.host_key(cluster, node)
-    known.pin(cluster, node, host_key.public)
-    user_data = cloud_init.user_data(
-        node.name, node.admin_user, [keys.operator_public_key(cluster)], host_key
+    board = cloud_init.Board(
+        hostname=node.name,
+        user=node.admin_user,
+        authorized_keys=[keys.operator_public_key(cluster)],
+        host_key=host_key,
+        timezone=cluster.timezone,
+        locale=cluster.locale,
+        ending=_ENDING.read_text(encoding="utf-8"),
     )
+    interfaces = _interfaces(cluster, node)
     # Another host key is another machine; the same settings written twice are not.
     fingerprint = hashlib.sha256(host_key.public.encode()).hexdigest()[:12]
+    meta_data = cloud_init.meta_data(f"{node.name}-{fingerprint}", node.name)
+    if dialect == "cloud-init-0.7.9":
+        return {
+            "user-data": cloud_init_079.user_data(board, interfaces),
+            "meta-data": meta_data,
+        }
     return {
-        "user-data": user_data,
-        "meta-data": cloud_init.meta_data(f"{node.name}-{fingerprint}", node.name),
-        "network-config": cloud_init.network_config(_interfaces(cluster, node)),
+        "user-data": cloud_init.user_data(board),
+        "meta-data": meta_data,
+        "network-config": cloud_init.network_config(interfaces),
     }
 
 
-def _interfaces(cluster: Cluster, node: Node) -> list[cloud_init.Interface]:
+def pin(cluster: Cluster, node: Node) -> None:
+    """Enter the host key of the node's card into known_hosts: the board is known before the first
+    contact, and no other one is taken for it."""
+    known.pin(cluster, node, keys.host_key(cluster, node).public)
+
+
+def cmdline(cluster: Cluster, node: Node, text: str) -> str:
+    """The boot partition's cmdline.txt with what the kernel has to be told: to count memory, and
+    the radio's country. Raises `ValueError` when it is no command line.
+
+    + text: the file as it comes with the image, or from an earlier call
+    """
+    wanted = ["cgroup_enable=memory"] if cluster.memory_cgroup else []
+    if any(interface.wifi for interface in cluster.interfaces(node)):
+        wanted.append(f"{_COUNTRY}{cluster.wifi_country}")
+        text = kernel_cmdline.without_argument(text, _COUNTRY)
+    return kernel_cmdline.with_arguments(text, wanted)
+
+
+def _interfaces(cluster: Cluster, node: Node) -> Sequence[cloud_init.Interface]:
     """The node's interfaces as after the deploy, save that the one at which it answers is on DHCP
     when it has a first_address."""
     found = []

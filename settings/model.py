@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from settings import fields, first_boot, interfaces, kubernetes_fields, wifi
+from settings import card_fields, fields, images, interfaces, kubernetes_fields, wifi
 
 Role = Literal["head", "worker"]
 
@@ -56,6 +56,8 @@ class Cluster(BaseModel):
     ssh_private_key: fields.OptionalFilePath
     password_login: fields.OptionalSwitch
     guard_seconds: fields.GuardSeconds
+    timezone: card_fields.TimeZone
+    locale: card_fields.Locale
 
     kubernetes_version: kubernetes_fields.KubernetesVersion
     kubernetes_repository: kubernetes_fields.Url
@@ -87,6 +89,10 @@ class Cluster(BaseModel):
     wifi_ssid: fields.OptionalSsid
     wifi_psk_file: fields.FilePath
     wifi_country: fields.OptionalCountry
+
+    image: images.ImageName
+    image_checksum: images.ImageChecksum
+    image_dialect: images.ImageDialect
 
     @cached_property
     def head(self) -> Node:
@@ -147,7 +153,3 @@ class Cluster(BaseModel):
         if self.wifi_ssid is None:
             return None
         return wifi.hashed(self.wifi_ssid, wifi.read_key(self.desk, self.wifi_psk_file))
-
-    def first_boot(self, node: Node) -> dict[str, str]:
-        """The node's "user-data", "meta-data" and "network-config": see `first_boot.seed`."""
-        return first_boot.seed(self, node)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Names a JSON file of settings: what a place, such as the lab, has otherwise than the desk.
 VARIABLE = "BRAMBLE_OVERRIDES"
 
+_LOCAL = "sdcard.py"
+
 # Read while pyinfra loads the inventory: the greenlets that load the deploys don't see the command.
 _seen: dict[str, object] = {}
 
@@ -49,6 +51,18 @@ def given() -> dict[str, object]:
         pairs = (text.split("=", 1) for text in context.params.get("data", ()))
         _seen.update({name: _value(text) for name, text in pairs})
     return dict(_seen)
+
+
+def check_deploys() -> None:
+    """See that what is for the operator's own computer is not asked of the nodes.
+
+    Raises `SettingsError`.
+    """
+    context = click.get_current_context(silent=True)
+    for path in context.params.get("operations", ()) if context else ():
+        if Path(path).name == _LOCAL:
+            text = f"it writes a card in your own computer: pyinfra @local deploys/{_LOCAL} …"
+            raise SettingsError([Problem(str(path), text)])
 
 
 def check_limits(cluster: Cluster) -> None:

@@ -6,7 +6,7 @@ parsed: reading such an attribute ends the check (see `settings.build`).
 
 from __future__ import annotations
 
-from settings.checks import inventory, network, secrets
+from settings.checks import images, inventory, network, secrets
 from settings.checks.draft import HEAD_ONLY, HOST_DATA, Check, Draft
 
 __all__ = ["CHECKS", "HEAD_ONLY", "HOST_DATA", "Check", "Draft"]
@@ -33,4 +33,5 @@ CHECKS: tuple[Check, ...] = (
     secrets.wifi_key,
     secrets.wifi_country,
     secrets.private_key,
+    images.checksum,
 )

@@ -13,7 +13,7 @@ import pytest
 from pyinfra.connectors.sshuserclient.config import SSHConfig
 
 import settings
-from settings import known, ssh
+from settings import first_boot, known, ssh
 from settings.folder import write
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHmNB4Vn7X2D4VvCe6mQpVfWw3cNqzYyJYlzD5cVhYhS"
@@ -303,7 +303,7 @@ def test_the_remedy_for_a_changed_key_works_as_printed(cluster: settings.Cluster
 
 
 def test_a_node_with_a_card_is_known_before_first_contact(cluster: settings.Cluster) -> None:
-    cluster.first_boot(cluster.head)
+    first_boot.pin(cluster, cluster.head)
     key = settings.host_key(cluster, cluster.head).public
     assert known_as(cluster, "192.168.1.32") == [" ".join(key.split()[:2])]
 

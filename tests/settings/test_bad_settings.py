@@ -24,7 +24,15 @@ HERE = Path(str(settings.__file__)).parent
 MODULES = [
     *(
         HERE / name
-        for name in ("build.py", "fields.py", "kubernetes_fields.py", "sources.py", "wifi.py")
+        for name in (
+            "build.py",
+            "card_fields.py",
+            "fields.py",
+            "images.py",
+            "kubernetes_fields.py",
+            "sources.py",
+            "wifi.py",
+        )
     ),
     *(HERE / "checks").glob("*.py"),
 ]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import settings
-from settings import wifi
+from settings import first_boot, wifi
 
 
 def append(desk: Path, file: str, text: str) -> None:
@@ -19,7 +19,7 @@ def append(desk: Path, file: str, text: str) -> None:
 
 def network(desk: Path, name: str) -> Any:
     cluster = settings.load(desk)
-    return yaml.safe_load(cluster.first_boot(cluster.node(name))["network-config"])
+    return yaml.safe_load(first_boot.boot_files(cluster, cluster.node(name))["network-config"])
 
 
 def first_address(desk: Path, name: str) -> None:
@@ -31,7 +31,7 @@ def first_address(desk: Path, name: str) -> None:
 
 def test_user_data_lets_the_operator_in(desk: Path) -> None:
     cluster = settings.load(desk)
-    data = yaml.safe_load(cluster.first_boot(cluster.node("node2"))["user-data"])
+    data = yaml.safe_load(first_boot.boot_files(cluster, cluster.node("node2"))["user-data"])
     assert data["hostname"] == "node2"
     (user,) = data["users"]
     assert user["name"] == "pi"
@@ -42,12 +42,14 @@ def test_user_data_lets_the_operator_in(desk: Path) -> None:
 
 def test_the_same_settings_give_the_same_card(desk: Path) -> None:
     cluster = settings.load(desk)
-    assert cluster.first_boot(cluster.head) == cluster.first_boot(cluster.head)
+    assert first_boot.boot_files(cluster, cluster.head) == first_boot.boot_files(
+        cluster, cluster.head
+    )
 
 
 def test_no_two_nodes_are_the_same_instance(desk: Path) -> None:
     cluster = settings.load(desk)
-    made = {cluster.first_boot(node)["meta-data"] for node in cluster.nodes}
+    made = {first_boot.boot_files(cluster, node)["meta-data"] for node in cluster.nodes}
     assert len(made) == 3
 
 
@@ -140,3 +142,60 @@ def test_a_hashed_wifi_key_is_not_hashed_again(tmp_path: Path) -> None:
     (tmp_path / "key").chmod(0o600)
     key = wifi.read_key(tmp_path, Path("key"))
     assert wifi.hashed("home", key).get_secret_value() == "0a" * 32
+
+
+IMAGES = "console=serial0,115200 console=tty1 root=PARTUUID=4f8a-02 rootwait resize\n"
+
+
+def test_the_kernel_counts_memory_and_knows_the_radios_country(desk: Path) -> None:
+    cluster = settings.load(desk)
+    line = first_boot.cmdline(cluster, cluster.head, IMAGES)
+    assert line == IMAGES.replace("\n", " cgroup_enable=memory\n")
+    append(desk, "group_data/head.py", 'wifi_ssid = "home"\nwifi_country = "DE"\n')
+    (desk / ".cluster").mkdir(exist_ok=True)
+    (desk / ".cluster/wifi_psk").write_text("password\n")
+    (desk / ".cluster/wifi_psk").chmod(0o600)
+    cluster = settings.load(desk)
+    radio = first_boot.cmdline(cluster, cluster.head, line)
+    assert radio == line.replace("\n", " cfg80211.ieee80211_regdom=DE\n")
+    assert first_boot.cmdline(cluster, cluster.head, radio) == radio
+    assert first_boot.cmdline(cluster, cluster.workers[0], line) == line
+    moved = radio.replace("=DE", "=FR")
+    assert first_boot.cmdline(cluster, cluster.head, moved) == radio
+
+
+def test_no_command_line_is_told(desk: Path) -> None:
+    cluster = settings.load(desk)
+    with pytest.raises(ValueError, match="first line is empty"):
+        first_boot.cmdline(cluster, cluster.head, "\n")
+
+
+def test_hypriotos_gets_one_file_with_the_network_in_it(desk: Path) -> None:
+    cluster = settings.load(desk)
+    files = first_boot.boot_files(cluster, cluster.node("node2"), "cloud-init-0.7.9")
+    assert sorted(files) == ["meta-data", "user-data"]
+    written = {
+        entry["path"]: entry["content"]
+        for entry in yaml.safe_load(files["user-data"])["write_files"]
+    }
+    assert "address 192.168.2.12/24" in written["/etc/network/interfaces.d/eth0"]
+    assert "gateway 192.168.2.11" in written["/etc/network/interfaces.d/eth0"]
+    assert "nameserver 192.168.1.1" in written["/etc/resolv.conf"]
+
+
+def test_time_zone_and_language_are_the_settings(desk: Path) -> None:
+    append(desk, "group_data/all.py", 'timezone = "Asia/Kolkata"\nlocale = "en_IN.UTF-8"\n')
+    cluster = settings.load(desk)
+    for dialect in ("cloud-init", "cloud-init-0.7.9"):
+        data = yaml.safe_load(first_boot.boot_files(cluster, cluster.head, dialect)["user-data"])
+        assert (data["timezone"], data["locale"]) == ("Asia/Kolkata", "en_IN.UTF-8")
+
+
+def test_the_board_is_known_before_its_first_boot(desk: Path) -> None:
+    cluster = settings.load(desk)
+    first_boot.pin(cluster, cluster.node("node2"))
+    files = first_boot.boot_files(cluster, cluster.node("node2"))
+    public = yaml.safe_load(files["user-data"])["ssh_keys"]["ed25519_public"].split()[:2]
+    (line,) = (desk / ".cluster/known_hosts").read_text().splitlines()
+    assert line.split() == ["node2,192.168.2.12", *public]
+    assert (desk / ".cluster/host_keys/node2_ed25519").stat().st_mode & 0o777 == 0o600

@@ -131,6 +131,17 @@ def test_a_version_on_the_command_line_needs_no_quotes_within_quotes(
     assert cluster.kubernetes_version == "1.30"
 
 
+def test_a_card_is_not_written_by_the_nodes(desk: Path) -> None:
+    (desk / "deploys").symlink_to(ROOT / "deploys")
+    done = pyinfra(desk, "inventory.py", "deploys/sdcard.py", "--data", "node=node1")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "deploys/sdcard.py: it writes a card in your own computer: "
+        "pyinfra @local deploys/sdcard.py …"
+    )
+    assert "Connecting" not in done.stderr
+
+
 def test_a_limit_to_a_node_that_there_is_not_is_refused(desk: Path) -> None:
     done = pyinfra(desk, "inventory.py", "--limit", "node7", "debug-inventory")
     assert done.returncode != 0

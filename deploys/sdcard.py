@@ -1,0 +1,36 @@
+"""
+One node's card, or an image file of it. On your own computer, and not part of cluster.py:
+
+    pyinfra @local deploys/sdcard.py --data node=node1 --data device=/dev/sdX
+"""
+
+from functools import partial
+
+from pyinfra import inventory
+
+from operations import card
+from settings import first_boot, images
+from settings.card import asked
+from settings.folder import folder
+
+request = asked(inventory.get_override_data())
+cluster, node = request.cluster, request.node
+image = images.of(cluster)
+
+card.written(
+    name=f"The card of {node.name}",
+    node=node.name,
+    image=image.title,
+    source=image.source,
+    checksum=image.checksum,
+    size=image.size,
+    boot_files=partial(first_boot.boot_files, cluster, node, image.dialect),
+    command_line=partial(first_boot.cmdline, cluster, node),
+    when_written=partial(first_boot.pin, cluster, node),
+    folder=str(folder(cluster.desk) / "downloads"),
+    device=request.device,
+    file=request.file,
+    yes=request.yes,
+    any_disk=request.any_disk,
+    _sudo=False,  # files of yours stay yours; for the blocks of a disk it asks sudo itself
+)

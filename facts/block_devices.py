@@ -1,0 +1,89 @@
+"""
+The disks of a machine, their partitions, and what is in use.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pyinfra.api import FactProcessError, StringCommand
+from typing_extensions import override
+
+from facts.base import State, WholeFact, ask
+
+_COLUMNS = "PATH,TYPE,SIZE,RM,HOTPLUG,RO,TRAN,VENDOR,MODEL,FSTYPE,LABEL"
+# util-linux before 2.37 (Debian 11) knows only one mount point of each.
+_SCRIPT = (
+    f"export LC_ALL=C; lsblk -J -b -o {_COLUMNS},MOUNTPOINTS 2>/dev/null"
+    f" || lsblk -J -b -o {_COLUMNS},MOUNTPOINT 2>/dev/null || echo '{{}}'"
+)
+
+
+@dataclass(frozen=True)
+class BlockDevice(State):
+    """
+    One disk, partition, or what is made of them.
+
+    + kind: lsblk's word: "disk", "part", "loop", "crypt", "lvm", "raid1", "rom" …
+    + disk: path of the disk that it is on; its own for a disk
+    + size: in bytes; 0 for a reader without a card
+    + removable: the kernel says that the medium, or the disk, can be taken out
+    + mounts: where it is mounted, "[SWAP]" for swap
+    """
+
+    path: str
+    kind: str
+    disk: str
+    size: int
+    removable: bool = False
+    read_only: bool = False
+    transport: str = ""
+    model: str = ""
+    filesystem: str = ""
+    label: str = ""
+    mounts: tuple[str, ...] = ()
+
+
+class BlockDevices(WholeFact[list[BlockDevice]]):
+    """
+    All of them, each disk before its parts; none where there is no lsblk (macOS).
+    """
+
+    @override
+    def command(self) -> StringCommand:
+        return ask(_SCRIPT)
+
+    @override
+    def parse(self, *lines: str) -> list[BlockDevice]:
+        try:
+            found = json.loads("\n".join(lines)).get("blockdevices", [])
+            return [device for disk in found for device in _flat(disk, disk["path"])]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise FactProcessError(f"lsblk says something unknown: {error}") from error
+
+
+def _flat(entry: dict[str, Any], disk: str) -> list[BlockDevice]:
+    mounts = entry.get("mountpoints") or [entry.get("mountpoint")]
+    names = (entry["vendor"], entry["model"])
+    device = BlockDevice(
+        path=entry["path"],
+        kind=entry["type"],
+        disk=disk,
+        size=int(entry["size"] or 0),
+        removable=_yes(entry["rm"]) or _yes(entry["hotplug"]),
+        read_only=_yes(entry["ro"]),
+        transport=entry["tran"] or "",
+        model=" ".join(name.strip() for name in names if name and name.strip()),
+        filesystem=entry["fstype"] or "",
+        label=entry["label"] or "",
+        mounts=tuple(mount for mount in mounts if mount),
+    )
+    parts = [_flat(child, disk) for child in entry.get("children", [])]
+    return [device, *(each for part in parts for each in part)]
+
+
+def _yes(value: object) -> bool:
+    """lsblk says true and false, before util-linux 2.33 "1" and "0"."""
+    return value in (True, "1", 1)

@@ -1,0 +1,120 @@
+"""
+The partition table at the beginning of a disk or of an image of one: MBR or GPT.
+
+Sources: UEFI specification 2.10, sections 5.2 (LBA 0 format: the MBR) and 5.3 (GPT disk layout);
+the MBR's partition types as in util-linux's `pt-mbr-partnames.h`.
+"""
+
+from __future__ import annotations
+
+import struct
+import uuid
+import zlib
+from dataclasses import dataclass
+
+SECTOR = 512
+# What `parse` wants to see: the MBR, and GPT's header with the 128 entries that every tool makes.
+LENGTH = 34 * SECTOR
+
+_FAT = {0x01, 0x04, 0x06, 0x0B, 0x0C, 0x0E, 0xEF}
+_PROTECTIVE = 0xEE
+_GPT_HEADER = struct.Struct("<8s4sII4xQQQQ16sQIII")
+_GPT_ENTRY = struct.Struct("<16s16sQQ")
+# GPT has no type for FAT: an EFI system partition is FAT by definition, Microsoft's "basic data"
+# is what tools give to a FAT partition otherwise.
+_GPT_FAT = {
+    uuid.UUID("C12A7328-F81F-11D2-BA4B-00A0C93EC93B"),
+    uuid.UUID("EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"),
+}
+
+
+@dataclass(frozen=True)
+class Partition:
+    """
+    One partition.
+
+    + number: as in the device's name, from 1
+    + start, size: in bytes
+    + fat: whether its type is one of those that hold a FAT file system
+    """
+
+    number: int
+    start: int
+    size: int
+    fat: bool
+
+    @property
+    def end(self) -> int:
+        """The first byte behind it."""
+        return self.start + self.size
+
+
+def parse(beginning: bytes) -> list[Partition]:
+    """
+    The partitions in the order of their numbers; logical ones of an MBR are left out (they lie
+    within their extended one, which is among them).
+
+    + beginning: the first ``LENGTH`` bytes of the disk; fewer are enough for an MBR
+
+    ``ValueError`` with the reason when there is no table, or it is damaged.
+    """
+    if len(beginning) < SECTOR or beginning[510:512] != b"\x55\xaa":
+        raise ValueError("it has no partition table")
+    if beginning[0x36:0x39] == b"FAT" or beginning[0x52:0x57] == b"FAT32":
+        raise ValueError("it has no partition table: a file system begins at its first block")
+    entries = [beginning[446 + 16 * index : 462 + 16 * index] for index in range(4)]
+    if any(entry[0] & 0x7F for entry in entries):
+        raise ValueError("its partition table is damaged")
+    if any(entry[4] == _PROTECTIVE for entry in entries):
+        return _gpt(beginning)
+    found = []
+    for number, entry in enumerate(entries, start=1):
+        kind = entry[4]
+        start, size = struct.unpack_from("<II", entry, 8)
+        if kind and size:
+            if not start:
+                raise ValueError("its partition table is damaged")
+            found.append(Partition(number, start * SECTOR, size * SECTOR, kind in _FAT))
+    return found
+
+
+def boot_partition(partitions: list[Partition]) -> Partition:
+    """
+    The partition that the board's firmware reads: the first one with a FAT file system.
+
+    ``ValueError`` when there is none.
+    """
+    for partition in partitions:
+        if partition.fat:
+            return partition
+    raise ValueError("none of its partitions is a FAT one, for a Raspberry Pi to start from")
+
+
+def needed(partitions: list[Partition]) -> int:
+    """How many bytes a disk must have to hold them all."""
+    return max((partition.end for partition in partitions), default=0)
+
+
+def _gpt(beginning: bytes) -> list[Partition]:
+    header = beginning[SECTOR : 2 * SECTOR]
+    if len(header) < SECTOR or header[:8] != b"EFI PART":
+        raise ValueError("its partition table is damaged: GPT's header is missing")
+    fields = _GPT_HEADER.unpack_from(header)
+    length, checksum, table, count, width, entries_sum = (*fields[2:4], *fields[9:13])
+    if not 92 <= length <= SECTOR or zlib.crc32(header[:16] + bytes(4) + header[20:length]) != (
+        checksum
+    ):
+        raise ValueError("its partition table is damaged: GPT's header has another checksum")
+    entries = beginning[table * SECTOR : table * SECTOR + count * width]
+    if width < 128 or len(entries) < count * width:
+        raise ValueError("its partition table is too long to be read")
+    if zlib.crc32(entries) != entries_sum:
+        raise ValueError("its partition table is damaged: GPT's entries have another checksum")
+    found = []
+    for index in range(count):
+        kind, _, first, last = _GPT_ENTRY.unpack_from(entries, index * width)
+        if kind != bytes(16):
+            fat = uuid.UUID(bytes_le=kind) in _GPT_FAT
+            size = (last - first + 1) * SECTOR
+            found.append(Partition(index + 1, first * SECTOR, size, fat))
+    return found

@@ -1,0 +1,108 @@
+"""The images that a card can be written with: known by a name, or one's own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import PlainValidator
+
+from settings.fields import _one_of, _or_none, _text, did_you_mean
+from settings.first_boot import Dialect
+
+if TYPE_CHECKING:
+    from settings.model import Cluster
+
+_URL = re.compile(r"https?://[^\s/]+/\S+")
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image, and how a board that starts from it is told what to be.
+
+    Its boot partition is the first FAT one; cloud-init's files and cmdline.txt are in the topmost
+    folder there.
+
+    + title: for a person
+    + source: URL, or a path on this computer
+    + checksum: sha256 of the file at that place; the URL of a file that its publisher has put it
+      into; None for a file on this computer that is taken as it is
+    + dialect: of cloud-init's files, see `first_boot.boot_files`
+    + size: unpacked, in bytes; None when that is not known beforehand
+    """
+
+    title: str
+    source: str
+    checksum: str | None
+    dialect: Dialect
+    size: int | None = None
+
+
+_HYPRIOT = (
+    "https://github.com/DieterReuter/image-builder-rpi64/releases/download/v20180429-184538/"
+    "hypriotos-rpi64-v20180429-184538.img.zip"
+)
+
+CATALOGUE = {
+    "raspios": Image(
+        title="Raspberry Pi OS Lite (64-bit) of 2026-09-15",
+        source="https://downloads.raspberrypi.com/raspios_lite_arm64/images/"
+        "raspios_lite_arm64-2026-09-15/2026-09-15-raspios-trixie-arm64-lite.img.xz",
+        checksum="cdf4f3bfac35ae947b46e4e767f935453810549779ac3290e05a6754aee627e5",
+        dialect="cloud-init",
+        size=3_061_841_920,
+    ),
+    # Its checksum is the one beside it, as in the recipe of 2018.
+    "hypriotos": Image(
+        title="HypriotOS (64-bit) of 2018-04-29",
+        source=_HYPRIOT,
+        checksum=f"{_HYPRIOT}.sha256",
+        dialect="cloud-init-0.7.9",
+    ),
+}
+DIALECTS = tuple(dict.fromkeys(image.dialect for image in CATALOGUE.values()))
+
+
+def of(cluster: Cluster) -> Image:
+    """The image that the settings name."""
+    if cluster.image in CATALOGUE:
+        return CATALOGUE[cluster.image]
+    source = cluster.image
+    if not is_url(source):
+        source = str(cluster.desk / Path(source).expanduser())
+    name = source.rstrip("/").rpartition("/")[2]
+    return Image(name, source, cluster.image_checksum, cluster.image_dialect)
+
+
+def is_url(image: str) -> bool:
+    """Whether an image of one's own is on another computer."""
+    return "://" in image
+
+
+def _image(value: object) -> str:
+    text = _text(value)
+    if text in CATALOGUE or (is_url(text) and _URL.fullmatch(text)):
+        return text
+    if not is_url(text) and ("/" in text or "." in text):
+        return text
+    known = " or ".join(f'"{name}"' for name in CATALOGUE)
+    raise ValueError(
+        f"{text!r} is neither {known} nor the path or the URL of an image"
+        + did_you_mean(text, CATALOGUE)
+    )
+
+
+def _checksum(value: object) -> str:
+    text = re.sub(r"\s", "", _text(value)).removeprefix("sha256:")
+    if re.fullmatch(r"[0-9A-Fa-f]{64}", text) or _URL.fullmatch(text):
+        return text
+    raise ValueError(
+        f"{value!r} is no SHA-256 checksum (64 hexadecimal digits), and no URL of a file with one"
+    )
+
+
+ImageName = Annotated[str, PlainValidator(_image)]
+ImageChecksum = Annotated[str | None, PlainValidator(_or_none(_checksum))]
+ImageDialect = Annotated[Dialect, PlainValidator(_one_of(*DIALECTS))]

@@ -1,0 +1,264 @@
+"""A picture of the desk, made from its settings: `make picture`.
+
+One SVG for each way of wiring that the inventory has the addresses for. It holds its own colours
+for light and dark, and no more of a Wi-Fi than that it is one.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from settings import sources
+from settings.build import build
+from settings.errors import SettingsError
+
+if TYPE_CHECKING:
+    from settings.model import Cluster, Node
+
+_STYLE = """
+  .desk { --paper: #ffffff; --ink: #1f2933; --soft: #5c6b7a; --line: #8a98a8;
+          --board: #f2f7f0; --edge: #4c8b3f; --head: #fdeef1; --headedge: #c51a4a;
+          --gear: #f3f5f8; --way: #c51a4a }
+  @media (prefers-color-scheme: dark) {
+    .desk { --paper: #12181f; --ink: #e6ebf0; --soft: #9fb0c0; --line: #6b7b8c;
+            --board: #16241a; --edge: #6fb861; --head: #2c1620; --headedge: #f0658a;
+            --gear: #1d2630; --way: #f0658a }
+  }
+  .paper { fill: var(--paper) }
+  text { fill: var(--ink); font: 14px system-ui, "Segoe UI", "DejaVu Sans", sans-serif }
+  .name { font-weight: 600; font-size: 16px }
+  .soft { fill: var(--soft); font-size: 12.5px }
+  .number { font: 13px ui-monospace, "SF Mono", "DejaVu Sans Mono", monospace }
+  .box { fill: var(--gear); stroke: var(--line); stroke-width: 1.5 }
+  .worker { fill: var(--board); stroke: var(--edge) }
+  .head { fill: var(--head); stroke: var(--headedge) }
+  .cable { fill: none; stroke: var(--line); stroke-width: 2.5; stroke-linecap: round }
+  .radio { stroke-dasharray: 2 7 }
+  .way { fill: var(--way); font: 13px ui-monospace, "SF Mono", "DejaVu Sans Mono", monospace }
+"""
+
+_ROW = 6  # boards side by side
+_GAP = 28
+_MARGIN = 36
+_LINE = 21  # from one line of text to the next
+
+
+@dataclass(frozen=True)
+class _Box:
+    """A thing on the desk.
+
+    + kind: "head", "worker", or "" for what is no board
+    + lines: (class of the text, text) below its name
+    """
+
+    name: str
+    lines: Sequence[tuple[str, str]]
+    kind: str = ""
+    x: float = 0
+    y: float = 0
+    width: float = 0
+
+    @property
+    def height(self) -> float:
+        return 44 + _LINE * len(self.lines)
+
+    @property
+    def middle(self) -> float:
+        return self.x + self.width / 2
+
+    @property
+    def bottom(self) -> float:
+        return self.y + self.height
+
+    def needs(self) -> float:
+        """The width that its texts take, by the widest letters of these sizes."""
+        longest = max((len(text) for _, text in self.lines), default=0)
+        return max(9.6 * len(self.name), 8.0 * longest) + 36
+
+    def at(self, x: float, y: float, width: float) -> _Box:
+        return _Box(self.name, self.lines, self.kind, x, y, width)
+
+    def draw(self) -> Iterator[str]:
+        yield (
+            f'<rect class="box {self.kind}" x="{self.x:g}" y="{self.y:g}" '
+            f'width="{self.width:g}" height="{self.height:g}" rx="9"/>'
+        )
+        yield _text("name", self.middle, self.y + 27, self.name)
+        for number, (style, text) in enumerate(self.lines, start=1):
+            yield _text(style, self.middle, self.y + 28 + _LINE * number, text)
+
+
+@dataclass
+class _Sheet:
+    """What is drawn: the cables lie under the boxes."""
+
+    width: float
+    height: float = _MARGIN
+    cables: list[str] = field(default_factory=list)
+    things: list[str] = field(default_factory=list)
+
+    def cable(self, *points: tuple[float, float], radio: bool = False) -> None:
+        path = " L".join(f"{x:g} {y:g}" for x, y in points)
+        self.cables.append(f'<path class="cable{" radio" if radio else ""}" d="M{path}"/>')
+
+    def put(self, box: _Box) -> None:
+        self.things += box.draw()
+        self.height = max(self.height, box.bottom)
+
+    def label(self, x: float, y: float, text: str) -> None:
+        self.things.append(_text("soft", x, y, text, "start"))
+
+    def svg(self, title: str) -> str:
+        width, height = self.width, self.height + _MARGIN
+        body = "\n".join([*self.cables, *self.things])
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="desk" role="img" '
+            f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}">\n'
+            f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n"
+            f'<rect class="paper" width="{width:g}" height="{height:g}" rx="14"/>\n{body}\n</svg>\n'
+        )
+
+
+def draw(cluster: Cluster) -> str:
+    """The text of an SVG: boards with their interfaces and addresses, what joins them, and where
+    each one's default route leads."""
+    nat = cluster.topology == "nat"
+    boards = [_board(cluster, node) for node in (cluster.workers if nat else cluster.nodes)]
+    above = _above(cluster)
+    bar = _bar(cluster)
+    width = max(box.needs() for box in [*boards, *above])
+    rows = _rows(boards)
+    beside = _GAP if len(rows) > 1 else 0  # for the cables of the second row
+    half = max(len(rows[0]) * (width + _GAP) - _GAP, bar.needs()) / 2 + beside
+    center = _MARGIN + half
+    # The laptop is right of the router, which is above all others.
+    sheet = _Sheet(center + max(half, 1.5 * width + 3 * _GAP) + _MARGIN)
+    y = _draw_above(sheet, cluster, above, center, width)
+    bar = bar.at(center - half, y, 2 * half)
+    sheet.put(bar)
+    _draw_rows(sheet, rows, bar, width)
+    networks = f"inside the cluster: pods {cluster.pod_network}, services {cluster.service_network}"
+    sheet.height += 34
+    sheet.label(_MARGIN, sheet.height, networks)
+    names = ", ".join(node.name for node in cluster.nodes)
+    return sheet.svg(f"The desk with topology {cluster.topology}: {names}")
+
+
+def _rows(boards: Sequence[_Box]) -> list[Sequence[_Box]]:
+    """The boards in rows of about the same length."""
+    rows = math.ceil(len(boards) / _ROW)
+    columns = math.ceil(len(boards) / rows)
+    return [boards[start : start + columns] for start in range(0, len(boards), columns)]
+
+
+def _bar(cluster: Cluster) -> _Box:
+    """What joins the boards."""
+    what = "switch" if cluster.topology == "nat" else "its ports, or a switch"
+    return _Box(f"{what}  ·  {cluster.cluster_network}", [])
+
+
+def _board(cluster: Cluster, node: Node) -> _Box:
+    """A board as it is once it is deployed, its uplink first."""
+    lines = []
+    for each in reversed(cluster.interfaces(node)):
+        address = each.address.ip if each.address else node.uplink_address
+        leased = "" if each.address else " (DHCP)"
+        lines.append(("number", f"{each.name} {address}{leased}"))
+    lines.append(("way", f"default via {cluster.gateway(node)}"))
+    if node.role == "head":
+        does = "control plane, NAT" if cluster.topology == "nat" else "control plane"
+        lines.append(("soft", does))
+    return _Box(node.name, lines, node.role)
+
+
+def _above(cluster: Cluster) -> list[_Box]:
+    """What leads the boards out, the laptop beside it, and the head below them when it is in the
+    way."""
+    laptop = _Box("laptop", [("soft", "inventory.py, pyinfra")])
+    if cluster.topology == "nat":
+        gateway = ("number", str(cluster.uplink_gateway))
+        router = _Box("your router", [gateway, ("soft", "the way out")])
+        return [router, laptop, _board(cluster, cluster.head)]
+    router = _Box(
+        "the cluster's router", [("number", str(cluster.router)), ("soft", "the way out")]
+    )
+    return [router, laptop]
+
+
+def _draw_above(
+    sheet: _Sheet, cluster: Cluster, above: Sequence[_Box], center: float, width: float
+) -> float:
+    """Router, laptop and, with NAT, the head; gives the y to which the last one's cable leads."""
+    router = above[0].at(center - width / 2, _MARGIN, width)
+    laptop = above[1].at(center + width / 2 + 3 * _GAP, _MARGIN, width)
+    sheet.cable((router.middle, _MARGIN + 30), (laptop.middle, _MARGIN + 30))
+    sheet.put(router)
+    sheet.put(laptop)
+    last = router
+    if cluster.topology == "nat":
+        last = above[2].at(router.x, router.bottom + 64, width)
+        uplink = cluster.interfaces(cluster.head)[-1]
+        sheet.cable((center, router.bottom), (center, last.y), radio=uplink.wifi)
+        kind = "Wi-Fi" if uplink.wifi else "cable"
+        sheet.label(center + 14, router.bottom + 37, f"{kind}  ·  {cluster.uplink_network}")
+        sheet.put(last)
+    sheet.cable((center, last.bottom), (center, last.bottom + 46))
+    return last.bottom + 46
+
+
+def _draw_rows(sheet: _Sheet, rows: Sequence[Sequence[_Box]], bar: _Box, width: float) -> None:
+    """The boards below the bar that joins them."""
+    left = bar.middle - (len(rows[0]) * (width + _GAP) - _GAP) / 2
+    top = bar.bottom + 34
+    for row in rows:
+        for column, box in enumerate(row):
+            placed = box.at(left + column * (width + _GAP), top, width)
+            # To a lower row, cables come down between the boxes above.
+            x = placed.middle if row is rows[0] else placed.x - _GAP / 2
+            turn = (placed.middle, top - 17)
+            sheet.cable((x, bar.bottom), (x, top - 17), turn, (placed.middle, top))
+            sheet.put(placed)
+        top = sheet.height + 34
+
+
+def _text(style: str, x: float, y: float, text: str, anchor: str = "middle") -> str:
+    return f'<text class="{style}" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def pictures(desk: Path) -> dict[str, str]:
+    """The drawings that the desk's settings allow: file name, text.
+
+    Raises `SettingsError` when they are wrong for the topology that is set.
+    """
+    own = build(sources.of_desk(desk, "inventory.py", {}))
+    found = {}
+    for topology in ("nat", "router"):
+        try:
+            cluster = build(sources.of_desk(desk, "inventory.py", {"topology": topology}))
+        except SettingsError:
+            if topology == own.topology:
+                raise
+            continue
+        found[f"desk-{topology}.svg"] = draw(cluster)
+    return found
+
+
+def main() -> None:
+    """`python -m settings.picture FOLDER`: draw the desk in the working directory."""
+    folder = Path(sys.argv[1])
+    try:
+        for name, text in pictures(Path.cwd()).items():
+            (folder / name).write_text(text, encoding="utf-8")
+            print(f"{folder / name}")
+    except SettingsError as error:
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()

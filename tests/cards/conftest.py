@@ -1,0 +1,61 @@
+"""A desk, small images, and `deploys/sdcard.py` run as a person runs it."""
+
+from __future__ import annotations
+
+import lzma
+import os
+import shutil
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from lab import host
+from tests.cards import images
+from tests.cards.runs import Run, run
+
+REPOSITORY = Path(__file__).parents[2]
+CODE = ("config.py", "deploys", "operations", "facts", "formats", "settings", "inventory.py")
+TOOLS = {"mcopy": "mtools", "mkfs.vfat": "dosfstools", "sfdisk": "fdisk", "losetup": "mount"}
+
+
+@pytest.fixture(scope="session")
+def tools() -> None:
+    """What the tests make images with; installed where root runs them."""
+    path = host.environment()["PATH"]
+    os.environ["PATH"] = path
+    if host.missing_packages(TOOLS):
+        if os.geteuid() != 0:
+            pytest.skip(f"needs {', '.join(host.missing_packages(TOOLS))}")
+        host.install_packages(print, TOOLS)
+
+
+@pytest.fixture(scope="session")
+def image(tools: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image as it is unpacked."""
+    return images.make(tmp_path_factory.mktemp("image") / "own.img")
+
+
+@pytest.fixture(scope="session")
+def packed(image: Path) -> Path:
+    """The same as .xz, as publishers have it."""
+    file = image.with_name("own.img.xz")
+    file.write_bytes(lzma.compress(image.read_bytes(), preset=0))
+    return file
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """The project's own inventory and settings, in a folder to run things in."""
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    for name in CODE:
+        (folder / name).symlink_to(REPOSITORY / name)
+    shutil.copytree(REPOSITORY / "group_data", folder / "group_data")
+    return folder
+
+
+@pytest.fixture
+def sdcard(desk: Path) -> Run:
+    """Runs it with these arguments of pyinfra and these `--data`; ``-y`` when there are none."""
+    return partial(run, desk)

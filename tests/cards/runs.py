@@ -1,0 +1,56 @@
+"""`deploys/sdcard.py` run as a person runs it, and cut off."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def command(*arguments: str, **data: object) -> list[str]:
+    """The command line of a run, with nobody at the keyboard unless the arguments say so."""
+    pairs = [word for name, value in data.items() for word in ("--data", f"{name}={value}")]
+    return [sys.executable, "-m", "pyinfra", "@local", "deploys/sdcard.py", *arguments, *pairs]
+
+
+def run(
+    desk: Path, *arguments: str, keyboard: int = subprocess.DEVNULL, **data: object
+) -> subprocess.CompletedProcess[str]:
+    """Run it to its end: what it ended with, and all that a person saw."""
+    done = subprocess.run(
+        command(*(arguments or ("-y",)), **data),
+        cwd=desk,
+        stdin=keyboard,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    )
+    print(done.stdout)
+    assert "Traceback" not in done.stdout
+    return done
+
+
+def cut(desk: Path, when: Callable[[], bool], **card: object) -> None:
+    """Kill a run, and all that it has started, at that moment."""
+    run = subprocess.Popen(
+        command("-y", **card),
+        cwd=desk,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    end = time.monotonic() + 60
+    while not when():
+        assert time.monotonic() < end, "that moment never came"
+        assert run.poll() is None, "it ended before that moment"
+        time.sleep(0.0005)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()

@@ -1,0 +1,150 @@
+"""Cards as disks: loop devices, which are built in as far as the kernel knows."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from formats import card_record
+from operations import card_target
+from operations.base import Refused
+from tests.cards import images
+from tests.cards.runs import Run, cut
+
+if os.geteuid() != 0:
+    pytest.skip("loop devices need root", allow_module_level=True)
+
+BEFORE = b"what was on the card"
+Loop = Callable[..., tuple[str, Path]]
+
+
+@pytest.fixture
+def loop(tools: None, tmp_path: Path) -> Iterator[Loop]:
+    """Makes disks of so many MB, and takes them away: the device, and the file behind it."""
+    made: list[str] = []
+
+    def make(size: int = 32) -> tuple[str, Path]:
+        behind = tmp_path / f"disk{len(made)}"
+        behind.write_bytes(BEFORE)
+        os.truncate(behind, size * images.MB)
+        made.append(images.run("losetup", "--find", "--show", str(behind)).strip())
+        return made[-1], behind
+
+    try:
+        yield make
+    finally:
+        for device in made:
+            subprocess.run(["losetup", "--detach", device], check=False)
+
+
+def keyboard(*lines: str) -> int:
+    """A terminal at which somebody has typed this."""
+    master, slave = os.openpty()
+    os.write(master, "".join(f"{line}\n" for line in lines).encode())
+    return slave
+
+
+def test_it_asks_then_writes_and_the_second_time_is_up_to_date(
+    sdcard: Run, loop: Loop, image: Path, packed: Path
+) -> None:
+    device, behind = loop()
+    card: dict[str, object] = {"node": "node1", "device": device, "image": packed, "any_disk": True}
+
+    alone = sdcard(**card)
+    assert alone.returncode == 1
+    assert "nobody is here to say yes to that: --data yes=true. Nothing was written" in alone.stdout
+    no = sdcard("-y", keyboard=keyboard("no"), **card)
+    assert no.returncode == 1
+    assert f"{device}: 33.6 MB" in no.stdout
+    assert "Write it, and lose EVERYTHING on it? Type yes" in no.stdout
+    assert "the answer was not yes: nothing was written" in no.stdout
+    assert behind.read_bytes().startswith(BEFORE)
+
+    yes = sdcard("-y", keyboard=keyboard("yes"), **card)
+    assert yes.returncode == 0
+    assert "and read it back: EVERYTHING ON IT WILL BE LOST" in yes.stdout
+    assert f"{device} is the card of node1 now" in yes.stdout
+    begin, end = images.BOOT_START, images.BOOT_START + images.BOOT_SIZE
+    whole, made = image.read_bytes(), behind.read_bytes()
+    assert (made[:begin], made[end : images.SIZE]) == (whole[:begin], whole[end:])
+    assert images.names(behind) >= {"user-data", "meta-data", "network-config"}
+    again = sdcard(**card)
+    assert again.returncode == 0
+    assert f"{device} is up to date: the card of node1" in again.stdout
+
+
+def test_the_power_is_cut_and_it_is_no_card_until_the_next_run(
+    sdcard: Run, desk: Path, loop: Loop, image: Path, packed: Path
+) -> None:
+    device, behind = loop()
+    card: dict[str, object] = {"node": "node1", "device": device, "image": packed}
+    card |= {"any_disk": True, "yes": True}
+
+    def some_of_it_is_there() -> bool:
+        with behind.open("rb") as file:
+            file.seek(images.BOOT_START)
+            return file.read(3) != bytes(3)
+
+    cut(desk, some_of_it_is_there, **card)
+    assert card_record.marked(behind.read_bytes()) == "node1"
+    done = sdcard(**card)
+    assert "because it was not written to its end (as node1's)" in done.stdout
+    assert done.returncode == 0
+    assert behind.read_bytes()[: card_record.HEAD] == image.read_bytes()[: card_record.HEAD]
+
+
+def test_what_is_no_card_is_refused(sdcard: Run, loop: Loop, packed: Path, tmp_path: Path) -> None:
+    """As they are read from this computer; in which words each is, `test_card_choice` says."""
+    device, behind = loop()
+
+    def refused(**data: object) -> str:
+        done = sdcard(**{"node": "node1", "device": device, "image": packed, "yes": True, **data})
+        assert done.returncode == 1
+        assert behind.read_bytes().startswith(BEFORE)
+        return done.stdout
+
+    assert f"{device} (33.6 MB) is built in, no card" in refused()
+    small, _ = loop(8)
+    told = refused(device=small, any_disk=True)
+    assert f"{small} has 8.4 MB, and the image needs 25.2 MB: take a larger card" in told
+    other, _ = loop()
+    images.run("mkfs.ext4", "-q", other)
+    (tmp_path / "media").mkdir()
+    images.run("mount", other, str(tmp_path / "media"))
+    try:
+        told = refused(device=other, any_disk=True)
+        assert f"{other} is mounted at {tmp_path}/media: sudo umount {other}, then run this" in told
+    finally:
+        images.run("umount", other)
+
+
+def test_the_disk_that_the_system_runs_from_is_refused(sdcard: Run, packed: Path) -> None:
+    source = images.run("findmnt", "--noheadings", "--output", "SOURCE", "/").strip()
+    if not source.startswith("/dev/"):
+        pytest.skip(f"this system runs from {source}, which is no disk")
+    name = images.run("lsblk", "--noheadings", "--inverse", "--list", "--output", "PATH", source)
+    disk = name.split()[-1]
+    # --dry, for the day when this test fails.
+    done = sdcard("--dry", node="node1", device=disk, image=packed, any_disk=True)
+    assert f"{disk} is the disk that this system runs from (" in done.stdout
+    assert done.returncode == 1
+
+
+def test_the_kernel_keeps_a_disk_in_use_from_being_written(loop: Loop, tmp_path: Path) -> None:
+    """For what is mounted after the look at it."""
+    device, _ = loop()
+    images.run("mkfs.ext4", "-q", device)
+    images.run("mount", device, str(tmp_path))
+    try:
+        target = card_target.Target(device, 32 * images.MB, disk=True)
+        with (
+            pytest.raises(Refused, match=f"{device}: it is in use: unmount what is on it"),
+            target.writing(0) as write,
+        ):
+            write(bytes(1_000_000))
+    finally:
+        images.run("umount", device)

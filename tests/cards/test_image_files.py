@@ -1,0 +1,169 @@
+"""Cards as image files, made by the command that a person types."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from hashlib import sha256
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+import settings
+from formats import card_record
+from settings import first_boot
+from tests.cards import images
+from tests.cards.runs import Run, cut
+
+BOOT = slice(images.BOOT_START, images.BOOT_START + images.BOOT_SIZE)
+NODE2 = {"user-data", "meta-data", "network-config"}
+
+
+def outside(path: Path) -> tuple[bytes, bytes]:
+    """What is before and behind the boot partition."""
+    content = path.read_bytes()
+    return content[: BOOT.start], content[BOOT.stop :]
+
+
+def test_it_is_shown_then_written_then_up_to_date(
+    sdcard: Run, desk: Path, image: Path, packed: Path
+) -> None:
+    """Of one node: the image, its files, and a second run."""
+    card: dict[str, object] = {"node": "node2", "file": "node2.img", "image": packed}
+    made = desk / "node2.img"
+
+    shown = sdcard("--dry", **card).stdout
+    assert "node2.img: an image file, new" in shown
+    assert "Will write own.img.xz (25.2 MB), and read it back" in shown
+    assert "for node2: user-data, meta-data, network-config, cmdline.txt" in shown
+    assert not made.exists()
+    assert not (desk / ".cluster/known_hosts").exists(), "a plan makes no board known"
+
+    done = sdcard(**card)
+    assert done.returncode == 0
+    assert "node2.img is the card of node2 now" in done.stdout
+    assert outside(made) == outside(image)
+    cluster = settings.load(desk)
+    node = cluster.node("node2")
+    files = first_boot.boot_files(cluster, node)
+    assert files.keys() == NODE2
+    for name, text in files.items():
+        assert images.get(made, name) == text
+    line = first_boot.cmdline(cluster, node, images.COMMAND_LINE)
+    assert "cgroup_enable=memory" in line
+    assert images.get(made, "cmdline.txt") == line
+    assert images.names(made) == NODE2 | {"cmdline.txt", "config.txt", card_record.FILE}
+    known = (desk / ".cluster/known_hosts").read_text()
+    assert settings.host_key(cluster, node).public.split()[1] in known
+    assert made.stat().st_mode & 0o777 == 0o600, "it holds secrets"
+
+    content = made.read_bytes()
+    again = sdcard("-y", "--json", **card)
+    assert again.returncode == 0
+    assert "node2.img is up to date: the card of node2, own.img.xz" in again.stdout
+    assert '"no_change": 1' in again.stdout
+    assert made.read_bytes() == content
+
+    (desk / "group_data/workers.py").write_text('nameservers = ["9.9.9.9"]\n')
+    images.put(made, "cmdline.txt", "console=tty1\n")
+    planned = sdcard("--dry", "--diff", **card)
+    assert "differs in: network-config, cmdline.txt\n" in planned.stdout
+    assert "+ console=tty1 cgroup_enable=memory" in planned.stdout
+    assert "(holds a secret: its content is not shown)" in planned.stdout
+    assert "9.9.9.9" not in planned.stdout
+    changed = sdcard("-y", "--json", **card)
+    assert (
+        "It is the card of node2, and differs in: network-config, cmdline.txt\n" in changed.stdout
+    )
+    assert "Written" not in changed.stdout, "a changed setting costs a file, not the card"
+    assert "9.9.9.9" in images.get(made, "network-config")
+    assert "PRIVATE KEY" not in shown + done.stdout + again.stdout + changed.stdout
+
+
+@pytest.mark.parametrize("size", [card_record.HEAD, 10 * images.MB, images.SIZE])
+def test_the_power_is_cut_and_it_is_no_card_until_the_next_run(
+    sdcard: Run, desk: Path, image: Path, packed: Path, size: int
+) -> None:
+    """Cut when so much of the file is there; with all of it, while it is read back or filled."""
+    made = desk / "node1.img"
+    card: dict[str, object] = {"node": "node1", "file": "node1.img", "image": packed}
+    cut(desk, lambda: made.exists() and made.stat().st_size >= size, **card)
+    assert card_record.marked(made.read_bytes()) == "node1"
+    assert not (desk / ".cluster/known_hosts").exists()
+    done = sdcard(**card)
+    assert "because it was not written to its end (as node1's)" in done.stdout
+    assert done.returncode == 0
+    assert outside(made) == outside(image)
+
+
+@pytest.fixture
+def publisher(packed: Path) -> Iterator[str]:
+    """The URL of the image, with its checksum beside it, as publishers have it."""
+    checksum = sha256(packed.read_bytes()).hexdigest()
+    packed.with_name(f"{packed.name}.sha256").write_text(f"{checksum}  {packed.name}\n")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(packed.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/{packed.name}"
+        server.shutdown()
+
+
+def test_an_image_is_downloaded_once_and_only_the_right_one(
+    sdcard: Run, desk: Path, image: Path, publisher: str
+) -> None:
+    card: dict[str, object] = {"node": "node3", "file": "node3.img", "image": publisher}
+    wrong = sdcard(**card, image_checksum="0a" * 32)
+    assert wrong.returncode == 1
+    assert "it is not the file that was pinned; nothing of it is used" in wrong.stdout
+    assert not (desk / "node3.img").exists()
+    assert list((desk / ".cluster/downloads").iterdir()) == []
+
+    done = sdcard(**card, image_checksum=f"{publisher}.sha256")
+    assert done.returncode == 0
+    assert f"Will download {publisher}" in done.stdout
+    assert "Downloaded, and its checksum is right: " in done.stdout
+    assert outside(desk / "node3.img") == outside(image)
+    again = sdcard("--dry", **{**card, "file": "other.img"}, image_checksum=f"{publisher}.sha256")
+    assert "Will download" not in again.stdout
+
+
+def test_a_file_that_is_no_card_is_left_alone(sdcard: Run, desk: Path, packed: Path) -> None:
+    (desk / "thesis.odt").write_text("Chapter 1")
+    done = sdcard(node="node1", file="thesis.odt", image=packed)
+    assert done.returncode == 1
+    assert (
+        "thesis.odt is there already, and no card made here: remove it, or name another file"
+        in done.stdout
+    )
+    assert (desk / "thesis.odt").read_text() == "Chapter 1"
+
+
+def test_a_wrong_checksum_writes_nothing(sdcard: Run, desk: Path, packed: Path) -> None:
+    wrong = "0a" * 32
+    done = sdcard(node="node1", file="node1.img", image=packed, image_checksum=wrong)
+    assert done.returncode == 1
+    assert f"not {wrong}: it is not the image that was meant" in done.stdout
+    assert not (desk / "node1.img").exists()
+    assert done.stdout.splitlines()[-1] == (
+        "@local (this computer): the red lines above say what was not done, and why"
+    )
+
+
+def test_an_image_with_an_empty_command_line_becomes_no_card(
+    sdcard: Run, desk: Path, image: Path
+) -> None:
+    (desk / "own.img").write_bytes(image.read_bytes())
+    images.put(desk / "own.img", "cmdline.txt", "")
+    done = sdcard(node="node1", file="node1.img", image="own.img")
+    assert done.returncode == 1
+    assert "cmdline.txt on the image can't be used: its first line is empty" in done.stdout
+    assert card_record.marked((desk / "node1.img").read_bytes()) == "node1"
+
+
+def test_a_node_that_is_not_in_the_inventory_is_refused(sdcard: Run, packed: Path) -> None:
+    done = sdcard(node="node7", file="node1.img", image=packed)
+    assert done.returncode == 1
+    assert "--data: node: no node node7 in the inventory: did you mean node" in done.stdout
+    assert "Starting operation" not in done.stdout

@@ -1,0 +1,189 @@
+"""Large downloads from a server that breaks off, forgets where it was, or has another file."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from operations import download
+from operations.download import DownloadError
+
+IMAGE = random.Random(1).randbytes(3_000_000)
+SUM = sha256(IMAGE).hexdigest()
+
+
+class Server(BaseHTTPRequestHandler):
+    """Serves one file, with the faults that a test has set."""
+
+    protocol_version = "HTTP/1.1"
+    content: bytes
+    etag: str | None
+    ranges: bool
+    breaks: list[int]  # after how many bytes each of the next answers breaks off
+    asked: list[str | None]
+
+    def do_GET(self) -> None:
+        cls = Server
+        wanted = self.headers.get("Range")
+        cls.asked.append(wanted)
+        begin = 0
+        if wanted and cls.ranges and self.headers.get("If-Range") == cls.etag:
+            begin = int(wanted.removeprefix("bytes=").rstrip("-"))
+        if begin > len(cls.content):
+            self.send_response(416)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.send_response(206 if begin else 200)
+        if begin:
+            last, total = len(cls.content) - 1, len(cls.content)
+            self.send_header("Content-Range", f"bytes {begin}-{last}/{total}")
+        if cls.etag:
+            self.send_header("ETag", cls.etag)
+        body = cls.content[begin:]
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if cls.breaks:
+            body = body[: cls.breaks.pop(0)]
+            self.close_connection = True
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    Server.content, Server.etag, Server.ranges = IMAGE, '"one"', True
+    Server.breaks, Server.asked = [], []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/own.img.xz"
+        server.shutdown()
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def test_it_is_kept_and_watched(url: str, tmp_path: Path) -> None:
+    seen: list[tuple[int, int | None]] = []
+    place = download.fetched(url, SUM, str(tmp_path), lambda *now: seen.append(now))
+    assert place.read_bytes() == IMAGE
+    assert seen[-1] == (len(IMAGE), len(IMAGE))
+    assert len(seen) > 1
+    assert download.fetched(url, SUM, str(tmp_path)) == place
+    assert len(Server.asked) == 1
+    assert names(tmp_path) == [f"{SUM[:16]}-own.img.xz"]
+
+
+def test_after_a_break_it_goes_on_from_there(url: str, tmp_path: Path) -> None:
+    Server.breaks = [1_048_576, 524_288]
+    assert download.fetched(url, SUM, str(tmp_path)).read_bytes() == IMAGE
+    assert Server.asked == [None, "bytes=1048576-", "bytes=1572864-"]
+
+
+def test_a_later_run_goes_on_from_there_too(url: str, tmp_path: Path) -> None:
+    Server.breaks = [1_966_080, 0]
+    with pytest.raises(
+        DownloadError, match="broke off in the middle; 2 MB of it are kept for the next run"
+    ):
+        download.fetched(url, SUM, str(tmp_path))
+    assert not download.kept(url, SUM, str(tmp_path))
+    assert download.fetched(url, SUM, str(tmp_path)).read_bytes() == IMAGE
+    assert Server.asked == [None, "bytes=1966080-", "bytes=1966080-"]
+
+
+def test_a_server_that_knows_no_ranges_begins_again(url: str, tmp_path: Path) -> None:
+    Server.ranges = False
+    Server.breaks = [1_966_080]
+    assert download.fetched(url, SUM, str(tmp_path)).read_bytes() == IMAGE
+    assert Server.asked == [None, "bytes=1966080-"]
+
+
+def test_a_server_that_only_ever_breaks_is_given_up(url: str, tmp_path: Path) -> None:
+    Server.ranges = False
+    Server.breaks = [1_000_000] * 10
+    with pytest.raises(DownloadError, match="can't be fetched"):
+        download.fetched(url, SUM, str(tmp_path))
+    assert len(Server.asked) == 2
+
+
+def test_without_a_name_for_its_version_it_begins_again(url: str, tmp_path: Path) -> None:
+    Server.etag = None
+    Server.breaks = [1_966_080]
+    assert download.fetched(url, SUM, str(tmp_path)).read_bytes() == IMAGE
+    assert Server.asked == [None, None]
+
+
+def test_another_version_on_the_server_is_fetched_from_its_beginning(
+    url: str, tmp_path: Path
+) -> None:
+    Server.content, Server.etag = bytes(2_500_000), '"older"'
+    Server.breaks = [1_966_080, 0]
+    with pytest.raises(DownloadError):
+        download.fetched(url, SUM, str(tmp_path))
+    Server.content, Server.etag = IMAGE, '"one"'
+    assert download.fetched(url, SUM, str(tmp_path)).read_bytes() == IMAGE
+
+
+def test_two_halves_of_different_files_are_not_taken(url: str, tmp_path: Path) -> None:
+    """A server that gives the same name to another version."""
+    Server.content = bytes(3_000_000)
+    Server.breaks = [1_966_080, 0]
+    with pytest.raises(DownloadError):
+        download.fetched(url, SUM, str(tmp_path))
+    Server.content = IMAGE
+    assert download.fetched(url, SUM, str(tmp_path)).read_bytes() == IMAGE
+
+
+def test_what_is_longer_than_the_servers_begins_again(url: str, tmp_path: Path) -> None:
+    part = tmp_path / f"{SUM[:16]}-own.img.xz.part"
+    part.write_bytes(bytes(4_000_000))
+    part.with_name(f"{part.name}.tag").write_text('"one"')
+    assert download.fetched(url, SUM, str(tmp_path)).read_bytes() == IMAGE
+    assert Server.asked == ["bytes=4000000-", None]
+
+
+def test_wrong_content_leaves_nothing_to_be_used_by_mistake(url: str, tmp_path: Path) -> None:
+    Server.content = bytes(3_000_000)
+    with pytest.raises(DownloadError, match=f"has the checksum [0-9a-f]{{64}}, not {SUM}"):
+        download.fetched(url, SUM, str(tmp_path / "kept"))
+    assert names(tmp_path / "kept") == []
+
+
+def test_a_kept_one_that_was_changed_is_not_used(url: str, tmp_path: Path) -> None:
+    place = download.fetched(url, SUM, str(tmp_path))
+    place.write_bytes(IMAGE[:-1] + b"x")
+    assert download.kept(url, SUM, str(tmp_path)) is None
+    assert download.fetched(url, SUM, str(tmp_path)).read_bytes() == IMAGE
+
+
+def test_two_runs_do_not_fetch_into_one_file(url: str, tmp_path: Path) -> None:
+    part = tmp_path / f"{SUM[:16]}-own.img.xz.part"
+    with (
+        download._opened(part),
+        pytest.raises(DownloadError, match=r"another run is fetching .*\.part: wait for its end"),
+    ):
+        download.fetched(url, SUM, str(tmp_path))
+
+
+def test_a_publishers_checksum_goes_on_to_hold(url: str, tmp_path: Path) -> None:
+    Server.content = f"{SUM.upper()}  own.img.xz\n".encode()
+    assert download.published_checksum(f"{url}.sha256", str(tmp_path)) == SUM
+    Server.content = b"0" * 64
+    assert download.published_checksum(f"{url}.sha256", str(tmp_path)) == SUM
+    assert len(Server.asked) == 1
+
+
+def test_a_page_is_no_checksum(url: str, tmp_path: Path) -> None:
+    Server.content = b"<html>not found</html>"
+    with pytest.raises(DownloadError, match="holds no sha256 checksum"):
+        download.published_checksum(f"{url}.sha256", str(tmp_path))
+    assert names(tmp_path) == []

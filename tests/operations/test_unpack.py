@@ -1,0 +1,92 @@
+"""Images packed in each way, and packed ones that are not whole."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import random
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from operations import unpack
+
+CONTENT = random.Random(1).randbytes(300_000) + bytes(3_000_000)
+
+
+def _zip(content: bytes, path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("README", "an image")
+        archive.writestr("own.img", content)
+
+
+PACK: dict[str, Callable[[bytes, Path], object]] = {
+    "img": lambda content, path: path.write_bytes(content),
+    "xz": lambda content, path: path.write_bytes(lzma.compress(content)),
+    "gz": lambda content, path: path.write_bytes(gzip.compress(content)),
+    "zip": _zip,
+    "zst": lambda content, path: path.write_bytes(zstandard.compress(content)),
+}
+
+
+def content_of(path: Path) -> bytes:
+    found = b""
+    with unpack.opened(path) as image:
+        while block := image.read(1_000_000):
+            found += block
+    return found
+
+
+@pytest.mark.parametrize("kind", PACK)
+def test_it_is_unpacked_whatever_its_name(kind: str, tmp_path: Path) -> None:
+    PACK[kind](CONTENT, tmp_path / "image")
+    assert content_of(tmp_path / "image") == CONTENT
+
+
+@pytest.mark.parametrize("kind", ["xz", "gz", "zst"])
+def test_one_packed_in_several_pieces_is_whole(kind: str, tmp_path: Path) -> None:
+    pieces = []
+    for number, part in enumerate((CONTENT[:200_000], CONTENT[200_000:])):
+        PACK[kind](part, tmp_path / f"{number}")
+        pieces.append((tmp_path / f"{number}").read_bytes())
+    (tmp_path / "image").write_bytes(b"".join(pieces))
+    assert content_of(tmp_path / "image") == CONTENT
+
+
+@pytest.mark.parametrize("kind", ["xz", "gz", "zip", "zst"])
+def test_half_of_it_is_refused(kind: str, tmp_path: Path) -> None:
+    PACK[kind](CONTENT, tmp_path / "whole")
+    whole = (tmp_path / "whole").read_bytes()
+    (tmp_path / "half").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(unpack.UnpackError, match=r"half can't be unpacked: "):
+        content_of(tmp_path / "half")
+
+
+@pytest.mark.parametrize("kind", ["xz", "gz", "zip", "zst"])
+def test_a_damaged_one_is_refused(kind: str, tmp_path: Path) -> None:
+    PACK[kind](CONTENT, tmp_path / "image")
+    damaged = bytearray((tmp_path / "image").read_bytes())
+    damaged[150_000:150_100] = bytes(100)
+    (tmp_path / "image").write_bytes(damaged)
+    try:
+        found = content_of(tmp_path / "image")
+    except unpack.UnpackError:
+        return
+    assert kind == "zst"  # whose checksum is optional; the file's own is checked before
+    assert len(found) == len(CONTENT)
+
+
+def test_a_zip_with_two_images_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        archive.writestr("a.img", "a")
+        archive.writestr("b.img", "b")
+    with pytest.raises(unpack.UnpackError, match=r"holds 2 files named \.img: it must be one"):
+        content_of(tmp_path / "two.zip")
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(unpack.UnpackError, match="can't be read: No such file or directory"):
+        content_of(tmp_path / "image")

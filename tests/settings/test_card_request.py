@@ -1,0 +1,79 @@
+"""What `deploys/sdcard.py` is asked for, and the image that the settings name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from settings import images
+from settings.card import asked
+
+USE = (
+    "pyinfra @local deploys/sdcard.py --data node=node1 --data device=/dev/sdX (or file=node1.img)"
+)
+
+
+def mistakes(desk: Path, **data: object) -> list[str]:
+    with pytest.raises(SystemExit) as ended:
+        asked(data, desk)
+    return str(ended.value).splitlines()
+
+
+def test_the_default_is_raspberry_pi_os_with_its_checksum(desk: Path) -> None:
+    request = asked({"node": "node2", "device": "/dev/sdb"}, desk)
+    assert (request.node.name, request.device, request.file) == ("node2", "/dev/sdb", None)
+    assert (request.yes, request.any_disk) == (False, False)
+    image = images.of(request.cluster)
+    assert image is images.CATALOGUE["raspios"]
+    assert image.dialect == "cloud-init"
+    assert image.source.endswith("-raspios-trixie-arm64-lite.img.xz")
+    assert image.checksum
+    assert len(image.checksum) == 64
+
+
+def test_a_setting_on_the_command_line_holds_for_this_run(desk: Path) -> None:
+    data = {"node": "node1", "file": "node1.img", "image": "hypriotos", "yes": True}
+    request = asked(data, desk)
+    assert request.yes
+    image = images.of(request.cluster)
+    assert image.dialect == "cloud-init-0.7.9"
+    assert image.checksum == f"{image.source}.sha256"
+
+
+def test_an_image_of_ones_own_is_found_from_the_desk(desk: Path) -> None:
+    data = {"node": "node1", "file": "node1.img", "image": "images/own.img.xz"}
+    image = images.of(asked(data, desk).cluster)
+    assert (image.title, image.source) == ("own.img.xz", str(desk / "images/own.img.xz"))
+    assert image.checksum is None
+
+
+def test_what_is_missing_is_told_with_how_to_say_it(desk: Path) -> None:
+    assert mistakes(desk) == [
+        f"--data: no device and no file: {USE}",
+        f"--data: no node, one of node1, node2, node3: {USE}",
+    ]
+
+
+def test_a_node_that_is_not_in_the_inventory_is_refused(desk: Path) -> None:
+    assert mistakes(desk, node="nod2", file="x.img") == [
+        "--data: node: no node nod2 in the inventory: did you mean node2?"
+    ]
+
+
+def test_device_and_file_at_once_are_refused(desk: Path) -> None:
+    (line,) = mistakes(desk, node="node1", file="x.img", device="/dev/sdb")
+    assert line == f"--data: device or file, not both: {USE}"
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        ({"devise": "/dev/sdb"}, "--data: devise: no such setting: did you mean device?"),
+        ({"yes": "yess"}, "--data: yes: 'yess' is not true"),
+        ({"timezone": "Europe/Lisbn"}, "--data: timezone: 'Europe/Lisbn' is no time zone"),
+    ],
+)
+def test_a_typing_error_is_told(desk: Path, data: dict[str, object], line: str) -> None:
+    told = mistakes(desk, **{"node": "node1", "file": "node1.img", **data})
+    assert any(each.startswith(line) for each in told), told

@@ -1,0 +1,99 @@
+"""The picture of a desk: everything in it, where a person can read it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import settings
+from settings import picture
+
+ROOT = Path(__file__).parents[2]
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def with_workers(desk: Path, number: int) -> Path:
+    workers = "".join(
+        f'    ("node{n}", {{"address": "192.168.2.{n + 10}"}}),\n' for n in range(2, number + 2)
+    )
+    text = (desk / "inventory.py").read_text()
+    new = re.sub(r"(?s)workers = \[\n.*?\]", f"workers = [\n{workers}]", text)
+    (desk / "inventory.py").write_text(new)
+    assert len(settings.load(desk).workers) == number
+    return desk
+
+
+def texts(svg: str) -> list[str]:
+    return [element.text or "" for element in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+
+
+def boxes(svg: str) -> Iterator[tuple[float, float, float, float]]:
+    for element in ElementTree.fromstring(svg).iter(f"{SVG}rect"):
+        if "box" in element.attrib["class"]:
+            x, y, width, height = (float(element.attrib[n]) for n in ("x", "y", "width", "height"))
+            yield x, y, x + width, y + height
+
+
+def test_the_pictures_in_the_docs_are_of_this_inventory() -> None:
+    """`make picture` draws them anew."""
+    for name, text in picture.pictures(ROOT).items():
+        assert (ROOT / "docs" / name).read_text() == text, f"{name}: make picture"
+
+
+def test_nodes_interfaces_addresses_and_routes_are_in_it(desk: Path) -> None:
+    nat = texts(picture.pictures(desk)["desk-nat.svg"])
+    for each in ("node1", "node2", "node3", "your router", "switch  ·  192.168.2.0/24"):
+        assert nat.count(each) == 1
+    assert "wlan0 192.168.1.32 (DHCP)" in nat
+    assert "eth0 192.168.2.13" in nat
+    assert nat.count("default via 192.168.2.11") == 2
+    assert nat.count("default via 192.168.1.1") == 1
+    router = texts(picture.pictures(desk)["desk-router.svg"])
+    assert router.count("default via 192.168.2.1") == 3
+    assert "wlan0 192.168.1.32 (DHCP)" not in router
+
+
+@pytest.mark.parametrize("number", [1, 3, 6, 9, 20])
+def test_no_box_is_on_another_or_off_the_sheet(desk: Path, number: int) -> None:
+    for svg in picture.pictures(with_workers(desk, number)).values():
+        found = list(boxes(svg))
+        sheet = ElementTree.fromstring(svg).attrib
+        for left, top, right, bottom in found:
+            assert left >= 0
+            assert top >= 0
+            assert right <= float(sheet["width"])
+            assert bottom <= float(sheet["height"])
+        for one, other in combinations(found, 2):
+            apart = one[2] < other[0] or other[2] < one[0] or one[3] < other[1] or other[3] < one[1]
+            assert apart, (one, other)
+
+
+def test_a_radio_is_drawn_as_one_without_its_name(desk: Path) -> None:
+    assert "cable  ·  192.168.1.0/24" in texts(picture.pictures(desk)["desk-nat.svg"])
+    with (desk / "group_data/head.py").open("a") as file:
+        file.write('wifi_ssid = "The Smiths"\nwifi_country = "GB"\n')
+    (desk / ".cluster").mkdir()
+    (desk / ".cluster/wifi_psk").write_text("a good passphrase\n")
+    (desk / ".cluster/wifi_psk").chmod(0o600)
+    svg = picture.pictures(desk)["desk-nat.svg"]
+    assert "Wi-Fi  ·  192.168.1.0/24" in texts(svg)
+    assert 'class="cable radio"' in svg
+    assert "Smith" not in svg
+
+
+def test_a_desk_without_an_uplink_is_drawn_with_a_router_only(
+    make_desk: Callable[[], Path],
+) -> None:
+    desk = make_desk()
+    text = (desk / "inventory.py").read_text().replace(', "uplink_address": "192.168.1.32"', "")
+    (desk / "inventory.py").write_text(text)
+    with pytest.raises(settings.SettingsError, match="uplink_address"):
+        picture.pictures(desk)  # its own topology is "nat"
+    with (desk / "group_data/all.py").open("a") as file:
+        file.write('topology = "router"\n')
+    assert list(picture.pictures(desk)) == ["desk-router.svg"]
