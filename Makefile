@@ -5,12 +5,21 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help tools demo down test check clean
+.PHONY: help tools diff drift demo down test check clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 tools: $(READY)  ## install the tools, into .venv
+
+diff: $(READY)  ## what a run would change on your desk, node by node (ARGS="--deploy deploys/network.py")
+	@$(BIN)/python -m report diff $(ARGS)
+
+drift: $(READY)  ## what on your desk is no longer as it was made: status 0 nothing, 2 something, 1 unknown
+	@$(BIN)/python -m report drift $(ARGS)
+
+lab-diff lab-drift: lab-%: $(READY)  ## the same of the virtual nodes
+	@$(BIN)/python -m lab run -- python -m report $* $(ARGS)
 
 demo: $(READY)  ## the main job, on virtual nodes on this machine, from nothing
 	@$(BIN)/python -m lab demo

@@ -12,6 +12,8 @@ from typing_extensions import override
 from facts.base import State, WholeFact, ask
 
 _SCRIPT = """dpkg --print-architecture 2>/dev/null || echo;
+if ! command -v ctr >/dev/null; then echo absent; elif ctr version >/dev/null 2>&1;
+then echo answers; else echo stopped; fi;
 ctr -n k8s.io images ls -q 2>/dev/null"""
 
 
@@ -19,10 +21,12 @@ ctr -n k8s.io images ls -q 2>/dev/null"""
 class ImagesState(State):
     """
     + architecture: the node's, as dpkg says it: "arm64"
+    + containerd: "absent", "stopped" (installed, and not answering), or "answers"
     + names: the images in its namespace ``k8s.io``, in full; none while containerd does not run
     """
 
     architecture: str
+    containerd: str
     names: list[str]
 
 
@@ -36,5 +40,5 @@ class Images(WholeFact[ImagesState]):
         return ask(_SCRIPT)
 
     @override
-    def parse(self, architecture: str, *names: str) -> ImagesState:
-        return ImagesState(architecture, list(names))
+    def parse(self, architecture: str, containerd: str, *names: str) -> ImagesState:
+        return ImagesState(architecture, containerd, list(names))

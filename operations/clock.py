@@ -14,7 +14,7 @@ from pyinfra.api.state import State
 
 from facts.clock import Clock, ClockState
 from operations import apt
-from operations.base import Commands, Refused, operation, read, tell
+from operations.base import Commands, Refused, manages, operation, read, tell
 from operations.following import failed
 
 _LOOK_EVERY_S = 3
@@ -41,6 +41,8 @@ def synchronised(tolerance: int = 30, seconds: float = 45) -> Commands:
 
     clock = read(Clock)
     far = abs(clock.ahead) > tolerance
+    thing = f"unit {clock.services[0] if clock.services else 'systemd-timesyncd'}.service"
+    manages(thing)
     if far and clock.synchronised:
         raise Refused(
             f"its clock is {_distance(clock)} and synchronised: set this computer's clock right"
@@ -49,9 +51,9 @@ def synchronised(tolerance: int = 30, seconds: float = 45) -> Commands:
         host.noop(f"the clock is right, and {clock.services[0]} keeps it so")
         return
     if not clock.services:
-        tell("let systemd-timesyncd keep the clock right")
+        tell("let systemd-timesyncd keep the clock right", thing)
     if far:
-        tell(f"wait until its clock, {_distance(clock)}, is right")
+        tell(f"wait until its clock, {_distance(clock)}, is right", "setting clock")
     if not clock.services and not clock.timesyncd:
         yield from apt.install(["systemd-timesyncd"])
     if not clock.services:

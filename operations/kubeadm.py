@@ -97,6 +97,7 @@ def init(
         _keep(now, wanted)
         host.noop(f"the control plane {endpoint} is initialised")
     elif now.state == "running":
+        tell("stay with the kubeadm init that is at work there")
         yield FunctionCommand(initialise, (True,), {})
     elif now.state == "absent":
         tell(f"initialise the control plane of Kubernetes {wanted.version} on {node} ({address})")
@@ -158,6 +159,7 @@ def join(
         _same_cluster(now.ca, now.server, head)
         host.noop(f"{node} has joined the cluster of {head}")
     elif now.state == "running":
+        tell("stay with the kubeadm join that is at work there")
         yield FunctionCommand(follow_join, (), {})
     else:
         tell(f"join {node} ({address}) to the cluster of {head}")
