@@ -12,8 +12,9 @@ from typing_extensions import override
 from facts.base import State, WholeFact, ask
 
 _SCRIPT = """dpkg --print-architecture 2>/dev/null || echo;
-if ! command -v ctr >/dev/null; then echo absent; elif ctr version >/dev/null 2>&1;
-then echo answers; else echo stopped; fi;
+if ctr version >/dev/null 2>&1; then echo answers;
+elif command -v ctr >/dev/null || [ -d /var/lib/containerd/io.containerd.content.v1.content ];
+then echo stopped; else echo absent; fi;
 ctr -n k8s.io images ls -q 2>/dev/null"""
 
 
@@ -21,7 +22,7 @@ ctr -n k8s.io images ls -q 2>/dev/null"""
 class ImagesState(State):
     """
     + architecture: the node's, as dpkg says it: "arm64"
-    + containerd: "absent", "stopped" (installed, and not answering), or "answers"
+    + containerd: "answers", "stopped" (what it holds can't be seen), or "absent" (it holds nothing)
     + names: the images in its namespace ``k8s.io``, in full; none while containerd does not run
     """
 

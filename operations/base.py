@@ -94,8 +94,9 @@ def _fail(message: str) -> Commands:
     if state.is_executing:
         yield FunctionCommand(refuse, (), {})
     else:
-        refuse(state, host)
-        state.fail_hosts({host})
+        failing = ctx_host.get()  # the host itself: `host` is another one when this is looked at
+        refuse(state, failing)
+        state.fail_hosts({failing})
 
 
 def read(fact: type[FactBase[T | None]], **arguments: Any) -> T:

@@ -32,7 +32,9 @@ def where(desk: Path) -> str:
     """Which nodes this is about, in words."""
     names = ", ".join(node.name for node in settings.load(desk).nodes)
     lab = os.environ.get("BRAMBLE_LAB")
-    return f"The virtual nodes of the lab {lab}: {names}" if lab else f"The nodes on the desk: {names}"
+    return (
+        f"The virtual nodes of the lab {lab}: {names}" if lab else f"The nodes on the desk: {names}"
+    )
 
 
 def main() -> int:

@@ -56,7 +56,9 @@ def show(found: Result, out: Console) -> None:
     for line in found.errors:
         out.print(Text(line, "red"))
     if any(_state(found, node) == "drift" for node in found.nodes):
-        out.print("\nNothing was changed. The next run mends it: make it so, or change the settings")
+        out.print(
+            "\nNothing was changed. The next run mends it: make it so, or change the settings"
+        )
 
 
 def _state(found: Result, node: str) -> str:

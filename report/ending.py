@@ -170,6 +170,7 @@ def _columns(ran: bool) -> tuple[str, ...]:
     return ("changed", "same", "failed") if ran else ("planned", "same")
 
 
+@harmless(None)
 def announce() -> None:
     """
     Have a run shown as people like to see it; once, from pyinfra's configuration.

@@ -112,8 +112,12 @@ class Screen(logging.Filter, BaseStateCallback):
             return
         here = steps.of_operation(self.state, self.clock, self._step)
         self._step = None
-        for line in lines(here):
+        for line in lines(here, self._hosts):
             click.echo(line, err=True)
+
+    @property
+    def _hosts(self) -> int:
+        return len(self.state.activated_hosts)
 
     @harmless(None)
     def _still_at(self, op_hash: str) -> None:
@@ -131,16 +135,19 @@ class Screen(logging.Filter, BaseStateCallback):
         planned = [here for here in found if any(each.outcome == "planned" for each in here)]
         click.echo("--> What would change:" if planned else "--> Nothing would change", err=True)
         for here in planned:
-            for line in lines(here):
+            for line in lines(here, self._hosts):
                 click.echo(line, err=True)
         if planned and len(found) > len(planned):
             click.echo(f"    {'':8} the other {len(found) - len(planned)} steps: nothing", err=True)
 
 
-def lines(here: list[steps.Step]) -> list[str]:
+def lines(here: list[steps.Step], hosts: int) -> list[str]:
     """
-    What one operation has come to, a line for each way in which it ended; the quiet ones only
-    when there is nothing else to say.
+    What one operation has come to, a line for each way in which it ended; that it was so already
+    is said only when there is nothing else to say.
+
+    + here: on each host that it is for
+    + hosts: how many there are in all: where it is for all of them, they need no names
     """
 
     found = []
@@ -153,5 +160,6 @@ def lines(here: list[steps.Step]) -> list[str]:
             word = click.style(f"{_WORDS.get(outcome, outcome):8}", _COLOURS[outcome])
             found.append(f"    {word} {those[0].name}: {nodes}{took}")
     if not found and any(each.outcome == "same" for each in here):
-        found.append(f"    {_WORDS['same']:8} {here[0].name}")
+        nodes = f": {', '.join(each.node for each in here)}" if len(here) < hosts else ""
+        found.append(f"    {_WORDS['same']:8} {here[0].name}{nodes}")
     return found

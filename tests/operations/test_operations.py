@@ -43,7 +43,6 @@ FakeState.failed_hosts = frozenset()
 FakeState.activated_hosts = {Named("node1"), Named("node2"), Named("node3")}
 
 
-
 def _says_what_it_changes(generator: Callable[..., Iterator[object]]) -> Callable[..., object]:
     """No operation changes anything that it has not said before its first command."""
 
