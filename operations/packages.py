@@ -161,7 +161,7 @@ def installed(version: str, url: str) -> Commands:
         return
     install = not complete or bool(state.broken)
     if install:
-        lacking = [n for n in VERSIONED if not releases[n] or not wanted.fits(releases[n])]
+        lacking = [n for n, there in releases.items() if not there or not wanted.fits(there)]
         lacking += ["kubernetes-cni"] * ("kubernetes-cni" not in state.installed) + state.broken
         told = f"install {', '.join(dict.fromkeys(lacking))} ({_which(wanted, state, fitting)})"
         tell(told, *(f"package {name}" for name in dict.fromkeys(lacking)))

@@ -1,8 +1,8 @@
 """
 What a run finds and does, as data: for the summary at its end, ``make diff`` and ``make drift``.
 
-Operations tell it through ``operations.base`` (``manages``, ``diff``, ``tell``). It holds no secret:
-of a file that has one it knows that it changes, not how.
+Operations tell it through ``operations.base`` (``manages``, ``diff``, ``tell``). It holds no
+secret: of a file that has one it knows that it changes, not how.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Change:
     What will be, or was, done.
 
     + says: for a person, the verb first: "create /etc/hosts", "load the kernel module overlay"
-    + things: what it brings to what it shall be, as in ``Work.things``; none: it only goes with others
+    + things: what it brings to what it shall be, as in ``Work.things``; none: it goes with others
     + path: of a file, or what stands for one; "" where the change is none
     + before, after: its texts, when there is a path; None: it is not there, or is a secret
     + secret: whether the texts are left out

@@ -1,4 +1,4 @@
-"""`python -m report diff` and `python -m report drift`: what a run would change, and change nothing."""
+"""`python -m report diff` and `… drift`: what a run would change. Nothing is changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would change, for a person: by node and file, differences in colour; nothing of what stays."""
+"""What would change, for a person: by node and file, in colour; nothing of what stays."""
 
 from __future__ import annotations
 

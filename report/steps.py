@@ -41,17 +41,17 @@ class Clock(BaseStateCallback):
         self._began: dict[tuple[str, str], float] = {}
         self.seconds: dict[tuple[str, str], float] = {}
 
-    @harmless(None)
+    @harmless(None)  # type: ignore[override]  # pyinfra declares it static
     def operation_host_start(self, state: State, host: Host, op_hash: str) -> None:
         self._began[host.name, op_hash] = time.monotonic()
 
-    @harmless(None)
+    @harmless(None)  # type: ignore[override]  # pyinfra declares it static
     def operation_host_success(
         self, state: State, host: Host, op_hash: str, retry_count: int = 0
     ) -> None:
         self._stop(host, op_hash)
 
-    @harmless(None)
+    @harmless(None)  # type: ignore[override]  # pyinfra declares it static
     def operation_host_error(
         self, state: State, host: Host, op_hash: str, retry_count: int = 0, max_retries: int = 0
     ) -> None:

@@ -61,7 +61,7 @@ HANDS = [
     # A name that needs no name server: sudo looks it up, each time.
     Hand("setting hostname", "hostname localhost"),
     # (An interface that is brought up has NetworkManager read its settings again.)
-    Hand("setting NetworkManager's dns", _LIVE_DNS, 2, "node2"),
+    Hand("setting NetworkManager's dns", _LIVE_DNS, 2, "node2", "file /etc/resolv.conf"),
     Hand("setting no swap", "echo '/swapfile none swap sw 0 0' >> /etc/fstab"),
     Hand("sysctl (.*)", "sysctl -qw $1=0"),
     Hand("rules (.*)-\\*", "iptables -D FORWARD -j $1-FORWARD"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from lab.api import Lab
 from report import result
 from tests.lab import tampering
-from tests.lab.runs import CLUSTER, Run, ok, pyinfra
+from tests.lab.runs import CLUSTER, Run, pyinfra
 
 TWO = """head = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
 workers = [("node2", {"address": "192.168.2.12"})]
