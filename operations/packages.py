@@ -69,6 +69,24 @@ def repository(url: str, fingerprint: str) -> Commands:
     yield from commands
 
 
+def to_come(version: str, url: str) -> str | None:
+    """
+    The release that would be installed now; None when the repository can't be asked from here.
+
+    + version: "1.36", or one release
+    + url: of the repository
+    """
+    wanted = parse_wanted(version)
+    if wanted.patch is not None:
+        return str(wanted)
+    try:
+        index = _fetch(f"{url.rstrip('/')}/Packages")
+    except requests.RequestException:
+        return None
+    found = parse_package(newest(wanted, apt_formats.offered(index, "kubeadm")) or "")
+    return None if found is None else str(found)
+
+
 def _accepted_key(url: str, fingerprint: str) -> str:
     try:
         text = _fetch(url)

@@ -95,14 +95,14 @@ class Screen(logging.Filter, BaseStateCallback):
 
     # --- our own ---------------------------------------------------------------------------------
 
-    @harmless(None)  # type: ignore[override]  # pyinfra declares it static
-    def operation_start(self, state: State, op_hash: str) -> None:
+    @harmless(None)
+    def operation_start(self, state: State, op_hash: str) -> None:  # type: ignore[override]
         self.end()
         self._step, self._named, self._red = op_hash, False, set()
         gevent.spawn_later(LONG_S, self._still_at, op_hash)
 
-    @harmless(None)  # type: ignore[override]  # pyinfra declares it static
-    def operation_end(self, state: State, op_hash: str) -> None:
+    @harmless(None)
+    def operation_end(self, state: State, op_hash: str) -> None:  # type: ignore[override]
         self.end()
 
     @harmless(None)

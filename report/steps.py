@@ -35,24 +35,24 @@ class Step:
 
 
 class Clock(BaseStateCallback):
-    """How long each operation takes on each node."""
+    """How long each operation takes on each node. (pyinfra declares static what it calls on it.)"""
 
     def __init__(self) -> None:
         self._began: dict[tuple[str, str], float] = {}
         self.seconds: dict[tuple[str, str], float] = {}
 
-    @harmless(None)  # type: ignore[override]  # pyinfra declares it static
-    def operation_host_start(self, state: State, host: Host, op_hash: str) -> None:
+    @harmless(None)
+    def operation_host_start(self, state: State, host: Host, op_hash: str) -> None:  # type: ignore[override]
         self._began[host.name, op_hash] = time.monotonic()
 
-    @harmless(None)  # type: ignore[override]  # pyinfra declares it static
-    def operation_host_success(
+    @harmless(None)
+    def operation_host_success(  # type: ignore[override]
         self, state: State, host: Host, op_hash: str, retry_count: int = 0
     ) -> None:
         self._stop(host, op_hash)
 
-    @harmless(None)  # type: ignore[override]  # pyinfra declares it static
-    def operation_host_error(
+    @harmless(None)
+    def operation_host_error(  # type: ignore[override]
         self, state: State, host: Host, op_hash: str, retry_count: int = 0, max_retries: int = 0
     ) -> None:
         self._stop(host, op_hash)
