@@ -5,21 +5,25 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help tools diff drift demo down test check clean
+.PHONY: help tools diff drift lab-diff lab-drift demo down test check clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 tools: $(READY)  ## install the tools, into .venv
 
-diff: $(READY)  ## what a run would change on your desk, node by node (ARGS="--deploy deploys/network.py")
+diff: $(READY)  ## what a run would change on your desk, by node and file; nothing is changed
 	@$(BIN)/python -m report diff $(ARGS)
 
-drift: $(READY)  ## what on your desk is no longer as it was made: status 0 nothing, 2 something, 1 unknown
+# For programs without make, whose own status is 2 for whatever goes wrong: python -m report drift
+drift: $(READY)  ## what on your desk is no longer as it was made (ARGS=--json: for programs)
 	@$(BIN)/python -m report drift $(ARGS)
 
-lab-diff lab-drift: lab-%: $(READY)  ## the same of the virtual nodes
-	@$(BIN)/python -m lab run -- python -m report $* $(ARGS)
+lab-diff: $(READY)  ## the same of the virtual nodes
+	@$(BIN)/python -m lab run -- python -m report diff $(ARGS)
+
+lab-drift: $(READY)  ## the same of the virtual nodes
+	@$(BIN)/python -m lab run -- python -m report drift $(ARGS)
 
 demo: $(READY)  ## the main job, on virtual nodes on this machine, from nothing
 	@$(BIN)/python -m lab demo
@@ -31,7 +35,7 @@ down: $(READY)  ## take the virtual nodes down
 # by itself; virtual nodes go two labs at a time.
 test: $(READY)  ## every test, from file formats to whole runs on virtual nodes
 	@$(BIN)/python -m pytest tests/facts tests/operations
-	@$(BIN)/python -m pytest tests/formats tests/settings tests/standin -n 2
+	@$(BIN)/python -m pytest tests/formats tests/settings tests/standin tests/report -n 2
 	@$(BIN)/python -m pytest tests/lab -n 2 --dist loadfile
 
 check: $(READY)  ## style, types, and which room may import which

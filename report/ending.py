@@ -42,7 +42,7 @@ class Run:
         self.state = state
         self.clock = steps.Clock()
         self.log = Log()
-        self.screen = Screen(state, self.clock)
+        self.screen = Screen(state, self.clock, all_of_it=state.print_noop_info)
         self._began = time.monotonic()
         self._listens = False
 
@@ -182,7 +182,6 @@ def announce() -> None:
     run = Run(state)
     logger.addFilter(run.filter)
     logger.handlers.insert(0, run.log)
-    if not state.print_noop_info:
-        for handler in logger.handlers[1:]:
-            handler.addFilter(run.screen)
+    for handler in logger.handlers[1:]:
+        handler.addFilter(run.screen)
     atexit.register(run.end)

@@ -35,12 +35,14 @@ class Screen(logging.Filter, BaseStateCallback):
 
     + state: of the run
     + clock: knows how long the steps took
+    + all_of_it: every line of pyinfra's, and none of ours (``-v``)
     """
 
-    def __init__(self, state: State, clock: steps.Clock) -> None:
+    def __init__(self, state: State, clock: steps.Clock, all_of_it: bool) -> None:
         super().__init__()
         self.state = state
         self.clock = clock
+        self.all_of_it = all_of_it
         self.deploys = False  # whether this run is about deploys, not a fact or an inventory
         self._table = False
         self._step: str | None = None
@@ -54,6 +56,10 @@ class Screen(logging.Filter, BaseStateCallback):
         if not isinstance(record.msg, str):
             return True
         text = click.unstyle(record.getMessage())
+        if "--> Preparing operation files" in text:
+            self.deploys = True
+        if self.all_of_it:
+            return True
         shown = self._shows(record.levelno, text)
         if shown and self._step is not None:
             self._name_step()
@@ -72,8 +78,6 @@ class Screen(logging.Filter, BaseStateCallback):
 
     def _shows_heading(self, text: str) -> bool:
         self._table = "Detected changes:" in text or "Results:" in text
-        if "Preparing operation files" in text:
-            self.deploys = True
         if "Detected changes:" in text:
             self._plan()
         return not re.search(
@@ -98,6 +102,8 @@ class Screen(logging.Filter, BaseStateCallback):
     @harmless(None)
     def operation_start(self, state: State, op_hash: str) -> None:  # type: ignore[override]
         self.end()
+        if self.all_of_it:
+            return
         self._step, self._named, self._red = op_hash, False, set()
         gevent.spawn_later(LONG_S, self._still_at, op_hash)
 

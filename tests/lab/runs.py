@@ -63,6 +63,11 @@ class Run:
         changed, same, failed = map(int, row.groups())
         return changed, same, failed
 
+    def left_alone(self, host: str) -> bool:
+        """Whether every step for it ended well, and none changed it."""
+        changed, same, failed = self.counts(host)
+        return (changed, failed) == (0, 0) and same > 0
+
 
 def pyinfra(
     lab: Lab, *arguments: str, deploys: Sequence[str] = NETWORK, timeout: float = 200
