@@ -57,7 +57,7 @@ def show(found: Result, out: Console) -> None:
         out.print(Text(line, "red"))
     if any(_state(found, node) == "drift" for node in found.nodes):
         out.print(
-            "\nNothing was changed. The next run mends it: make it so, or change the settings"
+            "\nNothing was changed. The next run mends it; what shall stay goes into the settings"
         )
 
 
