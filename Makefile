@@ -5,12 +5,25 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help tools demo down picture test check clean
+.PHONY: help tools diff drift lab-diff lab-drift demo down picture test check clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 tools: $(READY)  ## install the tools, into .venv
+
+diff: $(READY)  ## what a run would change on your desk, by node and file; nothing is changed
+	@$(BIN)/python -m report diff $(ARGS)
+
+# For programs without make, whose own status is 2 for whatever goes wrong: python -m report drift
+drift: $(READY)  ## what on your desk is no longer as it was made (ARGS=--json: for programs)
+	@$(BIN)/python -m report drift $(ARGS)
+
+lab-diff: $(READY)  ## the same of the virtual nodes
+	@$(BIN)/python -m lab run -- python -m report diff $(ARGS)
+
+lab-drift: $(READY)  ## the same of the virtual nodes
+	@$(BIN)/python -m lab run -- python -m report drift $(ARGS)
 
 demo: $(READY)  ## the main job, on virtual nodes on this machine, from nothing
 	@$(BIN)/python -m lab demo
@@ -25,7 +38,7 @@ picture: $(READY)  ## draw the desk as inventory.py has it: docs/desk-*.svg
 # by itself; cards are written to image files and loop devices; virtual nodes go two labs at a time.
 test: $(READY)  ## every test, from file formats to whole runs on virtual nodes
 	@$(BIN)/python -m pytest tests/facts tests/operations
-	@$(BIN)/python -m pytest tests/formats tests/settings tests/standin -n 2
+	@$(BIN)/python -m pytest tests/formats tests/settings tests/standin tests/report -n 2
 	@$(BIN)/python -m pytest tests/cards -n 2
 	@$(BIN)/python -m pytest tests/lab -n 2 --dist loadfile
 

@@ -8,7 +8,7 @@ import pyinfra_cli.cli as _cli
 from pyinfra import config, logger
 from pyinfra.connectors.sshuserclient import SSHClient as _SSHClient
 
-from operations import ending
+from report import ending
 
 config.REQUIRE_PYINFRA_VERSION = ">=3.10,<4"
 config.SUDO = True  # the admin user needs sudo without a password; the cards are made that way

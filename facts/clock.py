@@ -12,12 +12,17 @@ from typing_extensions import override
 
 from facts.base import State, WholeFact, ask
 
-# The programs that keep a clock right on Debian, each by its unit; systemd's own first.
+# The programs that keep a clock right on Debian, each by its unit; systemd's own first. One whose
+# conditions are not met (in a container the clock is not its to set) does not count as stopped.
 _SCRIPT = """date +%s; date -u '+%Y-%m-%d %H:%M:%S';
 timedatectl show -P NTPSynchronized 2>/dev/null || echo unknown;
-for s in systemd-timesyncd chrony ntpsec ntp openntpd; do
+x=; for s in systemd-timesyncd chrony ntpsec ntp openntpd; do
 e=$(systemctl is-enabled "$s.service" 2>/dev/null) || continue;
-[ "$e" = enabled ] && printf '%s ' "$s"; done; echo;
+[ "$e" = enabled ] && printf '%s ' "$s" || continue;
+case $(systemctl show -P ActiveState "$s.service") in inactive|failed) ;; *) continue;; esac;
+[ "$(systemctl show -P ConditionResult "$s.service")" = no ] &&
+[ "$(systemctl show -P ConditionTimestampMonotonic "$s.service")" != 0 ] || x="$x$s ";
+done; echo; echo "$x";
 [ -e /usr/lib/systemd/system/systemd-timesyncd.service ] && echo timesyncd || echo -"""
 
 
@@ -31,6 +36,7 @@ class ClockState(State):
     + shows: what it shows, in UTC
     + synchronised: whether the kernel says so; None where that isn't known
     + services: the enabled services that keep it right
+    + stopped: those of them that do not run, although they could
     + timesyncd: whether systemd-timesyncd is installed
     """
 
@@ -38,6 +44,7 @@ class ClockState(State):
     shows: str
     synchronised: bool | None
     services: list[str]
+    stopped: list[str]
     timesyncd: bool
 
 
@@ -52,12 +59,19 @@ class Clock(WholeFact[ClockState]):
 
     @override
     def parse(
-        self, seconds: str, shows: str, synchronised: str, services: str, timesyncd: str
+        self,
+        seconds: str,
+        shows: str,
+        synchronised: str,
+        services: str,
+        stopped: str,
+        timesyncd: str,
     ) -> ClockState:
         return ClockState(
             ahead=int(seconds) - round(time.time()),
             shows=shows,
             synchronised={"yes": True, "no": False}.get(synchronised),
             services=services.split(),
+            stopped=stopped.split(),
             timesyncd=timesyncd == "timesyncd",
         )

@@ -12,6 +12,9 @@ from typing_extensions import override
 from facts.base import State, WholeFact, ask
 
 _SCRIPT = """dpkg --print-architecture 2>/dev/null || echo;
+if ctr version >/dev/null 2>&1; then echo answers;
+elif command -v ctr >/dev/null || [ -d /var/lib/containerd/io.containerd.content.v1.content ];
+then echo stopped; else echo absent; fi;
 ctr -n k8s.io images ls -q 2>/dev/null"""
 
 
@@ -19,10 +22,12 @@ ctr -n k8s.io images ls -q 2>/dev/null"""
 class ImagesState(State):
     """
     + architecture: the node's, as dpkg says it: "arm64"
+    + containerd: "answers", "stopped" (what it holds can't be seen), or "absent" (it holds nothing)
     + names: the images in its namespace ``k8s.io``, in full; none while containerd does not run
     """
 
     architecture: str
+    containerd: str
     names: list[str]
 
 
@@ -36,5 +41,5 @@ class Images(WholeFact[ImagesState]):
         return ask(_SCRIPT)
 
     @override
-    def parse(self, architecture: str, *names: str) -> ImagesState:
-        return ImagesState(architecture, list(names))
+    def parse(self, architecture: str, containerd: str, *names: str) -> ImagesState:
+        return ImagesState(architecture, containerd, list(names))

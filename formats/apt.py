@@ -37,6 +37,21 @@ _NOT_SIGNED = (
 )
 
 
+def offered(packages: str, name: str) -> list[str]:
+    """
+    The versions of a package in a repository's index, in its order.
+
+    + packages: the text of its Packages file: stanzas as in deb822(5)
+    + name: the package's
+    """
+    found = []
+    for stanza in packages.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in stanza.splitlines() if ": " in line)
+        if fields.get("Package") == name and "Version" in fields:
+            found.append(fields["Version"])
+    return found
+
+
 def source(uri: str, suites: str, signed_by: str, components: str = "") -> str:
     """
     A file for /etc/apt/sources.list.d, ``*.sources``.

@@ -39,6 +39,11 @@ def dhcpcd(text: str, background: bool = False, deny: str | None = None) -> str:
     return "".join(lines) + rest if len(lines) > 1 else rest
 
 
+def dhcpcd_is_ours(text: str) -> bool:
+    """Whether there is something of ours in dhcpcd.conf."""
+    return _OURS.match(text) is not None
+
+
 def dhcpcd_allow(text: str, interface: str) -> str:
     """dhcpcd.conf without our line that denies it an interface."""
     ours = _OURS.match(text)

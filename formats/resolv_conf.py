@@ -151,15 +151,16 @@ def statements(asked: Meaning) -> str:
 
 def update(text: str, asked: Meaning) -> str:
     """
-    The file changed to mean what is asked; the same text when it means that already.
+    The file changed to mean what is asked; the same text when it means that already, and no program
+    says in it that it has written it: whoever reads that would look for the wrong one.
 
     Other lines (``sortlist``, comments, what nobody knows) are kept, save for the comments of a
     program that wrote the file whole: they would no longer be true.
     """
 
-    if meaning(text) == asked:
-        return text
     generated = generator(text) is not None
+    if meaning(text) == asked and not generated:
+        return text
     kept = [
         line
         for line in parse(text)

@@ -16,7 +16,7 @@ from facts.files import FileState
 from formats import authorized_keys as keys_file
 from formats.authorized_keys import Key, Line
 from operations import files, guard
-from operations.base import Commands, Refused, diff, read, tell
+from operations.base import Commands, Refused, diff, manages, read, tell
 from operations.guard import Step
 
 # The user may do as they like in their home while root writes there. So it is stepped into, not
@@ -83,13 +83,19 @@ def key(
         host.noop(f"{user} has no authorized keys")
         return
     wrong = files.differs(file, text, "600", user, now.group)
+    things = f"file {now.path}", f"directory {home}/.ssh"
+    manages(*things)
     if not wrong and (directory.mode, directory.user, directory.group) == ("700", user, now.group):
         host.noop(f"{now.path} is up to date")
         return
     if text != file.text:
         diff(now.path, file.text, text)
-    else:
-        tell(f"make {now.path} 600 and its directory 700, both {user}:{now.group}")
+    elif wrong:
+        tell(f"make {now.path} 600 {user}:{now.group} (it is {_status(file)})", things[0])
+    if _status(directory) != f"700 {user}:{now.group}":
+        what = "create" if directory.kind == "absent" else "make"
+        was = "" if directory.kind == "absent" else f" (it is {_status(directory)})"
+        tell(f"{what} {home}/.ssh 700 {user}:{now.group}{was}", things[1])
     owner = QuoteString(f"{user}:{now.group}")
     write = files.write_command("authorized_keys", text, "600", user, now.group)
     yield Step(
@@ -105,6 +111,10 @@ def key(
         network=False,
         **write.connector_arguments,
     )
+
+
+def _status(state: FileState) -> str:
+    return f"{state.mode} {state.user}:{state.group}"
 
 
 def _key(line: str, options: Sequence[str] | None) -> Key:

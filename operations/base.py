@@ -30,7 +30,7 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_host
 from pyinfra.operations.util.files import generate_color_diff
 
-from operations import connection
+from operations import connection, record
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -62,6 +62,7 @@ def operation(
             if host in state.failed_hosts:
                 return
             connection.keep_alive(ctx_host.get())  # the host itself: `host` is only a name for it
+            record.begin(host.name, host.current_op_hash or "")
             command: PyinfraCommand | str | None = None
             try:
                 for command in function(*args, **kwargs):
@@ -93,8 +94,9 @@ def _fail(message: str) -> Commands:
     if state.is_executing:
         yield FunctionCommand(refuse, (), {})
     else:
-        refuse(state, host)
-        state.fail_hosts({ctx_host.get()})
+        failing = ctx_host.get()  # the host itself: `host` is another one when this is looked at
+        refuse(state, failing)
+        state.fail_hosts({failing})
 
 
 def read(fact: type[FactBase[T | None]], **arguments: Any) -> T:
@@ -118,20 +120,42 @@ def read(fact: type[FactBase[T | None]], **arguments: Any) -> T:
     return value
 
 
-def diff(path: str, before: str | None, after: str | None, secret: bool = False) -> None:
+def manages(*things: str) -> None:
     """
-    Show how a file or a rule set will change, when pyinfra was asked for diffs (``--diff``).
+    Note what this operation keeps as it shall be, whether it changes now or not.
+
+    + things: each ``KIND NAME``, as a person knows it: "sysctl net.ipv4.ip_forward". Files that go
+      through ``operations.files`` are noted there
+    """
+
+    record.keep(host.name, host.current_op_hash or "", *things)
+
+
+def diff(
+    path: str,
+    before: str | None,
+    after: str | None,
+    secret: bool = False,
+    thing: str | None = None,
+) -> None:
+    """
+    Note how a file or a rule set will change, and show it when pyinfra was asked for diffs
+    (``--diff``).
 
     Call it before an operation's first ``yield``: a dry run goes no further than that.
 
     + path: what changes, as the person knows it
     + before, after: the texts; ``None`` is a file that is not there
     + secret: say that it changes, not how
+    + thing: what it is among the things that are managed; None: the file at that path
     """
 
+    verb = "create" if before is None else "remove" if after is None else "modify"
+    texts = (None, None) if secret else (before, after)
+    things = (thing or f"file {path}",)
+    _note(record.Change(f"{verb} {path}", things, path, *texts, secret=secret))
     if not _shows_diffs():
         return
-    verb = "create" if before is None else "remove" if after is None else "modify"
     host.log_styled(f"Will {verb} {path}", fg="yellow")
     if secret:
         host.log("  (holds a secret: its content is not shown)")
@@ -141,8 +165,15 @@ def diff(path: str, before: str | None, after: str | None, secret: bool = False)
         host.log(f"  {line.rstrip()}")
 
 
-def tell(message: str) -> None:
-    """A change that is no file, in one line, where a diff of a file would be shown."""
+def tell(message: str, *things: str) -> None:
+    """
+    Note a change that is no file, and show it in one line where a diff would be shown.
+
+    + message: the verb first: "load the kernel module overlay"
+    + things: what it brings to what it shall be, of those managed; none: it only goes with others
+    """
+
+    _note(record.Change(message, things))
     if _shows_diffs():
         host.log_styled(f"Will {message}", fg="yellow")
 
@@ -151,6 +182,10 @@ def plan(message: str) -> None:
     """A line of what will be done, that is shown whether or not pyinfra was asked for diffs."""
     if _plans():
         host.log_styled(message, fg="yellow")
+
+
+def _note(change: record.Change) -> None:
+    record.add(host.name, host.current_op_hash or "", change)
 
 
 def _shows_diffs() -> bool:

@@ -9,10 +9,10 @@ from pyinfra.api import FunctionCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
-from facts.cgroup import BOOT_CMDLINE, FIRMWARE_CMDLINE, MemoryCgroup
+from facts.cgroup import BOOT_CMDLINE, FIRMWARE_CMDLINE, CgroupState, MemoryCgroup
 from facts.files import FileState
 from formats import cmdline
-from operations.base import Commands, Refused, diff, operation, read, tell
+from operations.base import Commands, Refused, diff, manages, operation, read, tell
 from operations.files import write_command
 from operations.following import failed
 from operations.reboot import SECONDS, reboot_and_wait
@@ -41,7 +41,10 @@ def memory(required: bool = True, seconds: float = SECONDS) -> Commands:
 
     state = read(MemoryCgroup)
     if state.memory != "off":
-        host.noop(f"the memory cgroup is on ({state.memory})")
+        commands = list(_also_at_the_next_boot(state))
+        if not commands:
+            host.noop(f"the memory cgroup is on ({state.memory})")
+        yield from commands
         return
     if not required:
         host.noop("the memory cgroup is off, and not asked for")
@@ -65,6 +68,20 @@ def memory(required: bool = True, seconds: float = SECONDS) -> Commands:
         yield write_command(path, text, file.mode, file.user, file.group)
     yield from reboot_and_wait(seconds)
     yield FunctionCommand(_is_on, (path,), {})
+
+
+def _also_at_the_next_boot(state: CgroupState) -> Commands:
+    """Where our argument has turned it on, it stays in the file."""
+    if ARGUMENT not in cmdline.arguments(state.running):
+        return
+    for path in (FIRMWARE_CMDLINE, BOOT_CMDLINE):
+        file = state.files[path]
+        if file.kind == "file" and file.text and not cmdline.is_stub(file.text):
+            manages(f"file {path}")
+            if ARGUMENT not in cmdline.arguments(file.text):
+                text = cmdline.with_arguments(file.text, [ARGUMENT])
+                diff(path, file.text, text)
+                yield write_command(path, text, file.mode, file.user, file.group)
 
 
 def _cmdline_path(files: dict[str, FileState]) -> str:

@@ -14,7 +14,7 @@ from pyinfra.api.state import State
 
 from facts.clock import Clock, ClockState
 from operations import apt
-from operations.base import Commands, Refused, operation, read, tell
+from operations.base import Commands, Refused, manages, operation, read, tell
 from operations.following import failed
 
 _LOOK_EVERY_S = 3
@@ -29,8 +29,8 @@ def synchronised(tolerance: int = 30, seconds: float = 45) -> Commands:
     + seconds: how long a clock that is far off may take to be set right (a board without a battery
       has just booted)
 
-    Where no such service is enabled, systemd-timesyncd is. A clock that is right is enough where
-    NTP can't be reached, as in a container.
+    Where no such service is enabled, systemd-timesyncd is; one that was stopped is started. A clock
+    that is right is enough where NTP can't be reached, as in a container.
 
     **Example:**
 
@@ -41,21 +41,28 @@ def synchronised(tolerance: int = 30, seconds: float = 45) -> Commands:
 
     clock = read(Clock)
     far = abs(clock.ahead) > tolerance
+    thing = f"unit {clock.services[0] if clock.services else 'systemd-timesyncd'}.service"
+    manages(thing)
     if far and clock.synchronised:
         raise Refused(
             f"its clock is {_distance(clock)} and synchronised: set this computer's clock right"
         )
-    if clock.services and not far:
+    runs = bool(set(clock.services) - set(clock.stopped))
+    if runs and not far:
         host.noop(f"the clock is right, and {clock.services[0]} keeps it so")
         return
     if not clock.services:
-        tell("let systemd-timesyncd keep the clock right")
+        tell("let systemd-timesyncd keep the clock right", thing)
+    if clock.services and not runs:
+        tell(f"start {clock.services[0]}, which keeps the clock right", thing)
     if far:
-        tell(f"wait until its clock, {_distance(clock)}, is right")
+        tell(f"wait until its clock, {_distance(clock)}, is right", "setting clock")
     if not clock.services and not clock.timesyncd:
         yield from apt.install(["systemd-timesyncd"])
     if not clock.services:
         yield StringCommand("systemctl", "enable", "--now", "systemd-timesyncd.service")
+    elif not runs:
+        yield StringCommand("systemctl", "restart", f"{clock.services[0]}.service")
     if far:
         yield FunctionCommand(_wait, (tolerance, seconds), {})
 

@@ -15,7 +15,7 @@ from facts.containerd import CONFIG, RESTART_MARK, Containerd, ContainerdState
 from formats.containerd import CERTS_DIR, ConfigError, Runtime, configured, hosts_toml, release
 from formats.kubernetes_version import Wanted, parse_wanted
 from operations import apt
-from operations.base import Commands, Refused, operation, read, tell
+from operations.base import Commands, Refused, manages, operation, read, tell
 from operations.files import ensure
 from operations.following import failed, run
 
@@ -79,6 +79,7 @@ def runtime(
     }
     state = read(Containerd, paths=[CONFIG, *hosts])
     _check_version(state.version or state.candidate, kubernetes_version)
+    manages("package containerd", "unit containerd.service")
     wanted = Runtime(pause_image, cni_bin_dir, cni_conf_dir, bool(mirrors))
     former = [path for path in state.files if path not in (CONFIG, *hosts)]
     # All of them now, not one by one: a dry run shows each diff.
@@ -92,8 +93,10 @@ def runtime(
         host.noop(f"containerd {state.version} runs, set up for Kubernetes")
         return
     if not state.version:
-        tell(f"install containerd {state.candidate or '(Debian’s)'}")
-    tell("restart containerd" if state.active else "start containerd")
+        tell(f"install containerd {state.candidate or '(Debian’s)'}", "package containerd")
+    things = [] if runs else ["unit containerd.service"]
+    verb = "restart" if state.active else "start"
+    tell(f"{verb} containerd{'' if state.enabled else ', now and at every boot'}", *things)
     if changes:
         yield StringCommand("sh", "-c", QuoteString(_MARK))
         yield from changes

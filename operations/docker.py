@@ -9,7 +9,7 @@ from pyinfra.api import StringCommand
 
 from facts.docker import Docker
 from operations import apt
-from operations.base import Commands, operation, read, tell
+from operations.base import Commands, manages, operation, read, tell
 
 
 @operation()
@@ -30,6 +30,7 @@ def engine() -> Commands:
     """
 
     state = read(Docker)
+    manages("package docker.io", "package docker-cli", "unit docker.service")
     if state.engine and state.client and state.enabled and state.active:
         host.noop("Docker Engine runs")
         return
@@ -37,7 +38,9 @@ def engine() -> Commands:
     wanted = {"docker.io": state.engine, "docker-cli": state.client}
     missing = [package for package, there in wanted.items() if not there]
     if missing:
-        tell(f"install {' and '.join(missing)}")
+        things = [f"package {package}" for package in missing]
+        tell(f"install {' and '.join(missing)}", *things)
         yield from apt.install(missing)
-    tell("start Docker Engine, now and at every boot")
+    if not (state.enabled and state.active):
+        tell("start Docker Engine, now and at every boot", "unit docker.service")
     yield StringCommand("systemctl", "enable", "--now", "docker.service")

@@ -8,7 +8,7 @@ from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand
 
 from facts.files import Files, FileState
-from operations.base import Commands, Refused, diff, operation, read, tell
+from operations.base import Commands, Refused, diff, manages, operation, read, tell
 
 # The new file is made beside the target, so that the rename at the end stays on one file system;
 # a power cut leaves the old file or the new one, never half of one. ``.`` hides it from directories
@@ -65,6 +65,7 @@ def ensure(
     group: str = "root",
     secret: bool = False,
     now: FileState | None = None,
+    thing: str | None = None,
 ) -> Commands:
     """
     Bring a file to the wanted content and owner; for use inside other operations.
@@ -75,24 +76,28 @@ def ensure(
     + user, group: the owner
     + secret: never show the content
     + now: its state, when the caller has read it already
+    + thing: what it is among the things that are managed; None: the file at that path
 
     A link, a directory or a bind mount at that path is refused: it is not ours to replace.
     """
 
     now = now or read(Files, paths=[path])[path]
+    thing = thing or f"file {path}"
+    manages(thing)
     if now.kind in ("link", "directory", "other") or now.mounted:
         what = "mount point" if now.mounted else now.kind
         raise Refused(f"{path} is a {what}, not a plain file: remove it, then run this again")
     if text is None:
         if now.kind == "absent":
             return
-        diff(path, now.text, None, secret)
+        diff(path, now.text, None, secret, thing)
         yield StringCommand("rm", "-f", "--", QuoteString(path))
     elif differs(now, text, mode, user, group):
         if now.text == text:
-            tell(f"make {path} {mode} {user}:{group} (it is {now.mode} {now.user}:{now.group})")
+            now_is = f"{now.mode} {now.user}:{now.group}"
+            tell(f"make {path} {mode} {user}:{group} (it is {now_is})", thing)
         else:
-            diff(path, now.text, text, secret)
+            diff(path, now.text, text, secret, thing)
         yield write_command(path, text, mode, user, group)
 
 

@@ -4,13 +4,16 @@ The pod network: flannel, applied to the cluster from its own manifest.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pyinfra import host
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand
 
 from facts.kubectl import ADMIN_CONF, Objects
 from formats import flannel as manifest
 from formats import manifests
-from operations.base import Commands, Refused, diff, operation, read
+from operations.base import Commands, Refused, diff, manages, operation, read, tell
 from operations.download import DownloadError, pinned
 from operations.rollouts import SYSTEM, await_all, troubles
 
@@ -65,9 +68,13 @@ def flannel(
     rollouts = [own, *SYSTEM]
     now = read(Objects, names=["nodes", *dict.fromkeys([*map(manifests.word, wanted), *SYSTEM])])
     changed = manifests.differing(wanted, now.objects)
+    manages(*(f"object {_name(thing)}" for thing in wanted))
     for thing, before in changed:
         old = None if before is None else manifests.text([before])
-        diff(manifests.word(thing).lstrip("/"), old, manifests.text([thing]))
+        diff(_name(thing), old, manifests.text([thing]), thing=f"object {_name(thing)}")
+    waits = bool(changed or troubles(now.objects, [], rollouts))
+    if waits and not changed:
+        tell("wait until the pods of flannel, kube-proxy and CoreDNS are up")
     if changed:
         yield StringCommand(
             "kubectl",
@@ -80,7 +87,11 @@ def flannel(
             "-",
             _stdin=manifests.text(wanted),
         )
-    if changed or troubles(now.objects, [], rollouts):
+    if waits:
         yield FunctionCommand(await_all, ([], rollouts, seconds), {})
     else:
         host.noop("flannel is as it shall be, its pods are up")
+
+
+def _name(thing: Mapping[str, Any]) -> str:
+    return manifests.word(thing).lstrip("/")

@@ -11,7 +11,7 @@ from pyinfra.api.command import PyinfraCommand
 from facts.hosts import HOSTNAME, HOSTS, PRESERVE, TEMPLATE, Hostname, Hosts
 from formats import hosts as hosts_file
 from operations import files
-from operations.base import Commands, Refused, operation, read, tell
+from operations.base import Commands, Refused, manages, operation, read, tell
 
 MAX_HOSTNAME = 63  # of the kernel's 64 bytes one is the end
 
@@ -97,12 +97,14 @@ def hostname(hostname: str) -> Commands:
         raise Refused(f"host name {hostname!r} is longer than {MAX_HOSTNAME} characters")
     now = read(Hostname)
     commands: list[PyinfraCommand | str] = []
-    if now.cloud_init and not now.preserved:
+    manages(f"file {HOSTNAME}", "setting hostname")
+    # Not when cloud-init is told so elsewhere already.
+    if now.cloud_init and (not now.preserved or now.files[PRESERVE].kind != "absent"):
         commands += files.ensure(PRESERVE, PRESERVE_TEXT, now=now.files[PRESERVE])
     if hosts_file.own_name(now.files[HOSTNAME].text or "") != hostname:
         commands += files.ensure(HOSTNAME, f"{hostname}\n", now=now.files[HOSTNAME])
     if now.hostname != hostname:
-        tell(f"call this node {hostname} (it is {now.hostname})")
+        tell(f"call this node {hostname} (it is {now.hostname})", "setting hostname")
         commands.append(StringCommand("hostname", QuoteString(hostname)))
     if not commands:
         host.noop(f"this node is called {hostname}")

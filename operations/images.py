@@ -10,13 +10,14 @@ from functools import cache
 from pathlib import Path
 
 from pyinfra import host
+from pyinfra import state as run_state
 from pyinfra.api import FunctionCommand, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from facts.images import Images
 from formats import image_archive
-from operations.base import Commands, Refused, operation, read, tell
+from operations.base import Commands, Refused, manages, operation, read, tell
 from operations.following import Progress, failed, run
 
 _CHUNK = 256 * 1024
@@ -44,14 +45,19 @@ def imported(folder: str) -> Commands:
     if not archives:
         raise Refused(f"no image archives (*.tar) in {folder} on this computer")
     state = read(Images)
-    missing = [
-        archive for archive in archives if _names(archive, state.architecture) - set(state.names)
-    ]
+    if state.containerd == "stopped" and not run_state.is_executing:
+        host.log("which images it has is seen when its containerd runs")
+        return
+    held = {archive: _names(archive, state.architecture) for archive in archives}
+    manages(*(f"image {name}" for names in held.values() for name in sorted(names)))
+    missing = [archive for archive, names in held.items() if names - set(state.names)]
     if not missing:
         host.noop(f"containerd holds the images of {folder}")
         return
     for archive in missing:
-        tell(f"send {archive.name} ({_mb(archive)} MB) and import it")
+        lacking = sorted(held[archive] - set(state.names))
+        things = [f"image {name}" for name in lacking]
+        tell(f"send {archive.name} ({_size(archive)}) and import it", *things)
     for number, archive in enumerate(missing, 1):
         yield FunctionCommand(_import, (str(archive), f"{number} of {len(missing)}"), {})
 
@@ -109,5 +115,6 @@ def _import(state: State, host: Host, path: str, which: str) -> bool:
     return failed(host, f"could not import {name}: {result.last_line}")
 
 
-def _mb(archive: Path) -> int:
-    return round(archive.stat().st_size / 1e6)
+def _size(archive: Path) -> str:
+    size = archive.stat().st_size
+    return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{max(1, size // 1000)} kB"

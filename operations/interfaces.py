@@ -14,7 +14,7 @@ from pyinfra.api import HiddenValue
 from facts.interfaces import InterfacesFiles, InterfacesState
 from formats.interface_wanted import Interface, Method, Start
 from operations import apt, guard
-from operations.base import Commands, Refused, read, tell
+from operations.base import Commands, Refused, manages, read, tell
 from operations.ifup import bring_up
 from operations.interfaces_plan import Plan, wpa_conf
 
@@ -99,12 +99,16 @@ def interface(
         return plan, _unlike(now, wanted) if wanted else None
 
     plan, reason = make()
+    manages(f"interface {interface}")
     if not plan.changes and not plan.missing and not reason:
         host.noop(f"{interface} is up to date")
         return
     plan.show()
     if reason:
-        tell(f"{'bring up' if wanted else 'give back'} {interface}: {reason}")
+        # When its definition changes, that is what changes.
+        things = [] if plan.changes_meaning else [f"interface {interface}"]
+        verb = "bring up" if wanted else "give back"
+        tell(f"{verb} {interface}: {reason}", *things)
     if plan.missing:
         yield from apt.install(plan.missing)
         plan, reason = make()  # the packages brought files with them

@@ -28,7 +28,7 @@ from formats.interfaces_tree import (
     started,
     without,
 )
-from operations.base import Refused, diff, tell
+from operations.base import Refused, diff, manages, tell
 from operations.files import write_command
 from operations.guard import Step
 
@@ -42,6 +42,7 @@ _STOCK = f"""# interfaces(5) file used by ifup(8) and ifdown(8)
 # Include files from {FOLDER}:
 source {FOLDER}/*
 """
+_NO_CLOUD_INIT = "network: {config: disabled}\n"
 _HEADER = Text("# Written by bramble: what it wrote here is replaced at its next run.\n")
 
 
@@ -87,7 +88,7 @@ class Plan:
             tell(f"install {' '.join(self.missing)}")
         for change in self.changes:
             if change.before == change.after:
-                tell(f"make {change.path} {change.mode} root:root")
+                tell(f"make {change.path} {change.mode} root:root", f"file {change.path}")
             else:
                 diff(change.path, change.before, change.after, change.secret)
 
@@ -107,6 +108,8 @@ class Plan:
 
     def put(self, path: str, after: str | None, mode: str = "644", secret: bool = False) -> None:
         """Plan a file's content, unless it is that already."""
+        if after is not None:
+            manages(f"file {path}")
         known = self.now["files"].get(path)
         if any("\ud800" <= sign <= "\udfff" for sign in after or ""):
             raise Refused(f"{path} is not all UTF-8: put that right, then run this again")
@@ -161,10 +164,13 @@ class Plan:
         # Last: a power cut in between leaves two definitions, not none.
         for path, text, mode in taken:
             self.put(path, text, mode)
+        if CLOUD_INIT_OFF in self.now["files"]:
+            self.put(CLOUD_INIT_OFF, _NO_CLOUD_INIT)
 
     def owners(self, wanted: Interface) -> None:
         """NetworkManager and dhcpcd leave it alone; DHCP's client does not hold up the boot."""
-        if "NetworkManager" in self.now["tools"] and not self._networkmanager_leaves():
+        ours = self._networkmanager in self.now["files"]
+        if "NetworkManager" in self.now["tools"] and (ours or not self._networkmanager_leaves()):
             self.put(
                 self._networkmanager,
                 f"# {self.name} belongs to ifupdown: see {self.own}\n"
@@ -180,7 +186,7 @@ class Plan:
                 self._dhclient()
             elif "udhcpc" not in tools and not self._dhcpcd_serves():
                 dhcpcd = dhcp_clients.dhcpcd(dhcpcd, background=True)
-        if dhcpcd != before:
+        if dhcpcd != before or dhcp_clients.dhcpcd_is_ours(before):
             self.put(DHCPCD, dhcpcd)
 
     def wifi(self, ssid: str | None, passphrase: str | None, country: str | None) -> None:
@@ -196,6 +202,7 @@ class Plan:
             text = wifi.configuration(self.name, ssid, passphrase or "", country)
         except wifi.WifiError as error:
             raise Refused(f"{self.name}: {error}") from None
+        manages(f"file {path}")
         digest = sha256(text.encode()).hexdigest()
         right = (digest, "600", "root", "root")
         if known is None or (known.text, known.mode, known.user, known.group) != right:
@@ -236,7 +243,7 @@ class Plan:
         self.texts = {**self.texts, CLOUD_INIT: after or ""}
         return [
             (CLOUD_INIT, after, self.now["files"][CLOUD_INIT].mode),
-            (CLOUD_INIT_OFF, "network: {config: disabled}\n", "644"),
+            (CLOUD_INIT_OFF, _NO_CLOUD_INIT, "644"),
         ]
 
     def _says(self, text: str, wanted: Interface) -> bool:

@@ -15,7 +15,7 @@ from formats.iptables import CHAINS, Rule
 from formats.iptables_chains import OwnChains, holds_rules, incompatible, parse_save
 from formats.iptables_words import RuleError
 from operations import apt, guard
-from operations.base import Commands, Refused, diff, read, tell
+from operations.base import Commands, Refused, diff, manages, read, tell
 from operations.files import ensure
 from operations.guard import Step
 
@@ -117,6 +117,7 @@ def ruleset(
     now = read(Iptables, unit=unit, paths=[path, unit_path])
     _check(now, {table for table, _ in chains.wanted} or set(CHAINS))
     live = parse_save(now.rules)
+    manages(f"rules {prefix}-*", f"unit {unit}")
     repair = chains.repair(live)
     commands: list[PyinfraCommand | str] = []
     if now.backend is None and present:
@@ -124,7 +125,8 @@ def ruleset(
         commands += apt.install(["iptables"])
     if repair:
         before, after = chains.show_live(live), chains.show_wanted()
-        diff(f"the iptables rules in {prefix}-*", before or None, after or None)
+        what, thing = f"the iptables rules in {prefix}-*", f"rules {prefix}-*"
+        diff(what, before or None, after or None, thing=thing)
         # All of a table changes at once or not at all. --noflush: only what is named changes.
         words = ("iptables-restore", "--wait", "--noflush")
         commands.append(Step(*words, what=_WHAT, prefix=prefix, _stdin=repair))
@@ -135,10 +137,12 @@ def ruleset(
     unit_commands = list(guard.keeping(unit_file, unit_path, what=_WHAT))
     if now.enabled != present:
         verb = "enable" if present else "disable"
-        tell(f"{verb} {unit}")
+        tell(f"{verb} {unit}", f"unit {unit}")
         link = f"/etc/systemd/system/multi-user.target.wants/{unit}"
         switch = Step("systemctl", verb, "--quiet", QuoteString(unit), what=_WHAT, paths=[link])
         unit_commands.insert(len(unit_commands) if present else 0, switch)
+    if now.stale and not unit_commands:
+        tell(f"have systemd read {unit} again", f"unit {unit}")
     if unit_commands or now.stale:
         unit_commands.append(Step("systemctl", "daemon-reload", what=_WHAT))
     commands += unit_commands

@@ -14,7 +14,7 @@ from pyinfra.api import FunctionCommand
 from facts.kubeadm import ClusterAuthority, ControlPlane, ControlPlaneState, Member
 from formats import kubeadm as config
 from formats.certificates import key_hash, names
-from operations import files
+from operations import files, packages
 from operations.base import Commands, Refused, operation, read, tell
 from operations.kubeadm_run import CONFIG, follow_join, initialise, join_cluster
 
@@ -30,7 +30,8 @@ def init(
     pod_network: str,
     service_network: str,
     cert_names: Sequence[str] = (),
-    minor: str = "1.36",
+    wanted_version: str = "1.36",
+    repository: str = "",
     version: str | None = None,
     image_repository: str = config.IMAGE_REPOSITORY,
     dns_domain: str = config.DNS_DOMAIN,
@@ -48,7 +49,8 @@ def init(
     + endpoint: a name by which all nodes find the API server (in their /etc/hosts)
     + pod_network, service_network: IPv4 networks that nothing else uses
     + cert_names: every further name and address at which the API server is reached
-    + minor: the Kubernetes minor, shown where kubeadm is not installed yet (a dry run)
+    + wanted_version, repository: as for ``packages.installed``: what a dry run shows where kubeadm
+      is not installed yet
     + version: such as ``v1.36.3``; None: that of the kubeadm that is installed
     + image_repository: where the images come from
     + dns_domain: of the services
@@ -76,9 +78,11 @@ def init(
     """
 
     now = read(ControlPlane, patience=patience)
+    there = version or now.version.partition("+")[0]
+    to_come = None if there or not repository else packages.to_come(wanted_version, repository)
     wanted = config.Init(
         config.Registration(node, address, tuple(ignore_preflight_errors)),
-        version or now.version.partition("+")[0] or f"v{minor}.0",
+        there or f"v{to_come or _first(wanted_version)}",
         endpoint,
         pod_network,
         service_network,
@@ -97,9 +101,12 @@ def init(
         _keep(now, wanted)
         host.noop(f"the control plane {endpoint} is initialised")
     elif now.state == "running":
+        tell("stay with the kubeadm init that is at work there")
         yield FunctionCommand(initialise, (True,), {})
     elif now.state == "absent":
-        tell(f"initialise the control plane of Kubernetes {wanted.version} on {node} ({address})")
+        unsure = "" if there or to_come else f", or the newest {wanted_version} by then,"
+        which = f"Kubernetes {wanted.version}{unsure}"
+        tell(f"initialise the control plane of {which} on {node} ({address})")
         yield from files.ensure(CONFIG, wanted.text(), mode="600")
         yield FunctionCommand(initialise, (False,), {})
     else:
@@ -158,6 +165,7 @@ def join(
         _same_cluster(now.ca, now.server, head)
         host.noop(f"{node} has joined the cluster of {head}")
     elif now.state == "running":
+        tell("stay with the kubeadm join that is at work there")
         yield FunctionCommand(follow_join, (), {})
     else:
         tell(f"join {node} ({address}) to the cluster of {head}")
@@ -229,6 +237,10 @@ def _authority(head: str) -> str:
                 raise Refused(f"could not read {head}: whose cluster this node is in is not known")
             _authorities[head] = ca
         return _authorities[head]
+
+
+def _first(wanted: str) -> str:
+    return wanted if wanted.count(".") == 2 else f"{wanted}.0"
 
 
 def _number(version: str) -> tuple[int, ...]:

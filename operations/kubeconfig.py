@@ -14,8 +14,8 @@ from pyinfra.api.state import State
 from facts.kubeconfig import AdminCredentials
 from facts.kubectl import ADMIN_CONF
 from formats import kubeconfig
-from operations import laptop_files, tls_probe
-from operations.base import Commands, Refused, operation, read, tell
+from operations import laptop_files, record, tls_probe
+from operations.base import Commands, Refused, manages, operation, read, tell
 from operations.following import failed
 from operations.remote_shell import RemoteFailure, run
 
@@ -52,14 +52,16 @@ def admin(user: str) -> Commands:
         raise Refused(
             f"{path} is for another cluster: move it away (or merge the two), then run this again"
         )
+    thing = f"file {path}"
+    manages(thing)
     wanted = f"600 {user} {now.group}"
     if now.user and now.user == now.admin and now.status == wanted:
         host.noop(f"{path} is up to date")
         return
     if not now.user or now.user != now.admin:
-        tell(f"copy {ADMIN_CONF} to {path} (for {user} alone; its content is not shown)")
+        tell(f"copy {ADMIN_CONF} to {path} (for {user} alone; its content is not shown)", thing)
     else:
-        tell(f"make {path} {wanted} (it is {now.status})")
+        tell(f"make {path} {wanted} (it is {now.status})", thing)
     words = [QuoteString(word) for word in (ADMIN_CONF, path, user, now.group)]
     yield StringCommand("sh", "-c", QuoteString(_COPY), "copy", *words)
 
@@ -92,10 +94,13 @@ def laptop(path: str, context: str, server: str) -> Commands:
     now = read(AdminCredentials, owner="")
     config = _local(path)
     way = kubeconfig.Access(context, server)
+    manages(f"context {context}")
+    record.suggest(f"kubectl --context {context} get nodes")
     if now.admin and kubeconfig.same(config, way, {"ca": now.ca, "cert": now.cert}):
         host.noop(f"the context {context} is in {path}")
         return
-    tell(f"put the context {context} for {server} into {path} on this computer")
+    told = f"put the context {context} for {server} into {path} on this computer"
+    tell(told, f"context {context}")
     yield FunctionCommand(write_context, (path, context, server), {})
 
 
@@ -125,13 +130,16 @@ def proxy(path: str, context: str, server: str, present: bool = True) -> Command
     config = _local(path)
     way = kubeconfig.Access(context, server)
     there = kubeconfig.same(config, way, None)
+    thing = f"context {context}"
+    if present:
+        manages(thing)
     if there == present:
         host.noop(f"the context {context} is {'' if present else 'not '}in {path}")
     elif present:
-        tell(f"put the context {context} for {server} into {path} on this computer")
+        tell(f"put the context {context} for {server} into {path} on this computer", thing)
         yield FunctionCommand(change_proxy_context, (path, context, server, True), {})
     else:
-        tell(f"take the context {context} out of {path} on this computer")
+        tell(f"take the context {context} out of {path} on this computer", thing)
         yield FunctionCommand(change_proxy_context, (path, context, server, False), {})
 
 
@@ -184,4 +192,4 @@ def _write(host: Host, path: str, config: dict[str, object]) -> None:
     except OSError as error:
         raise Refused(f"{path} on this computer can't be written: {error.strerror}") from error
     if backup:
-        host.log(f"{path} was {Path(backup).name} before")
+        host.log(f"{path} is changed; as it was before, it is kept as {Path(backup).name}")

@@ -8,7 +8,7 @@ from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand
 
 from facts.modules import LOAD_FILE, Modules
-from operations.base import Commands, Refused, operation, read, tell
+from operations.base import Commands, Refused, manages, operation, read, tell
 from operations.files import ensure
 
 
@@ -37,10 +37,14 @@ def loaded(names: list[str]) -> Commands:
             "was upgraded since the last boot, else install the package with its other modules"
         )
     text = "".join(f"{line}\n" for line in ["# bramble: for Kubernetes", *names])
+    manages(*(f"module {name}" for name in names))
     commands = list(ensure(LOAD_FILE, text, now=state.load_file))
     load = [name for name in names if state.modules[name] != "loaded"]
     if load:
-        tell(f"load the kernel modules {', '.join(load)}")
+        tell(
+            f"load the kernel module{'s' * (len(load) > 1)} {', '.join(load)}",
+            *(f"module {name}" for name in load),
+        )
         commands.append(StringCommand("modprobe", "-a", *[QuoteString(name) for name in load]))
     if not commands:
         host.noop(f"{', '.join(names)} are loaded, now and at every boot")

@@ -11,7 +11,7 @@ from pyinfra.api import FunctionCommand, QuoteString, StringCommand
 
 from facts.kubectl import ADMIN_CONF, Objects
 from formats.node import CONTROL_PLANE_TAINT, nodes
-from operations.base import Commands, Refused, operation, read, tell
+from operations.base import Commands, Refused, manages, operation, read, tell
 from operations.rollouts import SYSTEM, await_all, troubles
 
 _TAINT = (CONTROL_PLANE_TAINT["key"], CONTROL_PLANE_TAINT["effect"])
@@ -88,13 +88,18 @@ def marks(
         # While pyinfra prepares, a node that is not known is one that is still to join.
         if name in known or not state.is_executing:
             words = _label_words(wanted, known[name].labels if name in known else {})
+            manages(*(f"label {name} {label}" for label in wanted))
             if words:
-                tell(f"label {name}: {' '.join(words)}")
+                labels_now = [word.removesuffix("-").partition("=")[0] for word in words]
+                things = [f"label {name} {label}" for label in labels_now]
+                tell(f"label {name}: {' '.join(words)}", *things)
                 commands.append(_kubectl("label", "node", name, *words, "--overwrite"))
     for name in control_planes:
         tainted = _TAINT in known[name].taints if name in known else True
+        manages(f"taint {name}")
         if tainted == schedulable and (name in known or not state.is_executing):
-            tell(f"let pods run on {name}" if schedulable else f"keep pods off {name}")
+            verb = "let pods run on" if schedulable else "keep pods off"
+            tell(f"{verb} {name}", f"taint {name}")
             mark = f"{_TAINT[0]}:{_TAINT[1]}"
             words = [f"{mark}-"] if schedulable else [mark, "--overwrite"]
             commands.append(_kubectl("taint", "node", name, *words))

@@ -15,13 +15,14 @@ from formats import apt as apt_formats
 from formats import openpgp
 from formats.kubernetes_version import Release, Wanted, newest, parse_package, parse_wanted
 from operations import apt
-from operations.base import Commands, Refused, operation, read, tell
+from operations.base import Commands, Refused, manages, operation, read, tell
 from operations.files import ensure
 
 # Those that share one version; kubernetes-cni has its own, and comes in the one that fits them.
 VERSIONED = ["kubelet", "kubeadm", "kubectl"]
 NEEDED_MB = 700  # the packages, unpacked beside their downloads, with some room to breathe
 
+_KUBELET = "unit kubelet.service"
 _TIMEOUT_S = (5, 20)  # to connect, to answer
 _fetched: dict[str, str | Exception] = {}  # what each address gave in this run
 _fetching = threading.Lock()
@@ -66,6 +67,24 @@ def repository(url: str, fingerprint: str) -> Commands:
     if not commands:
         host.noop(f"apt knows {url}")
     yield from commands
+
+
+def to_come(version: str, url: str) -> str | None:
+    """
+    The release that would be installed now; None when the repository can't be asked from here.
+
+    + version: "1.36", or one release
+    + url: of the repository
+    """
+    wanted = parse_wanted(version)
+    if wanted.patch is not None:
+        return str(wanted)
+    try:
+        index = _fetch(f"{url.rstrip('/')}/Packages")
+    except requests.RequestException:
+        return None
+    found = parse_package(newest(wanted, apt_formats.offered(index, "kubeadm")) or "")
+    return None if found is None else str(found)
 
 
 def _accepted_key(url: str, fingerprint: str) -> str:
@@ -152,19 +171,29 @@ def installed(version: str, url: str) -> Commands:
     fitting = [
         state.installed[name] for name, there in releases.items() if there and wanted.fits(there)
     ]
+    manages(*(f"{what} {name}" for what in ("package", "hold") for name in NAMES), _KUBELET)
     complete = len(fitting) == len(VERSIONED) and "kubernetes-cni" in state.installed
     unheld = [name for name in NAMES if name not in state.held]
     if complete and not state.broken and not unheld and state.kubelet_enabled:
         host.noop(f"kubelet, kubeadm and kubectl {state.installed['kubelet']} are installed, held")
         return
-    if not complete or state.broken:
+    install = not complete or bool(state.broken)
+    if install:
+        lacking = [n for n, there in releases.items() if not there or not wanted.fits(there)]
+        lacking += ["kubernetes-cni"] * ("kubernetes-cni" not in state.installed) + state.broken
+        told = f"install {', '.join(dict.fromkeys(lacking))} ({_which(wanted, state, fitting)})"
+        tell(told, *(f"package {name}" for name in dict.fromkeys(lacking)))
+    if unheld:
+        things = [f"hold {name}" for name in unheld]
+        tell(f"hold {', '.join(unheld)} at their version", *things)
+    if not state.kubelet_enabled:
+        tell("start the kubelet, now and at every boot", _KUBELET)
+    if install:
         yield from _install(wanted, url, state, fitting[:1])
         unheld = NAMES
     if unheld:
-        tell(f"hold {', '.join(unheld)} at their version")
         yield StringCommand("apt-mark", "hold", *unheld)
     if not state.kubelet_enabled:
-        tell("start the kubelet, now and at every boot")
         yield StringCommand("systemctl", "enable", "--now", "--quiet", "kubelet.service")
 
 
@@ -184,6 +213,14 @@ def _refuse_change(name: str, there: Release | None, wanted: Wanted, joined: boo
         )
 
 
+def _which(wanted: Wanted, state: PackagesState, fitting: list[str]) -> str:
+    """The version that will be installed, as far as it is known before the lists are fetched."""
+    if fitting or wanted.patch is not None:
+        return fitting[0] if fitting else str(wanted)
+    known = newest(wanted, state.available.get("kubelet", []))
+    return f"the newest {wanted}" + (f": {known} by the present lists" if known else "")
+
+
 def _install(wanted: Wanted, url: str, state: PackagesState, fitting: list[str]) -> Commands:
     """Install what is missing, beside the version that is there in part, or else the newest."""
     if state.free_mb < NEEDED_MB:
@@ -191,11 +228,6 @@ def _install(wanted: Wanted, url: str, state: PackagesState, fitting: list[str])
             f"its disk is full: {state.free_mb} MB are free for /var, {NEEDED_MB} MB are wanted: "
             "make room (`df -h`, `sudo apt-get clean`)"
         )
-    what = fitting[0] if fitting else str(wanted)
-    if wanted.patch is None and not fitting:
-        known = newest(wanted, state.available.get("kubelet", []))
-        what = f"the newest {wanted}" + (f": {known} by the present lists" if known else "")
-    tell(f"install {', '.join(NAMES)} ({what})")
     # What the repository has at this hour, not when the lists were last fetched.
     yield from apt.update(SOURCE)
     offered = read(Packages, version=str(wanted)).available.get("kubelet", [])

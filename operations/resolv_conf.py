@@ -15,7 +15,7 @@ from facts.resolv_conf import PATH, Resolver, ResolverState
 from formats import marked, resolv_conf
 from formats.resolv_conf import Meaning
 from operations import files, guard
-from operations.base import Commands, Refused, diff, read, tell
+from operations.base import Commands, Refused, diff, manages, read, tell
 from operations.guard import Step
 
 Command = PyinfraCommand | str
@@ -88,6 +88,7 @@ def resolver(
     except ValueError as error:
         raise Refused(f"{PATH}: {error}") from None
     now = read(Resolver)
+    manages(f"file {PATH}")
     owner = _link_owner(now)
     if now.udhcpc:
         raise Refused(
@@ -145,7 +146,7 @@ def _as_file(now: ResolverState, asked: Meaning) -> list[Command]:
     if now.resolvconf == "openresolv":
         commands += _ensure(now, paths.OPENRESOLV, _part(now, paths.OPENRESOLV, OPENRESOLV_TEXT))
     if state.kind == "link":
-        tell(f"make {PATH} a file (it is a link to {state.text})")
+        tell(f"make {PATH} a file (it is a link to {state.text})", f"file {PATH}")
         diff(PATH, now.text, text)
         write = files.write_command(PATH, text, "644", "root", "root")
         commands.append(Step.of(write, what=_WHAT, paths=[PATH]))
@@ -158,6 +159,8 @@ def _network_manager(now: ResolverState) -> list[Command]:
     if not now.network_manager:
         return []
     commands = _ensure(now, paths.NETWORK_MANAGER, NETWORK_MANAGER_TEXT)
+    live = "setting NetworkManager's dns"
+    manages(*[live] * bool(now.network_manager_now))
     if not commands and now.network_manager != "none":
         raise Refused(
             f"NetworkManager's settings end in dns={now.network_manager} although "
@@ -165,7 +168,7 @@ def _network_manager(now: ResolverState) -> list[Command]:
             "that overrides it, and take that line out"
         )
     if now.network_manager_now and (commands or now.network_manager_now != "none"):
-        tell("reload NetworkManager's settings")
+        tell("reload NetworkManager's settings", *[live] * (now.network_manager_now != "none"))
         commands.append(_again("systemctl", "reload", "NetworkManager.service"))
     return commands
 
@@ -179,7 +182,8 @@ def _by_resolved(now: ResolverState, asked: Meaning) -> list[Command]:
         )
     commands: list[Command] = []
     if now.real != RESOLVED_FILE:
-        tell(f"lead the link {PATH} to {RESOLVED_FILE} (it is {now.files[PATH].text})")
+        there = now.files[PATH].text
+        tell(f"lead the link {PATH} to {RESOLVED_FILE} (it is {there})", f"file {PATH}")
         words = ("sh", "-c", QuoteString(_RELINK), "relink", RESOLVED_FILE, QuoteString(PATH))
         commands.append(Step(*words, what=_WHAT, paths=[PATH]))
     # An empty value forgets what the files before it have set.

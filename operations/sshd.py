@@ -9,7 +9,7 @@ from pyinfra.api import QuoteString
 
 from facts.sshd import PATH, Sshd
 from operations import files, guard
-from operations.base import Commands, Refused, read, tell
+from operations.base import Commands, Refused, manages, read, tell
 from operations.guard import Step
 
 _TEXT = """# Written by bramble: what it wrote here is replaced at its next run.
@@ -50,11 +50,17 @@ def passwords(allowed: bool | None) -> Commands:
     word = "" if allowed is None else "yes" if allowed else "no"
     text = _TEXT.format(word=word) if word else None
     steps = list(files.ensure(PATH, text, now=now.file))
-    if not steps and (not word or (now.passwords, now.dialogues) == (word, word)):
+    live = ["setting passwords over SSH"] if word else []
+    manages(*live)
+    right = not word or (now.passwords, now.dialogues) == (word, word)
+    if not steps and right:
         host.noop("sshd takes passwords as wanted")
         return
     said = {"yes": "let SSH take passwords", "no": "let SSH take keys only"}
-    tell(said.get(word, "leave passwords over SSH to the image's own files"))
+    tell(
+        said.get(word, "leave passwords over SSH to the image's own files"),
+        *([] if right else live),
+    )
     yield from guard.keeping(steps, PATH, what="sshd's configuration", network=False)
     yield Step(
         "sh",

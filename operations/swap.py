@@ -11,10 +11,11 @@ from pyinfra.api.state import State
 
 from facts.swap import FSTAB, RPI_SWAP, Swap, SwapState
 from formats import fstab
-from operations.base import Commands, Refused, operation, read, tell
+from operations.base import Commands, Refused, manages, operation, read, tell
 from operations.files import ensure
 from operations.following import failed, run
 
+_THING = "setting no swap"
 _RPI_SWAP = "# bramble: no swap on a Kubernetes node\n[Main]\nMechanism=none\n"
 
 _SWAPOFF = """why=$(swapoff -a 2>&1 | tail -n1);
@@ -38,10 +39,11 @@ def off() -> Commands:
     """
 
     swap = read(Swap)
+    manages(_THING)
     # All sources first: should the swap of now be too full to be emptied, a reboot is the remedy.
     commands = list(_sources(swap))
     if swap.in_use:
-        tell(f"turn off the swap on {', '.join(swap.in_use)}")
+        tell(f"turn off the swap on {', '.join(swap.in_use)}", _THING)
     if not commands and not swap.in_use:
         host.noop("swap is off")
         return
@@ -67,15 +69,16 @@ def _sources(swap: SwapState) -> Commands:
     table = swap.files[FSTAB]
     if table.text is not None and fstab.swap_lines(table.text):
         without = fstab.without_swap(table.text)
-        yield from ensure(FSTAB, without, table.mode, table.user, table.group, now=table)
+        own = table.mode, table.user, table.group
+        yield from ensure(FSTAB, without, *own, now=table, thing=_THING)
         yield StringCommand("systemctl", "daemon-reload")
     if swap.rpi_swap:
         yield from ensure(RPI_SWAP, _RPI_SWAP, now=swap.files[RPI_SWAP])
     for service in swap.services:
-        tell(f"disable {service}, which turns swap on")
+        tell(f"disable {service}, which turns swap on", _THING)
         yield StringCommand("systemctl", "disable", "--now", QuoteString(service))
     for unit in swap.units:
-        tell(f"mask {unit}")
+        tell(f"mask {unit}", _THING)
         yield StringCommand("systemctl", "mask", "--now", QuoteString(unit))
 
 

@@ -11,7 +11,7 @@ from pyinfra.api import QuoteString, StringCommand
 
 from facts.sysctl import Sysctl
 from formats import sysctl
-from operations.base import Commands, Refused, operation, read, tell
+from operations.base import Commands, Refused, manages, operation, read, tell
 from operations.files import ensure
 
 
@@ -50,10 +50,11 @@ def settings(values: dict[str, str | int], path: str) -> Commands:
             )
         if now.live[key] is None and state.is_executing:  # until then a module may be loaded
             raise Refused(f"this kernel has no setting {key}: is the module loaded that brings it?")
+    manages(*(f"sysctl {key}" for key in wanted))
     commands = list(ensure(path, text, now=now.file))
     for key, value in wanted.items():
         if now.live[key] != value:
-            tell(f"set {key} = {value} (it is {now.live[key]})")
+            tell(f"set {key} = {value} (it is {now.live[key] or 'not there yet'})", f"sysctl {key}")
             commands.append(StringCommand("sysctl", "-q", "-w", QuoteString(f"{key}={value}")))
     if not commands:
         host.noop(f"{', '.join(f'{k} = {v}' for k, v in wanted.items())}, now and at every boot")

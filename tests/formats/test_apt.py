@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from formats.apt import is_lock, progress, reason, source, wants_update
+from formats.apt import is_lock, offered, progress, reason, source, wants_update
 
 SAMPLES = Path(__file__).parent / "samples" / "apt"
 RETRIEVING = "dlstatus:1:0.0000:Retrieving file 1 of 1"
@@ -92,6 +92,15 @@ def test_an_update_is_no_cure_for_the_rest(said: str) -> None:
 )
 def test_progress_is_read(line: str, step: tuple[float, str] | None) -> None:
     assert progress(line) == step
+
+
+def test_the_versions_of_a_package_are_read_from_a_repositorys_index() -> None:
+    index = (
+        "Package: kubeadm\nVersion: 1.36.3-1.1\nSize: 1\n\nPackage: kubelet\nVersion: 1.36.4-1.1\n"
+    )
+    index += "\nPackage: kubeadm\nArchitecture: arm64\nVersion: 1.36.4-1.1\n"
+    assert offered(index, "kubeadm") == ["1.36.3-1.1", "1.36.4-1.1"]
+    assert offered("", "kubeadm") == []
 
 
 def test_a_flat_repository_has_no_components() -> None:

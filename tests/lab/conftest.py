@@ -15,7 +15,7 @@ from lab.errors import LabError
 REPOSITORY = Path(__file__).parents[2]
 
 # The desk has the project's code by reference, and settings of its own.
-CODE = ("config.py", "deploys", "operations", "facts", "formats", "settings", "lab")
+CODE = ("config.py", "deploys", "operations", "facts", "formats", "settings", "lab", "report")
 
 # A name of one's own lets several people test on one machine; the same name finds its left-overs.
 # Tests that run side by side (pytest-xdist) have labs of their own.

@@ -56,6 +56,18 @@ class Run:
         start = re.compile(rf"\s*\[{host}\]\s*(.*)")
         return [m[1] for line in self.output.splitlines() if (m := start.match(line))]
 
+    def counts(self, host: str) -> tuple[int, int, int]:
+        """How many steps changed it, left it as it was, and failed, as its last lines say."""
+        row = re.search(rf"(?m)^{host} +(\d+) +(\d+) +(\d+) +[\d.]+ *$", self.output)
+        assert row, self.output
+        changed, same, failed = map(int, row.groups())
+        return changed, same, failed
+
+    def left_alone(self, host: str) -> bool:
+        """Whether every step for it ended well, and none changed it."""
+        changed, same, failed = self.counts(host)
+        return (changed, failed) == (0, 0) and same > 0
+
 
 def pyinfra(
     lab: Lab, *arguments: str, deploys: Sequence[str] = NETWORK, timeout: float = 200

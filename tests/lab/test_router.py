@@ -59,6 +59,12 @@ def test_a_node_on_dhcp_is_followed_to_its_new_address_in_one_run(
     assert lab.run(["ping", "-c", "1", "-W", "1", "192.168.2.150"]).returncode != 0
 
 
+def test_a_step_that_is_for_no_node_here_says_so(deployed: tuple[Lab, Run]) -> None:
+    run = pyinfra(deployed[0], "-y", deploys=["deploys/gateway.py"])
+    assert run.status == 0
+    assert "Nothing to do here: as it is set up, no step is for any of these nodes" in run.output
+
+
 def test_nothing_is_translated_here(deployed: tuple[Lab, Run]) -> None:
     lab, _ = deployed
     assert "BRAMBLE" not in ok(lab.ssh("node1", "sudo iptables-save"))

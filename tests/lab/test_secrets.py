@@ -8,7 +8,8 @@ import pytest
 
 import settings
 from lab.api import Lab
-from tests.lab.runs import Run, Watched, ok, pyinfra
+from report import result
+from tests.lab.runs import NETWORK, Run, Watched, ok, pyinfra
 
 KEY = "correct horse battery"
 OPEN_FILES = (
@@ -36,8 +37,10 @@ def wifi(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, str, Run, Run, set[
     psk = settings.load(lab.desk).wifi_psk()
     assert psk is not None
     lab.up(workers=0)
+    seen = ["pyinfra", "inventory.py", *NETWORK, "--dry", "--diff", "-vv", "--limit", "node1"]
     with Watched() as watched:
-        dry = pyinfra(lab, "--dry", "--diff", "-vv", "--limit", "node1")
+        done = lab.run(seen, env={result.VARIABLE: str(lab.desk / ".cluster" / "result.json")})
+        dry = Run(done.returncode, done.stdout + done.stderr)
         run = pyinfra(lab, "-y", "--diff", "-vv", "--limit", "node1")
     yield lab, psk.get_secret_value(), dry, run, watched.seen
     lab.down()
@@ -62,7 +65,12 @@ def test_no_log_or_diff_shows_it(wifi: Wifi) -> None:
     lab, psk, dry, run, _ = wifi
     journal = ok(lab.ssh("node1", "sudo journalctl -b --no-pager"))
     debug = lab.desk / "pyinfra-debug.log"
-    for text in (dry.output, run.output, journal, debug.read_text() if debug.exists() else ""):
+    data = (lab.desk / ".cluster" / "result.json").read_text()
+    assert "modify /etc/hosts" in data
+    logs = [data, *(log.read_text() for log in (lab.desk / ".cluster" / "logs").iterdir())]
+    assert any("Will modify /etc/hosts" in log for log in logs)
+    seen = [dry.output, run.output, journal, *logs]
+    for text in [*seen, debug.read_text() if debug.exists() else ""]:
         assert KEY not in text
         assert psk not in text
     assert "holds a secret" in dry.output
@@ -87,4 +95,4 @@ def test_a_second_run_changes_nothing(wifi: Wifi) -> None:
     lab, *_ = wifi
     done = pyinfra(lab, "-y", "--limit", "node1")
     assert done.status == 0, done.output
-    assert "Success" not in "\n".join(done.lines("node1"))
+    assert done.left_alone("node1")

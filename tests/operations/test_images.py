@@ -32,13 +32,15 @@ def archive(path: Path, *tags: str, architecture: str = "arm64", manifest: bool 
             tar.addfile(info, io.BytesIO(text.encode()))
 
 
-def imported(folder: Path, *names: str, architecture: str = "arm64") -> tuple[list[str], str]:
+def imported(
+    folder: Path, *names: str, architecture: str = "arm64", containerd: str = "answers"
+) -> tuple[list[str], str]:
     """The archives that would be sent to a node that holds these images."""
     state = FakeState()
     host = create_host(state)
     operation: Any = images.imported
     inner = getattr(operation._inner, "__wrapped__", operation._inner)
-    now = ImagesState(architecture, list(names))
+    now = ImagesState(architecture, containerd, list(names))
     with (
         ctx_state.use(state),
         ctx_host.use(host),
@@ -73,6 +75,12 @@ def test_an_archive_that_was_replaced_is_read_again(tmp_path: Path) -> None:
     assert imported(tmp_path, PAUSE)[0] == []
     archive(tmp_path / "pause.tar", "registry.k8s.io/pause:3.11-with-another-size")
     assert imported(tmp_path, PAUSE)[0] == ["pause.tar"]
+
+
+def test_nothing_is_promised_while_containerd_is_stopped(tmp_path: Path) -> None:
+    archive(tmp_path / "pause.tar", PAUSE)
+    assert imported(tmp_path, containerd="stopped")[0] == []
+    assert imported(tmp_path, containerd="absent")[0] == ["pause.tar"]
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:

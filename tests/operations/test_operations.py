@@ -9,14 +9,17 @@ so that a refusal is seen as ``exception: {name: Refused, message: …}``.
 """
 
 import inspect
+from collections.abc import Callable, Iterator
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+from pyinfra import host
 from pyinfra_testing.operations import make_operation_tests
 from pyinfra_testing.util import FakeFact, FakeHost, FakeState
 
-from operations import files, ifup
+from operations import files, ifup, record
 
 files._WRITE = "WRITE"
 ifup._BRING_UP = "BRING_UP"
@@ -39,8 +42,22 @@ FakeHost.log = FakeHost.log_styled = lambda *args, **kwargs: None
 FakeState.failed_hosts = frozenset()
 FakeState.activated_hosts = {Named("node1"), Named("node2"), Named("node3")}
 
+
+def _says_what_it_changes(generator: Callable[..., Iterator[object]]) -> Callable[..., object]:
+    """No operation changes anything that it has not said before its first command."""
+
+    @wraps(generator)
+    def watched(*args: object, **kwargs: object) -> Iterator[object]:
+        record.begin(host.name, "")
+        for command in generator(*args, **kwargs):
+            assert record.of(host.name, "").changes, "it changes something, and says nothing of it"
+            yield command
+
+    return watched
+
+
 for folder in sorted((Path(__file__).parent / "cases").iterdir()):
     module, function = folder.name.split(".")
     operation = getattr(import_module(f"operations.{module}"), function)
-    operation._inner = inspect.unwrap(operation._inner)
+    operation._inner = _says_what_it_changes(inspect.unwrap(operation._inner))
     globals()[f"Test_{module}_{function}"] = make_operation_tests("operations", folder.name, folder)

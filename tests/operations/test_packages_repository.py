@@ -175,3 +175,17 @@ def test_another_source_of_kubernetes_packages_is_refused_by_name(server: Server
     path = "/etc/apt/sources.list.d/kubernetes.list"
     with pytest.raises(Refused, match=path):
         repository(server.url, sources=(path, SOURCE))
+
+
+INDEX = "Package: kubeadm\nVersion: 1.36.3-1.1\n\nPackage: kubeadm\nVersion: 1.36.4-1.1\n"
+
+
+def test_a_dry_run_knows_the_release_to_come_from_the_repositorys_index() -> None:
+    with patch.object(packages, "_fetch", lambda url: INDEX):
+        assert packages.to_come("1.36", "http://mirror/deb/") == "1.36.4"
+        assert packages.to_come("1.36.3", "http://mirror/deb/") == "1.36.3"
+        assert packages.to_come("1.37", "http://mirror/deb/") is None
+
+
+def test_a_release_to_come_that_nobody_can_tell_is_not_guessed(server: Server) -> None:
+    assert packages.to_come("1.36", server.url) is None  # it has a key, and no index

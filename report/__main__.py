@@ -1,0 +1,71 @@
+"""`python -m report diff` and `… drift`: what a run would change. Nothing is changed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+import settings
+from report import differences, drift
+from report.pyinfra_run import DEPLOY, look
+
+NONE, COULD_NOT_TELL, DRIFT = 0, 1, 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m report", description=__doc__)
+    parser.add_argument("what", choices=["diff", "drift"])
+    parser.add_argument(
+        "--deploy", default=DEPLOY, metavar="FILE", help="one step alone (default: %(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="drift alone, for programs")
+    parser.add_argument("pyinfra", nargs="*", help="more of pyinfra's options, after --")
+    return parser
+
+
+def where(desk: Path) -> str:
+    """Which nodes this is about, in words."""
+    names = ", ".join(node.name for node in settings.load(desk).nodes)
+    lab = os.environ.get("BRAMBLE_LAB")
+    return (
+        f"The virtual nodes of the lab {lab}: {names}" if lab else f"The nodes on the desk: {names}"
+    )
+
+
+def main() -> int:
+    """Look, show what was found; gives the exit status."""
+    arguments = _parser().parse_args()
+    out = Console(highlight=False, soft_wrap=True)
+    said = Console(highlight=False, soft_wrap=True, stderr=True)
+    try:
+        here = where(Path.cwd())
+    except settings.SettingsError as error:
+        print(error, file=sys.stderr)
+        return COULD_NOT_TELL
+    (said if arguments.json else out).print(here, style="bold")
+    with said.status("looking at the nodes; nothing is changed"):
+        looked = look(arguments.deploy, arguments.pyinfra)
+    found = looked.found
+    if found is None or (looked.status and not found.failed):
+        said.print(looked.said.strip(), markup=False)
+        said.print("Could not tell: pyinfra ended before it had looked at the nodes", style="red")
+        return COULD_NOT_TELL
+    if arguments.json:
+        print(json.dumps(drift.data(found), indent=2))
+    elif arguments.what == "diff":
+        differences.show(found, out)
+    else:
+        drift.show(found, out)
+    if found.failed:
+        return COULD_NOT_TELL
+    drifted = any(step.changes_something for step in found.steps)
+    return DRIFT if drifted and arguments.what == "drift" else NONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""What would change, for a person: by node and file, in colour; nothing of what stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import unified_diff
+
+from rich.console import Console
+from rich.text import Text
+
+from operations.record import Change
+from report.result import Result, Step
+
+_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def show(found: Result, out: Console) -> None:
+    """Print it all, and how much it is."""
+    total = 0
+    for node in found.nodes:
+        steps = [step for step in found.of(node) if step.changes_something]
+        if node in found.failed:
+            out.print(f"\n{node}: could not look at all of it", style="bold red")
+        elif steps:
+            out.print(f"\n{node}", style="bold")
+        for step in steps:
+            total += 1
+            show_step(step, out)
+    for line in found.errors:
+        out.print(Text(line, "red"))
+    unchanged = [
+        node
+        for node in found.nodes
+        if node not in found.failed and not any(s.changes_something for s in found.of(node))
+    ]
+    if unchanged:
+        out.print(f"\nNothing would change on {', '.join(unchanged)}", style="green")
+    if total:
+        nodes = {step.node for step in found.steps if step.changes_something}
+        steps_ = "step" if total == 1 else "steps"
+        out.print(
+            f"\n{total} {steps_} to do on {', '.join(sorted(nodes))}. Nothing was changed. "
+            "To let it happen: pyinfra inventory.py deploys/cluster.py"
+        )
+
+
+def show_step(step: Step, out: Console) -> None:
+    """One step on one node: its files, then its commands."""
+    out.print(f"\n  {step.name}", style="blue")
+    if not step.changes:
+        out.print("    (it would change something, and does not say what)", style="yellow")
+    for change in step.changes:
+        show_change(change, out)
+
+
+def show_change(change: Change, out: Console) -> None:
+    """A unified difference where there are texts, else one line."""
+    if not change.path:
+        out.print(Text(f"    {change.says}"))
+        return
+    verb = change.says.partition(" ")[0]
+    if change.secret:
+        out.print(Text(f"    {change.path}: changed (it holds a secret, which is not shown)"))
+        return
+    out.print(Text.assemble("    ", (change.path, "bold"), f" ({verb})"))
+    for line in _unified(change):
+        out.print(Text(f"      {line}", _COLOURS.get(line[:1], "")))
+
+
+def _unified(change: Change) -> Iterator[str]:
+    before = (change.before or "").splitlines()
+    after = (change.after or "").splitlines()
+    for number, line in enumerate(unified_diff(before, after, lineterm="")):
+        if number > 1:  # its first two lines would name the file, which stands above
+            yield line

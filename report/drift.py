@@ -1,0 +1,67 @@
+"""What on the nodes is no longer as it was made: for a person, and as data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from operations.record import CHANGED
+from report import differences
+from report.result import Result
+
+
+def data(found: Result) -> dict[str, Any]:
+    """
+    What ``--json`` prints: each node's state (``same``, ``drift``, ``unknown``), all that is
+    managed on it and whether it is ``same`` or ``changed``, and the steps that would do something.
+    """
+
+    return {
+        "nodes": {
+            node: {
+                "state": _state(found, node),
+                "things": found.things(node),
+                "steps": [
+                    {"name": step.name, "changes": [change.says for change in step.changes]}
+                    for step in found.of(node)
+                    if step.changes_something
+                ],
+            }
+            for node in found.nodes
+        },
+        "errors": found.errors,
+    }
+
+
+def show(found: Result, out: Console) -> None:
+    """Print what has drifted, with the differences, and a line a node."""
+    for node in found.nodes:
+        things = found.things(node)
+        drifted = [thing for thing, state in things.items() if state == CHANGED]
+        state = _state(found, node)
+        if state == "unknown":
+            out.print(f"\n{node}: could not tell", style="bold red")
+        elif state == "same":
+            out.print(f"\n{node}: no drift ({len(things)} things looked at)", style="green")
+        else:
+            count = f"{len(drifted)} of {len(things)} things" if drifted else "something"
+            out.print(f"\n{node}: {count} drifted", style="bold yellow")
+        for thing in drifted:
+            out.print(Text(f"  {thing}"))
+        for step in found.of(node):
+            if step.changes_something:
+                differences.show_step(step, out)
+    for line in found.errors:
+        out.print(Text(line, "red"))
+    if any(_state(found, node) == "drift" for node in found.nodes):
+        out.print(
+            "\nNothing was changed. The next run mends it; what shall stay goes into the settings"
+        )
+
+
+def _state(found: Result, node: str) -> str:
+    if node in found.failed or not found.of(node):
+        return "unknown"
+    return "drift" if any(step.changes_something for step in found.of(node)) else "same"

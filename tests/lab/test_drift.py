@@ -1,0 +1,182 @@
+"""What a person sees: what would change, what has come of a run, what is no longer as it was."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from lab.api import Lab
+from report import result
+from tests.lab import tampering
+from tests.lab.runs import CLUSTER, Run, changes, pyinfra
+
+TWO = """head = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
+workers = [("node2", {"address": "192.168.2.12"})]
+"""
+SSH_ACCESS = ["deploys/ssh_access.py"]
+SAME, COULD_NOT_TELL, DRIFT = 0, 1, 2
+
+
+# pyinfra, after one of the functions that show the run was broken.
+BROKEN = """import sys, pyinfra_cli.main, click
+from report import ending, harmless, logs, result, screen, steps
+def boom(*a, **k): raise RuntimeError("sabotage")
+owner, name = sys.argv.pop(1).rsplit(".", 1)
+setattr(eval(owner), name, boom)
+pyinfra_cli.main.main()"""
+PARTS = [
+    "logs.click.unstyle",
+    "screen.re.search",
+    "steps.all_of",
+    "steps.of_operation",
+    "steps.name",
+    "result.write",
+    "logs.os.open",
+    "ending.Table",
+    "screen.Screen.__init__",
+]
+
+
+@dataclass
+class Desk:
+    """Two blank nodes, the differences shown of them, and the run that makes them a cluster."""
+
+    lab: Lab
+    diff: Run
+    run: Run
+
+
+@pytest.fixture(scope="module")
+def desk(new_lab: Callable[..., Lab]) -> Iterator[Desk]:
+    lab = new_lab("drift", TWO)
+    lab.up()
+    diff = report(lab, "diff")
+    yield Desk(lab, diff, pyinfra(lab, "-y", deploys=CLUSTER))
+    lab.down()
+
+
+def report(lab: Lab, *arguments: str) -> Run:
+    done = lab.run(["python", "-m", "report", *arguments], timeout=120)
+    return Run(done.returncode, done.stdout + done.stderr)
+
+
+def drift(lab: Lab, *arguments: str) -> tuple[int, dict[str, Any]]:
+    done = lab.run(["python", "-m", "report", "drift", "--json", *arguments], timeout=120)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def named(found: dict[str, Any]) -> set[tampering.Managed]:
+    """What drift says has changed."""
+    return {
+        (node, thing)
+        for node, said in found["nodes"].items()
+        for thing, state in said["things"].items()
+        if state == "changed"
+    }
+
+
+def mended(lab: Lab) -> set[tampering.Managed]:
+    """What a run for real has changed."""
+    path = lab.desk / ".cluster" / "result.json"
+    env = {result.VARIABLE: str(path)}
+    done = lab.run(["pyinfra", "inventory.py", *CLUSTER, "-y"], timeout=200, env=env)
+    assert done.returncode == 0, done.stderr
+    found = result.read(path)
+    assert found is not None
+    return {
+        (step.node, thing)
+        for step in found.steps
+        for thing, state in step.things.items()
+        if state == "changed"
+    }
+
+
+def test_the_differences_of_blank_nodes_are_grouped_by_node_and_file(desk: Desk) -> None:
+    assert desk.diff.status == 0, desk.diff.output
+    heading, first, second = re.split(r"(?m)^node[12]$", desk.diff.output)
+    assert heading.startswith("The virtual nodes of the lab ")
+    for node, here in (("192.168.2.11/24", first), ("192.168.2.12/24", second)):
+        assert "    /etc/network/interfaces.d/eth0 (create)\n" in here
+        assert f"      +    address {node}\n" in here
+        assert "    install kubelet, kubeadm, kubectl, kubernetes-cni (" in here
+    assert "    set net.ipv4.ip_forward = 1 (it is 0)\n" in first
+    assert "kubernetesVersion: v1.36.4" in first  # the release to come, not the minor's first
+    assert "No changes" not in desk.diff.output
+    assert "A 64-bit Debian" not in desk.diff.output  # nothing of what stays
+    assert "does not say what" not in desk.diff.output
+
+
+def test_a_run_ends_with_what_it_came_to_and_what_to_do_next(desk: Desk) -> None:
+    run = desk.run
+    assert run.status == 0, run.output
+    for node in ("node1", "node2"):
+        changed, same, failed = run.counts(node)
+        assert changed > 8
+        assert same > 5
+        assert failed == 0
+    assert re.search(r"(?m)^Slowest: .+ \(\d+ s\); .+ \(\d+ s\)", run.output)
+    assert run.output.endswith("Next: kubectl --context bramble get nodes\n")
+    assert re.search(r"(?m)^    changed  Its host name: node2 ", run.output)
+    assert not re.search("No changes|Skipped|executed .* commands|Grand total", run.output)
+
+
+def test_a_second_run_is_short_and_pyinfras_own_words_are_in_the_log_and_with_v(
+    desk: Desk,
+) -> None:
+    run = pyinfra(desk.lab, "-y", deploys=CLUSTER)
+    assert "All was as it shall be: nothing was changed" in run.output
+    assert len(run.output.splitlines()) < 65
+    path = re.search(r"Every line that pyinfra said: (\S+)", run.output)
+    assert path
+    log = desk.lab.desk / path[1]
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert log.read_text().count("[node2] No changes") > 20
+    loud = pyinfra(desk.lab, "-y", "-v", deploys=SSH_ACCESS)
+    assert "[node2] No changes" in loud.output
+    assert "Grand total" in loud.output
+    assert loud.counts("node2")[2] == 0
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_nothing_that_shows_a_run_can_break_it(desk: Desk, part: str) -> None:
+    run = ["python", "-c", BROKEN, part, "inventory.py", *SSH_ACCESS, "-y"]
+    env = {result.VARIABLE: str(desk.lab.desk / ".cluster" / "broken.json")}
+    done = desk.lab.run(run, timeout=60, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "sabotage" in done.stderr or part in ("screen.Screen.__init__", "logs.os.open")
+
+
+def test_what_drifts_is_named_and_mended_thing_by_thing(desk: Desk) -> None:
+    assert desk.run.status == 0, desk.run.output
+    status, found = drift(desk.lab)
+    assert (status, named(found)) == (SAME, set())
+    managed = {(n, thing) for n, said in found["nodes"].items() for thing in said["things"]}
+    assert len(managed) > 80
+    for batch, plan in sorted(tampering.plans(managed).items()):
+        tampering.spoil(desk.lab, plan)
+        status, found = drift(desk.lab)
+        assert status == DRIFT
+        assert named(found) == plan.spoilt, batch
+        assert mended(desk.lab) == plan.spoilt, batch
+    status, found = drift(desk.lab)
+    assert (status, named(found)) == (SAME, set())
+
+
+def test_it_could_not_tell_when_a_node_is_out_of_reach(desk: Desk) -> None:
+    desk.lab.cut("node2")
+    try:
+        status, found = drift(desk.lab, "--deploy", *SSH_ACCESS)
+    finally:
+        desk.lab.mend("node2")
+    assert status == COULD_NOT_TELL
+    assert found["nodes"]["node1"]["state"] == "same"
+    assert found["nodes"]["node2"]["state"] == "unknown"
+    assert any("node2" in line for line in found["errors"])
+    assert changes(desk.lab, deploys=SSH_ACCESS) == []

@@ -1,0 +1,93 @@
+"""Drift for machines: the exit status, and what is printed with --json."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from operations.record import Change
+from report import __main__ as program
+from report import result
+from report.pyinfra_run import Looked
+from report.result import Result, Step
+
+SAME = Step("node1", "Names", "same", things={"file /etc/hosts": "same"})
+CHANGED = Step(
+    "node1",
+    "Names",
+    "planned",
+    things={"file /etc/hosts": "changed", "file /etc/hostname": "same"},
+    changes=[Change("modify /etc/hosts", ("file /etc/hosts",), "/etc/hosts", "a", "b")],
+)
+ACTION = Step("node1", "All nodes are Ready", "planned", changes=[Change("wait")])
+
+
+def status(monkeypatch: pytest.MonkeyPatch, looked: Looked, *words: str) -> int:
+    monkeypatch.setattr(program, "look", lambda deploy, arguments: looked)
+    monkeypatch.setattr(sys, "argv", ["report", "drift", *words])
+    return program.main()
+
+
+def found(*steps: Step, failed: tuple[str, ...] = ()) -> Looked:
+    return Looked(Result(["node1"], list(failed), [], list(steps)), int(bool(failed)), "")
+
+
+@pytest.mark.parametrize(
+    ("looked", "wanted"),
+    [
+        (found(SAME), 0),
+        (found(CHANGED), 2),
+        (found(SAME, ACTION), 2),
+        (found(CHANGED, failed=("node1",)), 1),
+        (Looked(None, 1, "a typing error in inventory.py"), 1),
+        (Looked(found(SAME).found, 1, "No hosts remaining!"), 1),
+    ],
+)
+def test_the_status_is_0_for_none_2_for_drift_and_1_for_not_known(
+    monkeypatch: pytest.MonkeyPatch, looked: Looked, wanted: int
+) -> None:
+    assert status(monkeypatch, looked) == wanted
+    assert status(monkeypatch, looked, "--json") == wanted
+
+
+def test_diff_has_status_0_also_when_there_is_something_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(program, "look", lambda deploy, arguments: found(CHANGED))
+    monkeypatch.setattr(sys, "argv", ["report", "diff"])
+    assert program.main() == 0
+
+
+def test_json_has_every_managed_thing_and_its_state(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status(monkeypatch, found(CHANGED, SAME), "--json")
+    said = json.loads(capsys.readouterr().out)
+    assert said["nodes"]["node1"] == {
+        "state": "drift",
+        "things": {"file /etc/hosts": "changed", "file /etc/hostname": "same"},
+        "steps": [{"name": "Names", "changes": ["modify /etc/hosts"]}],
+    }
+
+
+def test_it_says_first_which_nodes_it_is_about(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("BRAMBLE_LAB", raising=False)
+    status(monkeypatch, found(SAME))
+    assert capsys.readouterr().out.startswith("The nodes on the desk: node1, node2, node3\n")
+    monkeypatch.setenv("BRAMBLE_LAB", "demo")
+    status(monkeypatch, found(SAME))
+    assert capsys.readouterr().out.startswith("The virtual nodes of the lab demo: node1")
+
+
+def test_a_result_is_read_as_it_was_written_by_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    written = Result(["node1"], [], ["red"], [CHANGED, ACTION])
+    result.write(path, written)
+    assert result.read(path) == written
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert result.read(tmp_path / "none.json") is None
