@@ -7,7 +7,7 @@ netplan(5) for `wifis`. The dialect of its version 0.7.9 is in `cloud_init_079`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
@@ -158,7 +158,12 @@ def meta_data(instance_id: str, hostname: str) -> str:
 
     "local": nothing here needs the network, so it is all done before the network is up.
     """
-    return _yaml({"instance-id": instance_id, "local-hostname": hostname, "dsmode": "local"})
+    return document({**identity(instance_id, hostname), "dsmode": "local"})
+
+
+def identity(instance_id: str, hostname: str) -> dict[str, str]:
+    """What every version of cloud-init is told of the machine."""
+    return {"instance-id": instance_id, "local-hostname": hostname}
 
 
 def network_config(interfaces: Sequence[Interface]) -> str:
@@ -167,7 +172,7 @@ def network_config(interfaces: Sequence[Interface]) -> str:
     for interface in interfaces:
         kind = "wifis" if interface.access_point else "ethernets"
         config.setdefault(kind, {})[interface.name] = _interface(interface)
-    return _yaml(config)
+    return document(config)
 
 
 def _interface(interface: Interface) -> dict[str, Any]:
@@ -192,7 +197,7 @@ def _interface(interface: Interface) -> dict[str, Any]:
 
 def user_data_text(config: dict[str, Any]) -> str:
     """The text of user-data, with the first line that cloud-init looks for."""
-    return "#cloud-config\n" + _yaml(config)
+    return "#cloud-config\n" + document(config)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -207,5 +212,6 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _represent_text)
 
 
-def _yaml(config: dict[str, Any]) -> str:
-    return yaml.dump(config, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
+def document(config: Mapping[str, Any]) -> str:
+    """The text of a file, in YAML."""
+    return yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)

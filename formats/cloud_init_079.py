@@ -19,7 +19,9 @@ from formats.cloud_init import (
     Interface,
     appended,
     common,
+    document,
     ending,
+    identity,
     user_data_text,
 )
 from formats.interface_wanted import Interface as Wanted
@@ -46,6 +48,12 @@ def user_data(board: Board, interfaces: Sequence[Interface]) -> str:
         "power_state": {"mode": "reboot"},
     }
     return user_data_text(config)
+
+
+def meta_data(instance_id: str, hostname: str) -> str:
+    """The meta-data. Without "dsmode": where the boot partition is mounted only after cloud-init
+    has looked for local data, "local" would keep it from acting on what it then finds."""
+    return document(identity(instance_id, hostname))
 
 
 def _once(*commands: str) -> Iterator[list[str]]:

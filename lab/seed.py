@@ -85,9 +85,10 @@ def flash(plan: Plan, node: NodePlan, files: Mapping[str, str]) -> None:
     folder = disk(plan.name, node.name)
     for name in ("work", "merged", "containerd", "firmware"):
         (folder / name).mkdir(parents=True)
+    folder.chmod(0o700)  # the card holds keys, and on it everybody can read them
     for name, text in files.items():
         text = disguise(text) if name == "network-config" else text
-        # As on a real board, where FAT knows no owners: everybody there can read it.
+        # As on a real board: FAT knows no owners.
         _write(boot_partition(plan.name, node.name) / name, text, 0o755)
     # Renamed when it is complete: a disk that is there is a whole one.
     upper = folder / "upper.partial"

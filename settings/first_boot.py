@@ -45,15 +45,15 @@ def boot_files(cluster: Cluster, node: Node, dialect: Dialect = "cloud-init") ->
     interfaces = _interfaces(cluster, node)
     # Another host key is another machine; the same settings written twice are not.
     fingerprint = hashlib.sha256(host_key.public.encode()).hexdigest()[:12]
-    meta_data = cloud_init.meta_data(f"{node.name}-{fingerprint}", node.name)
+    identity = (f"{node.name}-{fingerprint}", node.name)
     if dialect == "cloud-init-0.7.9":
         return {
             "user-data": cloud_init_079.user_data(board, interfaces),
-            "meta-data": meta_data,
+            "meta-data": cloud_init_079.meta_data(*identity),
         }
     return {
         "user-data": cloud_init.user_data(board),
-        "meta-data": meta_data,
+        "meta-data": cloud_init.meta_data(*identity),
         "network-config": cloud_init.network_config(interfaces),
     }
 

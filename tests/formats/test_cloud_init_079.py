@@ -86,3 +86,11 @@ def test_the_boards_own_name_and_machine_id_once() -> None:
     assert "printf '%s\\n' 'pt_PT.UTF-8 UTF-8' >>/etc/locale.gen" in shell
     assert any("/etc/machine-id" in command for command in shell)
     assert len({command[2] for command in commands}) == len(commands)
+
+
+def test_meta_data_do_not_say_local() -> None:
+    """0.7.9 would do nothing when it finds that after it has looked for local data."""
+    assert yaml.safe_load(cloud_init_079.meta_data("node1-1", "node1")) == {
+        "instance-id": "node1-1",
+        "local-hostname": "node1",
+    }
