@@ -17,11 +17,12 @@ from operations import apt
 from operations.base import Commands, Refused, operation, read, tell
 from operations.following import failed
 
+TOLERANCE_S = 30
 _LOOK_EVERY_S = 3
 
 
 @operation()
-def synchronised(tolerance: int = 30, seconds: float = 45) -> Commands:
+def synchronised(tolerance: int = TOLERANCE_S, seconds: float = 45) -> Commands:
     """
     A service keeps the clock right, and it is right: near this computer's.
 
@@ -40,18 +41,14 @@ def synchronised(tolerance: int = 30, seconds: float = 45) -> Commands:
     """
 
     clock = read(Clock)
-    far = abs(clock.ahead) > tolerance
-    if far and clock.synchronised:
-        raise Refused(
-            f"its clock is {_distance(clock)} and synchronised: set this computer's clock right"
-        )
+    far = is_far(clock, tolerance)
     if clock.services and not far:
         host.noop(f"the clock is right, and {clock.services[0]} keeps it so")
         return
     if not clock.services:
         tell("let systemd-timesyncd keep the clock right")
     if far:
-        tell(f"wait until its clock, {_distance(clock)}, is right")
+        tell(f"wait until its clock, {distance(clock)}, is right")
     if not clock.services and not clock.timesyncd:
         yield from apt.install(["systemd-timesyncd"])
     if not clock.services:
@@ -71,14 +68,25 @@ def _wait(state: State, host: Host, tolerance: int, seconds: float) -> bool:
         if time.monotonic() > end:
             return failed(
                 host,
-                f"its clock shows {clock.shows} UTC, {_distance(clock)}, and nothing sets it "
+                f"its clock shows {clock.shows} UTC, {distance(clock)}, and nothing sets it "
                 "right: see `timedatectl timesync-status` (NTP wants UDP port 123 to the outside), "
                 "or set it by hand with `sudo date -u -s '…'`",
             )
         gevent.sleep(_LOOK_EVERY_S)
 
 
-def _distance(clock: ClockState) -> str:
+def is_far(clock: ClockState, tolerance: int = TOLERANCE_S) -> bool:
+    """Whether it is off; ``Refused`` where it is this computer's clock that is."""
+    far = abs(clock.ahead) > tolerance
+    if far and clock.synchronised:
+        raise Refused(
+            f"its clock is {distance(clock)} and synchronised: set this computer's clock right"
+        )
+    return far
+
+
+def distance(clock: ClockState) -> str:
+    """How far it is from this computer's, in words."""
     size, away = abs(clock.ahead), "ahead of" if clock.ahead > 0 else "behind"
     units = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
     unit, length = next((unit for unit in units if size >= 2 * unit[1]), units[-1])

@@ -89,7 +89,7 @@ def interface(
         if wanted is None:
             plan.remove()
         else:
-            _must_exist(interface, now)
+            must_exist(interface, now)
             plan.packages(wanted)
             plan.wifi(wifi_ssid, psk, wifi_country)
             plan.define(wanted)
@@ -157,7 +157,8 @@ def _settings(wanted: Interface | None) -> dict[str, Any]:
     }
 
 
-def _must_exist(name: str, now: InterfacesState) -> None:
+def must_exist(name: str, now: InterfacesState) -> None:
+    """``Refused`` where there is no such interface."""
     if name in now["links"]:
         return
     names = [known for known in now["links"] if known != "lo"]

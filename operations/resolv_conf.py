@@ -89,26 +89,38 @@ def resolver(
         raise Refused(f"{PATH}: {error}") from None
     now = read(Resolver)
     owner = _link_owner(now)
+    check_ours_to_set(now, replace_link)
+    if owner is None or replace_link:
+        commands = _as_file(now, asked)
+    elif owner == "systemd-resolved":
+        commands = _by_resolved(now, asked)
+    else:
+        commands = _by_resolvconf(now, asked)
+    if not commands:
+        host.noop(f"{PATH} is up to date")
+    yield from commands
+
+
+def check_ours_to_set(now: ResolverState, replace_link: bool = False) -> None:
+    """``Refused`` where nothing that is set here would last."""
+    owner = _link_owner(now)
     if now.udhcpc:
         raise Refused(
             "udhcpc has an interface here, and nothing stops it from overwriting "
             f"{PATH} at each renewal: install dhcpcd-base, remove udhcpc, then run this again"
         )
-    if owner is None or replace_link:
-        commands = _as_file(now, asked)
-    elif owner == "systemd-resolved" and now.resolved:
-        commands = _by_resolved(now, asked)
-    elif owner == "resolvconf" and now.resolvconf == "resolvconf":
-        commands = _by_resolvconf(now, asked)
-    else:
+    lasting = (
+        owner is None
+        or replace_link
+        or (owner == "systemd-resolved" and now.resolved)
+        or (owner == "resolvconf" and now.resolvconf == "resolvconf")
+    )
+    if not lasting:
         raise Refused(
             f"{PATH} is a link to {now.files[PATH].text}"
             f"{f' ({owner})' if owner else ''}, where nothing lasting can be set: "
             "remove the link, or say replace_link=True"
         )
-    if not commands:
-        host.noop(f"{PATH} is up to date")
-    yield from commands
 
 
 def writers(now: ResolverState) -> list[str]:
