@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from facts.base import WholeFact, ask
 
-SECONDS = 4  # that anything has to answer in
+SECONDS = 3  # that anything has to answer in
 
 # Asked of apt's own helper, which goes by the proxies and certificates that apt goes by, and is on
 # every Debian. Containers' registries know nothing of apt's proxy. Everything at once; what is

@@ -184,13 +184,18 @@ def _refuse_change(name: str, there: Release | None, wanted: Wanted, joined: boo
         )
 
 
-def _install(wanted: Wanted, url: str, state: PackagesState, fitting: list[str]) -> Commands:
-    """Install what is missing, beside the version that is there in part, or else the newest."""
-    if state.free_mb < NEEDED_MB:
+def check_room(free_mb: int) -> None:
+    """``Refused`` where the packages would fill the disk."""
+    if free_mb < NEEDED_MB:
         raise Refused(
-            f"its disk is full: {state.free_mb} MB are free for /var, {NEEDED_MB} MB are wanted: "
+            f"its disk is full: {free_mb} MB are free for /var, {NEEDED_MB} MB are wanted: "
             "make room (`df -h`, `sudo apt-get clean`)"
         )
+
+
+def _install(wanted: Wanted, url: str, state: PackagesState, fitting: list[str]) -> Commands:
+    """Install what is missing, beside the version that is there in part, or else the newest."""
+    check_room(state.free_mb)
     what = fitting[0] if fitting else str(wanted)
     if wanted.patch is None and not fitting:
         known = newest(wanted, state.available.get("kubelet", []))

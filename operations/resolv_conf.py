@@ -123,6 +123,18 @@ def check_ours_to_set(now: ResolverState, replace_link: bool = False) -> None:
         )
 
 
+def check_replaceable(
+    now: ResolverState,
+    nameservers: list[str],
+    search: Sequence[str] = (),
+    options: Sequence[str] = (),
+) -> None:
+    """``Refused`` where the file would have to be another one, and can't be replaced."""
+    asked = resolv_conf.wanted(nameservers, search, options)
+    if _link_owner(now) is None and _differs(now, resolv_conf.update(now.text or "", asked)):
+        _check_replaceable(now)
+
+
 def writers(now: ResolverState) -> list[str]:
     """Who may write /etc/resolv.conf on this node, the likeliest first."""
     found = [_link_owner(now), resolv_conf.generator(now.text or "")]
@@ -145,7 +157,7 @@ def _as_file(now: ResolverState, asked: Meaning) -> list[Command]:
     """All writers told off, then the file itself."""
     text = resolv_conf.update(now.text or "", asked)
     state = now.files[PATH]
-    differs = state.kind == "link" or files.differs(state, text, "644", "root", "root")
+    differs = _differs(now, text)
     if differs:
         _check_replaceable(now)
         tell(f"take {PATH} over from {' and '.join(writers(now)) or 'nobody'}")
@@ -228,6 +240,11 @@ def _leads(live: Meaning, asked: Meaning) -> bool:
         and live.search[: len(asked.search)] == asked.search
         and set(asked.options) <= set(live.options)
     )
+
+
+def _differs(now: ResolverState, text: str) -> bool:
+    state = now.files[PATH]
+    return state.kind == "link" or files.differs(state, text, "644", "root", "root")
 
 
 def _check_replaceable(now: ResolverState) -> None:
