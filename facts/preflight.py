@@ -72,18 +72,24 @@ class Preflight(WholeFact[PreflightState]):
     A node before anything is changed on it: a ``PreflightState``. To be asked without sudo
     (``_sudo=False``): whether that is to be had is one of the questions.
 
+    + role: "head" is asked for its control plane, another one for the cluster that it has joined
     + addresses, archives, registries: what it shall reach, see ``Reach``
     """
 
     @override
     def command(
-        self, addresses: list[str], archives: list[str], registries: list[str]
+        self, role: str, addresses: list[str], archives: list[str], registries: list[str]
     ) -> StringCommand:
         self.parts: dict[str, tuple[WholeFact[Any], StringCommand]] = {}
-        iptables, plane, reach = Iptables(), ControlPlane(), Reach()
+        iptables, reach = Iptables(), Reach()
         self._add("iptables", iptables, iptables.command("", []))
-        # It is not waited for here: that is for the operation which needs it.
-        self._add("control_plane", plane, plane.command(patience=0))
+        if role == "head":
+            # It is not waited for here: that is for the operation which needs it.
+            plane = ControlPlane()
+            self._add("control_plane", plane, plane.command(patience=0))
+        else:
+            member = Member()
+            self._add("member", member, member.command())
         self._add("reach", reach, reach.command(addresses, archives, registries))
         for name, fact in (
             ("architecture", Architecture()),
@@ -95,7 +101,6 @@ class Preflight(WholeFact[PreflightState]):
             ("listeners", Listeners()),
             ("machine", Machine()),
             ("machine_id", MachineId()),
-            ("member", Member()),
             ("networks", Networks()),
             ("resolver", Resolver()),
             ("swap", Swap()),

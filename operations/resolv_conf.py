@@ -123,6 +123,16 @@ def check_ours_to_set(now: ResolverState, replace_link: bool = False) -> None:
         )
 
 
+def is_as_asked(
+    now: ResolverState,
+    nameservers: list[str],
+    search: Sequence[str] = (),
+    options: Sequence[str] = (),
+) -> bool:
+    """Whether the node asks these name servers, whoever has written them."""
+    return resolv_conf.meaning(now.text or "") == resolv_conf.wanted(nameservers, search, options)
+
+
 def check_replaceable(
     now: ResolverState,
     nameservers: list[str],

@@ -48,6 +48,7 @@ def look(**wanted: Any) -> Commands:
         asked = Wanted(**wanted)
         found = read(
             Preflight,
+            role=asked.role,
             addresses=[f"{asked.head_address}:{port}" for port in asked.asks_head],
             archives=list(asked.archives),
             registries=list(asked.registries),

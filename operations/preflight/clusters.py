@@ -63,9 +63,9 @@ def _program(name: str) -> str:
 def _is_used(node: Node) -> bool:
     """Whether kubeadm has done something here: what it has, and what is wrong with it, is told by
     ``earlier_cluster``."""
-    return known(node.found.control_plane).state != "absent" or (
-        known(node.found.member).state != "absent"
-    )
+    if node.wanted.role == "head":
+        return known(node.found.control_plane).state != "absent"
+    return known(node.found.member).state != "absent"
 
 
 def earlier_cluster(node: Node, desk: Desk) -> Verdict:

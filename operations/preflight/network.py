@@ -9,7 +9,6 @@ from ipaddress import IPv4Network
 
 from facts.interfaces import InterfacesState
 from facts.networks import NetworksState
-from formats.resolv_conf import HEADER
 from operations import interfaces as definitions
 from operations import resolv_conf as resolvers
 from operations.interfaces_plan import Plan
@@ -52,8 +51,8 @@ def resolv_conf(node: Node, desk: Desk) -> Verdict:
     now = known(node.found.resolver)
     resolvers.check_ours_to_set(now)
     resolvers.check_replaceable(now, **node.wanted.resolver)
-    if (now.text or "").startswith(HEADER):
-        return ok("written by bramble")
+    if resolvers.is_as_asked(now, **node.wanted.resolver):
+        return ok("as the settings say")
     writers = ", ".join(resolvers.writers(now)) or "nobody in particular"
     return ok(f"written by {writers}: the run sees to it that ours lasts")
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from formats.resolv_conf import HEADER
 from operations.preflight.rows import (
     API_PORT,
     SSH_PORT,
@@ -19,6 +18,7 @@ from operations.preflight.rows import (
     unless_in_cluster,
     warning,
 )
+from operations.resolv_conf import is_as_asked
 
 _REFUSED = "Connection refused"  # by a machine that is there
 
@@ -115,4 +115,4 @@ def _is_the_runs(node: Node, bad: dict[str, str]) -> bool:
     if networks is not None and not networks.default:
         return True
     unnamed = all("resolv" in why for why in bad.values())
-    return unnamed and not (resolver and (resolver.text or "").startswith(HEADER))
+    return unnamed and not (resolver and is_as_asked(resolver, **node.wanted.resolver))
