@@ -5,12 +5,20 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help tools demo down picture test check clean
+.PHONY: help tools preflight lab-preflight demo down picture test check clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 tools: $(READY)  ## install the tools, into .venv
+
+preflight: $(READY)  ## look at your boards before anything is changed: what is wrong, and the remedy
+	@echo "The boards that inventory.py names:"
+	@$(BIN)/pyinfra inventory.py deploys/preflight.py -y $(ARGS)
+
+lab-preflight: $(READY)  ## the same of the virtual nodes
+	@echo "The virtual nodes of the lab:"
+	@$(BIN)/python -m lab run -- pyinfra inventory.py deploys/preflight.py -y $(ARGS)
 
 demo: $(READY)  ## the main job, on virtual nodes on this machine, from nothing
 	@$(BIN)/python -m lab demo

@@ -57,8 +57,8 @@ class Reach(WholeFact[dict[str, dict[str, str]]]):
     def parse(self, *lines: str) -> dict[str, dict[str, str]]:
         found: dict[str, dict[str, str]] = {"address": {}, "archive": {}, "registry": {}}
         for line in lines:
-            kind, target, why = line.split(" ")
-            found[kind][_text(target)] = _reason(_text(why))
+            kind, target, *why = line.split()
+            found[kind][_text(target)] = _reason(_text("".join(why)))
         return found
 
 
