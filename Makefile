@@ -33,7 +33,7 @@ picture: $(READY)  ## draw the desk as inventory.py has it: docs/desk-*.svg
 # by itself; cards are written to image files and loop devices; virtual nodes go two labs at a time.
 test: $(READY)  ## every test, from file formats to whole runs on virtual nodes
 	@$(BIN)/python -m pytest tests/facts tests/operations
-	@$(BIN)/python -m pytest tests/formats tests/settings tests/standin -n 2
+	@$(BIN)/python -m pytest tests/formats tests/settings tests/standin tests/docs -n 2
 	@$(BIN)/python -m pytest tests/cards -n 2
 	@$(BIN)/python -m pytest tests/lab -n 2 --dist loadfile
 

@@ -81,11 +81,7 @@ def interface(
 
     def make() -> tuple[Plan, str | None]:
         now = read(InterfacesFiles)
-        if now["unconfirmed"]:
-            raise Refused(
-                f"a change of {now['unconfirmed']}, which nobody confirmed, is going back: run "
-                "this again in a minute (or reboot the node: then it goes back at once)"
-            )
+        check_confirmed(now)
         plan = Plan(interface, now)
         if wanted is None:
             plan.remove()
@@ -156,6 +152,15 @@ def _settings(wanted: Interface | None) -> dict[str, Any]:
         "gateway": str(wanted.gateway or ""),
         "radio": wanted.wpa_conf is not None,
     }
+
+
+def check_confirmed(now: InterfacesState) -> None:
+    """``Refused`` while an earlier change of the network is on its way back."""
+    if now["unconfirmed"]:
+        raise Refused(
+            f"a change of {now['unconfirmed']}, which nobody confirmed, is going back: run "
+            "this again in a minute (or reboot the node: then it goes back at once)"
+        )
 
 
 def must_exist(name: str, now: InterfacesState) -> None:

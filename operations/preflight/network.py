@@ -22,6 +22,7 @@ def interfaces(node: Node, desk: Desk) -> Verdict:
     """They are there, nobody else defines them, and who has them lets go."""
     now = known(node.found.interfaces)
     networks = known(node.found.networks)
+    definitions.check_confirmed(now)
     owners = []
     for each in node.wanted.interfaces:
         name = each["interface"]

@@ -71,7 +71,7 @@ def found(name: str) -> PreflightState:
         "tools": ["NetworkManager"],
         "units": {"dhcpcd": ["", "inactive"]},
         "up": [],
-        "pending": [],
+        "unconfirmed": "",
         "links": {"lo": Link([], [], [], ""), **links},
         "networkmanager": {},
     }

@@ -110,6 +110,7 @@ CASES: list[tuple[str, str, dict[str, Any], str, tuple[str, ...]]] = [
     ("same machine", "node2", {"boot": "boot-3"}, "failure", ("node2 and node3 are one machine", "inventory.py")),
     ("interfaces", "node1", {"interfaces": {**INTERFACES, "files": {"/etc/network/interfaces.d/mine": MINE, "/etc/network/interfaces": InterfacesFile("file", "644", "root", "root", "source /etc/network/interfaces.d/*\n")}}}, "failure", ("eth0 is also defined in /etc/network/interfaces.d/mine",)),
     ("interfaces", "node1", {"interfaces": {**INTERFACES, "links": {"lo": INTERFACES["links"]["lo"], "eth0": INTERFACES["links"]["eth0"], "wlan1": INTERFACES["links"]["eth0"]}}}, "failure", ("no interface wlan0 here", "did you mean wlan1?")),
+    ("interfaces", "node1", {"interfaces": {**INTERFACES, "unconfirmed": "eth0"}}, "failure", ("a change of eth0, which nobody confirmed, is going back", "in a minute")),
     ("interfaces", "node1", {"networkd": ["eth0"]}, "warning", ("systemd-networkd has eth0", "/etc/systemd/network")),
     ("interfaces", "node1", {"interfaces": {**INTERFACES, "up": ["eth0"]}}, "OK", ("eth0: ifupdown; wlan0: NetworkManager, then ifupdown",)),
     ("resolv.conf", "node2", {"resolver": link_to("/run/elsewhere")}, "failure", ("link to /run/elsewhere", "remove the link")),
