@@ -18,6 +18,7 @@ from operations.preflight.rows import API_PORT, Desk, Node, Verdict, known, ok, 
 # have to. fail2ban's drop single strangers.
 _KNOWN = ("KUBE-", "FLANNEL-", "CNI-", "DOCKER", "BRAMBLE-", "f2b-")
 # The kubelet's, etcd's, flannel's (UDP); the API server's is the head's.
+_SHOWN = 3  # of what drops packets; ufw alone has dozens of rules
 _PORTS = {"worker": (10250, 8472), "head": (API_PORT, 10250, 8472, 2379, 2380)}
 
 
@@ -56,7 +57,10 @@ def firewall(node: Node, desk: Desk) -> Verdict:
         found += [f"there is `{line}`" for line in lines if _drops_ours(line, node)]
     if not found:
         return ok("no rule of others drops what the nodes say to each other")
-    return warning(f"{'; '.join(found)}: let pass {_needs(node)}, or take it out")
+    shown = "; ".join(found[:_SHOWN])
+    if len(found) > _SHOWN:
+        shown += f"; and {len(found) - _SHOWN} more"
+    return warning(f"{shown}: let pass {_needs(node)}, or take it out")
 
 
 def _needs(node: Node) -> str:

@@ -60,19 +60,22 @@ def resolv_conf(node: Node, desk: Desk) -> Verdict:
 
 def networks(node: Node, desk: Desk) -> Verdict:
     """None of the cluster's networks is on the node already, by another way."""
-    for name, network in _elsewhere(known(node.found.networks), node.wanted.names):
+    for name, network in _elsewhere(known(node.found.networks)):
         for setting in node.wanted.networks:
             wanted = node.wanted.network(setting)
             if wanted.overlaps(network) and not _belongs(name, setting, node):
-                return unless_in_cluster(
-                    node,
+                # A second interface on the nodes' own network misleads a head that translates;
+                # elsewhere it is a way too many.
+                serious = node.wanted.translates or setting in ("pod_network", "service_network")
+                words = (
                     f"{name} is on {network}, and {setting} is {wanted}: choose another {setting} "
-                    f"(group_data/), or take {name} down (a VPN, a bridge of Docker's?)",
+                    f"(group_data/), or take {name} down (a VPN, a bridge of Docker's, Wi-Fi?)"
                 )
+                return unless_in_cluster(node, words) if serious else warning(words)
     return ok("none of the cluster's is in other use")
 
 
-def _elsewhere(now: NetworksState, own: list[str]) -> Iterator[tuple[str, IPv4Network]]:
+def _elsewhere(now: NetworksState) -> Iterator[tuple[str, IPv4Network]]:
     """Where else than on pods' interfaces each network is. Halves of the internet are a VPN's way
     of being the default route."""
     for places in (now.addresses, now.routes):

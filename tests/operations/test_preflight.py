@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -15,7 +16,7 @@ from facts.files import FileState
 from facts.interfaces import InterfacesFile
 from facts.kubeadm import ControlPlaneState, MemberState
 from facts.leftovers import LeftoversState
-from operations import kubeadm
+from operations import kubeadm, preflight
 from operations.preflight.rows import known
 from operations.preflight.table import count, table
 from tests.operations.preflight_nodes import (
@@ -120,6 +121,7 @@ CASES: list[tuple[str, str, dict[str, Any], str, tuple[str, ...]]] = [
     ("networks", "node2", {"routes": {"tun0": ["10.0.0.0/8"]}, "member": JOINED}, "warning", ("tun0 is on 10.0.0.0/8",)),
     ("networks", "node1", {"addresses": {"wlan0": ["192.168.2.40/24"]}}, "failure", ("wlan0 is on 192.168.2.0/24, and cluster_network",)),
     ("networks", "node1", {"routes": {"tun0": ["0.0.0.0/1", "128.0.0.0/1"], "cni0": ["10.244.0.0/24"]}}, "OK", ("none",)),
+    ("networks", "node2", {"addresses": {"wlan0": ["192.168.2.40/24"]}}, "warning", ("wlan0 is on 192.168.2.0/24, and cluster_network", "take wlan0 down")),
     ("iptables", "node1", {"other": "*filter\n-A INPUT -j DROP\nCOMMIT\n"}, "failure", ("both of iptables' back ends are in use", "update-alternatives")),
     ("iptables", "node2", {"other": "*filter\n-A INPUT -j DROP\nCOMMIT\n"}, "warning", ("both of iptables' back ends",)),
     ("iptables", "node1", {"backend": None}, "OK", ("not installed yet",)),
@@ -128,6 +130,7 @@ CASES: list[tuple[str, str, dict[str, Any], str, tuple[str, ...]]] = [
     ("firewall", "node2", {"rules": in_filter("-A FORWARD -s 10.244.0.0/16 -j DROP")}, "warning", ("-s 10.244.0.0/16",)),
     ("firewall", "node2", {"rules": in_filter("-A INPUT -i eth+ -j DROP")}, "warning", ("-i eth+",)),
     ("firewall", "node2", {"rules": in_filter(policy="DROP")}, "warning", ("the policy of INPUT is DROP", "10250/tcp, 8472/udp")),
+    ("firewall", "node2", {"programs": ["ufw"], "rules": in_filter(*["-A INPUT -j DROP"] * 5)}, "warning", ("ufw runs; there is `-A INPUT -j DROP`; there is `-A INPUT -j DROP`; and 3 more: let pass",)),
     ("firewall", "node2", {"programs": ["ufw"]}, "warning", ("ufw runs: let pass",)),
     ("firewall", "node2", {"dropping": ["inet filter input"]}, "warning", ("nftables' chain inet filter input drops",)),
     *[("firewall", "node1", {"rules": in_filter(rule)}, "OK", ("no rule of others",)) for rule in (
@@ -244,3 +247,36 @@ def test_the_table_counts_and_has_a_line_for_each_check() -> None:
     (memory,) = (line for line in lines if " memory  " in line)
     assert memory.startswith("failure  memory  ")
     assert memory.endswith("or run out of memory")
+
+
+@pytest.mark.parametrize("size", [None, 3])
+def test_a_node_is_judged_once_all_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch, size: int | None
+) -> None:
+    """While pyinfra prepares; what has failed is not waited for."""
+    nodes, seen = desk(), dict[str, Any]()
+    late = [("node1", nodes["node1"]), ("node2", nodes["node2"])]
+    monkeypatch.setattr(preflight, "state", Hosts(size, failed=("node3",)))
+    monkeypatch.setattr("gevent.sleep", lambda seconds: seen.update([late.pop(0)]))
+    preflight._wait_for_all(seen)
+    assert list(seen) == ["node1", "node2"]
+
+
+def test_nobody_is_waited_for_who_can_not_be_looked_at_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(preflight, "state", Hosts(size=1))
+    preflight._wait_for_all({})
+
+
+class Hosts:
+    """Of pyinfra's state, who is there and how many of them at a time."""
+
+    def __init__(self, size: int | None, failed: tuple[str, ...] = ()) -> None:
+        self.pool = SimpleNamespace(size=size)
+        self.activated_hosts = {Named(name) for name in ("node1", "node2", "node3")}
+        self.failed_hosts = {Named(name) for name in failed}
+
+
+class Named(NamedTuple):
+    name: str
