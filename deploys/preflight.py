@@ -3,7 +3,7 @@
 from pyinfra import host, inventory
 
 import settings
-from operations import base, preflight
+from operations import preflight
 from settings.preflight import wanted
 
 cluster = settings.of(inventory)
@@ -12,6 +12,3 @@ alone = host.current_deploy_name is None  # not a part of cluster.py
 
 preflight.look(name="Look at every node", **wanted(cluster, node))
 preflight.judged(name="Every node is fit for a cluster", show_all=alone)
-
-if not alone:
-    base.depends_on(name="The head is fit for it", other=cluster.way_out(node))

@@ -28,7 +28,8 @@ def count(rows: Sequence[Row]) -> str:
         for status in ("warning", "failure")
         if numbers[status]
     ]
-    return f"{len(rows)} checks{': ' + ', '.join(bad) if bad else ', all OK'}"
+    total = f"{len(rows)} check{'s' * (len(rows) != 1)}"
+    return f"{total}{': ' + ', '.join(bad) if bad else ', all OK'}"
 
 
 def table(node: Node, rows: Sequence[Row]) -> list[str]:

@@ -89,6 +89,7 @@ def test_a_head_that_is_not_fit_stops_all_before_the_first_change(lab: Lab) -> N
     """Those behind it are left alone; in a dry run it is told as well."""
     as_root(lab, "node1", "mkdir -p /etc/kubernetes && echo x > /etc/kubernetes/admin.conf")
     as_root(lab, "node2", f"mv {SUDOERS} /root/kept")
+    as_root(lab, "node3", "chmod 640 /home/pi/.ssh/authorized_keys")  # the first thing to mend
     mark(lab)
     for mode in ("--dry", "-y"):
         run = pyinfra(lab, mode, deploys=CLUSTER)

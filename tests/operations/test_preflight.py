@@ -241,6 +241,7 @@ def test_the_table_counts_and_has_a_line_for_each_check() -> None:
     said = list(rows(nodes).values())
     assert count(said) == f"{len(said)} checks: 1 warning, 2 failures"
     assert count(said[:2]) == "2 checks, all OK"
+    assert count(said[:1]) == "1 check, all OK"
     title, *lines = table(nodes["node1"], said)
     assert title == f"node1 (head, Raspberry Pi 4 Model B Rev 1.4): {count(said)}"
     assert len(lines) == len(said)
