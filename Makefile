@@ -5,12 +5,21 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help tools diff drift lab-diff lab-drift demo down picture test check clean
+.PHONY: help tools preflight diff drift demo down picture test check clean
+.PHONY: lab-preflight lab-diff lab-drift
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 tools: $(READY)  ## install the tools, into .venv
+
+preflight: $(READY)  ## look at your boards before anything is changed: what is wrong, and the remedy
+	@echo "The boards that inventory.py names:"
+	@$(BIN)/pyinfra inventory.py deploys/preflight.py -y $(ARGS)
+
+lab-preflight: $(READY)  ## the same of the virtual nodes
+	@echo "The virtual nodes of the lab:"
+	@$(BIN)/python -m lab run -- pyinfra inventory.py deploys/preflight.py -y $(ARGS)
 
 diff: $(READY)  ## what a run would change on your desk, by node and file; nothing is changed
 	@$(BIN)/python -m report diff $(ARGS)
@@ -38,7 +47,7 @@ picture: $(READY)  ## draw the desk as inventory.py has it: docs/desk-*.svg
 # by itself; cards are written to image files and loop devices; virtual nodes go two labs at a time.
 test: $(READY)  ## every test, from file formats to whole runs on virtual nodes
 	@$(BIN)/python -m pytest tests/facts tests/operations
-	@$(BIN)/python -m pytest tests/formats tests/settings tests/standin tests/report -n 2
+	@$(BIN)/python -m pytest tests/formats tests/settings tests/standin tests/report tests/docs -n 2
 	@$(BIN)/python -m pytest tests/cards -n 2
 	@$(BIN)/python -m pytest tests/lab -n 2 --dist loadfile
 

@@ -2,6 +2,7 @@
 
 from pyinfra import local
 
+local.include("deploys/preflight.py")
 local.include("deploys/ssh_access.py")
 local.include("deploys/network.py")
 local.include("deploys/prepare.py")

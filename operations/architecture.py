@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pyinfra import host
 
-from facts.architecture import Architecture
+from facts.architecture import Architecture, ArchitectureState
 from operations.base import Commands, Refused, operation, read
 
 # What pkgs.k8s.io has packages for.
@@ -27,6 +27,13 @@ def supported() -> Commands:
     """
 
     state = read(Architecture)
+    check(state)
+    host.noop(f"its architecture is {state.userland}")
+    yield from ()
+
+
+def check(state: ArchitectureState) -> None:
+    """``Refused`` where there is no Kubernetes for it."""
     if not state.userland:
         raise Refused("it has no dpkg: Debian, Raspberry Pi OS or Ubuntu are wanted here")
     if state.userland not in SUPPORTED:
@@ -35,5 +42,3 @@ def supported() -> Commands:
             f"its system is of architecture {state.userland}{kernel}, for which there is no "
             "Kubernetes: write a 64-bit image to its card (Raspberry Pi OS Lite, 64-bit)"
         )
-    host.noop(f"its architecture is {state.userland}")
-    yield from ()

@@ -49,6 +49,24 @@ def memory(required: bool = True, seconds: float = SECONDS) -> Commands:
     if not required:
         host.noop("the memory cgroup is off, and not asked for")
         return
+    path, text = command_line(state)
+    file = state.files[path]
+    if text != file.text:
+        diff(path, file.text, text)
+    tell("reboot this node, and wait until it is back")
+    if text != file.text:
+        # Owner and mode as they are: the boot partition is a FAT file system, which has neither.
+        yield write_command(path, text, file.mode, file.user, file.group)
+    yield from reboot_and_wait(seconds)
+    yield FunctionCommand(_is_on, (path,), {})
+
+
+def command_line(state: CgroupState) -> tuple[str, str]:
+    """
+    What turns it on at the next boot: the file of the kernel's command line, and its text.
+
+    ``Refused`` where nothing does.
+    """
     path = _cmdline_path(state.files)
     file = state.files[path]
     try:
@@ -60,14 +78,7 @@ def memory(required: bool = True, seconds: float = SECONDS) -> Commands:
             f"its kernel was started with {ARGUMENT} and has no memory cgroup all the same: "
             "use the kernel of Raspberry Pi OS or Debian"
         )
-    if text != file.text:
-        diff(path, file.text, text)
-    tell("reboot this node, and wait until it is back")
-    if text != file.text:
-        # Owner and mode as they are: the boot partition is a FAT file system, which has neither.
-        yield write_command(path, text, file.mode, file.user, file.group)
-    yield from reboot_and_wait(seconds)
-    yield FunctionCommand(_is_on, (path,), {})
+    return path, text
 
 
 def _also_at_the_next_boot(state: CgroupState) -> Commands:

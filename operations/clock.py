@@ -17,11 +17,12 @@ from operations import apt
 from operations.base import Commands, Refused, manages, operation, read, tell
 from operations.following import failed
 
+TOLERANCE_S = 30
 _LOOK_EVERY_S = 3
 
 
 @operation()
-def synchronised(tolerance: int = 30, seconds: float = 45) -> Commands:
+def synchronised(tolerance: int = TOLERANCE_S, seconds: float = 45) -> Commands:
     """
     A service keeps the clock right, and it is right: near this computer's.
 
@@ -40,13 +41,9 @@ def synchronised(tolerance: int = 30, seconds: float = 45) -> Commands:
     """
 
     clock = read(Clock)
-    far = abs(clock.ahead) > tolerance
+    far = is_far(clock, tolerance)
     thing = f"unit {clock.services[0] if clock.services else 'systemd-timesyncd'}.service"
     manages(thing)
-    if far and clock.synchronised:
-        raise Refused(
-            f"its clock is {_distance(clock)} and synchronised: set this computer's clock right"
-        )
     runs = bool(set(clock.services) - set(clock.stopped))
     if runs and not far:
         host.noop(f"the clock is right, and {clock.services[0]} keeps it so")
@@ -56,7 +53,7 @@ def synchronised(tolerance: int = 30, seconds: float = 45) -> Commands:
     if clock.services and not runs:
         tell(f"start {clock.services[0]}, which keeps the clock right", thing)
     if far:
-        tell(f"wait until its clock, {_distance(clock)}, is right", "setting clock")
+        tell(f"wait until its clock, {distance(clock)}, is right", "setting clock")
     if not clock.services and not clock.timesyncd:
         yield from apt.install(["systemd-timesyncd"])
     if not clock.services:
@@ -78,14 +75,25 @@ def _wait(state: State, host: Host, tolerance: int, seconds: float) -> bool:
         if time.monotonic() > end:
             return failed(
                 host,
-                f"its clock shows {clock.shows} UTC, {_distance(clock)}, and nothing sets it "
+                f"its clock shows {clock.shows} UTC, {distance(clock)}, and nothing sets it "
                 "right: see `timedatectl timesync-status` (NTP wants UDP port 123 to the outside), "
                 "or set it by hand with `sudo date -u -s '…'`",
             )
         gevent.sleep(_LOOK_EVERY_S)
 
 
-def _distance(clock: ClockState) -> str:
+def is_far(clock: ClockState, tolerance: int = TOLERANCE_S) -> bool:
+    """Whether it is off; ``Refused`` where it is this computer's clock that is."""
+    far = abs(clock.ahead) > tolerance
+    if far and clock.synchronised:
+        raise Refused(
+            f"its clock is {distance(clock)} and synchronised: set this computer's clock right"
+        )
+    return far
+
+
+def distance(clock: ClockState) -> str:
+    """How far it is from this computer's, in words."""
     size, away = abs(clock.ahead), "ahead of" if clock.ahead > 0 else "behind"
     units = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
     unit, length = next((unit for unit in units if size >= 2 * unit[1]), units[-1])

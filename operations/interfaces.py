@@ -4,6 +4,7 @@ Network interfaces, by ifupdown's interfaces files.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
@@ -75,21 +76,17 @@ def interface(
     wanted = None
     if present:
         conf = wpa_conf(interface) if wifi_ssid else None
-        wanted = _wanted(interface, method, address, gateway, start, conf, post_up or [])
+        wanted = described(interface, method, address, gateway, start, conf, post_up or [])
     psk = wifi_psk.unmask() if isinstance(wifi_psk, HiddenValue) else wifi_psk
 
     def make() -> tuple[Plan, str | None]:
         now = read(InterfacesFiles)
-        if now["unconfirmed"]:
-            raise Refused(
-                f"a change of {now['unconfirmed']}, which nobody confirmed, is going back: run "
-                "this again in a minute (or reboot the node: then it goes back at once)"
-            )
+        check_confirmed(now)
         plan = Plan(interface, now)
         if wanted is None:
             plan.remove()
         else:
-            _must_exist(interface, now)
+            must_exist(interface, now)
             plan.packages(wanted)
             plan.wifi(wifi_ssid, psk, wifi_country)
             plan.define(wanted)
@@ -117,16 +114,16 @@ def interface(
         yield bring_up(interface, plan.before, **_settings(wanted), reach=reach)
 
 
-def _wanted(
+def described(
     name: str,
     method: Method,
     address: str | None,
     gateway: str | None,
-    start: Start,
-    conf: str | None,
-    post_up: list[str],
+    start: Start = "auto",
+    conf: str | None = None,
+    post_up: Sequence[str] = (),
 ) -> Interface:
-    """The arguments as one description that ifupdown can carry out."""
+    """The arguments as one description that ifupdown can carry out; ``Refused`` if it can't."""
     for argument, value, known in (
         ("method", method, ("static", "dhcp", "manual")),
         ("start", start, ("auto", "allow-hotplug", "both")),
@@ -161,7 +158,17 @@ def _settings(wanted: Interface | None) -> dict[str, Any]:
     }
 
 
-def _must_exist(name: str, now: InterfacesState) -> None:
+def check_confirmed(now: InterfacesState) -> None:
+    """``Refused`` while an earlier change of the network is on its way back."""
+    if now["unconfirmed"]:
+        raise Refused(
+            f"a change of {now['unconfirmed']}, which nobody confirmed, is going back: run "
+            "this again in a minute (or reboot the node: then it goes back at once)"
+        )
+
+
+def must_exist(name: str, now: InterfacesState) -> None:
+    """``Refused`` where there is no such interface."""
     if name in now["links"]:
         return
     names = [known for known in now["links"] if known != "lo"]

@@ -115,7 +115,7 @@ def ruleset(
     unit = unit_name(path)
     unit_path = f"/etc/systemd/system/{unit}"
     now = read(Iptables, unit=unit, paths=[path, unit_path])
-    _check(now, {table for table, _ in chains.wanted} or set(CHAINS))
+    check_readable(now, {table for table, _ in chains.wanted} or set(CHAINS))
     live = parse_save(now.rules)
     manages(f"rules {prefix}-*", f"unit {unit}")
     repair = chains.repair(live)
@@ -159,8 +159,8 @@ def _chains(prefix: str, rules: list[str | Rule]) -> OwnChains:
         raise Refused(f"iptables: {error}") from None
 
 
-def _check(now: IptablesState, used: set[str]) -> None:
-    """Refuse what would work today and surprise tomorrow, in the tables that we use."""
+def check_readable(now: IptablesState, used: set[str]) -> None:
+    """``Refused`` what would work today and surprise tomorrow, in the tables that we use."""
     tables = holds_rules(parse_save(now.other))
     if tables:
         here, there = ("nft", "legacy") if now.backend == "nf_tables" else ("legacy", "nft")

@@ -11,7 +11,13 @@ from gevent.lock import RLock
 from pyinfra import host, inventory, logger
 from pyinfra.api import FunctionCommand
 
-from facts.kubeadm import ClusterAuthority, ControlPlane, ControlPlaneState, Member
+from facts.kubeadm import (
+    ClusterAuthority,
+    ControlPlane,
+    ControlPlaneState,
+    Member,
+    MemberState,
+)
 from formats import kubeadm as config
 from formats.certificates import key_hash, names
 from operations import files, packages
@@ -110,7 +116,7 @@ def init(
         yield from files.ensure(CONFIG, wanted.text(), mode="600")
         yield FunctionCommand(initialise, (False,), {})
     else:
-        raise Refused(_remedy(now))
+        raise Refused(unfinished(now))
 
 
 @operation()
@@ -153,16 +159,9 @@ def join(
     if mistakes := registration.mistakes() + config.timeout_mistakes(waits):
         raise Refused("; ".join(mistakes))
     now = read(Member)
-    if now.state == "control plane":
-        raise Refused("a control plane runs here: it can't join another as a worker")
-    if now.state == "half-joined":
-        left = ", ".join(now.files)
-        raise Refused(
-            f"kubeadm join was cut off here (left: {left}): `sudo kubeadm reset -f` on this node "
-            "removes what it left (nothing of yours is in it), then run this again"
-        )
+    check_member(now)
     if now.state == "joined":
-        _same_cluster(now.ca, now.server, head)
+        check_cluster(now, head, _authority(head))
         host.noop(f"{node} has joined the cluster of {head}")
     elif now.state == "running":
         tell("stay with the kubeadm join that is at work there")
@@ -196,7 +195,8 @@ def _keep(now: ControlPlaneState, wanted: config.Init) -> None:
         )
 
 
-def _remedy(now: ControlPlaneState) -> str:
+def unfinished(now: ControlPlaneState) -> str:
+    """What is wrong with a control plane that is there and not whole, and the remedy."""
     if now.state == "worker":
         return "this node has joined a cluster as a worker: it can't lead another one"
     if now.state == "not answering":
@@ -214,14 +214,30 @@ def _remedy(now: ControlPlaneState) -> str:
     )
 
 
-def _same_cluster(ca: str, server: str, head: str) -> None:
-    theirs = _authority(head)
+def check_member(now: MemberState) -> None:
+    """``Refused`` where a node can't join for what is on it already."""
+    if now.state == "control plane":
+        raise Refused("a control plane runs here: it can't join another as a worker")
+    if now.state == "half-joined":
+        left = ", ".join(now.files)
+        raise Refused(
+            f"kubeadm join was cut off here (left: {left}): `sudo kubeadm reset -f` on this node "
+            "removes what it left (nothing of yours is in it), then run this again"
+        )
+
+
+def check_cluster(now: MemberState, head: str, theirs: str) -> None:
+    """
+    ``Refused`` where a node that has joined a cluster is not in that of ``head``.
+
+    + theirs: the authority of the head's cluster; "" where it leads none
+    """
     try:
-        if theirs and key_hash(ca) == key_hash(theirs):
+        if theirs and key_hash(now.ca) == key_hash(theirs):
             return
     except ValueError as error:
         raise Refused(f"the cluster's ca.crt can't be understood: {error}") from error
-    whose = f"another cluster ({server})" if server else "another cluster"
+    whose = f"another cluster ({now.server})" if now.server else "another cluster"
     raise Refused(
         f"this node has joined {whose}, not that of {head}: if it is to change over, `sudo kubeadm "
         "reset -f` on it takes it out of the old one, then run this again"

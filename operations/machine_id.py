@@ -5,6 +5,7 @@ flannel's network, their DHCP leases, and their journals.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from weakref import WeakKeyDictionary
 
 from pyinfra import host
@@ -37,16 +38,26 @@ def unique() -> Commands:
         machine_id.unique(name="No card is a copy of another one")
     """
 
-    own = read(MachineId)
+    ids = _seen.setdefault(host.state, {})
+    ids[host.name] = read(MachineId)
+    check(host.name, ids)
+    host.noop("the machine-id is its own")
+    yield from ()
+
+
+def check(name: str, ids: Mapping[str, str]) -> None:
+    """
+    ``Refused`` where a host has no machine-id, or that of another one.
+
+    + name: the host's
+    + ids: of all hosts that are known so far
+    """
+    own = ids[name]
     if len(own) != 32:
         raise Refused(f"its /etc/machine-id is {own or 'empty'!r}: make one with `{_NEW}`")
-    ids = _seen.setdefault(host.state, {})
-    ids[host.name] = own
-    twins = [name for name, other in ids.items() if other == own and name != host.name]
+    twins = [each for each, other in ids.items() if other == own and each != name]
     if twins:
         raise Refused(
             f"it has the machine-id of {', '.join(twins)} (is its card a copy?): make a new one "
             f"with `{_NEW}`, then run this again"
         )
-    host.noop("the machine-id is its own")
-    yield from ()

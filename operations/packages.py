@@ -221,13 +221,18 @@ def _which(wanted: Wanted, state: PackagesState, fitting: list[str]) -> str:
     return f"the newest {wanted}" + (f": {known} by the present lists" if known else "")
 
 
-def _install(wanted: Wanted, url: str, state: PackagesState, fitting: list[str]) -> Commands:
-    """Install what is missing, beside the version that is there in part, or else the newest."""
-    if state.free_mb < NEEDED_MB:
+def check_room(free_mb: int) -> None:
+    """``Refused`` where the packages would fill the disk."""
+    if free_mb < NEEDED_MB:
         raise Refused(
-            f"its disk is full: {state.free_mb} MB are free for /var, {NEEDED_MB} MB are wanted: "
+            f"its disk is full: {free_mb} MB are free for /var, {NEEDED_MB} MB are wanted: "
             "make room (`df -h`, `sudo apt-get clean`)"
         )
+
+
+def _install(wanted: Wanted, url: str, state: PackagesState, fitting: list[str]) -> Commands:
+    """Install what is missing, beside the version that is there in part, or else the newest."""
+    check_room(state.free_mb)
     # What the repository has at this hour, not when the lists were last fetched.
     yield from apt.update(SOURCE)
     offered = read(Packages, version=str(wanted)).available.get("kubelet", [])

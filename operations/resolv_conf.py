@@ -90,26 +90,60 @@ def resolver(
     now = read(Resolver)
     manages(f"file {PATH}")
     owner = _link_owner(now)
+    check_ours_to_set(now, replace_link)
+    if owner is None or replace_link:
+        commands = _as_file(now, asked)
+    elif owner == "systemd-resolved":
+        commands = _by_resolved(now, asked)
+    else:
+        commands = _by_resolvconf(now, asked)
+    if not commands:
+        host.noop(f"{PATH} is up to date")
+    yield from commands
+
+
+def check_ours_to_set(now: ResolverState, replace_link: bool = False) -> None:
+    """``Refused`` where nothing that is set here would last."""
+    owner = _link_owner(now)
     if now.udhcpc:
         raise Refused(
             "udhcpc has an interface here, and nothing stops it from overwriting "
             f"{PATH} at each renewal: install dhcpcd-base, remove udhcpc, then run this again"
         )
-    if owner is None or replace_link:
-        commands = _as_file(now, asked)
-    elif owner == "systemd-resolved" and now.resolved:
-        commands = _by_resolved(now, asked)
-    elif owner == "resolvconf" and now.resolvconf == "resolvconf":
-        commands = _by_resolvconf(now, asked)
-    else:
+    lasting = (
+        owner is None
+        or replace_link
+        or (owner == "systemd-resolved" and now.resolved)
+        or (owner == "resolvconf" and now.resolvconf == "resolvconf")
+    )
+    if not lasting:
         raise Refused(
             f"{PATH} is a link to {now.files[PATH].text}"
             f"{f' ({owner})' if owner else ''}, where nothing lasting can be set: "
             "remove the link, or say replace_link=True"
         )
-    if not commands:
-        host.noop(f"{PATH} is up to date")
-    yield from commands
+
+
+def is_as_asked(
+    now: ResolverState,
+    nameservers: list[str],
+    search: Sequence[str] = (),
+    options: Sequence[str] = (),
+) -> bool:
+    """Whether the node asks these name servers, whoever has written them."""
+    return resolv_conf.meaning(now.text or "") == resolv_conf.wanted(nameservers, search, options)
+
+
+def check_replaceable(
+    now: ResolverState,
+    nameservers: list[str],
+    search: Sequence[str] = (),
+    options: Sequence[str] = (),
+) -> None:
+    """``Refused`` where the file would have to be another one, and can't be replaced."""
+    asked = resolv_conf.wanted(nameservers, search, options)
+    if _link_owner(now) is None and _differs(now, resolv_conf.update(now.text or "", asked)):
+        _check_replaceable(now)
 
 
 def writers(now: ResolverState) -> list[str]:
@@ -134,7 +168,7 @@ def _as_file(now: ResolverState, asked: Meaning) -> list[Command]:
     """All writers told off, then the file itself."""
     text = resolv_conf.update(now.text or "", asked)
     state = now.files[PATH]
-    differs = state.kind == "link" or files.differs(state, text, "644", "root", "root")
+    differs = _differs(now, text)
     if differs:
         _check_replaceable(now)
         tell(f"take {PATH} over from {' and '.join(writers(now)) or 'nobody'}")
@@ -220,6 +254,11 @@ def _leads(live: Meaning, asked: Meaning) -> bool:
         and live.search[: len(asked.search)] == asked.search
         and set(asked.options) <= set(live.options)
     )
+
+
+def _differs(now: ResolverState, text: str) -> bool:
+    state = now.files[PATH]
+    return state.kind == "link" or files.differs(state, text, "644", "root", "root")
 
 
 def _check_replaceable(now: ResolverState) -> None:

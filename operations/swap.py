@@ -50,13 +50,26 @@ def off() -> Commands:
     yield from commands
     if not swap.in_use:
         return
+    check_room(swap)
+    yield FunctionCommand(_swapoff, (), {})
+
+
+def sources(swap: SwapState) -> list[str]:
+    """What turns swap on at the next boot, in words."""
+    table, own = swap.files[FSTAB].text, swap.files[RPI_SWAP].text
+    found = [FSTAB] if table is not None and fstab.swap_lines(table) else []
+    found += ["rpi-swap"] if swap.rpi_swap and own != _RPI_SWAP else []
+    return [*found, *swap.services, *swap.units]
+
+
+def check_room(swap: SwapState) -> None:
+    """``Refused`` where the memory can't take back what is swapped out."""
     if swap.used_kb > swap.available_kb:
         raise Refused(
             f"{_mb(swap.used_kb)} MB are swapped out and only {_mb(swap.available_kb)} MB of "
             "memory could take them back: stop what uses the memory, or reboot (swap will stay off "
             "then), and run this again"
         )
-    yield FunctionCommand(_swapoff, (), {})
 
 
 def _swapoff(state: State, host: Host) -> bool:

@@ -213,6 +213,13 @@ def test_a_second_run_changes_nothing_and_makes_no_token(made: Made) -> None:
     assert len(list(kubeconfig(made.lab).parent.glob("kubeconfig.*.bak"))) == 1
 
 
+def test_preflight_finds_nothing_wrong_with_a_cluster_that_is_ours(made: Made) -> None:
+    run = pyinfra(made.lab, "-y", deploys=["deploys/preflight.py"])
+    assert run.status == 0, run.output
+    for check in ("ports", "earlier cluster", "interfaces", "firewall", "networks", "iptables"):
+        assert len(re.findall(rf"(?m)^ *OK +{check}  ", run.output)) == 2, run.output
+
+
 def test_one_more_worker_in_the_inventory_joins_alone(made: Made) -> None:
     inventory = made.lab.desk / "inventory.py"
     text = inventory.read_text()

@@ -1,0 +1,57 @@
+"""
+What other clusters, or earlier ones, leave on a node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyinfra.api import StringCommand
+from typing_extensions import override
+
+from facts.base import State, WholeFact, ask
+
+# Their programs, where their installers put them.
+DISTRIBUTIONS = {
+    "k3s": "/usr/local/bin/k3s",
+    "rke2": "/usr/local/bin/rke2",
+    "k0s": "/usr/local/bin/k0s",
+    "microk8s": "/snap/bin/microk8s",
+}
+# The interfaces of flannel, Calico, Cilium, Weave and kube-proxy's IPVS.
+_INTERFACES = "flannel.1 cni0 vxlan.calico tunl0 cilium_host weave kube-ipvs0"
+
+_SCRIPT = f"""for p in "$@"; do [ -e "$p" ] && printf '%s ' "$p"; done; echo;
+for f in /etc/cni/net.d/*.conf /etc/cni/net.d/*.conflist; do
+[ -e "$f" ] && printf '%s ' "${{f##*/}}"; done; echo;
+for i in {_INTERFACES}; do [ -e "/sys/class/net/$i" ] && printf '%s ' "$i"; done; echo"""
+
+
+@dataclass(frozen=True)
+class LeftoversState(State):
+    """
+    + distributions: of ``DISTRIBUTIONS``, those that are installed
+    + networks: the files in /etc/cni/net.d
+    + interfaces: of pod networks
+    """
+
+    distributions: list[str]
+    networks: list[str]
+    interfaces: list[str]
+
+
+class Leftovers(WholeFact[LeftoversState]):
+    """
+    Traces of clusters that kubeadm's own files say nothing of.
+    """
+
+    @override
+    def command(self) -> StringCommand:
+        return ask(_SCRIPT, *DISTRIBUTIONS.values())
+
+    @override
+    def parse(self, programs: str, networks: str, interfaces: str) -> LeftoversState:
+        names = {path: name for name, path in DISTRIBUTIONS.items()}
+        return LeftoversState(
+            [names[path] for path in programs.split()], networks.split(), interfaces.split()
+        )

@@ -1,0 +1,36 @@
+"""
+The TCP ports on which something listens.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pyinfra.api import StringCommand
+from typing_extensions import override
+
+from facts.base import WholeFact, ask
+
+_PROGRAM = re.compile(r'users:\(\("([^"]+)"')
+
+
+class Listeners(WholeFact[dict[str, str]]):
+    """
+    The ports that are taken: ``{"6443": "kube-apiserver"}``, the program "" where nobody says it.
+
+    A port of the loopback counts as well: kubeadm wants those of the control plane there.
+    """
+
+    @override
+    def command(self) -> StringCommand:
+        return ask("ss -Hltnp")
+
+    @override
+    def parse(self, *lines: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for line in lines:
+            words = line.split()
+            if len(words) > 3 and words[0] == "LISTEN":
+                program = _PROGRAM.search(line)
+                found.setdefault(words[3].rpartition(":")[2], program[1] if program else "")
+        return found

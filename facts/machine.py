@@ -1,0 +1,90 @@
+"""
+The machine itself: its board, its memory, its disk, the system on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyinfra.api import StringCommand
+from typing_extensions import override
+
+from facts.base import State, WholeFact, ask
+
+SYNCED_WRITES = 8
+_LONGEST_S = 4  # for all of them
+
+# The one thing here that writes: a few blocks that have to be on the disk before the next one
+# follows, as etcd writes. Nothing that the kernel counts by itself says how long that takes on a
+# card that has no cache to flush. The file is gone afterwards.
+_SCRIPT = f"""tr -d '\\0' < /proc/device-tree/model 2>/dev/null; echo;
+. /etc/os-release 2>/dev/null; echo "$ID"; echo "$VERSION_ID"; echo "$PRETTY_NAME"; nproc;
+awk '/^MemTotal:/ {{print int($2 / 1024)}}' /proc/meminfo;
+LC_ALL=C df -Pm /var | awk 'NR == 2 {{print $2; print $4}}';
+for d in / /etc /var; do [ -w $d ] || printf '%s ' $d; done; echo;
+t=$(mktemp /var/tmp/bramble-XXXXXX 2>/dev/null);
+LC_ALL=C timeout -s INT {_LONGEST_S} dd if=/dev/zero of="$t" bs=4k count={SYNCED_WRITES} \
+oflag=dsync 2>&1 | sed -n 's/.* copied, \\([0-9.]*\\) s.*/\\1/p' | grep . || echo -;
+rm -f "$t" """
+
+
+@dataclass(frozen=True)
+class MachineState(State):
+    """
+    + model: as a board says it: "Raspberry Pi 4 Model B Rev 1.4"; "" where nothing says it
+    + system: /etc/os-release's ID: "debian"; "" without one
+    + version: its VERSION_ID: "13"
+    + system_name: its PRETTY_NAME
+    + memory_mb: all of it, as kubeadm counts it
+    + disk_mb, free_mb: the file system of /var
+    + read_only: those of /, /etc and /var that can't be written
+    + sync_ms: how long a small write takes until it is on the disk; None: it can't be written
+    """
+
+    model: str
+    system: str
+    version: str
+    system_name: str
+    processors: int
+    memory_mb: int
+    disk_mb: int
+    free_mb: int
+    read_only: list[str]
+    sync_ms: float | None
+
+
+class Machine(WholeFact[MachineState]):
+    """
+    The board and the system on it. Writes and removes one small file in /var/tmp.
+    """
+
+    @override
+    def command(self) -> StringCommand:
+        return ask(_SCRIPT)
+
+    @override
+    def parse(
+        self,
+        model: str,
+        system: str,
+        version: str,
+        system_name: str,
+        processors: str,
+        memory: str,
+        disk: str,
+        free: str,
+        read_only: str,
+        synced: str,
+    ) -> MachineState:
+        return MachineState(
+            model=model,
+            system=system,
+            version=version,
+            system_name=system_name,
+            processors=int(processors),
+            memory_mb=int(memory),
+            disk_mb=int(disk),
+            free_mb=int(free),
+            read_only=read_only.split(),
+            sync_ms=None if synced == "-" else round(float(synced) * 1000 / SYNCED_WRITES, 1),
+        )

@@ -1,0 +1,71 @@
+"""
+What a node reaches over its network: other nodes, package servers, registries.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+
+from pyinfra.api import StringCommand
+from typing_extensions import override
+
+from facts.base import WholeFact, ask
+
+SECONDS = 3  # that anything has to answer in
+
+# Asked of apt's own helper, which goes by the proxies and certificates that apt goes by, and is on
+# every Debian. Containers' registries know nothing of apt's proxy. Everything at once; what is
+# fetched is in memory, and gone afterwards. `update --print-uris` fetches nothing.
+_SCRIPT = f"""d=$(mktemp -d /run/bramble-reach-XXXXXX) || exit; export LC_ALL=C; n=0;
+say() {{ printf '%s %s %s\\n' "$1" "$(printf %s "$2" | base64 -w0)" \
+"$(printf %s "$3" | base64 -w0)" > "$d/$4.said"; }};
+address() {{ e=$(timeout {SECONDS} bash -c 'exec 3<>"/dev/tcp/${{1%:*}}/${{1##*:}}"' sh "$1" 2>&1);
+case $? in 0) e=;; 124) e='no answer in {SECONDS} s';; *) e=$(echo "$e" | tail -n1);
+e=${{e##*: }};; esac; say address "$1" "$e" "$2"; }};
+url() {{ k=$1; u=$2; f=$d/$3; shift 3; e=$(timeout {SECONDS + 1} /usr/lib/apt/apt-helper \
+-o APT::Sandbox::User=root -o Acquire::Retries=0 -o Acquire::http::Timeout={SECONDS} \
+-o Acquire::https::Timeout={SECONDS} "$@" download-file "$u" "$f" 2>&1);
+case $? in 0) e=;; 124) e='no answer in {SECONDS + 1} s';;
+*) e=$(echo "$e" | sed -n 's/^E: Failed to fetch [^ ]* *//p' | head -n1);; esac;
+say "$k" "$u" "$e" "${{f##*/}}"; }};
+for a in $1; do n=$((n+1)); address "$a" $n & done;
+for u in $({{ printf '%s\n' $2; apt-get update --print-uris 2>/dev/null | cut -d"'" -f2; }} |
+grep '/InRelease$' | awk -F/ '!seen[$3]++'); do n=$((n+1)); url archive "$u" $n & done;
+for u in $3; do n=$((n+1)); url registry "$u" $n -o Acquire::http::Proxy=DIRECT \
+-o Acquire::https::Proxy=DIRECT & done;
+wait; cat "$d"/*.said 2>/dev/null; rm -rf "$d\""""
+
+
+class Reach(WholeFact[dict[str, dict[str, str]]]):
+    """
+    What answers and what does not: ``{"archive": {"http://…/InRelease": "", …}, …}``, for the kinds
+    "address", "archive" and "registry". The text is why it is out of reach, "" when it isn't; that
+    a server says no is an answer.
+
+    + addresses: ``ADDRESS:PORT``, TCP
+    + archives: files of package repositories, besides those that the node's apt knows
+    + registries: URLs
+    """
+
+    @override
+    def command(
+        self, addresses: list[str], archives: list[str], registries: list[str]
+    ) -> StringCommand:
+        return ask(_SCRIPT, " ".join(addresses), " ".join(archives), " ".join(registries))
+
+    @override
+    def parse(self, *lines: str) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {"address": {}, "archive": {}, "registry": {}}
+        for line in lines:
+            kind, target, *why = line.split()
+            found[kind][_text(target)] = _reason(_text("".join(why)))
+        return found
+
+
+def _text(encoded: str) -> str:
+    return b64decode(encoded).decode("utf-8", "replace")
+
+
+def _reason(said: str) -> str:
+    """Without what repeats the address; "" for an answer that only a person would mind."""
+    return "" if said.startswith(("401", "404")) else said.partition(" [IP:")[0].strip()

@@ -1,0 +1,49 @@
+"""
+The running system: its kernel's memory cgroup, its swap, its clock.
+"""
+
+from __future__ import annotations
+
+from operations import cgroup
+from operations import clock as clocks
+from operations import swap as swaps
+from operations.preflight.rows import Desk, Node, Verdict, known, ok, warning
+
+
+def memory_cgroup(node: Node, desk: Desk) -> Verdict:
+    """On, or to be turned on."""
+    state = known(node.found.cgroup)
+    if state.memory != "off":
+        return ok(f"on ({state.memory})")
+    if not node.wanted.memory_cgroup:
+        return ok("off, and not asked for (memory_cgroup = False)")
+    path, text = cgroup.command_line(state)
+    if text == state.files[path].text:
+        return warning(f"off, and {path} turns it on: the run reboots this node, once")
+    return warning(f"off: the run adds {cgroup.ARGUMENT} to {path}, and reboots this node, once")
+
+
+def swap(node: Node, desk: Desk) -> Verdict:
+    """Off, or to be turned off, wherever it comes from."""
+    state = known(node.found.swap)
+    sources = ", ".join(swaps.sources(state))
+    if state.in_use:
+        swaps.check_room(state)
+        by = f", turned on by {sources}" if sources else ""
+        return ok(f"on ({', '.join(state.in_use)}{by}): the run turns it off for good")
+    if sources:
+        return ok(f"off until the next boot ({sources}): the run turns it off for good")
+    return ok("off")
+
+
+def clock(node: Node, desk: Desk) -> Verdict:
+    """Near this computer's, or to be set right by its service."""
+    state = known(node.found.clock)
+    if clocks.is_far(state):
+        return warning(
+            f"{clocks.distance(state)}: the run waits for it once the network is set up; if "
+            "nothing sets it right, see `timedatectl timesync-status`"
+        )
+    if not state.services:
+        return ok("right; the run lets systemd-timesyncd keep it so")
+    return ok(f"right, and {state.services[0]} keeps it so")

@@ -1,0 +1,146 @@
+"""
+Preflight: faults are made on nodes, and told in words with the remedy, before anything is changed.
+
+Checks do not depend on each other: a node has many faults at a time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.api import Lab
+from tests.lab.preflight_faults import FAULTS, says
+from tests.lab.runs import CLUSTER, Run, ok, pyinfra
+
+NODES = ("node1", "node2", "node3")
+PREFLIGHT = ["deploys/preflight.py"]
+SUDOERS = "/etc/sudoers.d/90-cloud-init-users"
+
+RULES = "for t in filter nat mangle; do iptables-save -t $t | sed '/^#/d; s/\\[.*//'; done"
+CHANGED = f"""{RULES} | cmp -s - /run/before || echo rules
+find / -xdev \\( -path /var/log -o -path /var/cache -o -path /var/lib/systemd -o -path /proc \
+  -o -path /sys \\) -prune -o ! -type d ! -name .sudo_as_admin_successful -cnewer /run/mark -print
+ls -d /var/tmp/bramble-* /run/bramble-* 2>/dev/null || :"""
+UNCHANGED: dict[str, list[str]] = {node: [] for node in NODES}
+
+# The start of cluster.py, as far as it takes to see who goes on.
+START = """from pyinfra import local
+local.include("deploys/preflight.py")
+local.include("deploys/gateway.py")
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
+    made = new_lab("look")
+    made.up()
+    (made.desk / "start.py").write_text(START)
+    yield made
+    made.down()
+
+
+def as_root(lab: Lab, node: str, *scripts: str) -> None:
+    ok(lab.ssh(node, "sudo sh -e", stdin="\n".join(scripts)))
+
+
+def mark(lab: Lab) -> None:
+    """From now on changes count; a file's own time says when it was changed last."""
+    for node in NODES:
+        ok(lab.console(node, ["sh", "-c", f"sleep 0.02; {RULES} > /run/before; touch /run/mark"]))
+
+
+def changed(lab: Lab) -> dict[str, list[str]]:
+    """Files that were changed since then, but for logs and caches; and live rules."""
+    return {node: ok(lab.console(node, ["sh", "-c", CHANGED])).split() for node in NODES}
+
+
+def row(run: Run, node: str, check: str) -> str:
+    """What the table says of a node: status and words."""
+    blocks = re.split(r"(?m)^ *(node\d) \(", run.output)
+    block = blocks[blocks.index(node) + 1]
+    found = re.search(rf"(?m)^ *(OK|warning|failure) +{re.escape(check)}  +(.*)$", block)
+    assert found, block
+    return f"{found[1]}: {found[2]}"
+
+
+def test_cluster_py_begins_with_it() -> None:
+    text = (Path(__file__).parents[2] / CLUSTER[0]).read_text()
+    assert re.findall(r'include\("(.+)"\)', text)[0] == PREFLIGHT[0]
+
+
+def test_fresh_nodes_are_fit_and_are_left_as_they_are(lab: Lab) -> None:
+    mark(lab)
+    run = pyinfra(lab, "-y", deploys=PREFLIGHT)
+    assert run.status == 0, run.output
+    for node in NODES:
+        assert row(run, node, "sudo") == "OK: without a password"
+    assert not re.search(r"(?m)^ *failure ", run.output), run.output
+    assert "not in reach yet: the run makes node1 its way out" in row(
+        run, "node2", "package servers"
+    )
+    assert changed(lab) == UNCHANGED
+
+
+def test_a_head_that_is_not_fit_stops_all_before_the_first_change(lab: Lab) -> None:
+    """Those behind it are left alone; in a dry run it is told as well."""
+    as_root(lab, "node1", "mkdir -p /etc/kubernetes && echo x > /etc/kubernetes/admin.conf")
+    as_root(lab, "node2", f"mv {SUDOERS} /root/kept")
+    as_root(lab, "node3", "chmod 640 /home/pi/.ssh/authorized_keys")  # the first thing to mend
+    mark(lab)
+    for mode in ("--dry", "-y"):
+        run = pyinfra(lab, mode, deploys=CLUSTER)
+        assert run.status != 0, run.output
+        said = {node: "\n".join(run.lines(node)) for node in NODES}
+        assert "failure: earlier cluster: kubeadm init was cut off here" in said["node1"]
+        assert "not fit for a cluster yet (earlier cluster): nothing was changed" in said["node1"]
+        assert "failure: sudo: pi has to give a password (sudo: a password" in said["node2"]
+        assert "/etc/sudoers.d/010_pi-nopasswd" in said["node2"]
+        assert re.search(r"^23 checks(, all OK|: 1 warning)$", said["node3"], re.MULTILINE)
+        for node in ("node1", "node2"):
+            assert "Will" not in said[node]
+    assert "left alone, because node1 failed" in said["node3"]
+    assert changed(lab) == UNCHANGED
+    as_root(lab, "node1", "rm -r /etc/kubernetes")
+    ok(lab.console("node2", ["mv", "/root/kept", SUDOERS]))
+
+
+def test_a_worker_that_is_not_fit_is_left_as_it_is_and_the_others_go_on(lab: Lab) -> None:
+    as_root(lab, "node3", "touch /usr/local/bin/k3s")
+    mark(lab)
+    run = pyinfra(lab, "-y", deploys=["start.py"])
+    assert run.status != 0
+    said = "\n".join(run.lines("node3"))
+    assert "failure: earlier cluster: k3s, a Kubernetes of its own, is installed" in said
+    assert run.output.splitlines()[-1].startswith("node3 is not as it should be")
+    files = changed(lab)
+    assert {"rules", "/etc/cluster_ip_rules.fw"} <= set(files.pop("node1"))
+    assert files == {"node2": [], "node3": []}
+    as_root(lab, "node3", "rm /usr/local/bin/k3s")
+
+
+def test_every_fault_is_told_with_its_remedy(lab: Lab) -> None:
+    """The last one here: the nodes are left with all their faults."""
+    twin = [
+        says(path, ok(lab.console("node3", ["cat", path])) + "\n")
+        for path in ("/sys/class/net/eth0/address", "/etc/machine-id")
+    ]
+    for node, faults in FAULTS.items():
+        as_root(lab, node, *(fault.make for fault in faults.values()))
+    as_root(lab, "node2", *twin)
+    data = ("--data", "memory_cgroup=true", "--data", "image_archives=null")
+    run = pyinfra(lab, "-y", *data, deploys=PREFLIGHT)
+    assert run.status != 0
+    wrong = [
+        (node, check, said)
+        for node, faults in FAULTS.items()
+        for check, fault in faults.items()
+        if not re.match(fault.status, said := row(run, node, check))
+        or any(words not in said for words in fault.words)
+    ]
+    assert wrong == [], run.output
+    for node in NODES:
+        assert any("not fit for a cluster yet" in line for line in run.lines(node))

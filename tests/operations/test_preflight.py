@@ -1,0 +1,283 @@
+"""What preflight says of a node, check by check: its status, and the words with the remedy."""
+
+# The table of cases stays in one piece, a line a case.
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import pytest
+
+from facts import cgroup, resolv_conf, swap
+from facts.files import FileState
+from facts.interfaces import InterfacesFile
+from facts.kubeadm import ControlPlaneState, MemberState
+from facts.leftovers import LeftoversState
+from operations import kubeadm, preflight
+from operations.preflight.rows import known
+from operations.preflight.table import count, table
+from tests.operations.preflight_nodes import (
+    ABSENT,
+    ARCHIVE,
+    FINISHED,
+    JOINED,
+    REGISTRY,
+    desk,
+    file,
+    found,
+    rows,
+)
+
+INTERFACES = known(found("node1").interfaces)
+RESOLVER = known(found("node1").resolver)
+MINE = InterfacesFile("file", "644", "root", "root", "auto eth0\niface eth0 inet dhcp\n")
+SILENT = "no answer in 3 s"
+UNNAMED = "Could not resolve 'pkgs.k8s.io'"
+
+
+def in_filter(*lines: str, policy: str = "ACCEPT") -> str:
+    """iptables-save with these rules in the table filter."""
+    chains = (
+        f":INPUT {policy} [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:KUBE-X - [0:0]\n"
+    )
+    return f"*filter\n{chains}" + "".join(f"{line}\n" for line in lines) + "COMMIT\n"
+
+
+def cmdline(text: str | None) -> dict[str, Any]:
+    files = dict.fromkeys(cgroup.FILES, ABSENT)
+    return files if text is None else {**files, cgroup.FIRMWARE_CMDLINE: file(text)}
+
+
+def link_to(place: str) -> resolv_conf.ResolverState:
+    files = {**RESOLVER.files, resolv_conf.PATH: FileState("link", text=place)}
+    return replace(RESOLVER, real=place, files=files)
+
+
+def reach(**answers: dict[str, str]) -> dict[str, dict[str, str]]:
+    """What is in reach of a worker, but for what is given."""
+    address = {"192.168.2.11:22": "", "192.168.2.11:6443": "Connection refused"}
+    whole = {"address": address, "archive": {ARCHIVE: ""}, "registry": {REGISTRY: ""}}
+    return {**whole, **answers}
+
+
+def test_a_board_as_it_comes_from_the_flasher_is_fit() -> None:
+    nodes = desk()
+    for name in nodes:
+        assert {row.status for row in rows(nodes, name).values()} == {"OK"}, rows(nodes, name)
+
+
+# check, node, what is otherwise, status, words
+CASES: list[tuple[str, str, dict[str, Any], str, tuple[str, ...]]] = [
+    ("architecture", "node2", {"userland": "armhf"}, "failure", ("armhf on a 64-bit", "64-bit image")),
+    ("system", "node2", {"version": "11", "system_name": "Debian 11"}, "failure", ("Debian 11 is too old", "write Raspberry Pi OS")),
+    ("system", "node2", {"system": "devuan", "system_name": "Devuan"}, "warning", ("Devuan: nobody has tried",)),
+    ("system", "node2", {"version": ""}, "OK", ("Debian",)),
+    ("memory", "node1", {"memory_mb": 906}, "failure", ("906 MB", "1700 MB of a head", "2 GB", 'ignore_preflight_errors = ["Mem"] in group_data/all.py')),
+    ("memory", "node1", {"memory_mb": 906, "ignored": ["NumCPU"]}, "failure", ('["NumCPU", "Mem"]',)),
+    ("memory", "node1", {"memory_mb": 906, "ignored": ["mem"]}, "warning", ("lets it go on", "slow, or run out")),
+    ("memory", "node1", {"memory_mb": 906, "ignored": ["all"]}, "warning", ("lets it go on",)),
+    ("memory", "node1", {"memory_mb": 906, "control_plane": FINISHED}, "warning", ("906 MB",)),
+    ("memory", "node2", {"memory_mb": 906}, "OK", ("906 MB",)),
+    ("memory", "node2", {"memory_mb": 416}, "warning", ("416 MB", "little of it to pods")),
+    ("processors", "node1", {"processors": 1}, "failure", ("1, and kubeadm wants 2 of a head", '["NumCPU"]')),
+    ("processors", "node1", {"processors": 1, "ignored": ["NumCPU"]}, "warning", ("slow",)),
+    ("processors", "node2", {"processors": 1}, "OK", ("1",)),
+    ("disk", "node2", {"free_mb": 300}, "failure", ("disk is full: 300 MB", "700 MB are wanted", "apt-get clean")),
+    ("disk", "node2", {"free_mb": 300, "member": JOINED}, "warning", ("300 MB are free", "larger card")),
+    ("disk", "node2", {"free_mb": 2500, "disk_mb": 29000}, "warning", ("2500 of 29000 MB", "below 15 %")),
+    ("disk", "node2", {"read_only": ["/", "/var"]}, "failure", ("/ and /var can't be written", "new card")),
+    ("SD card", "node1", {"sync_ms": 180.0}, "warning", ("after 180 ms", "etcd loses its leader", "A1 or A2")),
+    ("SD card", "node2", {"sync_ms": 180.0}, "warning", ("pods start late",)),
+    ("SD card", "node2", {"sync_ms": None}, "warning", ("df -h /var/tmp",)),
+    ("memory cgroup", "node2", {"cgroup": cgroup.CgroupState("off", "", cmdline("console=tty1\n"))}, "warning", ("adds cgroup_enable=memory to /boot/firmware/cmdline.txt", "reboots this node, once")),
+    ("memory cgroup", "node2", {"cgroup": cgroup.CgroupState("off", "", cmdline("a cgroup_enable=memory\n"))}, "warning", ("turns it on: the run reboots",)),
+    ("memory cgroup", "node2", {"cgroup": cgroup.CgroupState("off", "", cmdline(None))}, "failure", ("no cmdline.txt", "GRUB_CMDLINE_LINUX")),
+    ("memory cgroup", "node2", {"cgroup": cgroup.CgroupState("off", "", cmdline(None)), "memory_cgroup": False}, "OK", ("not asked for",)),
+    ("swap", "node2", {"in_use": ["/dev/zram0"], "rpi_swap": True}, "OK", ("on (/dev/zram0, turned on by rpi-swap): the run turns it off",)),
+    ("swap", "node2", {"swap": swap.SwapState([], 0, 900, False, [], [], {swap.FSTAB: file("/swap none swap sw 0 0\n"), swap.RPI_SWAP: ABSENT})}, "OK", ("off until the next boot (/etc/fstab)",)),
+    ("swap", "node2", {"in_use": ["/swapfile"], "used_kb": 409600, "available_kb": 102400}, "failure", ("400 MB are swapped out", "only 100 MB", "reboot")),
+    ("clock", "node2", {"ahead": -7200, "synchronised": False}, "warning", ("2 hours behind this computer's", "timedatectl")),
+    ("clock", "node2", {"ahead": -7200}, "failure", ("synchronised: set this computer's clock right",)),
+    ("clock", "node2", {"services": []}, "OK", ("the run lets systemd-timesyncd",)),
+    ("host name", "node2", {"hostname": "node3"}, "warning", ("node3, as node3: the run calls this one node2", "copy")),
+    ("host name", "node2", {"hostname": "raspberrypi"}, "OK", ("raspberrypi: the run calls it node2",)),
+    ("hardware addresses", "node2", {"hardware": {"eth0": "dc:a6:3:eth0"}}, "failure", ("its eth0 has the hardware address dc:a6:3:eth0, as node3's eth0", "grep -ri mac")),
+    ("hardware addresses", "node2", {"hardware": {"eth0": "dc:a6:2", "docker0": "dc:a6:3:eth0"}}, "OK", ("dc:a6:2",)),
+    ("machine-id", "node2", {"machine_id": "3" * 32}, "failure", ("the machine-id of node3", "systemd-machine-id-setup")),
+    ("machine-id", "node2", {"machine_id": ""}, "failure", ("is 'empty'", "systemd-machine-id-setup")),
+    ("same machine", "node2", {"boot": "boot-3"}, "failure", ("node2 and node3 are one machine", "inventory.py")),
+    ("interfaces", "node1", {"interfaces": {**INTERFACES, "files": {"/etc/network/interfaces.d/mine": MINE, "/etc/network/interfaces": InterfacesFile("file", "644", "root", "root", "source /etc/network/interfaces.d/*\n")}}}, "failure", ("eth0 is also defined in /etc/network/interfaces.d/mine",)),
+    ("interfaces", "node1", {"interfaces": {**INTERFACES, "links": {"lo": INTERFACES["links"]["lo"], "eth0": INTERFACES["links"]["eth0"], "wlan1": INTERFACES["links"]["eth0"]}}}, "failure", ("no interface wlan0 here", "did you mean wlan1?")),
+    ("interfaces", "node1", {"interfaces": {**INTERFACES, "unconfirmed": "eth0"}}, "failure", ("a change of eth0, which nobody confirmed, is going back", "in a minute")),
+    ("interfaces", "node1", {"networkd": ["eth0"]}, "warning", ("systemd-networkd has eth0", "/etc/systemd/network")),
+    ("interfaces", "node1", {"interfaces": {**INTERFACES, "up": ["eth0"]}}, "OK", ("eth0: ifupdown; wlan0: NetworkManager, then ifupdown",)),
+    ("resolv.conf", "node2", {"resolver": link_to("/run/elsewhere")}, "failure", ("link to /run/elsewhere", "remove the link")),
+    ("resolv.conf", "node2", {"immutable": True}, "failure", ("immutable: chattr -i",)),
+    ("resolv.conf", "node2", {"text": "nameserver 8.8.8.8\n"}, "OK", ("as the settings say",)),
+    ("networks", "node2", {"addresses": {"docker0": ["10.244.0.1/16"]}}, "failure", ("docker0 is on 10.244.0.0/16, and pod_network is 10.244.0.0/16", "choose another pod_network")),
+    ("networks", "node2", {"routes": {"tun0": ["10.0.0.0/8"]}, "member": JOINED}, "warning", ("tun0 is on 10.0.0.0/8",)),
+    ("networks", "node1", {"addresses": {"wlan0": ["192.168.2.40/24"]}}, "failure", ("wlan0 is on 192.168.2.0/24, and cluster_network",)),
+    ("networks", "node1", {"routes": {"tun0": ["0.0.0.0/1", "128.0.0.0/1"], "cni0": ["10.244.0.0/24"]}}, "OK", ("none",)),
+    ("networks", "node2", {"addresses": {"wlan0": ["192.168.2.40/24"]}}, "warning", ("wlan0 is on 192.168.2.0/24, and cluster_network", "take wlan0 down")),
+    ("iptables", "node1", {"other": "*filter\n-A INPUT -j DROP\nCOMMIT\n"}, "failure", ("both of iptables' back ends are in use", "update-alternatives")),
+    ("iptables", "node2", {"other": "*filter\n-A INPUT -j DROP\nCOMMIT\n"}, "warning", ("both of iptables' back ends",)),
+    ("iptables", "node1", {"backend": None}, "OK", ("not installed yet",)),
+    ("firewall", "node1", {"rules": in_filter("-A INPUT -p tcp -m tcp --dport 6443 -j DROP")}, "warning", ("`-A INPUT -p tcp -m tcp --dport 6443 -j DROP`", "6443/tcp", "192.168.2.0/24")),
+    ("firewall", "node2", {"rules": in_filter("-A INPUT -p udp -m multiport --dports 53,8000:8500 -j REJECT --reject-with icmp-port-unreachable")}, "warning", ("8000:8500",)),
+    ("firewall", "node2", {"rules": in_filter("-A FORWARD -s 10.244.0.0/16 -j DROP")}, "warning", ("-s 10.244.0.0/16",)),
+    ("firewall", "node2", {"rules": in_filter("-A INPUT -i eth+ -j DROP")}, "warning", ("-i eth+",)),
+    ("firewall", "node2", {"rules": in_filter(policy="DROP")}, "warning", ("the policy of INPUT is DROP", "10250/tcp, 8472/udp")),
+    ("firewall", "node2", {"programs": ["ufw"], "rules": in_filter(*["-A INPUT -j DROP"] * 5)}, "warning", ("ufw runs; there is `-A INPUT -j DROP`; there is `-A INPUT -j DROP`; and 3 more: let pass",)),
+    ("firewall", "node2", {"programs": ["ufw"]}, "warning", ("ufw runs: let pass",)),
+    ("firewall", "node2", {"dropping": ["inet filter input"]}, "warning", ("nftables' chain inet filter input drops",)),
+    *[("firewall", "node1", {"rules": in_filter(rule)}, "OK", ("no rule of others",)) for rule in (
+        "-A FORWARD -s 10.9.9.9/32 -m comment --comment \"not ours\" -j DROP",
+        "-A INPUT -p tcp -m tcp --dport 23 -j DROP",
+        "-A INPUT -i wlan0 -j DROP",
+        "-A FORWARD -m conntrack --ctstate INVALID -j DROP",
+        "-A KUBE-X ! -s 127.0.0.0/8 -d 127.0.0.0/8 -j DROP",
+        "-A INPUT -p tcp -m tcp --dport 6443 -j ACCEPT",
+    )],
+    ("ports", "node1", {"listeners": {"6443": "nginx", "2379": ""}}, "failure", ("6443 is taken by nginx, 2379 is taken by a program", "ss -ltnp")),
+    ("ports", "node1", {"listeners": {"6443": "nginx"}, "ignored": ["Port-6443"]}, "warning", ("6443 is taken",)),
+    ("ports", "node1", {"listeners": {"6443": "kube-apiserver"}, "control_plane": FINISHED}, "OK", ("its own",)),
+    ("ports", "node1", {"listeners": {"8080": "java"}, "ports": {"8080": "kubectl_proxy_port"}}, "failure", ("8080 is taken by java, and kubectl_proxy_port names it",)),
+    ("ports", "node1", {"listeners": {"8080": "kubectl"}, "ports": {"8080": "kubectl_proxy_port"}}, "OK", ("free",)),
+    ("ports", "node2", {"listeners": {"6443": "nginx"}}, "OK", ("free",)),
+    ("ports", "node2", {"listeners": {"10250": "k3s"}}, "failure", ("10250 is taken by k3s",)),
+    ("earlier cluster", "node1", {"distributions": ["k3s"]}, "failure", ("k3s, a Kubernetes of its own", "k3s-uninstall.sh")),
+    ("earlier cluster", "node1", {"control_plane": ControlPlaneState("half-finished", missing=("/etc/kubernetes/admin.conf",))}, "failure", ("kubeadm init was cut off here", "kubeadm reset -f")),
+    ("earlier cluster", "node1", {"control_plane": ControlPlaneState("worker")}, "failure", ("joined a cluster as a worker",)),
+    ("earlier cluster", "node1", {"control_plane": ControlPlaneState("not answering")}, "warning", ("the run waits for it",)),
+    ("earlier cluster", "node1", {"control_plane": FINISHED, "leftovers": LeftoversState([], ["10-flannel.conflist"], ["cni0", "flannel.1"])}, "OK", ("none",)),
+    ("earlier cluster", "node1", {"leftovers": LeftoversState([], ["10-flannel.conflist"], ["cni0", "flannel.1"])}, "warning", ("left /etc/cni/net.d/10-flannel.conflist and the interfaces cni0, flannel.1", "`sudo rm /etc/cni/net.d/10-flannel.conflist && sudo reboot`")),
+    ("earlier cluster", "node1", {"rules": in_filter().replace("KUBE-X", "KUBE-SVC-X")}, "warning", ("left kube-proxy's rules: `sudo reboot`",)),
+    ("earlier cluster", "node1", {"control_plane": FINISHED, "leftovers": LeftoversState([], ["05-cilium.conflist"], [])}, "warning", ("05-cilium.conflist is there, and containerd takes the first file",)),
+    ("earlier cluster", "node2", {"member": MemberState("half-joined", files=("/etc/kubernetes/pki/ca.crt",))}, "failure", ("kubeadm join was cut off here",)),
+    ("earlier cluster", "node2", {"member": MemberState("control plane")}, "failure", ("a control plane runs here",)),
+    ("head", "node2", {"reach": reach(address={"192.168.2.11:22": SILENT})}, "failure", ("node1 (192.168.2.11) can't be reached from here: no answer", "cables and the switch")),
+    ("head", "node2", {"reach": reach(address={"192.168.2.11:22": "Connection refused"})}, "OK", ("node1 answers",)),
+    ("head", "node2", {"reach": reach(address={"192.168.2.11:22": SILENT}), "addresses": {"eth0": ["192.168.2.77/24"]}}, "OK", ("not asked: node1 and this node are yet to be given their addresses",)),
+    ("head", "node2", {"reach": reach(address={"192.168.2.11:22": SILENT}), "member": JOINED}, "warning", ("can't be reached",)),
+    ("package servers", "node1", {"reach": reach(archive={ARCHIVE: SILENT})}, "failure", ("pkgs.k8s.io can't be reached: no answer", "apt's proxy")),
+    ("package servers", "node1", {"reach": reach(archive={ARCHIVE: SILENT}), "control_plane": FINISHED}, "warning", ("pkgs.k8s.io can't be reached",)),
+    ("package servers", "node1", {"reach": reach(archive={ARCHIVE: UNNAMED})}, "warning", ("Could not resolve",)),
+    ("package servers", "node1", {"reach": reach(archive={ARCHIVE: UNNAMED}), "text": "nameserver 8.8.8.8\n"}, "failure", ("Could not resolve",)),
+    ("package servers", "node1", {"reach": reach(archive={ARCHIVE: SILENT}), "default": []}, "warning", ("`ip route`",)),
+    ("package servers", "node2", {"reach": reach(archive={ARCHIVE: SILENT})}, "OK", ("not in reach yet: the run makes node1 its way out",)),
+    ("registries", "node1", {"reach": reach(registry={REGISTRY: UNNAMED})}, "warning", ("registry.k8s.io can't be reached: Could not resolve", "registry_mirrors or image_archives")),
+    ("registries", "node2", {"reach": reach(registry={REGISTRY: SILENT})}, "OK", ("not in reach yet",)),
+    ("registries", "node1", {"registries": []}, "OK", ("image_archives",)),
+    ("earlier cluster", "node2", {"member": JOINED}, "failure", ("joined another cluster (https://kubernetes-api:6443), not that of node1", "kubeadm reset -f")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("check", "node", "parts", "status", "words"),
+    CASES,
+    ids=[f"{case[0]}-{case[3]}-{number}" for number, case in enumerate(CASES)],
+)
+def test_a_check(
+    check: str, node: str, parts: dict[str, Any], status: str, words: tuple[str, ...]
+) -> None:
+    row = rows(desk(node, **parts), node)[check]
+    assert row.status == status, row
+    assert [each for each in words if each not in row.words] == [], row.words
+
+
+def test_a_worker_whose_way_out_is_there_is_told_what_it_does_not_reach() -> None:
+    nodes = desk("node2", reach=reach(archive={ARCHIVE: SILENT}))
+    rules = "*nat\n:BRAMBLE-POSTROUTING - [0:0]\nCOMMIT\n"
+    nodes["node1"] = desk("node1", rules=rules)["node1"]
+    row = rows(nodes, "node2")["package servers"]
+    assert (row.status, "pkgs.k8s.io can't be reached" in row.words) == ("warning", True)
+
+
+def test_a_worker_that_does_not_reach_the_api_server_can_not_join() -> None:
+    nodes = desk("node2", reach=reach(address={"192.168.2.11:22": "", "192.168.2.11:6443": SILENT}))
+    assert rows(nodes, "node2")["head"].status == "OK"  # there is none yet
+    nodes["node1"] = desk("node1", control_plane=FINISHED)["node1"]
+    row = rows(nodes, "node2")["head"]
+    assert row.status == "failure"
+    assert "its API server (192.168.2.11:6443) can't be reached from here: no answer" in row.words
+
+
+def test_a_worker_of_the_heads_own_cluster_is_as_it_shall_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kubeadm, "key_hash", lambda ca: ca)
+    nodes = desk("node2", member=JOINED)
+    nodes["node1"] = desk("node1", control_plane=FINISHED)["node1"]
+    assert rows(nodes, "node2")["earlier cluster"].status == "OK"
+    nodes["node1"] = desk("node1", control_plane=replace(FINISHED, ca="another"))["node1"]
+    assert rows(nodes, "node2")["earlier cluster"].status == "failure"
+
+
+def test_a_worker_alone_in_a_run_is_judged_by_what_is_known() -> None:
+    nodes = {"node2": desk("node2", member=JOINED)["node2"]}
+    assert {row.status for row in rows(nodes, "node2").values()} == {"OK"}
+
+
+def test_without_sudo_nothing_else_is_said() -> None:
+    said = rows(desk("node2", sudo="sudo: a password is required"), "node2")
+    assert list(said) == ["sudo"]
+    assert said["sudo"].status == "failure"
+    for words in ("pi has to give a password", "NOPASSWD: ALL", "/etc/sudoers.d/010_pi-nopasswd"):
+        assert words in said["sudo"].words
+
+
+def test_what_could_not_be_read_is_a_warning_with_the_reason() -> None:
+    said = rows(desk("node2", iptables=None, unread={"iptables": "no memory"}), "node2")
+    assert said["iptables"].words == "could not be looked at: no memory"
+    assert {said["iptables"].status, said["firewall"].status} == {"warning"}
+    assert said["swap"].status == "OK"
+
+
+def test_the_table_counts_and_has_a_line_for_each_check() -> None:
+    nodes = desk("node1", memory_mb=906, sync_ms=120.0, processors=1)
+    said = list(rows(nodes).values())
+    assert count(said) == f"{len(said)} checks: 1 warning, 2 failures"
+    assert count(said[:2]) == "2 checks, all OK"
+    assert count(said[:1]) == "1 check, all OK"
+    title, *lines = table(nodes["node1"], said)
+    assert title == f"node1 (head, Raspberry Pi 4 Model B Rev 1.4): {count(said)}"
+    assert len(lines) == len(said)
+    (memory,) = (line for line in lines if " memory  " in line)
+    assert memory.startswith("failure  memory  ")
+    assert memory.endswith("or run out of memory")
+
+
+@pytest.mark.parametrize("size", [None, 3])
+def test_a_node_is_judged_once_all_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch, size: int | None
+) -> None:
+    """While pyinfra prepares; what has failed is not waited for."""
+    nodes, seen = desk(), dict[str, Any]()
+    late = [("node1", nodes["node1"]), ("node2", nodes["node2"])]
+    monkeypatch.setattr(preflight, "state", Hosts(size, failed=("node3",)))
+    monkeypatch.setattr("gevent.sleep", lambda seconds: seen.update([late.pop(0)]))
+    preflight._wait_for_all(seen)
+    assert list(seen) == ["node1", "node2"]
+
+
+def test_nobody_is_waited_for_who_can_not_be_looked_at_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(preflight, "state", Hosts(size=1))
+    preflight._wait_for_all({})
+
+
+class Hosts:
+    """Of pyinfra's state, who is there and how many of them at a time."""
+
+    def __init__(self, size: int | None, failed: tuple[str, ...] = ()) -> None:
+        self.pool = SimpleNamespace(size=size)
+        self.activated_hosts = {Named(name) for name in ("node1", "node2", "node3")}
+        self.failed_hosts = {Named(name) for name in failed}
+
+
+class Named(NamedTuple):
+    name: str
