@@ -24,8 +24,8 @@ from operations.guard.step import Step
 from operations.remote_shell import RemoteFailure, Unreachable, run
 
 _HERE = Path(__file__).parent
-_TRY = 5  # seconds for the new address, before the old one is tried once more,
-_NEAR = 3  # and seconds for that
+_PAUSE = 1  # seconds between two attempts to connect
+_PENALTY = 6  # and after one that sshd has refused: it shuts out who tries more often
 _ARM = 10  # seconds for what comes before the change, and for hearing how it ends
 _BACK = 90  # seconds that a node has for going back, a reboot included
 
@@ -45,9 +45,11 @@ done; echo $state; ! has $r || cat $r/why 2>/dev/null || :"""
 # Everything goes by standard input, into a folder in memory. Most changes don't cut what stands:
 # then their end is heard at once.
 _START = f"""umask 077; mkdir -p /run/bramble && t=$(mktemp -d /run/bramble/new.XXXXXX) || exit;
-trap 'rm -rf -- "$t"' EXIT; cat > "$t/all"; put() {{ base64 -d > "$t/$1"; }};
+trap 'rm -rf -- "$t"' EXIT; trap 'exit 1' HUP INT TERM PIPE;
+cat > "$t/all"; [ "$(tail -n 1 "$t/all")" = "# whole" ] || exit;
+put() {{ base64 -d > "$t/$1"; }};
 . "$t/all" && rm "$t/all" && sh "$t/guard.sh" arm "$2" "$t" "$3" || exit;
-[ "$4" = moves ] || {{ {_LOOK}; }}"""
+rm -rf -- "$t"; [ "$4" = moves ] || {{ {_LOOK}; }}"""
 
 _CONFIRM = "sh /run/bramble/guard/guard.sh confirm"
 
@@ -120,11 +122,11 @@ def _confirm(host: Host, change: _Change, made: bool) -> str | None:
     end = change.started + change.seconds
     reason = f"{change.now} did not answer in time"
     while time.monotonic() < end:
-        why = _connect(host, change, change.now, min(_TRY, end - time.monotonic()))
+        why = _connect(host, change, change.now)
         if why is not None:
             reason = f"{change.now} did not answer ({why})"
             # It may not have got as far as its new address, or have gone back already.
-            if change.stays or _connect(host, change, change.former, _NEAR):
+            if change.stays or _connect(host, change, change.former):
                 continue
         if why is not None or not made:
             state, said = _look(host, change)
@@ -155,7 +157,7 @@ def _follow_back(host: Host, change: _Change, reason: str) -> str | None:
     """Stay with the node until it is as before, and say in one line what there is to say."""
     end = change.started + change.seconds + _BACK
     while time.monotonic() < end:
-        if _connect(host, change, change.former, _NEAR) is None:
+        if _connect(host, change, change.former) is None:
             state, said = _look(host, change)
             if state == "confirmed":
                 return None  # and only the answer got lost
@@ -165,18 +167,19 @@ def _follow_back(host: Host, change: _Change, reason: str) -> str | None:
                 return (
                     f"went back by itself after {after:.0f} s: {reason} (change of {change.what})"
                 )
-        gevent.sleep(0.5)
     return (
         f"is not back at {change.former} after the change of {change.what} ({reason}): look at it "
         "there; switched off and on, it goes back to what was before"
     )
 
 
-def _connect(host: Host, change: _Change, address: str, seconds: float) -> str | None:
-    """A new connection to this very node; None, or why there is none."""
-    why = connection.reconnect(host, address, seconds)
+def _connect(host: Host, change: _Change, address: str) -> str | None:
+    """A new connection to this very node; None, or why there is none, after a pause."""
+    why = connection.reconnect(host, address, seconds=0)
     if why is None and change.key is not None and _key(host) != change.key:
-        return "another machine answers there: its host key is not this node's"
+        why = "another machine answers there: its host key is not this node's"
+    if why is not None:
+        gevent.sleep(_PENALTY if "Authentication" in why else _PAUSE)
     return why
 
 
@@ -211,7 +214,8 @@ def _folder(steps: Sequence[Step], change: _Change) -> str:
         ),
         "network": "yes\n" if any(step.network for step in steps) else "",
     }
-    return "".join(f"put {name} <<.\n{_base64(text)}.\n" for name, text in files.items())
+    puts = (f"put {name} <<.\n{_base64(text)}.\n" for name, text in files.items())
+    return f"{''.join(puts)}# whole\n"
 
 
 def _line(step: Step) -> str:
