@@ -197,6 +197,7 @@ restore() {
     rm -f "$unit" "$wants"
     sync -f "$kept" /etc
     mv -T "$kept/restoring" "$kept/gone" && rm -rf "$kept/gone"
+    find "$run" -type f ! -name id ! -name why -delete # there may be a secret among it
     [ "$1" = boot ] || systemctl stop --no-block "bramble-guard-$(cat "$run/id").timer"
 }
 

@@ -112,6 +112,55 @@ COMMIT
     assert rules_of(sh("iptables-save", "")) == before
 
 
+@pytest.fixture
+def armed(etc: Path) -> Path:
+    """A node's guard, armed, on folders of its own; the file has changed since."""
+    folder = etc.parent
+    script = (STATE.parent / "guard.sh").read_text()
+    for place, instead in (
+        ("/var/lib/bramble/guard", "guard"),
+        ("/run/bramble/guard", "run"),
+        ("/etc/systemd/system", "units"),
+    ):
+        script = script.replace(place, f"{folder}/{instead}")
+    state = kept(etc, "file")
+    (state / "id").write_text("id\n")
+    for name in ("guard", "run", "units", "bin"):
+        (folder / name).mkdir()
+    state.rename(folder / "guard" / "armed")
+    (folder / "run" / "id").write_text("id\n")
+    (folder / "guard.sh").write_text(f"PATH={folder}/bin:$PATH\n{script}")
+    shutil.copy(STATE, folder)
+    for name in ("systemctl", "sync"):
+        (folder / "bin" / name).write_text("#!/bin/sh\n")
+        (folder / "bin" / name).chmod(0o755)
+    (etc / "file").write_text("new\n")
+    return folder
+
+
+def test_a_timer_that_comes_after_the_confirmation_changes_nothing(armed: Path) -> None:
+    (armed / "guard" / "armed" / "network").write_text("")
+    assert run(f"sh {armed}/guard.sh confirm").stdout == "confirmed\n"
+    assert run(f"sh {armed}/guard.sh restore").returncode == 0
+    assert (armed / "etc" / "file").read_text() == "new\n"
+    assert list((armed / "guard").iterdir()) == []
+
+
+def test_a_confirmation_that_comes_after_the_timer_is_told_so(armed: Path) -> None:
+    (armed / "guard" / "previous").mkdir()
+    assert run(f"sh {armed}/guard.sh restore").returncode == 0
+    assert (armed / "etc" / "file").read_bytes() == b"old\xff\n"
+    assert run(f"sh {armed}/guard.sh confirm").stdout == "the confirmation came too late\n"
+    assert [path.name for path in (armed / "guard").iterdir()] == ["previous"]
+
+
+def test_a_boot_goes_on_with_what_a_power_cut_has_left(armed: Path) -> None:
+    (armed / "guard" / "armed").rename(armed / "guard" / "restoring")
+    assert run(f"sh {armed}/guard.sh boot").returncode == 0
+    assert (armed / "etc" / "file").read_bytes() == b"old\xff\n"
+    assert list((armed / "guard").iterdir()) == []
+
+
 def test_half_of_a_change_is_not_made(tmp_path: Path) -> None:
     """The laptop is gone in the middle of sending it."""
     made = tmp_path / "made"
