@@ -143,8 +143,8 @@ def _confirm(host: Host, change: _Change, made: bool) -> str | None:
             return "the key does not open it: it was a password"
         try:
             answer = run(host, _CONFIRM, seconds=30)
-        except RemoteFailure as error:
-            reason = str(error)
+        except RemoteFailure:
+            made = False  # it is to be looked at again: it may have been restarted
             continue
         if answer[-1:] == ["confirmed"]:
             return None

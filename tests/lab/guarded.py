@@ -65,11 +65,11 @@ def run(lab: Lab, changes: Mapping[str, str], seconds: int = SECONDS) -> Run:
     return Run(done.returncode, done.stdout + done.stderr)
 
 
-def is_armed(lab: Lab, node: str) -> None:
-    """Wait until the node has begun to make its change."""
+def is_made(lab: Lab, node: str) -> None:
+    """Wait until the node has made its change, which is not confirmed yet."""
     end = time.monotonic() + 30
-    while lab.console(node, ["test", "-d", "/var/lib/bramble/guard/armed"]).returncode:
-        assert time.monotonic() < end, f"{node} was never armed"
+    while lab.console(node, ["test", "-e", "/run/bramble/guard/result"]).returncode:
+        assert time.monotonic() < end, f"{node} has not made its change"
         time.sleep(0.1)
 
 

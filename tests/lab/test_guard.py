@@ -18,7 +18,7 @@ from tests.lab.guarded import (
     all_went_back,
     confirmed_seconds,
     deploy,
-    is_armed,
+    is_made,
     nothing_is_left,
     opens,
     run,
@@ -172,7 +172,7 @@ def test_the_laptop_is_killed_and_a_worker_rebooted_right_after(lab: Lab) -> Non
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         ) as laptop:
-            is_armed(lab, "node2")
+            is_made(lab, "node2")
             os.killpg(laptop.pid, signal.SIGKILL)
         waiting = run(lab, {"node2": "iptables.ruleset(rules=PORT_22, **RULES)"})
         assert waiting.status != 0
@@ -182,7 +182,7 @@ def test_the_laptop_is_killed_and_a_worker_rebooted_right_after(lab: Lab) -> Non
         wrong = 'interfaces.interface(interface="eth0", address="192.168.2.13/30")'
         with ThreadPoolExecutor() as pool:
             running = pool.submit(run, lab, {"node3": wrong}, 60)
-            is_armed(lab, "node3")
+            is_made(lab, "node3")
             lab.reboot("node3")
             return running.result()
 
@@ -201,7 +201,7 @@ def test_the_heads_plug_is_pulled_right_after(lab: Lab) -> None:
     wrong = "iptables.ruleset(rules=PORT_22, **RULES)"
     with ThreadPoolExecutor() as pool:
         running = pool.submit(run, lab, {"node1": wrong}, 120)
-        is_armed(lab, "node1")
+        is_made(lab, "node1")
         lab.power_off("node1")
         lab.power_on("node1")
         done = running.result()
