@@ -5,6 +5,7 @@
 #                       /restoring  the same, while the node goes back
 #                       /previous   what was before the last confirmed change: for deploys/undo.py
 # /run/bramble/guard                the change under way; gone when it is confirmed
+#             /guard.confirmed      the last one that was, since the node was started
 #
 # From one to the next leads a rename: who comes second (the timer, the laptop) finds nothing there.
 
@@ -32,8 +33,8 @@ is going back: run this again in a minute (or reboot the node: then it goes back
     done
     rm -rf "$kept/new" "$kept/gone"
     mkdir "$kept/new" "$kept/new/old" &&
-        cp "$2/guard.sh" "$2/state.sh" "$2/id" "$2/what" "$2/former" "$2/paths" "$2/interfaces" "$2/prefixes" "$2/live" \
-            "$2/wanted" "$2/network" "$kept/new/" && keep "$kept/new" ||
+        (cd "$2" && cp guard.sh state.sh id what former paths interfaces prefixes live wanted \
+            network "$kept/new/") && keep "$kept/new" ||
         die "could not keep what is there now: is there room in $kept?"
     [ ! -s "$2/network" ] || observe > "$kept/new/before"
     cp "$kept/${3:-new}/before" "$kept/new/expected" 2> /dev/null
@@ -41,7 +42,6 @@ is going back: run this again in a minute (or reboot the node: then it goes back
     rm -rf "$run"
     cp -r "$2" "$run"
     id=$(cat "$run/id")
-    echo "$1" > "$run/seconds"
     sync -f "$kept" "$unit"
     mv -T "$kept/new" "$kept/armed" && sync "$kept" || die "could not arm the guard in $kept"
     # What ifup leaves behind (dhclient, wpa_supplicant) outlives its service: hence KillMode. It
@@ -114,20 +114,24 @@ go_back() {
 
 # What the node could do before, and what the change wants besides, it can do now.
 confirm() {
+    exec 2> /dev/null
     if [ -s "$kept/armed/network" ]; then
         reason=$(objection)
         [ -z "$reason" ] || { go_back "$reason"; echo "$reason"; return; }
     fi
     sync -f "$kept" /etc
     rm -rf "$kept/gone"
-    mv -T "$kept/previous" "$kept/gone" 2> /dev/null
-    mv -T "$kept/armed" "$kept/previous" 2> /dev/null || {
-        mv -T "$kept/gone" "$kept/previous" 2> /dev/null
+    # Of a way in that nobody lost there is nothing to undo.
+    to=gone
+    [ ! -s "$kept/armed/network" ] || { to=previous; mv -T "$kept/previous" "$kept/gone"; }
+    mv -T "$kept/armed" "$kept/$to" || {
+        [ $to = gone ] || mv -T "$kept/gone" "$kept/previous"
         echo "the confirmation came too late"
         return
     }
     sync "$kept"
-    systemctl stop "bramble-guard-$(cat "$run/id").timer"
+    mv "$run/id" "$run.confirmed"
+    systemctl stop "bramble-guard-$(cat "$run.confirmed").timer"
     rm -rf "$unit" "$wants" "$kept/gone" "$run"
     echo confirmed
 }
@@ -187,14 +191,13 @@ restore() {
     else
         systemctl kill --signal=KILL "bramble-change-$(cat "$run/id").service" 2> /dev/null
         systemctl stop "bramble-change-$(cat "$run/id").service" 2> /dev/null
-        [ -s "$run/why" ] || echo "nobody confirmed it in $(cat "$run/seconds") s" > "$run/why"
     fi
     put_back "$kept/restoring" "$1" || return
-    mv "$run/why" "$run/back"
     [ -d "$kept/previous" ] || mv -T "$kept/gone" "$kept/previous" 2> /dev/null
     rm -f "$unit" "$wants"
     sync -f "$kept" /etc
     mv -T "$kept/restoring" "$kept/gone" && rm -rf "$kept/gone"
+    find "$run" -type f ! -name id ! -name why -delete # there may be a secret among it
     [ "$1" = boot ] || systemctl stop --no-block "bramble-guard-$(cat "$run/id").timer"
 }
 

@@ -83,6 +83,7 @@ put_path() (
         exit 1
     [ "$(pwd -P)" = "$folder" ] || exit 1
     name=$(basename -- "$1")
+    rm -f -- "./.$name".?????? # of an attempt that was cut off
     if [ ! -e "$2" ] && [ ! -L "$2" ]; then
         [ -d "./$name" ] || rm -f -- "./$name"
     elif [ -d "$2" ] && [ ! -L "$2" ]; then

@@ -24,27 +24,32 @@ from operations.guard.step import Step
 from operations.remote_shell import RemoteFailure, Unreachable, run
 
 _HERE = Path(__file__).parent
-_TRY = 5  # seconds for the new address, before the old one is tried once more,
-_NEAR = 3  # and seconds for that
+_PAUSE = 1  # seconds between two attempts to connect
+_PENALTY = 6  # and after one that sshd has refused: it shuts out who tries more often
+_ARM = 10  # seconds for what comes before the change, and for hearing how it ends
 _BACK = 90  # seconds that a node has for going back, a reboot included
 
-# Everything goes by standard input, into a folder in memory.
-_START = """set -e; umask 077; mkdir -p /run/bramble; t=$(mktemp -d /run/bramble/new.XXXXXX);
-trap 'rm -rf -- "$t"' EXIT; cd "$t"; cat > all; put() { base64 -d > "$1"; };
-. ./all; rm all; sh ./guard.sh arm "$1" "$t" "$2\""""
-
-# Answers when the change ($1) has come to an end, one way or the other, or after 5 s.
+# Answers when the change ($1) has come to an end, one way or the other, or after some seconds.
 _LOOK = """k=/var/lib/bramble/guard; r=/run/bramble/guard; n=0; id=$1;
 has() { [ "$(cat "$1/id" 2>/dev/null)" = "$id" ]; };
 while :; do
-if has $k/previous; then state=confirmed;
+if [ "$(cat $r.confirmed 2>/dev/null)" = "$id" ]; then state=confirmed;
 elif has $k/restoring; then state=going;
 elif ! has $k/armed; then state=back;
 elif [ -s $r/why ]; then state=going;
 elif [ -s $r/result ]; then state=made;
 else state=running; fi;
-case $state in running|going) n=$((n+1)); [ $n -gt 20 ] || { sleep 0.25; continue; };; esac; break;
-done; echo $state; ! has $r || cat $r/why $r/back 2>/dev/null || :"""
+case $state in running|going) n=$((n+1)); [ $n -gt 16 ] || { sleep 0.25; continue; };; esac; break;
+done; echo $state; ! has $r || cat $r/why 2>/dev/null || :"""
+
+# Everything goes by standard input, into a folder in memory. Most changes don't cut what stands:
+# then their end is heard at once.
+_START = f"""umask 077; mkdir -p /run/bramble && t=$(mktemp -d /run/bramble/new.XXXXXX) || exit;
+trap 'rm -rf -- "$t"' EXIT; trap 'exit 1' HUP INT TERM PIPE;
+cat > "$t/all"; [ "$(tail -n 1 "$t/all")" = "# whole" ] || exit;
+put() {{ base64 -d > "$t/$1"; }};
+. "$t/all" && rm "$t/all" && sh "$t/guard.sh" arm "$2" "$t" "$3" || exit;
+rm -rf -- "$t"; [ "$4" = moves ] || {{ {_LOOK}; }}"""
 
 _CONFIRM = "sh /run/bramble/guard/guard.sh confirm"
 
@@ -66,6 +71,10 @@ class _Change:
     by_key: bool
     seconds: float
     started: float
+
+    @property
+    def stays(self) -> bool:
+        return self.reach in (None, self.former)
 
     @property
     def now(self) -> str:
@@ -91,13 +100,15 @@ def make(host: Host, steps: Sequence[Step], seconds: float) -> bool:
         started=time.monotonic(),
     )
     expected = "previous" if any(step.undoes for step in steps) else "new"
+    words = (change.id, f"{seconds:g}", expected, "stays" if change.stays else "moves")
+    state = []
     try:
-        run(host, _START, f"{seconds:g}", expected, stdin=_folder(steps, change))
+        state = run(host, _START, *words, stdin=_folder(steps, change), seconds=_ARM)
     except Unreachable:
         pass  # it may have begun: it is looked at
     except RemoteFailure as error:
         return _failed(host, f"{change.what}: {error}")
-    reason = _confirm(host, change)
+    reason = _confirm(host, change, made=state[:1] == ["made"])
     if reason is not None:
         reason = _follow_back(host, change, reason)
     if reason is not None:
@@ -106,38 +117,39 @@ def make(host: Host, steps: Sequence[Step], seconds: float) -> bool:
     return True
 
 
-def _confirm(host: Host, change: _Change) -> str | None:
-    """None when the change is confirmed, or why it was not."""
+def _confirm(host: Host, change: _Change, made: bool) -> str | None:
+    """None when the change is confirmed, or why it was not; ``made``: it has come to its end."""
     end = change.started + change.seconds
-    reason = f"{change.now} did not answer"
+    reason = f"{change.now} did not answer in time"
     while time.monotonic() < end:
-        why = _connect(host, change, change.now, min(_TRY, end - time.monotonic()))
+        why = _connect(host, change, change.now)
         if why is not None:
             reason = f"{change.now} did not answer ({why})"
             # It may not have got as far as its new address, or have gone back already.
-            if change.now == change.former or _connect(host, change, change.former, _NEAR):
+            if change.stays or _connect(host, change, change.former):
                 continue
-        state, said = _look(host, change)
-        if state == "confirmed":
-            return None
-        if state in ("going", "back"):
-            return said or reason
-        if state != "made" or why is not None:
-            continue
-        # Only a connection that was opened after the change is a proof.
-        if (why := _connect(host, change, change.now, _TRY)) is not None:
-            reason = f"{change.now} did not answer ({why})"
+        if why is not None or not made:
+            state, said = _look(host, change)
+            if state in ("going", "back"):
+                return said or reason
+            if state == "confirmed":
+                return None
+            if state == "running":
+                reason = "it was not done in time"
+            # Only a connection that is opened after the change is a proof.
+            made = state == "made"
             continue
         if change.by_key and not _opened_by_key(host):
             return "the key does not open it: it was a password"
         try:
             answer = run(host, _CONFIRM, seconds=30)
-        except RemoteFailure as error:
-            reason = str(error)
+        except RemoteFailure:
+            made = False  # it is to be looked at again: it may have been restarted
             continue
         if answer[-1:] == ["confirmed"]:
             return None
-        reason = answer[-1] if answer else reason
+        # Too late for a connection that was waited for until the node had gone back.
+        return answer[-1] if answer and "too late" not in answer[-1] else reason
     return reason
 
 
@@ -145,29 +157,29 @@ def _follow_back(host: Host, change: _Change, reason: str) -> str | None:
     """Stay with the node until it is as before, and say in one line what there is to say."""
     end = change.started + change.seconds + _BACK
     while time.monotonic() < end:
-        if _connect(host, change, change.former, _NEAR) is None:
+        if _connect(host, change, change.former) is None:
             state, said = _look(host, change)
             if state == "confirmed":
                 return None  # and only the answer got lost
             if state == "back":
                 after = time.monotonic() - change.started
-                if said and not said.startswith("nobody"):
-                    reason = said
+                reason = said or reason
                 return (
                     f"went back by itself after {after:.0f} s: {reason} (change of {change.what})"
                 )
-        gevent.sleep(0.5)
     return (
         f"is not back at {change.former} after the change of {change.what} ({reason}): look at it "
         "there; switched off and on, it goes back to what was before"
     )
 
 
-def _connect(host: Host, change: _Change, address: str, seconds: float) -> str | None:
-    """A new connection to this very node; None, or why there is none."""
-    why = connection.reconnect(host, address, seconds)
+def _connect(host: Host, change: _Change, address: str) -> str | None:
+    """A new connection to this very node; None, or why there is none, after a pause."""
+    why = connection.reconnect(host, address, seconds=0)
     if why is None and change.key is not None and _key(host) != change.key:
-        return "another machine answers there: its host key is not this node's"
+        why = "another machine answers there: its host key is not this node's"
+    if why is not None:
+        gevent.sleep(_PENALTY if "Authentication" in why else _PAUSE)
     return why
 
 
@@ -202,7 +214,8 @@ def _folder(steps: Sequence[Step], change: _Change) -> str:
         ),
         "network": "yes\n" if any(step.network for step in steps) else "",
     }
-    return "".join(f"put {name} <<.\n{_base64(text)}.\n" for name, text in files.items())
+    puts = (f"put {name} <<.\n{_base64(text)}.\n" for name, text in files.items())
+    return f"{''.join(puts)}# whole\n"
 
 
 def _line(step: Step) -> str:

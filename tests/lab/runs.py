@@ -16,7 +16,7 @@ from lab.api import Lab
 
 CLUSTER = ["deploys/cluster.py"]
 # The part of it that comes before Kubernetes, in its order.
-NETWORK = ["deploys/ssh_access.py", "deploys/gateway.py", "deploys/network.py"]
+NETWORK = ["deploys/ssh_access.py", "deploys/network.py"]
 
 # Looks the name of the node's own package archive up: one that there is, and no bare address.
 RESOLVE = (

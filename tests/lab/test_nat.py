@@ -88,7 +88,7 @@ def test_a_second_run_changes_nothing(nat: Deployed) -> None:
 
 
 def test_each_deploy_runs_by_itself(nat: Deployed) -> None:
-    for deploy in NETWORK:
+    for deploy in (*NETWORK, "deploys/gateway.py"):
         assert changes(nat.lab, deploys=[deploy]) == []
 
 
@@ -125,7 +125,10 @@ def test_rules_that_someone_changed_are_mended_and_the_rules_of_others_stay(nat:
     ok(lab.ssh("node1", f"sudo {FOREIGN}"))
     ok(lab.ssh("node1", "sudo iptables -t nat -F BRAMBLE-POSTROUTING"))
     ok(lab.ssh("node1", "sudo iptables -D FORWARD -j BRAMBLE-FORWARD"))
-    assert changes(lab) == ["Translate the workers' addresses, now and at every boot: ['node1']"]
+    assert [line.split(" | ")[-1] for line in changes(lab)] == [
+        "Translate the workers' addresses, now and at every boot: ['node1']",
+        "The network, confirmed or taken back: ['node1']",
+    ]
     ok(lab.ssh("node1", f"sudo {FOREIGN.replace('-A', '-D')}"))
     assert differences(before, look(lab, "node1")) == []
 
@@ -144,12 +147,12 @@ def test_a_run_that_was_cut_off_is_completed_by_the_next(nat: Deployed) -> None:
     running = start(lab, "-y")
     assert running.stdout is not None
     for line in running.stdout:
-        if "The interface wlan0" in line:
+        if "The network, confirmed" in line:
             lab.power_off("node1")
             break
-    _, status = running.communicate(timeout=120)[0], running.wait()
-    assert status != 0
     lab.power_on("node1")
+    _, status = running.communicate(timeout=200)[0], running.wait()
+    assert status != 0
     assert pyinfra(lab, "-y").status == 0
     reaches_the_world(lab, *WORKERS)
     assert changes(lab) == []

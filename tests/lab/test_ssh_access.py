@@ -60,3 +60,47 @@ def test_a_second_run_by_key_changes_nothing(board: Lab) -> None:
     run = pyinfra(board, "-y", "--limit", "node1", deploys=SSH_ACCESS)
     assert run.status == 0, run.output
     assert run.left_alone("node1")
+
+
+def takes_a_password(board: Lab) -> bool:
+    """What sshd offers to somebody without a key."""
+    options = ["-o", "PreferredAuthentications=none", "-o", "BatchMode=yes"]
+    said = board.run(["ssh", "-F", ".cluster/ssh_config", *options, "node1", "true"]).stderr
+    assert "publickey" in said, said
+    return "password" in said or "keyboard-interactive" in said
+
+
+def test_passwords_are_forbidden_once_the_key_is_proved_and_come_back_with_the_setting(
+    board: Lab,
+) -> None:
+    assert takes_a_password(board)
+    keys_only = ("-y", "--limit", "node1", "--data", "password_login=false")
+    run = pyinfra(board, *keys_only, deploys=SSH_ACCESS)
+    assert run.status == 0, run.output
+    assert any("sshd's configuration: confirmed after" in line for line in run.lines("node1"))
+    assert not takes_a_password(board)
+    again = pyinfra(board, *keys_only, deploys=SSH_ACCESS)
+    assert again.left_alone("node1"), again.output
+    run = pyinfra(board, "-y", "--limit", "node1", deploys=SSH_ACCESS)
+    assert run.status == 0, run.output
+    assert takes_a_password(board)
+
+
+def test_passwords_stay_where_only_a_password_opens_the_board(board: Lab) -> None:
+    keys = ok(board.ssh("node1", "cat .ssh/authorized_keys"))
+    lost = "mv /home/pi/.ssh/authorized_keys /home/pi/.ssh/lost"
+    assert board.console("node1", ["sh", "-c", lost]).returncode == 0
+    deploy = board.desk / "keys-only.py"
+    deploy.write_text(
+        "from operations import guard, sshd\n"
+        'with guard.change("Keys only", 8):\n'
+        "    sshd.passwords(allowed=False)\n"
+    )
+    run = pyinfra(
+        board, "-y", "--limit", "node1", "--ssh-password", "raspberry", deploys=["keys-only.py"]
+    )
+    assert run.status != 0
+    assert any("went back by itself" in line for line in run.lines("node1")), run.output
+    assert takes_a_password(board)
+    assert board.console("node1", ["mv", "/home/pi/.ssh/lost", "/home/pi/.ssh/authorized_keys"])
+    assert ok(board.ssh("node1", "cat .ssh/authorized_keys")) == keys

@@ -2,7 +2,7 @@
 Every operation against given facts: ``cases/MODULE.OPERATION/WHAT_HOLDS.yaml``, one a case.
 
 The command that writes a file reads ``sh -c WRITE write PATH MODE USER:GROUP`` in the cases, its
-content stands under ``_stdin``; likewise ``sh -c BRING_UP up INTERFACE …``.
+content stands under ``_stdin``; likewise ``sh -c BRING_UP up INTERFACE …``, ``sh -c RELOAD …``.
 
 The decision itself is tested: the bare generator, without what ``operations.base.operation`` adds,
 so that a refusal is seen as ``exception: {name: Refused, message: …}``.
@@ -19,10 +19,11 @@ from pyinfra import host
 from pyinfra_testing.operations import make_operation_tests
 from pyinfra_testing.util import FakeFact, FakeHost, FakeState
 
-from operations import files, ifup, record
+from operations import files, ifup, record, sshd
 
 files._WRITE = "WRITE"
 ifup._BRING_UP = "BRING_UP"
+sshd._RELOAD = "RELOAD"
 
 
 def _of_fact(fact: FakeFact, key: str) -> object:

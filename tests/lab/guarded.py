@@ -1,0 +1,122 @@
+"""Changes of the network, good and bad, and what is to be seen of them on the nodes."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from lab.api import Lab
+from tests.lab.runs import Run, differences, look, ok
+
+SECONDS = 8  # after which nodes go back here, and
+LIMIT = 30  # seconds more, until SSH is to be back
+INVENTORY = """
+head = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
+workers = [(f"node{n}", {"address": f"192.168.2.1{n}"}) for n in range(2, 6)]
+"""
+
+# What the project's own operations refuse is done past them, and past their checks.
+_DEPLOY = """
+from pyinfra import host
+from pyinfra.api import QuoteString
+from operations import guard, interfaces, iptables, resolv_conf
+from operations.guard import Step
+
+ETH0 = "/etc/network/interfaces.d/eth0"
+PORT_22 = ["-A INPUT -p tcp --dport 22 -j DROP"]
+RULES = {"path": "/etc/other_rules.fw", "prefix": "OTHER"}
+UP = "ifdown eth0; ifup eth0"
+
+@guard.operation
+def by_hand(script, paths, **known):
+    yield Step("sh", "-c", QuoteString(script), what="what was done by hand", paths=paths, **known)
+
+with guard.change("The change", SECONDS):
+"""
+
+# Everything of the guard that could be left: but the one generation for deploys/undo.py.
+_LEFT = """ls -A /var/lib/bramble/guard 2>/dev/null | grep -vx previous;
+ls /run/bramble 2>/dev/null | grep -vx -e guard.lock -e guard.confirmed -e guard;
+ls /run/bramble/guard 2>/dev/null | grep -vx -e id -e why;
+systemctl list-units --all --no-legend --plain 'bramble-guard-*' | grep -w -e timer -e active;
+ls -d /etc/systemd/system/bramble-* /etc/systemd/system/*.wants/bramble-* 2>/dev/null;
+find /etc /home -xdev -name '.*.??????' 2>/dev/null | grep -v /etc/skel; true"""
+
+
+def deploy(lab: Lab, changes: Mapping[str, str], seconds: int = SECONDS) -> list[str]:
+    """
+    The command of a run that makes one change on each of some nodes.
+
+    + changes: by node, the operation's call; ``NAME(…)`` of what ``_DEPLOY`` imports
+    """
+    lines = [f'    if host.name == "{node}":\n        {call}\n' for node, call in changes.items()]
+    text = _DEPLOY.replace("SECONDS", str(seconds)) + "".join(lines)
+    file = f"change-{'-'.join(changes)}.py"
+    (lab.desk / file).write_text(text)
+    limit = [word for node in changes for word in ("--limit", node)]
+    return ["pyinfra", "inventory.py", file, "-y", *limit]
+
+
+def run(lab: Lab, changes: Mapping[str, str], seconds: int = SECONDS) -> Run:
+    """That run, and how it ended."""
+    done = lab.run(deploy(lab, changes, seconds), timeout=200)
+    return Run(done.returncode, done.stdout + done.stderr)
+
+
+def is_made(lab: Lab, node: str) -> None:
+    """Wait until the node has made its change, which is not confirmed yet."""
+    end = time.monotonic() + 30
+    while lab.console(node, ["test", "-e", "/run/bramble/guard/result"]).returncode:
+        assert time.monotonic() < end, f"{node} has not made its change"
+        time.sleep(0.1)
+
+
+def opens(lab: Lab, *nodes: str, seconds: float = SECONDS + LIMIT) -> None:
+    """SSH is there, at the address in the inventory, within some seconds."""
+    end = time.monotonic() + seconds
+    for node in nodes:
+        while lab.ssh(node, "sudo -n true", timeout=30).returncode:
+            assert time.monotonic() < end, f"{node} is not back"
+
+
+def nothing_is_left(lab: Lab, *nodes: str) -> None:
+    """No timer, no unit, no copy."""
+
+    def one(node: str) -> None:
+        end = time.monotonic() + 10
+        while left := ok(lab.console(node, ["sh", "-c", _LEFT])):
+            assert time.monotonic() < end, f"{node}: {left}"
+            time.sleep(0.2)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(one, nodes))
+
+
+def all_went_back(
+    lab: Lab, done: Run, before: dict[str, set[str]], reasons: Mapping[str, str]
+) -> None:
+    """
+    Each node says in one line why, can be reached, and is what it was.
+
+    + reasons: by node, what stands in that line
+    """
+    assert done.status != 0
+    for node, reason in reasons.items():
+        said = [line for line in done.lines(node) if "went back by itself" in line]
+        assert len(said) == 1, done.output
+        assert re.search(reason, said[0]), said
+        seconds = re.search(r"after (\d+) s", said[0])
+        assert seconds, said
+        assert int(seconds[1]) <= SECONDS + LIMIT, said
+    opens(lab, *reasons, seconds=5)
+    assert differences(before, look(lab, *reasons)) == []
+    nothing_is_left(lab, *reasons)
+
+
+def confirmed_seconds(done: Run, node: str) -> float:
+    """How long a node's change waited for its confirmation."""
+    found = [re.search(r"confirmed after ([\d.]+) s", line) for line in done.lines(node)]
+    [seconds] = [float(match[1]) for match in found if match]
+    return seconds

@@ -1,0 +1,252 @@
+"""A change of the network that cuts the connection goes back by itself; one that doesn't stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lab.api import Lab
+from tests.lab.guarded import (
+    INVENTORY,
+    LIMIT,
+    SECONDS,
+    all_went_back,
+    confirmed_seconds,
+    deploy,
+    is_made,
+    nothing_is_left,
+    opens,
+    run,
+)
+from tests.lab.runs import Run, changes, differences, look, ok, pyinfra
+
+WORKERS = ("node2", "node3", "node4", "node5")
+UNREACHED = r"192\.168\.2\.\d+ did not answer"
+
+
+@pytest.fixture(scope="module")
+def desk(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, Run]]:
+    """A networked desk; on the way there, NetworkManager let go once for a wrong prefix."""
+    lab = new_lab("guard", INVENTORY)
+    lab.up()
+    before = look(lab, "node3")
+    assert "eth0:connected" in ok(lab.ssh("node3", "nmcli -t -f DEVICE,STATE device"))
+    wrong = 'interfaces.interface(interface="eth0", address="192.168.2.13/30")'
+    all_went_back(lab, run(lab, {"node3": wrong}), before, {"node3": UNREACHED})
+    assert "eth0:connected" in ok(lab.ssh("node3", "nmcli -t -f DEVICE,STATE device"))
+    yield lab, pyinfra(lab, "-y")
+    lab.down()
+
+
+@pytest.fixture
+def lab(desk: tuple[Lab, Run]) -> Lab:
+    return desk[0]
+
+
+def test_good_changes_are_confirmed_in_5_seconds_and_leave_nothing(desk: tuple[Lab, Run]) -> None:
+    lab, first = desk
+    assert first.status == 0, first.output
+    nodes = ("node1", *WORKERS)
+    busy = max(1, os.getloadavg()[0] / (os.cpu_count() or 1))  # others may work on this machine
+    for node in nodes:
+        assert confirmed_seconds(first, node) < 5 * busy, first.output
+    nothing_is_left(lab, *nodes)
+    mode = "stat -c '%a %U' /var/lib/bramble/guard"
+    assert ok(lab.ssh("node2", f"sudo {mode}")) == "700 root"
+
+
+def test_all_of_a_nodes_network_is_one_change(desk: tuple[Lab, Run]) -> None:
+    _, first = desk
+    said = [line for line in first.lines("node1") if "confirmed after" in line]
+    assert [line.split(":")[0] for line in said] == [
+        "the iptables rules, eth0, wlan0 and resolv.conf"
+    ]
+    order = [line.split(":")[0] for line in first.output.splitlines() if "confirmed after" in line]
+    assert "node1" in order[0], "the head's change is the first to be confirmed"
+
+
+def test_no_change_costs_no_remote_execution(lab: Lab) -> None:
+    assert changes(lab) == []
+    shown = pyinfra(lab, "-y", "-vv").output
+    parts = [
+        part for part in shown.split("--> ") if "confirmed or taken back" in part.split("\n")[0]
+    ]
+    assert len(parts) >= 4, shown
+    for part in parts:
+        assert ">>>" not in part
+    assert ">>>" in shown
+
+
+def test_what_cuts_the_connection_goes_back_by_itself(lab: Lab) -> None:
+    """A wrong address, a wrong prefix, a mistyped name, SSH dropped: on four nodes at once."""
+    before = look(lab, *WORKERS)
+    done = run(
+        lab,
+        {
+            "node2": 'interfaces.interface(interface="eth0", address="192.168.9.12/24",'
+            ' reach="192.168.9.12")',
+            "node3": 'interfaces.interface(interface="eth0", address="192.168.2.13/30")',
+            "node4": 'by_hand(f"sed -i s/eth0/ehto/ {ETH0}; ifdown -i /etc/network/interfaces eth0;'
+            ' ip address flush dev eth0; ifup -a || true", [ETH0], interface="eth0")',
+            "node5": "iptables.ruleset(rules=PORT_22, **RULES)",
+        },
+    )
+    all_went_back(
+        lab,
+        done,
+        before,
+        {
+            "node2": r"192\.168\.9\.12 did not answer",
+            "node3": UNREACHED,
+            "node4": UNREACHED,
+            "node5": UNREACHED,
+        },
+    )
+
+
+def test_what_cuts_names_the_way_out_or_the_way_in_goes_back(lab: Lab) -> None:
+    """A wrong gateway, no nameservers, no key of ours, an sshd_config that does not parse."""
+    before = look(lab, *WORKERS)
+    done = run(
+        lab,
+        {
+            "node2": 'interfaces.interface(interface="eth0", address="192.168.2.12/24",'
+            ' gateway="192.168.2.77")',
+            "node3": 'by_hand("echo > /etc/resolv.conf", ["/etc/resolv.conf"])',
+            "node4": 'by_hand("echo > /home/pi/.ssh/authorized_keys",'
+            ' ["/home/pi/.ssh/authorized_keys"], network=False)',
+            "node5": 'by_hand("echo Prot 2 > /etc/ssh/sshd_config.d/10-bramble.conf;'
+            ' systemctl restart ssh || true", ["/etc/ssh/sshd_config.d/10-bramble.conf"],'
+            ' live="systemctl reset-failed ssh; systemctl reload-or-restart ssh", network=False)',
+        },
+    )
+    all_went_back(
+        lab,
+        done,
+        before,
+        {
+            "node2": r"its gateway 192\.168\.2\.77 does not answer",
+            "node3": "it resolves no names any more",
+            "node4": "did not answer .*Authentication",  # and sshd does not shut us out for it
+            "node5": UNREACHED,
+        },
+    )
+
+
+def test_an_address_that_another_node_has(lab: Lab) -> None:
+    """Found before anything is cut; and if not, another machine confirms nothing."""
+    before = look(lab, "node2", "node4")
+    done = run(
+        lab,
+        {
+            "node2": 'interfaces.interface(interface="eth0", address="192.168.2.13/24",'
+            ' gateway="192.168.2.11", reach="192.168.2.13")',
+            "node4": 'by_hand(f"sed -i s/2.14/2.15/ {ETH0}; {UP}", [ETH0], interface="eth0",'
+            ' reach="192.168.2.15")',
+        },
+    )
+    reasons = {
+        "node2": r"another machine \(\S+\) has 192\.168\.2\.13 already",
+        "node4": r"192\.168\.2\.15 did not answer .*[Kk]ey",
+    }
+    all_went_back(lab, done, before, reasons)
+    opens(lab, "node3", "node5")
+
+
+def test_the_laptop_is_killed_and_a_worker_rebooted_right_after(lab: Lab) -> None:
+    before = look(lab, "node2", "node3")
+
+    def killed() -> None:
+        command = deploy(lab, {"node2": "iptables.ruleset(rules=PORT_22, **RULES)"})
+        with subprocess.Popen(
+            lab.operator_command(command),
+            env=lab.operator_environment(),
+            cwd=lab.desk,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as laptop:
+            is_made(lab, "node2")
+            os.killpg(laptop.pid, signal.SIGKILL)
+        waiting = run(lab, {"node2": "iptables.ruleset(rules=PORT_22, **RULES)"})
+        assert waiting.status != 0
+        opens(lab, "node2", seconds=SECONDS + LIMIT)
+
+    def rebooted() -> Run:
+        wrong = 'interfaces.interface(interface="eth0", address="192.168.2.13/30")'
+        with ThreadPoolExecutor() as pool:
+            running = pool.submit(run, lab, {"node3": wrong}, 60)
+            is_made(lab, "node3")
+            lab.reboot("node3")
+            return running.result()
+
+    with ThreadPoolExecutor() as pool:
+        one, other = pool.submit(killed), pool.submit(rebooted)
+        one.result()
+        done = other.result()
+    all_went_back(lab, done, {"node3": before["node3"]}, {"node3": "it was restarted before"})
+    nothing_is_left(lab, "node2")
+    assert differences({"node2": before["node2"]}, look(lab, "node2")) == []
+
+
+def test_the_heads_plug_is_pulled_right_after(lab: Lab) -> None:
+    """Its rules and their unit come and go, and so do those behind it."""
+    before = look(lab, "node1")
+    wrong = "iptables.ruleset(rules=PORT_22, **RULES)"
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(run, lab, {"node1": wrong}, 120)
+        is_made(lab, "node1")
+        lab.power_off("node1")
+        lab.power_on("node1")
+        done = running.result()
+    all_went_back(lab, done, before, {"node1": "it was restarted before"})
+    assert ok(lab.console("node1", ["systemctl", "--failed", "--no-legend", "--plain"])) == ""
+    opens(lab, *WORKERS)
+
+
+def test_a_head_that_went_back_leaves_its_workers_alone(lab: Lab) -> None:
+    """The whole network deploy, with a gateway that is none for the head."""
+    data = ["--data", f"guard_seconds={SECONDS}", "--data", "uplink_method=static"]
+    before = look(lab)
+    done = pyinfra(lab, "-y", *data, "--data", "uplink_gateway=192.168.1.77")
+    assert done.status != 0
+    said = [line for line in done.lines("node1") if "went back by itself" in line]
+    assert "its gateway 192.168.1.77 does not answer" in said[0], done.output
+    for worker in WORKERS:
+        assert any("left alone, because node1 failed" in line for line in done.lines(worker))
+    assert differences(before, look(lab)) == []
+
+
+def test_a_node_is_followed_to_a_new_address_and_undo_brings_it_back(lab: Lab) -> None:
+    before = look(lab, "node2")
+    moved = (
+        'interfaces.interface(interface="eth0", address="192.168.2.42/24",'
+        ' gateway="192.168.2.11", reach="192.168.2.42")'
+    )
+    done = run(lab, {"node2": moved})
+    assert done.status == 0, done.output
+    assert confirmed_seconds(done, "node2") < 5
+    nothing_is_left(lab, "node2")
+    assert "192.168.2.42" in ok(lab.console("node2", ["hostname", "-I"]))
+    config = lab.desk / ".cluster" / "ssh_config"
+    assert "HostName 192.168.2.42" in config.read_text(), "the file is changed too"
+
+    here = (lab.desk / "inventory.py").read_text()
+    there = '\nworkers[0][1]["first_address"] = "192.168.2.42"\n'
+    (lab.desk / "inventory.py").write_text(here.replace("range(2, 6)]", f"range(2, 6)]{there}"))
+    try:
+        undo = pyinfra(lab, "-y", "--limit", "node2", deploys=["deploys/undo.py"])
+    finally:
+        (lab.desk / "inventory.py").write_text(here)
+    assert undo.status == 0, undo.output
+    assert confirmed_seconds(undo, "node2") < 5
+    nothing_is_left(lab, "node2")
+    opens(lab, "node2", seconds=10)
+    assert differences(before, look(lab, "node2")) == []
+    assert changes(lab) == []
