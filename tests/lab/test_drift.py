@@ -131,7 +131,7 @@ def test_a_second_run_is_short_and_pyinfras_own_words_are_in_the_log_and_with_v(
 ) -> None:
     run = pyinfra(desk.lab, "-y", deploys=CLUSTER)
     assert "All was as it shall be: nothing was changed" in run.output
-    assert len(run.output.splitlines()) < 65
+    assert len(run.output.splitlines()) < 90  # pyinfra has twice as many, and more with each node
     path = re.search(r"Every line that pyinfra said: (\S+)", run.output)
     assert path
     log = desk.lab.desk / path[1]
