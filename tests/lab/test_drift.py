@@ -153,6 +153,11 @@ def test_nothing_that_shows_a_run_can_break_it(desk: Desk, part: str) -> None:
     assert "sabotage" in done.stderr or part in ("screen.Screen.__init__", "logs.os.open")
 
 
+def test_a_managed_thing_that_nobody_spoils_is_noticed() -> None:
+    with pytest.raises(AssertionError, match="gizmo new"):
+        tampering.plans([("node1", "sysctl net.ipv4.ip_forward"), ("node1", "gizmo new")])
+
+
 def test_what_drifts_is_named_and_mended_thing_by_thing(desk: Desk) -> None:
     assert desk.run.status == 0, desk.run.output
     status, found = drift(desk.lab)
