@@ -93,9 +93,8 @@ def key(
     elif wrong:
         tell(f"make {now.path} 600 {user}:{now.group} (it is {_status(file)})", things[0])
     if _status(directory) != f"700 {user}:{now.group}":
-        what = "create" if directory.kind == "absent" else "make"
         was = "" if directory.kind == "absent" else f" (it is {_status(directory)})"
-        tell(f"{what} {home}/.ssh 700 {user}:{now.group}{was}", things[1])
+        tell(f"make the directory {home}/.ssh 700 {user}:{now.group}{was}", things[1])
     owner = QuoteString(f"{user}:{now.group}")
     write = files.write_command("authorized_keys", text, "600", user, now.group)
     yield Step(

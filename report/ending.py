@@ -109,7 +109,7 @@ class Run:
         out = Console(stderr=True, highlight=False, soft_wrap=True)
         all_steps = steps.all_of(self.state, self.clock)
         if not all_steps:
-            if not self.state.failed_hosts:
+            if self.screen.prepared and not self.state.failed_hosts:
                 out.print("Nothing to do here: as it is set up, no step is for any of these nodes")
             return
         out.print()

@@ -44,6 +44,7 @@ class Screen(logging.Filter, BaseStateCallback):
         self.clock = clock
         self.all_of_it = all_of_it
         self.deploys = False  # whether this run is about deploys, not a fact or an inventory
+        self.prepared = False  # whether pyinfra has come through all of them
         self._table = False
         self._step: str | None = None
         self._named = False
@@ -58,6 +59,8 @@ class Screen(logging.Filter, BaseStateCallback):
         text = click.unstyle(record.getMessage())
         if "--> Preparing operation files" in text:
             self.deploys = True
+        if "--> Detected changes" in text or "--> Skipping change" in text:
+            self.prepared = True
         if self.all_of_it:
             return True
         shown = self._shows(record.levelno, text)

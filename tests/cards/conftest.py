@@ -15,7 +15,16 @@ from tests.cards import images
 from tests.cards.runs import Run, run
 
 REPOSITORY = Path(__file__).parents[2]
-CODE = ("config.py", "deploys", "operations", "facts", "formats", "settings", "inventory.py")
+CODE = (
+    "config.py",
+    "deploys",
+    "operations",
+    "facts",
+    "formats",
+    "settings",
+    "report",
+    "inventory.py",
+)
 TOOLS = {"mcopy": "mtools", "mkfs.vfat": "dosfstools", "sfdisk": "fdisk", "losetup": "mount"}
 
 
