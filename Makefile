@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help tools diff drift lab-diff lab-drift demo down picture test check clean
+.PHONY: help tools verify lab-verify diff drift lab-diff lab-drift demo down picture test check clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -24,6 +24,11 @@ lab-diff: $(READY)  ## the same of the virtual nodes
 
 lab-drift: $(READY)  ## the same of the virtual nodes
 	@$(BIN)/python -m lab run -- python -m report drift $(ARGS)
+verify: $(READY)  ## whether the nodes on your desk are as they should be (ARGS="--reboot --junitxml=FILE")
+	@$(BIN)/python -m pytest tests/cluster $(ARGS)
+
+lab-verify: $(READY)  ## the same of the virtual nodes
+	@$(BIN)/python -m lab run -- python -m pytest tests/cluster $(ARGS)
 
 demo: $(READY)  ## the main job, on virtual nodes on this machine, from nothing
 	@$(BIN)/python -m lab demo
