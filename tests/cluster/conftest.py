@@ -65,7 +65,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     where = f"The virtual nodes of the lab {lab}" if lab else "The nodes on the desk"
     session.config.get_terminal_writer().line(f"{where}: {names}", bold=True)
     if not session.config.option.collectonly:
-        settings.prepare("inventory.py")
+        try:
+            settings.prepare("inventory.py")
+        except SystemExit as error:
+            raise pytest.UsageError(str(error)) from None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

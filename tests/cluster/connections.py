@@ -116,21 +116,26 @@ class Connections:
         self.open(node for node in self.cluster.nodes if node.name in took)
         return took
 
-    def _rebooted(self, node: Node) -> float | Wrong:
-        host, started = self.hosts[node.name], time.monotonic()
-        before = host.check_output(BOOT_ID)
+    def boot(self, name: str) -> str:
+        """What tells this boot of a node from all others; nothing when it does not answer."""
         try:
-            done = host.run("systemctl reboot")
+            return str(self.hosts[name].run(BOOT_ID).stdout.strip())
+        except (KeyError, RuntimeError):
+            return ""
+
+    def _rebooted(self, node: Node) -> float | Wrong:
+        before, started = self.boot(node.name), time.monotonic()
+        try:
+            done = self.hosts[node.name].run("systemctl reboot")
             if done.rc not in (0, 143):  # 143: it was quick, and ended the command too
                 return Wrong(f"it refuses to reboot: {said(done)}", "sudo systemctl reboot")
         except RuntimeError:
             pass  # the connection ended with it
-        self.close([node])
         while time.monotonic() - started < BACK:
             time.sleep(0.5)
+            self.close([node])
             self._open(node)
-            host = self.hosts.get(node.name)
-            if host is not None and host.run(BOOT_ID).stdout.strip() not in ("", before):
+            if self.boot(node.name) not in ("", before):
                 return time.monotonic() - started
         why = self.problems.get(node.name)
         what = f"it is not back {BACK} s after `reboot`" + (f": {why.what}" if why else "")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.connections import BOOT_ID, Connections
+from tests.cluster.connections import Connections
 from tests.cluster.words import Wrong, deploy, said, wrong
 
 KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf --request-timeout=15s "
@@ -82,8 +82,7 @@ class Kubernetes:
         that are not in time are left to the checks."""
         if self.cluster.head.name not in self.connections.hosts:
             return
-        hosts = self.connections.hosts.items()
-        booted = {name: host.check_output(BOOT_ID) for name, host in hosts}
+        booted = {name: self.connections.boot(name) for name in self.connections.hosts}
         end = time.monotonic() + READY
         while time.monotonic() < end:
             done = self.head.run(KUBECTL + "get nodes -o json")

@@ -9,7 +9,7 @@ from typing import Any
 from settings import Cluster, Node
 from tests.cluster.words import deploy, listed, wrong
 
-MODULES = ("overlay", "br_netfilter")
+MODULES = {"overlay": "overlay", "br_netfilter": "bridge"}
 SYSCTLS = (
     "net.ipv4.ip_forward",
     "net.bridge.bridge-nf-call-iptables",
@@ -50,37 +50,32 @@ def test_addresses(node: Node, cluster: Cluster, host: Any) -> None:
 
 def test_swap_is_off(host: Any) -> None:
     """no swap"""
-    in_use, fstab, units = host.check_output(
-        "tail -n +2 /proc/swaps | cut -d' ' -f1 | paste -sd' ';"
-        "awk '$1 !~ /^#/ && $3 == \"swap\" {print $1}' /etc/fstab | paste -sd' ';"
-        "systemctl list-units --type=swap --state=active --plain --no-legend | paste -sd' '; echo ."
-    ).splitlines()[:3]
-    if in_use or units:
-        wrong(f"there is swap on {in_use or units}: the kubelet won't start", deploy("prepare"))
+    if in_use := host.check_output("tail -n +2 /proc/swaps | cut -d ' ' -f 1").split():
+        wrong(f"there is swap on {listed(in_use)}: the kubelet won't start", deploy("prepare"))
+    fstab = host.check_output("awk '$1 !~ /^#/ && $3 == \"swap\" {print $1}' /etc/fstab").split()
     if fstab:
-        wrong(f"swap is back after a reboot: {fstab} in /etc/fstab", deploy("prepare"))
+        wrong(f"swap is back after a reboot: {listed(fstab)} in /etc/fstab", deploy("prepare"))
 
 
 def test_kernel_modules(host: Any) -> None:
     """kernel modules"""
-    there = host.check_output(
-        "grep -qw overlay /proc/filesystems && echo overlay;"
-        "test -e /proc/sys/net/bridge/bridge-nf-call-iptables && echo br_netfilter;"
-        "echo; cat /etc/modules /etc/modules-load.d/*.conf 2>/dev/null || :"
-    )
-    now, _, at_boot = (there + "\n").partition("\n\n")
-    for when, text in (("now", now), ("at boot", at_boot)):
-        missing = [name for name in MODULES if name not in text.replace("-", "_").split()]
-        if missing:
-            wrong(f"{listed(missing)} not loaded {when}", deploy("prepare"))
+    # Each leaves its trace, also where it is built in.
+    traces = host.check_output("cat /proc/filesystems; ls /proc/sys/net").split()
+    now = [name for name, trace in MODULES.items() if trace in traces]
+    at_boot = host.run("cat /etc/modules /etc/modules-load.d/*.conf").stdout.replace("-", "_")
+    for when, there in (("now", now), ("at boot", at_boot.split())):
+        if absent := [name for name in MODULES if name not in there]:
+            wrong(f"{listed(absent)} not loaded {when}", deploy("prepare"))
 
 
 def test_kernel_settings(host: Any) -> None:
     """kernel settings now"""
-    values = host.check_output("sysctl -n " + " ".join(SYSCTLS)).splitlines()
-    off = [name for name, value in zip(SYSCTLS, values, strict=True) if value != "1"]
-    if off:
-        wrong(f"{listed(off)} is 0; it should be 1", deploy("prepare"))
+    said = host.run("sysctl " + " ".join(SYSCTLS)).stdout
+    values = dict(re.findall(r"(?m)^(\S+) = (\S+)$", said))
+    if off := [
+        f"{name} is {values.get(name, 'not there')}" for name in SYSCTLS if values.get(name) != "1"
+    ]:
+        wrong(f"{listed(off)}; it should be 1", deploy("prepare"))
 
 
 def test_kernel_settings_at_boot(host: Any) -> None:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
@@ -19,10 +18,10 @@ from lab import kubernetes, rootfs
 from lab.api import Lab
 from tests.lab.conftest import REPOSITORY
 from tests.lab.runs import ok
-from tests.lab.sabotage import BATCHES, FIRST, PODS, REBOOT, SECOND, Sabotage, sabotaged
+from tests.lab.sabotage import Sabotage, sabotaged
+from tests.lab.sabotages import BATCHES, FIRST, PODS, REBOOT, SECOND
+from tests.lab.verifying import CHECKS, VERIFY, Verified, verify
 
-CHECKS = REPOSITORY / "tests" / "cluster"
-VERIFY = ["python", "-m", "pytest", str(CHECKS), "-p", "no:cacheprovider"]
 TWO_MINUTES = 120.0
 
 
@@ -62,38 +61,6 @@ def demo(new_lab: Callable[..., Lab]) -> Iterator[Demo]:
 def cluster(demo: Demo) -> Lab:
     assert demo.status == 0, demo.output[-3000:]
     return demo.lab
-
-
-@dataclass(frozen=True)
-class Verified:
-    """
-    What `make verify` said.
-
-    + failed: the checks that did, with what a person is told
-    + passed, skipped: the others
-    """
-
-    status: int
-    output: str
-    failed: dict[str, str]
-    passed: set[str]
-    skipped: set[str]
-
-
-def verify(lab: Lab, report: Path, *arguments: str) -> Verified:
-    done = lab.run([*VERIFY, f"--junitxml={report}", *arguments])
-    failed, passed, skipped = {}, set(), set()
-    assert report.exists(), done.stdout + done.stderr
-    for case in ElementTree.parse(report).iter("testcase"):
-        name = case.attrib["name"]
-        problem = case.find("failure") if case.find("failure") is not None else case.find("error")
-        if problem is not None:
-            failed[name] = problem.attrib["message"]
-        elif case.find("skipped") is not None:
-            skipped.add(name)
-        else:
-            passed.add(name)
-    return Verified(done.returncode, done.stdout + done.stderr, failed, passed, skipped)
 
 
 def test_make_demo_takes_less_than_two_minutes(demo: Demo) -> None:
@@ -137,7 +104,8 @@ def test_what_is_wrong_is_told_and_nothing_else(
     cluster: Lab, tmp_path: Path, batch: tuple[Sabotage, ...]
 ) -> None:
     with sabotaged(cluster, batch):
-        found = verify(cluster, tmp_path / "report.xml")
+        changed = {name: value for each in batch for name, value in each.settings.items()}
+        found = verify(cluster, tmp_path / "report.xml", **changed)
     assert_is_seen(found, batch)
     words = " ".join(found.output.split())
     for sabotage in batch:
