@@ -83,8 +83,10 @@ class Connections:
             return Wrong(what, f"{deploy('ssh_access')} --limit {node.name} --ssh-password-prompt")
         if "Host key verification failed" in text:
             return Wrong(settings.changed_key_remedy(self.cluster, node), "")
+        asked = f", asked from {self.cluster.head.name}" if self.cluster.behind_head(node) else ""
+        why = "timed out" if "timed out" in text else text.rpartition(": ")[2]
         do = f"see that it is on and its cable in; ssh -F .cluster/ssh_config {node.name}"
-        return Wrong(f"it does not answer at {address}: {text}", do)
+        return Wrong(f"it does not answer at {address}{asked}: {why}", do)
 
     @property
     def _config(self) -> Path:

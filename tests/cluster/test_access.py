@@ -17,7 +17,7 @@ def test_answers(node: Node, connections: Connections) -> None:
 
 
 def test_authorized_keys(node: Node, cluster: Cluster, host: Any) -> None:
-    """the keys that open it"""
+    """authorized_keys"""
     home = host.user(node.admin_user).home
     for path, modes in (
         (f"{home}/.ssh", {0o700}),

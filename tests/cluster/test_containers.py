@@ -21,7 +21,7 @@ def test_containerd(host: Any) -> None:
 
 
 def test_containerd_serves_the_kubelet(host: Any) -> None:
-    """its plugin for the kubelet (CRI)"""
+    """containerd answers (CRI)"""
     done = host.run("ctr plugins ls")
     if done.rc:
         wrong(f"containerd does not answer: {said(done)}", "sudo systemctl restart containerd")
