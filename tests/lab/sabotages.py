@@ -10,6 +10,7 @@ SHORT = (
     '-subj /CN=short -keyout /dev/null -out "$f" 2>/dev/null'
 )
 PROXY = "kubectl proxy --kubeconfig=/etc/kubernetes/admin.conf --port=8099"
+SSHD = "/etc/ssh/sshd_config.d/00-other.conf"
 KUBECONFIG = ".cluster/kubeconfig"
 KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
 
@@ -221,6 +222,22 @@ SECOND = (
         "/etc/cluster_ip_rules.fw has no -s 192.168.2.0/24 -o wlan0 -j MASQUERADE",
         "sed -i.kept /MASQUERADE/d /etc/cluster_ip_rules.fw",
         "mv /etc/cluster_ip_rules.fw.kept /etc/cluster_ip_rules.fw",
+    ),
+    on(
+        "node1",
+        "passwords",
+        "sshd takes password at its next start",
+        f"echo PasswordAuthentication yes > {SSHD}",
+        f"rm {SSHD}",
+        password_login=False,
+    ),
+    on(
+        "node2",
+        "passwords",
+        "sshd takes password now",
+        f"echo PasswordAuthentication yes > {SSHD}; systemctl reload ssh",
+        f"rm {SSHD}; systemctl reload ssh",
+        password_login=False,
     ),
     on("here", "kubectl_proxy", ":8080/version does not answer", "", "", kubectl_proxy=True),
     on(

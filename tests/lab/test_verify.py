@@ -88,7 +88,7 @@ def test_a_new_cluster_is_found_fine_and_so_it_is_after_a_reboot(
     """One node is kept from rebooting: nothing else is wrong, in either round."""
     before = [each.status.boots for each in cluster.status()]
     with sabotaged(cluster, REBOOT):
-        found = verify(cluster, tmp_path / "report.xml", "--reboot")
+        found = verify(cluster, tmp_path / "report.xml", "--reboot", password_login=False)
     assert_is_seen(found, REBOOT)
     boots = [each.status.boots for each in cluster.status()]
     assert [now - then for now, then in zip(boots, before, strict=True)] == [1, 1, 0]
