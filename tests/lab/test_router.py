@@ -29,7 +29,7 @@ def deployed(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, Run]]:
     lab.up()
     assert "src 192.168.2.150" in ok(lab.ssh("node2", "ip route show default"))
     assert "connected" in ok(lab.ssh("node2", "nmcli -t -f DEVICE,STATE device"))
-    yield lab, pyinfra(lab, "-y", deploys=CLUSTER)
+    yield lab, pyinfra(lab, "-y", deploys=CLUSTER, timeout=400)
     lab.down()
 
 
