@@ -15,6 +15,20 @@ KUBECONFIG = ".cluster/kubeconfig"
 KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
 
 FIRST = (
+    on(
+        "node1",
+        "the_world/node2",
+        "it does not reach its packages at http",
+        "iptables -I FORWARD -s 192.168.2.12 -p tcp -j REJECT --reject-with tcp-reset",
+        "iptables -D FORWARD -s 192.168.2.12 -p tcp -j REJECT --reject-with tcp-reset",
+    ),
+    on(
+        "node2",
+        "names_of_the_world",
+        "none of its nameservers knows",
+        "iptables -I OUTPUT -p udp --dport 53 -j REJECT",
+        "iptables -D OUTPUT -p udp --dport 53 -j REJECT",
+    ),
     edited("node2", "authorized_keys", "mode 644", "/home/pi/.ssh/authorized_keys", "chmod 644 $f"),
     edited("node2", "host_name", "other after a reboot", "/etc/hostname", "echo other > $f"),
     on(
@@ -177,20 +191,6 @@ FIRST = (
 )
 
 SECOND = (
-    on(
-        "node1",
-        "the_world/node2",
-        "it does not reach its packages at http",
-        "iptables -I FORWARD -s 192.168.2.12 -p tcp -j REJECT --reject-with tcp-reset",
-        "iptables -D FORWARD -s 192.168.2.12 -p tcp -j REJECT --reject-with tcp-reset",
-    ),
-    on(
-        "node2",
-        "names_of_the_world",
-        "none of its nameservers knows",
-        "iptables -I OUTPUT -p udp --dport 53 -j REJECT",
-        "iptables -D OUTPUT -p udp --dport 53 -j REJECT",
-    ),
     on(
         "node2",
         "default_route",
