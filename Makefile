@@ -24,6 +24,7 @@ lab-diff: $(READY)  ## the same of the virtual nodes
 
 lab-drift: $(READY)  ## the same of the virtual nodes
 	@$(BIN)/python -m lab run -- python -m report drift $(ARGS)
+
 verify: $(READY)  ## whether the nodes on your desk are as they should be (ARGS="--reboot --junitxml=FILE")
 	@$(BIN)/python -m pytest tests/cluster $(ARGS)
 
