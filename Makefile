@@ -5,8 +5,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help tools preflight diff drift demo down picture test check clean
-.PHONY: lab-preflight lab-diff lab-drift
+.PHONY: help tools preflight diff drift verify demo down picture test check clean
+.PHONY: lab-preflight lab-diff lab-drift lab-verify
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -33,6 +33,12 @@ lab-diff: $(READY)  ## the same of the virtual nodes
 
 lab-drift: $(READY)  ## the same of the virtual nodes
 	@$(BIN)/python -m lab run -- python -m report drift $(ARGS)
+
+verify: $(READY)  ## whether the nodes on your desk are as they should be (ARGS="--reboot --junitxml=FILE")
+	@$(BIN)/python -m pytest tests/cluster $(ARGS)
+
+lab-verify: $(READY)  ## the same of the virtual nodes
+	@$(BIN)/python -m lab run -- python -m pytest tests/cluster $(ARGS)
 
 demo: $(READY)  ## the main job, on virtual nodes on this machine, from nothing
 	@$(BIN)/python -m lab demo

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import time
@@ -13,9 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 import yaml
-from rich.console import Console
 
-from lab import demo
 from lab.api import Lab
 from tests.lab.clusters import (
     kubeconfig,
@@ -292,18 +289,3 @@ def test_all_nodes_are_ready_again_after_a_reboot_of_all(made: Made) -> None:
     rules_of_all_are_there(lab)
     assert changes(lab, deploys=CLUSTER) == []
     no_token_is_left(lab)
-
-
-def test_the_demo_ends_with_the_nodes_as_the_laptop_sees_them(made: Made) -> None:
-    out = io.StringIO()
-
-    def foreground(argv: list[str]) -> int:
-        done = made.lab.run(argv)
-        out.write(done.stdout)
-        return done.returncode
-
-    ok(made.lab.run(["kubectl", "config", "use-context", "bramble"]))
-    assert demo.demo(made.lab, Console(file=out), foreground) == 0, out.getvalue()
-    shown = out.getvalue().partition("over TLS")[2]
-    for node in NODES:
-        assert re.search(rf"(?m)^{node} +Ready ", shown), shown

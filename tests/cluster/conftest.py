@@ -1,0 +1,207 @@
+"""
+`make verify`: whether the nodes of a desk are as they should be, looked at as a person would.
+
+What should be is in the settings; nothing here knows what the deploys do. `pytest tests/cluster`
+acts on the desk in the working directory, over .cluster/ssh_config, and changes nothing, but that
+it runs pods in a namespace of its own, and reboots with `--reboot`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+import settings
+from settings import Cluster, Node
+from tests.cluster import table
+from tests.cluster.connections import Connections
+from tests.cluster.kubernetes import Kubernetes
+from tests.cluster.words import Finding, State, Wrong, words_of
+
+CLUSTER = pytest.StashKey[Cluster]()
+FINDINGS = pytest.StashKey[list[Finding]]()
+SHOWN = pytest.StashKey[str]()
+HERE = "this computer"
+# As a person would look.
+ORDER = ("access", "board", "network", "containers", "kubernetes", "pods", "laptop", "reboot")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("verify")
+    group.addoption(
+        "--reboot", action="store_true", help="reboot all nodes, and look at all of it again"
+    )
+    group.addoption(
+        "--pod-image",
+        default="busybox:1.37",
+        help="what test pods run: any image with busybox's sh, httpd, nslookup, wget (%(default)s)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "head: a check of the head alone")
+    try:
+        config.stash[CLUSTER] = settings.load()
+    except settings.SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[FINDINGS] = []
+    if config.option.verbose == 0 and not config.option.collectonly:
+        # The table says it all; `-v` gives pytest's own words back, with tracebacks.
+        config.option.verbose = -2
+        config.option.tbstyle, config.option.reportchars = "no", ""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Say first whose nodes they are."""
+    cluster = session.config.stash[CLUSTER]
+    names = ", ".join(node.name for node in cluster.nodes)
+    lab = os.environ.get("BRAMBLE_LAB")
+    where = f"The virtual nodes of the lab {lab}" if lab else "The nodes on the desk"
+    session.config.get_terminal_writer().line(f"{where}: {names}", bold=True)
+    if not session.config.option.collectonly:
+        try:
+            settings.prepare("inventory.py")
+        except SystemExit as error:
+            raise pytest.UsageError(str(error)) from None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    cluster = metafunc.config.stash[CLUSTER]
+    if "node" in metafunc.fixturenames:
+        of_head = metafunc.definition.get_closest_marker("head")
+        nodes = (cluster.head,) if of_head else cluster.nodes
+        metafunc.parametrize("node", nodes, ids=[node.name for node in nodes])
+    if metafunc.config.option.reboot:
+        rounds = (False, True) if "rebooting" not in metafunc.fixturenames else (True,)
+        ids = ["rebooted" if each else "now" for each in rounds]
+        metafunc.parametrize("rebooted", rounds, ids=ids, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.option.reboot:
+        items[:] = [item for item in items if "rebooting" not in getattr(item, "fixturenames", ())]
+    # All of it before the reboot, then all of it after.
+    items.sort(
+        key=lambda item: (
+            params_of(item).get("rebooted", False),
+            ORDER.index(item.path.stem.removeprefix("test_")),
+        )
+    )
+
+
+def params_of(item: pytest.Item) -> dict[str, Any]:
+    """What the test is called with."""
+    return dict(item.callspec.params) if hasattr(item, "callspec") else {}
+
+
+# --- what the checks are given -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def cluster(pytestconfig: pytest.Config) -> Cluster:
+    """The settings."""
+    return pytestconfig.stash[CLUSTER]
+
+
+@pytest.fixture(scope="session")
+def connections(cluster: Cluster) -> Iterator[Connections]:
+    made = Connections(cluster)
+    made.open(cluster.nodes)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rebooted(
+    request: pytest.FixtureRequest, connections: Connections
+) -> dict[str, float | Wrong] | None:
+    """What came of the reboot, in the second round of `--reboot`; else None."""
+    if not getattr(request, "param", False):
+        return None
+    took = connections.reboot()
+    Kubernetes(connections).wait_until_ready()
+    return took
+
+
+@pytest.fixture(scope="session")
+def rebooting(rebooted: dict[str, float | Wrong] | None) -> dict[str, float | Wrong]:
+    """For the checks of the reboot itself."""
+    assert rebooted is not None
+    return rebooted
+
+
+@pytest.fixture
+def host(node: Node, connections: Connections) -> Any:
+    """testinfra's host for the node, as root."""
+    if node.name not in connections.hosts:
+        pytest.skip(f"{node.name} could not be entered")
+    return connections.hosts[node.name]
+
+
+@pytest.fixture(scope="session")
+def kubernetes(connections: Connections, rebooted: object) -> Kubernetes:
+    """The cluster, asked on the head."""
+    return Kubernetes(connections)
+
+
+@pytest.fixture
+def show(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Says what the table shows in place of "ok"."""
+
+    def put(text: str) -> None:
+        request.node.stash[SHOWN] = text
+
+    return put
+
+
+# --- what is said of them ------------------------------------------------------------------------
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call" or not report.passed:
+        error = call.excinfo.value if call.excinfo else None
+        item.config.stash[FINDINGS].append(finding(item, error))
+        if isinstance(error, Wrong):
+            report.longrepr = str(error)
+    return report
+
+
+def finding(item: pytest.Function, error: BaseException | None) -> Finding:
+    """What has come of a check."""
+    params = params_of(item)
+    state: State = "ok"
+    what = do = ""
+    if isinstance(error, pytest.skip.Exception):
+        state, what = "skipped", str(error.msg)
+    elif error is not None:
+        state = "wrong"
+        what, do = words_of(error)
+    return Finding(
+        check=(item.function.__doc__ or item.name).splitlines()[0],
+        where=params["node"].name if "node" in params else HERE,
+        state=state,
+        shown=item.stash.get(SHOWN, ""),
+        what=what,
+        do=do,
+        rebooted=params.get("rebooted", False),
+    )
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    findings = config.stash[FINDINGS]
+    if findings:
+        places = [*(node.name for node in config.stash[CLUSTER].nodes), HERE]
+        seconds = time.time() - terminalreporter._session_start.time
+        table.show(Console(highlight=False), places, findings, seconds)

@@ -1,0 +1,105 @@
+"""The cluster as its own objects show it, asked by kubectl on the head."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests.cluster.connections import Connections
+from tests.cluster.words import Wrong, deploy, said, wrong
+
+KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf --request-timeout=15s "
+# Seconds until all nodes are Ready again after a reboot of all.
+READY = 180
+
+
+class Kubernetes:
+    """The nodes are asked for once; what comes of it is kept, so that no check waits again."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections = connections
+        self.cluster = connections.cluster
+        self._nodes: dict[str, dict[str, Any]] | None = None
+        self._problem: Wrong | None = None
+
+    @property
+    def head(self) -> Any:
+        """testinfra's host for the head."""
+        name = self.cluster.head.name
+        if name not in self.connections.hosts:
+            pytest.skip(f"{name} could not be entered")
+        return self.connections.hosts[name]
+
+    def kubectl(self, command: str) -> str:
+        """What kubectl prints; the check fails where kubectl does."""
+        return self._printed(self.head.run(KUBECTL + command))
+
+    def create(self, things: list[dict[str, Any]]) -> None:
+        """Make objects."""
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": things})
+        self._printed(
+            self.head.run(f"printf %%s %s | {KUBECTL} create --validate=false -f -", text)
+        )
+
+    def _printed(self, done: Any) -> str:
+        if done.rc:
+            wrong(
+                f"kubectl on {self.cluster.head.name} says: {said(done)}",
+                f"on {self.cluster.head.name}: sudo crictl ps -a; sudo journalctl -u kubelet -n 50",
+            )
+        return str(done.stdout)
+
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        """The Node objects, by name."""
+        if self._problem is not None:
+            raise self._problem
+        if self._nodes is None:
+            try:
+                items = json.loads(self.kubectl("get nodes -o json"))["items"]
+            except Wrong as problem:
+                self._problem = problem
+                raise
+            self._nodes = {item["metadata"]["name"]: item for item in items}
+        return self._nodes
+
+    def node(self, name: str) -> dict[str, Any]:
+        """The node's object."""
+        nodes = self.nodes()
+        if name not in nodes:
+            wrong("the cluster does not know it", deploy("workers"))
+        return nodes[name]
+
+    def runs_containers(self) -> bool:
+        """Whether it is Kubernetes, and not a stand-in, whose version says so."""
+        versions = [node["status"]["nodeInfo"]["kubeletVersion"] for node in self.nodes().values()]
+        return not any("stand-in" in version for version in versions)
+
+    def wait_until_ready(self) -> None:
+        """Wait for the nodes that answer to be Ready, and to have said so since their boot. Those
+        that are not in time are left to the checks."""
+        if self.cluster.head.name not in self.connections.hosts:
+            return
+        booted = {name: self.connections.boot(name) for name in self.connections.hosts}
+        end = time.monotonic() + READY
+        while time.monotonic() < end:
+            done = self.head.run(KUBECTL + "get nodes -o json")
+            items = json.loads(done.stdout)["items"] if done.rc == 0 else []
+            ready = {
+                item["metadata"]["name"]: item["status"]["nodeInfo"]["bootID"]
+                for item in items
+                if condition(item, "Ready")["status"] == "True"
+            }
+            if booted.items() <= ready.items():
+                return
+            time.sleep(1)
+
+
+def condition(thing: dict[str, Any], kind: str) -> dict[str, Any]:
+    """The condition of that type among an object's; an empty status where there is none."""
+    for each in thing["status"].get("conditions", []):
+        if each["type"] == kind:
+            return dict(each)
+    return {"status": "", "message": "it has never reported"}

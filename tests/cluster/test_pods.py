@@ -1,0 +1,97 @@
+"""Pods, where containers run: one on each node, in a namespace of their own, removed afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from settings import Cluster, Node
+from tests.cluster.kubernetes import KUBECTL, Kubernetes
+from tests.cluster.words import listed, said, wrong
+
+NAMESPACE = "bramble-verify"
+SERVE = "mkdir /tmp/www && echo $NODE > /tmp/www/index.html && exec httpd -f -p 8080 -h /tmp/www"
+READY = 120  # seconds, with the image to fetch
+LOOK = "kubectl -n kube-system get pods; kubectl -n kube-flannel get pods"
+
+
+@pytest.fixture(scope="session")
+def pods(
+    cluster: Cluster, kubernetes: Kubernetes, pytestconfig: pytest.Config
+) -> Iterator[Kubernetes]:
+    """A pod `on-NODE` on each node, that serves its name under the Service `on-NODE`."""
+    if not kubernetes.runs_containers():
+        pytest.skip("the kubelet is a stand-in, which runs no containers")
+    image = pytestconfig.getoption("pod_image")
+    remove = f"delete namespace {NAMESPACE} --ignore-not-found --timeout=60s"
+    kubernetes.kubectl(remove)  # what an interrupted run left
+    try:
+        kubernetes.kubectl(f"create namespace {NAMESPACE}")
+        things = [thing for node in cluster.nodes for thing in (pod(node, image), service(node))]
+        kubernetes.create(things)
+        done = kubernetes.head.run(
+            f"{KUBECTL} -n {NAMESPACE} wait --for=condition=Ready pod --all --timeout={READY}s"
+        )
+        if done.rc:
+            wrong(
+                f"test pods are not Ready after {READY} s: {said(done)}",
+                "see where they hang: kubectl get pods -A -o wide; kubectl get events -A",
+            )
+        yield kubernetes
+    finally:
+        kubernetes.kubectl(remove)
+
+
+def pod(node: Node, image: str) -> dict[str, Any]:
+    name = f"on-{node.name}"
+    container = {
+        "name": "verify",
+        "image": image,
+        "command": ["sh", "-c", SERVE],
+        "env": [{"name": "NODE", "value": node.name}],
+        "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
+    }
+    spec = {
+        "nodeSelector": {"kubernetes.io/hostname": node.name},
+        "tolerations": [{"operator": "Exists"}],
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 0,
+        "containers": [container],
+    }
+    meta = {"name": name, "namespace": NAMESPACE, "labels": {"app": name}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
+
+
+def service(node: Node) -> dict[str, Any]:
+    name = f"on-{node.name}"
+    spec = {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}]}
+    meta = {"name": name, "namespace": NAMESPACE}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
+
+
+def inside(pods: Kubernetes, node: Node, command: str) -> Any:
+    """Run a command in the node's pod."""
+    return pods.head.run(f"{KUBECTL} -n {NAMESPACE} exec on-{node.name} -- sh -c %s", command)
+
+
+def test_dns_in_pods(node: Node, cluster: Cluster, pods: Kubernetes) -> None:
+    """a pod's DNS"""
+    done = inside(pods, node, "nslookup kubernetes.default.svc.cluster.local")
+    if str(cluster.service_network[1]) not in done.stdout:
+        wrong(f"a pod on {node.name} finds no name of the cluster: {said(done)}", LOOK)
+
+
+def test_services_across_nodes(node: Node, cluster: Cluster, pods: Kubernetes) -> None:
+    """Services on other nodes"""
+    others = [other.name for other in cluster.nodes if other != node]
+    if not others:
+        pytest.skip("there is one node alone")
+    unreachable = []
+    for name in others:
+        done = inside(pods, node, f"wget -qO- -T 5 http://on-{name}")
+        if done.stdout.strip() != name:
+            unreachable.append(f"{name} ({said(done)})")
+    if unreachable:
+        wrong(f"from a pod on {node.name}, Services lead to no pod on {listed(unreachable)}", LOOK)

@@ -1,0 +1,24 @@
+"""The reboot itself, with --reboot: all other checks are made once more after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from settings import Node
+from tests.cluster.words import Wrong
+
+
+def test_it_comes_back(
+    node: Node,
+    rebooting: dict[str, float | Wrong],
+    show: Callable[[str], None],
+) -> None:
+    """it came back"""
+    took = rebooting.get(node.name)
+    if took is None:
+        pytest.skip(f"{node.name} could not be entered")
+    if isinstance(took, Wrong):
+        raise took
+    show(f"{took:.0f} s")

@@ -1,0 +1,153 @@
+"""`make demo` in its time; and `make verify` on what it has made, which sees each fault in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import settings
+from lab import kubernetes, rootfs
+from lab.api import Lab
+from tests.lab.conftest import REPOSITORY
+from tests.lab.runs import ok
+from tests.lab.sabotage import Sabotage, sabotaged
+from tests.lab.sabotages import BATCHES, FIRST, PODS, REBOOT, SECOND
+from tests.lab.verifying import CHECKS, VERIFY, Verified, verify
+
+TWO_MINUTES = 120.0
+BUSY = 2.5  # a processor's load where others work too; two labs side by side make less
+
+
+@dataclass(frozen=True)
+class Demo:
+    """
+    What `make demo` has left, said, and taken.
+
+    + load: the machine's load average before it began
+    """
+
+    lab: Lab
+    status: int
+    output: str
+    seconds: float
+    load: float
+
+
+@pytest.fixture(scope="module")
+def demo(new_lab: Callable[..., Lab]) -> Iterator[Demo]:
+    lab = new_lab("demo")
+    # What is made once on a machine is there: this is about the others.
+    rootfs.build(print)
+    kubernetes.choose(settings.load(lab.desk))
+    kubernetes.kubectl_folder()
+    load, started = os.getloadavg()[0], time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "demo"],
+        cwd=lab.desk,
+        env=os.environ | {"LAB_NAME": lab.name},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=500,
+    )
+    yield Demo(lab, done.returncode, done.stdout, time.monotonic() - started, load)
+    lab.down()
+
+
+@pytest.fixture(scope="module")
+def cluster(demo: Demo) -> Lab:
+    assert demo.status == 0, demo.output[-3000:]
+    return demo.lab
+
+
+def test_make_demo_takes_less_than_two_minutes(demo: Demo) -> None:
+    assert demo.status == 0, demo.output[-3000:]
+    if demo.seconds >= TWO_MINUTES and demo.load > BUSY * (os.cpu_count() or 1):
+        pytest.skip(f"it took {demo.seconds:.0f} s, beside other work (load {demo.load:.0f})")
+    assert demo.seconds < TWO_MINUTES
+
+
+def test_the_demo_ends_with_the_nodes_as_the_laptop_sees_them(demo: Demo) -> None:
+    shown = demo.output.partition("over TLS")[2]
+    for node in ("node1", "node2", "node3"):
+        assert re.search(rf"(?m)^{node} +Ready ", shown), shown
+
+
+def test_a_new_cluster_is_found_fine_and_so_it_is_after_a_reboot(
+    cluster: Lab, tmp_path: Path
+) -> None:
+    """One node is kept from rebooting: nothing else is wrong, in either round."""
+    before = [each.status.boots for each in cluster.status()]
+    with sabotaged(cluster, REBOOT):
+        found = verify(cluster, tmp_path / "report.xml", "--reboot", password_login=False)
+    assert_is_seen(found, REBOOT)
+    boots = [each.status.boots for each in cluster.status()]
+    assert [now - then for now, then in zip(boots, before, strict=True)] == [1, 1, 0]
+    assert found.output.startswith(f"The virtual nodes of the lab {cluster.name}: node1, node2, ")
+    now = {name for name in found.passed if name.endswith("now]")}
+    again = {name.replace("now]", "rebooted]") for name in now}
+    assert len(now) > 70
+    assert found.passed - now == again | {
+        "test_it_comes_back[node1-rebooted]",
+        "test_it_comes_back[node2-rebooted]",
+    }
+    assert {name.partition("[")[0] for name in found.skipped} == {
+        "test_dns_in_pods",
+        "test_services_across_nodes",
+    }
+    assert "Not looked at (the kubelet is a stand-in, which runs no containers): " in found.output
+
+
+@pytest.mark.parametrize("batch", [FIRST, SECOND], ids=["first", "second"])
+def test_what_is_wrong_is_told_and_nothing_else(
+    cluster: Lab, tmp_path: Path, batch: tuple[Sabotage, ...]
+) -> None:
+    with sabotaged(cluster, batch):
+        changed = {name: value for each in batch for name, value in each.settings.items()}
+        found = verify(cluster, tmp_path / "report.xml", **changed)
+    assert_is_seen(found, batch)
+    words = " ".join(found.output.split())
+    for sabotage in batch:
+        assert sabotage.says in words, found.output
+
+
+def assert_is_seen(found: Verified, batch: tuple[Sabotage, ...]) -> None:
+    assert set(found.failed) == {name for each in batch for name in each.fails}, found.output
+    assert found.status == 1
+
+
+def test_pods_are_looked_at_where_containers_run_and_nothing_of_them_is_left(
+    cluster: Lab, tmp_path: Path
+) -> None:
+    """On the head, a kubectl that makes the stand-in pass for one that runs containers."""
+    with sabotaged(cluster, PODS):
+        image = settings.load(cluster.desk).pause_image
+        found = verify(cluster, tmp_path / "report.xml", "-k", "test_pods", f"--pod-image={image}")
+        namespaces = ok(cluster.ssh("node1", "/usr/bin/kubectl get namespaces -o name"))
+    assert_is_seen(found, PODS)
+    assert found.skipped == set()
+    assert "verify" not in namespaces
+
+
+def test_every_check_has_its_sabotage(cluster: Lab) -> None:
+    listed = ok(cluster.run([*VERIFY, "--collect-only", "-q", "--reboot"]))
+    checks = set(re.findall(r"::(test_\w+)", listed))
+    assert len(checks) > 30
+    sabotaged = {name for batch in BATCHES for each in batch for name in each.fails}
+    assert checks - {name.partition("[")[0] for name in sabotaged} == set()
+
+
+def test_the_checks_know_the_settings_and_nothing_of_the_operations() -> None:
+    ours = "|".join(path.name for path in REPOSITORY.iterdir() if (path / "__init__.py").exists())
+    for file in CHECKS.glob("*.py"):
+        imported = set(re.findall(rf"(?m)^(?:from|import) ({ours})\b", file.read_text()))
+        assert imported <= {"settings", "formats"}, file.name
