@@ -14,11 +14,11 @@ help:  ## this list
 tools: $(READY)  ## install the tools, into .venv
 
 preflight: $(READY)  ## look at your boards before anything is changed: what is wrong, and the remedy
-	@echo "The boards that inventory.py names:"
+	@$(BIN)/python -m settings
 	@$(BIN)/pyinfra inventory.py deploys/preflight.py -y $(ARGS)
 
 lab-preflight: $(READY)  ## the same of the virtual nodes
-	@echo "The virtual nodes of the lab:"
+	@$(BIN)/python -m lab run -- python -m settings
 	@$(BIN)/python -m lab run -- pyinfra inventory.py deploys/preflight.py -y $(ARGS)
 
 diff: $(READY)  ## what a run would change on your desk, by node and file; nothing is changed

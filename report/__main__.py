@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-from pathlib import Path
 
 from rich.console import Console
 
@@ -28,22 +26,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def where(desk: Path) -> str:
-    """Which nodes this is about, in words."""
-    names = ", ".join(node.name for node in settings.load(desk).nodes)
-    lab = os.environ.get("BRAMBLE_LAB")
-    return (
-        f"The virtual nodes of the lab {lab}: {names}" if lab else f"The nodes on the desk: {names}"
-    )
-
-
 def main() -> int:
     """Look, show what was found; gives the exit status."""
     arguments = _parser().parse_args()
     out = Console(highlight=False, soft_wrap=True)
     said = Console(highlight=False, soft_wrap=True, stderr=True)
     try:
-        here = where(Path.cwd())
+        here = settings.whose(settings.load())
     except settings.SettingsError as error:
         print(error, file=sys.stderr)
         return COULD_NOT_TELL

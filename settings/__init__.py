@@ -10,6 +10,7 @@ Every mistake is reported at once, by `SettingsError`.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from settings import known, overrides, sources, ssh
@@ -31,7 +32,17 @@ __all__ = [
     "operator_key",
     "operator_public_key",
     "prepare",
+    "whose",
 ]
+
+
+def whose(cluster: Cluster) -> str:
+    """Which nodes a command is about, in words: a desk's, or a lab's that has started it."""
+    names = ", ".join(node.name for node in cluster.nodes)
+    lab = os.environ.get("BRAMBLE_LAB")
+    return (
+        f"The virtual nodes of the lab {lab}: {names}" if lab else f"The nodes on the desk: {names}"
+    )
 
 
 def load(desk: Path | None = None, inventory: str = "inventory.py") -> Cluster:

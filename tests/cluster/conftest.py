@@ -8,7 +8,6 @@ it runs pods in a namespace of its own, and reboots with `--reboot`.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -59,11 +58,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Say first whose nodes they are."""
-    cluster = session.config.stash[CLUSTER]
-    names = ", ".join(node.name for node in cluster.nodes)
-    lab = os.environ.get("BRAMBLE_LAB")
-    where = f"The virtual nodes of the lab {lab}" if lab else "The nodes on the desk"
-    session.config.get_terminal_writer().line(f"{where}: {names}", bold=True)
+    whose = settings.whose(session.config.stash[CLUSTER])
+    session.config.get_terminal_writer().line(whose, bold=True)
     if not session.config.option.collectonly:
         try:
             settings.prepare("inventory.py")
