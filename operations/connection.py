@@ -114,8 +114,14 @@ def reconnect(host: Host, address: str | None = None, seconds: float = 45) -> st
             return None
         except ConnectError as error:
             if time.monotonic() > end:
-                return str(error)
+                return _in_words(str(error))
         gevent.sleep(1)
+
+
+def _in_words(error: str) -> str:
+    """RFC 4254, 5.1: 2 is what a hop's sshd answers when it can't open a connection further on."""
+    refused = "ChannelException(2," in error
+    return "the node that leads there can't reach it" if refused else error
 
 
 def ensure(host: Host, seconds: float = 45) -> str | None:
