@@ -55,7 +55,7 @@ def edited(
     """
     kept = f"/root/kept{file.replace('/', '-')}"
     do = f"f={file}; cp -a $f {kept}; {change}; {then}"
-    return on(at, fails, says, do, f"mv -fT {kept} {file}; {then}; {undone}")
+    return on(at, fails, says, do, f"mv -fT {kept} {file} && {then} && {undone}")
 
 
 def until(command: str) -> str:
@@ -70,7 +70,10 @@ def sabotaged(lab: Lab, batch: Sequence[Sabotage]) -> Iterator[None]:
         _everywhere(lab, [(each.at, each.do) for each in batch])
         yield
     finally:
-        _everywhere(lab, [(each.at, each.undo) for each in reversed(batch)])
+        # What was not done can't be undone: the rest of it is all the same.
+        undone = [(each.at, f"( {each.undo or ':'}\n) || failed=yes") for each in reversed(batch)]
+        ends = [(at, '[ -z "$failed" ]') for at in {each.at for each in batch}]
+        _everywhere(lab, [*undone, *ends])
 
 
 def _everywhere(lab: Lab, commands: Sequence[tuple[str, str]]) -> None:

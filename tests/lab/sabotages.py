@@ -12,6 +12,8 @@ SHORT = (
 PROXY = "kubectl proxy --kubeconfig=/etc/kubernetes/admin.conf --port=8099"
 SSHD = "/etc/ssh/sshd_config.d/00-other.conf"
 KUBECONFIG = ".cluster/kubeconfig"
+# The head has 0; of a worker's routes the other one is the other worker's, whoever joined first.
+PODS_OF_NODE3 = r"^10\.244\.[12]\.0/24"
 KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
 
 FIRST = (
@@ -127,8 +129,8 @@ FIRST = (
         "routes_to_pods",
         "no route leads to node3's pods",
         "ip route show dev flannel.1 > /root/routes; "
-        "ip route delete $(grep -o '10.244.2.*/24' /root/routes) dev flannel.1",
-        "ip route replace $(grep ^10.244.2 /root/routes) dev flannel.1",
+        f"ip route delete $(grep -oE '{PODS_OF_NODE3}' /root/routes) dev flannel.1",
+        f"ip route replace $(grep -E '{PODS_OF_NODE3}' /root/routes) dev flannel.1",
     ),
     on(
         "node1",
