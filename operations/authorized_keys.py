@@ -21,9 +21,9 @@ from operations.guard import Step
 
 # The user may do as they like in their home while root writes there. So it is stepped into, not
 # named: whatever ~/.ssh becomes meanwhile, what is changed is the directory that was looked at.
-_IN_DIRECTORY = """set -e; umask 077; cd -- "$1"; [ -L .ssh ] || mkdir -p -m 700 -- .ssh;
-cd -P -- .ssh;
-[ "$(pwd -P)" = "$1/.ssh" ] || { echo "$1/.ssh is a link" >&2; exit 1; };
+_IN_DIRECTORY = """set -e; umask 077; cd -P -- "$1"; home=$(pwd -P);
+[ -L .ssh ] || mkdir -p -m 700 -- .ssh; cd -P -- .ssh;
+[ "$(pwd -P)" = "$home/.ssh" ] || { echo "$1/.ssh is a link" >&2; exit 1; };
 chown -- "$2" .; chmod 700 .; shift 2; exec "$@\""""
 
 

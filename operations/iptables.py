@@ -131,7 +131,8 @@ def ruleset(
         words = ("iptables-restore", "--wait", "--noflush")
         commands.append(Step(*words, what=_WHAT, prefix=prefix, _stdin=repair))
     text = _FILE.format(unit=unit) + chains.restore_file() if present else None
-    commands += guard.keeping(ensure(path, text, now=now.files[path]), path, what=_WHAT)
+    # The unit's file with it, changed or not: the guard goes back before whatever it names.
+    commands += guard.keeping(ensure(path, text, now=now.files[path]), path, unit_path, what=_WHAT)
     unit_text = _unit(path, chains) if present else None
     unit_file = ensure(unit_path, unit_text, now=now.files[unit_path])
     unit_commands = list(guard.keeping(unit_file, unit_path, what=_WHAT))

@@ -40,7 +40,7 @@ is going back: run this again in a minute (or reboot the node: then it goes back
     cp "$kept/${3:-new}/before" "$kept/new/expected" 2> /dev/null
     write_unit "$kept/new" || die "could not write $unit"
     rm -rf "$run"
-    cp -r "$2" "$run"
+    cp -r "$2" "$run" || { rm -rf "$run"; die "there is no room in /run: see \`df -h /run\`"; }
     id=$(cat "$run/id")
     sync -f "$kept" "$unit"
     mv -T "$kept/new" "$kept/armed" && sync "$kept" || die "could not arm the guard in $kept"
@@ -168,9 +168,13 @@ objection() {
         grep -qxF "mute $gateway" "$expected" || answers "$gateway" || answers "$gateway" ||
             { echo "its gateway $gateway does not answer"; return; }
     done
-    had=$(sed -n 's/^default //p' "$expected" | head -n 1)
-    # An interface that is to lead nowhere takes the way out, and names, with it.
-    [ -n "$had" ] && ! grep -qx "$had " "$kept/armed/wanted" || return
+    # Only where all that led out is to lead nowhere, and nothing else is to, the way out, and names
+    # with it, may go.
+    keeps=$(grep ' .' "$kept/armed/wanted")
+    for had in $(sed -n 's/^default //p' "$expected"); do
+        grep -qx "$had " "$kept/armed/wanted" || keeps=yes
+    done
+    [ -n "$keeps" ] || return
     [ -n "$(ip -4 route show default)" ] || { echo "it has no default route any more"; return; }
     grep -qx names "$expected" || return
     for again in 1 2 3; do
@@ -194,9 +198,11 @@ restore() {
     fi
     put_back "$kept/restoring" "$1" || return
     [ -d "$kept/previous" ] || mv -T "$kept/gone" "$kept/previous" 2> /dev/null
-    rm -f "$unit" "$wants"
+    exec 9> "$run.lock"
+    flock 9 # no other change may begin while this one is cleared away
     sync -f "$kept" /etc
-    mv -T "$kept/restoring" "$kept/gone" && rm -rf "$kept/gone"
+    # The unit last: what a power cut leaves of this, the next boot ends.
+    mv -T "$kept/restoring" "$kept/gone" && rm -rf "$unit" "$wants" "$kept/gone"
     find "$run" -type f ! -name id ! -name why -delete # there may be a secret among it
     [ "$1" = boot ] || systemctl stop --no-block "bramble-guard-$(cat "$run/id").timer"
 }

@@ -13,7 +13,7 @@ keep() {
     while IFS= read -r path; do
         n=$((n + 1))
         folder=$(dirname -- "$path")
-        (cd -P -- "$folder" 2> /dev/null && pwd -P) > "$1/old/$n.at"
+        realpath -m -- "$folder" > "$1/old/$n.at"
         if [ -L "$path" ] || [ -f "$path" ]; then
             cp -a -- "$path" "$1/old/$n" || return
         elif [ -d "$path" ]; then
@@ -78,7 +78,6 @@ each() { while read -r interface; do "$2" "$interface" < /dev/null; done < "$1";
 # PATH KEPT: the folder is stepped into, not named: its owner may do as they like with its name.
 put_path() (
     folder=$(cat "$2.at")
-    folder=${folder:-$(dirname -- "$1")}
     cd -P -- "$folder" 2> /dev/null || { [ ! -e "$2" ] && exit 0; mkdir -p -m 755 "$folder" && cd -P "$folder"; } ||
         exit 1
     [ "$(pwd -P)" = "$folder" ] || exit 1

@@ -35,6 +35,7 @@ has() { [ "$(cat "$1/id" 2>/dev/null)" = "$id" ]; };
 while :; do
 if [ "$(cat $r.confirmed 2>/dev/null)" = "$id" ]; then state=confirmed;
 elif has $k/restoring; then state=going;
+elif has $k/new && ! flock -n $r.lock true; then state=running;
 elif ! has $k/armed; then state=back;
 elif [ -s $r/why ]; then state=going;
 elif [ -s $r/result ]; then state=made;
@@ -47,7 +48,7 @@ done; echo $state; ! has $r || cat $r/why 2>/dev/null || :"""
 _START = f"""umask 077; mkdir -p /run/bramble && t=$(mktemp -d /run/bramble/new.XXXXXX) || exit;
 trap 'rm -rf -- "$t"' EXIT; trap 'exit 1' HUP INT TERM PIPE;
 cat > "$t/all"; [ "$(tail -n 1 "$t/all")" = "# whole" ] || exit;
-put() {{ base64 -d > "$t/$1"; }};
+put() {{ base64 -d > "$t/$1" || exit 1; }};
 . "$t/all" && rm "$t/all" && sh "$t/guard.sh" arm "$2" "$t" "$3" || exit;
 rm -rf -- "$t"; [ "$4" = moves ] || {{ {_LOOK}; }}"""
 

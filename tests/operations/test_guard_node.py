@@ -95,6 +95,17 @@ def test_a_folder_that_became_a_link_is_not_followed(etc: Path) -> None:
     assert list(other.iterdir()) == []
 
 
+def test_a_home_behind_a_link_gets_its_folder_back(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "home").symlink_to(tmp_path / "disk")
+    before = seen(tmp_path / "disk")
+    state = kept(tmp_path / "home", ".ssh", ".ssh/authorized_keys")
+    (tmp_path / "disk" / ".ssh").mkdir()
+    (tmp_path / "disk" / ".ssh" / "authorized_keys").write_text("new\n")
+    assert run(f". {STATE}; put_back {state} boot").returncode == 0
+    assert seen(tmp_path / "disk") == before
+
+
 def test_own_chains_are_put_back_and_those_of_others_stay(sh: Shell, tmp_path: Path) -> None:
     own = """*filter
 :BRAMBLE-FORWARD - [0:0]
@@ -159,6 +170,82 @@ def test_a_boot_goes_on_with_what_a_power_cut_has_left(armed: Path) -> None:
     assert run(f"sh {armed}/guard.sh boot").returncode == 0
     assert (armed / "etc" / "file").read_bytes() == b"old\xff\n"
     assert list((armed / "guard").iterdir()) == []
+
+
+def test_a_power_cut_before_all_is_cleared_away_leaves_the_next_boots_unit(armed: Path) -> None:
+    unit = armed / "units" / "bramble-guard.service"
+    unit.touch()
+    (armed / "bin" / "sync").write_text("#!/bin/sh\nkill -9 $PPID\n")
+    assert run(f"sh {armed}/guard.sh restore").returncode != 0
+    assert (armed / "guard" / "restoring").is_dir()
+    assert unit.exists()
+    (armed / "bin" / "sync").write_text("#!/bin/sh\n")
+    assert run(f"sh {armed}/guard.sh boot").returncode == 0
+    assert list((armed / "guard").iterdir()) == []
+    assert not unit.exists()
+
+
+ONE_LEADS_OUT = "eth0 \nwlan0 192.168.1.1\n"
+BY_WLAN0 = "default via 192.168.1.1 dev wlan0 "
+BY_ANOTHER = "default via 192.168.2.9 dev eth0 "
+OBJECTION = """. {guard} > /dev/null; kept={kept}
+ip() {{ cat {kept}/routes; }}; answers() {{ true; }}; resolves() {{ {resolves}; }}; sleep() {{ :; }}
+objection"""
+
+
+@pytest.mark.parametrize(
+    ("had", "wanted", "routes", "resolves", "reason"),
+    [
+        # One of two ways out is given up: the other one still has to lead to names.
+        ("eth0 wlan0", ONE_LEADS_OUT, BY_WLAN0, False, "names"),
+        # Another interface is to lead out instead.
+        ("eth0", ONE_LEADS_OUT, BY_WLAN0, False, "names"),
+        ("eth0", ONE_LEADS_OUT, BY_WLAN0, True, ""),
+        ("eth0", "eth0 192.168.2.1\n", BY_ANOTHER, True, "192.168.2.1 by eth0"),
+        ("eth0", "", "", True, "no default route any more"),
+        # What is to lead nowhere takes the way out with it.
+        ("eth0", "eth0 \n", "", False, ""),
+    ],
+)  # fmt: skip
+def test_what_a_node_could_do_before_it_has_to_do_still(
+    tmp_path: Path, had: str, wanted: str, routes: str, resolves: bool, reason: str
+) -> None:
+    (tmp_path / "armed").mkdir()
+    lines = [f"default {interface}" for interface in had.split()]
+    (tmp_path / "armed" / "expected").write_text("\n".join([*lines, "names", ""]))
+    (tmp_path / "armed" / "wanted").write_text(wanted)
+    (tmp_path / "routes").write_text(routes)
+    script = (STATE.parent / "guard.sh").read_text().partition("case $1 in")[0]
+    (tmp_path / "guard.sh").write_text(script)
+    shutil.copy(STATE, tmp_path)
+    asked = OBJECTION.format(
+        guard=tmp_path / "guard.sh", kept=tmp_path, resolves="true" if resolves else "false"
+    )
+    said = run(
+        f"set --; cd {tmp_path}; here={tmp_path}; {asked.replace('. ', 'here=.; . ', 1)}"
+    ).stdout
+    assert reason in said
+    assert bool(said) == bool(reason)
+
+
+def test_a_node_that_has_not_begun_yet_has_not_gone_back(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    (kept / "new").mkdir(parents=True)
+    (kept / "new" / "id").write_text("id\n")
+    look = transaction._LOOK.replace("/var/lib/bramble/guard", str(kept))
+    look = look.replace("/run/bramble/guard", str(tmp_path / "run")).replace("sleep 0.25", ":")
+    at_work = f"exec 9> {tmp_path}/run.lock; flock 9; set -- id; ( exec 9>&-; {look} )"
+    assert run(at_work).stdout == "running\n"
+    assert run(f"set -- id; {look}").stdout == "back\n"
+
+
+def test_a_change_that_has_no_room_is_not_made(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    script = transaction._START.replace("/run/bramble", str(tmp_path / "run"))
+    whole = f"put guard.sh <<.\n{transaction._base64(f'echo $1 > {made}')}.\nput x <<.\n!\n.\n"
+    whole += f"put y <<.\n{transaction._base64('')}.\n# whole\n"
+    assert run(f"set -- id 8 new moves; {script}", whole).returncode != 0
+    assert not made.exists()
 
 
 def test_half_of_a_change_is_not_made(tmp_path: Path) -> None:

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
+from pyinfra.context import ctx_host
+from pyinfra_testing.util import FakeHost
 
 from facts import cgroup, resolv_conf, swap
 from facts.files import FileState
@@ -30,6 +33,14 @@ from tests.operations.preflight_nodes import (
     found,
     rows,
 )
+
+
+@pytest.fixture(autouse=True)
+def a_run() -> Iterator[None]:
+    """What a check finds belongs to a host."""
+    with ctx_host.use(FakeHost(None, "node1", {}, {})):
+        yield
+
 
 INTERFACES = known(found("node1").interfaces)
 RESOLVER = known(found("node1").resolver)
