@@ -101,7 +101,7 @@ def written(
         needed = _needed(image_file) or size
         card_choice.fits(target, needed or 0)
         texts = _encoded(boot_files)
-        wanted = Wanted(node, image, pin, texts, partial(_command_line, command_line))
+        wanted = Wanted(node, image, pin.checksum, texts, partial(_command_line, command_line))
         if (target, wanted.node) in _UP_TO_DATE:
             lacks = Lacks(None)  # it took its time while pyinfra prepared
         else:
@@ -115,7 +115,7 @@ def written(
         return
     title = f"{image} ({progress.size(needed)})" if needed else image
     _announce(target, lines, wanted, lacks, title, None if image_file else source)
-    yield FunctionCommand(_write, (target, lines, wanted, lacks, job), {})
+    yield FunctionCommand(_write, (target, lines, wanted, pin, lacks, job), {})
 
 
 @dataclass(frozen=True)
@@ -201,6 +201,7 @@ def _write(
     target: Target,
     lines: list[str],
     wanted: Wanted,
+    pin: card_image.Pin,
     lacks: Lacks,
     job: _Job,
 ) -> bool:
@@ -208,7 +209,7 @@ def _write(
         if target.disk and not job.yes:
             _ask(lines, lacks)
         if lacks.image:
-            image = card_image.fetched(job.source, wanted.checksum, job.folder, host)
+            image = card_image.fetched(job.source, pin, job.folder, host)
             _still_the_same(target, lines, job)
             card_write.whole(target, image, wanted, host)
         else:

@@ -129,6 +129,29 @@ def test_an_image_is_downloaded_once_and_only_the_right_one(
     assert "Will download" not in again.stdout
 
 
+def test_an_image_that_its_publisher_has_replaced_is_told_with_the_way_out(
+    sdcard: Run, desk: Path, publisher: str, packed: Path
+) -> None:
+    card: dict[str, object] = {"node": "node3", "file": "node3.img", "image": publisher}
+    card["image_checksum"] = f"{publisher}.sha256"
+    said = packed.with_name(f"{packed.name}.sha256")
+    right = said.read_text()
+    said.write_text(f"{'0a' * 32}  {packed.name}\n")
+    assert sdcard(**card).returncode == 1
+    said.write_text(right)
+
+    told = sdcard(**card)
+    assert told.returncode == 1
+    (place,) = (desk / ".cluster/downloads").iterdir()
+    way_out = f"its publisher may have replaced it: then remove {place}"
+    assert way_out in told.stdout
+    assert not (desk / "node3.img").exists()
+    of_a_file = sdcard(**{**card, "image": packed})
+    assert f"or see image_checksum; {way_out}" in of_a_file.stdout
+    place.unlink()
+    assert sdcard("--dry", **card).returncode == 0
+
+
 def test_a_file_that_is_no_card_is_left_alone(sdcard: Run, desk: Path, packed: Path) -> None:
     (desk / "thesis.odt").write_text("Chapter 1")
     done = sdcard(node="node1", file="thesis.odt", image=packed)
@@ -144,7 +167,8 @@ def test_a_wrong_checksum_writes_nothing(sdcard: Run, desk: Path, packed: Path) 
     wrong = "0a" * 32
     done = sdcard(node="node1", file="node1.img", image=packed, image_checksum=wrong)
     assert done.returncode == 1
-    assert f"not {wrong}: it is not the image that was meant" in done.stdout
+    assert f"not {wrong}: it is not the image that was meant: download it again, or" in done.stdout
+    assert "its publisher" not in done.stdout
     assert not (desk / "node1.img").exists()
     assert done.stdout.splitlines()[-1] == (
         "@local (this computer): the red lines above say what was not done, and why"
