@@ -65,6 +65,7 @@ def written(
     file: str | None = None,
     yes: bool = False,
     any_disk: bool = False,
+    remarks: Sequence[str] = (),
 ) -> Commands:
     """
     A card, or an image file of one, is the node's: this image, and these files for its first boot.
@@ -84,6 +85,7 @@ def written(
     + device, file: the disk that is the card, or the image file to make; one of the two
     + yes: write a disk without a question
     + any_disk: the disk is built in, or larger than cards are, and is what is meant
+    + remarks: what a person should know of this node's card besides, a line each
 
     A disk is refused when it is not a whole one that can be taken out, when the system runs from
     it, when something on it is mounted or in use, and when its size is no card's.
@@ -129,6 +131,8 @@ def written(
             lacks = card_state.compare(target, wanted, here)
     except (DownloadError, UnpackError) as error:
         raise Refused(str(error)) from error
+    for remark in remarks:
+        plan(remark)
     if not lacks.image and not lacks.files:
         _UP_TO_DATE.add((target, node))
         plan(f"{target.path} is up to date: the card of {node}, {image}")

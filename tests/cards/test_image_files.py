@@ -36,6 +36,7 @@ def test_it_is_shown_then_written_then_up_to_date(
 
     shown = sdcard("--dry", **card).stdout
     assert "node2.img: an image file, new" in shown
+    assert "is a radio" not in shown
     assert "Will write own.img.xz (25.2 MB), and read it back" in shown
     assert "for node2: user-data, meta-data, network-config, cmdline.txt" in shown
     assert not made.exists()
@@ -150,6 +151,12 @@ def test_an_image_that_its_publisher_has_replaced_is_told_with_the_way_out(
     assert f"or see image_checksum; {way_out}" in of_a_file.stdout
     place.unlink()
     assert sdcard("--dry", **card).returncode == 0
+
+
+def test_a_head_that_would_not_be_on_your_network_is_told(sdcard: Run, packed: Path) -> None:
+    done = sdcard("--dry", node="node1", file="node1.img", image=packed)
+    assert "wlan0 is a radio and wifi_ssid is None: node1 will not be on your net" in done.stdout
+    assert done.returncode == 0
 
 
 def test_a_file_that_is_no_card_is_left_alone(sdcard: Run, desk: Path, packed: Path) -> None:
