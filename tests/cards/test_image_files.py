@@ -193,8 +193,12 @@ def test_an_image_with_an_empty_command_line_becomes_no_card(
     assert card_record.marked((desk / "node1.img").read_bytes()) == "node1"
 
 
-def test_a_node_that_is_not_in_the_inventory_is_refused(sdcard: Run, packed: Path) -> None:
+def test_a_node_that_is_not_in_the_inventory_is_refused(
+    sdcard: Run, desk: Path, packed: Path
+) -> None:
     done = sdcard(node="node7", file="node1.img", image=packed)
     assert done.returncode == 1
     assert "--data: node: no node node7 in the inventory: did you mean node" in done.stdout
-    assert "Starting operation" not in done.stdout
+    assert "The card of" not in done.stdout
+    assert "an image file" not in done.stdout
+    assert not (desk / "node1.img").exists()
