@@ -32,5 +32,6 @@ card.written(
     file=request.file,
     yes=request.yes,
     any_disk=request.any_disk,
+    remarks=first_boot.remarks(cluster, node),
     _sudo=False,  # files of yours stay yours; for the blocks of a disk it asks sudo itself
 )

@@ -15,7 +15,7 @@ wifi_ssid = None
 
 # The file with the Wi-Fi key as its one line (8 to 63 characters, or 64 hexadecimal digits).
 # The key is a secret: it stands in this file alone, which git ignores and you alone can read:
-#   install -m 600 /dev/stdin .cluster/wifi_psk
+#   mkdir -p -m 700 .cluster && install -m 600 /dev/stdin .cluster/wifi_psk
 wifi_psk_file = ".cluster/wifi_psk"
 
 # Where you are, as two letters ("US", "DE"): the radio stays off until it knows.

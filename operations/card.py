@@ -5,7 +5,7 @@ A node's card: the image of its system, and what the board is told at its first 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,24 @@ _NO_SECRETS = ("meta-data", card_state.COMMAND_LINE)
 _UP_TO_DATE: set[tuple[Target, str]] = set()
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """
+    A card as it was looked at.
+
+    + lines: what it is, for a person
+    + beginning: tells a disk from another of the same model; "" for a file
+    """
+
+    target: Target
+    lines: Sequence[str]
+    beginning: str = ""
+
+
+# Disks as a plan, which somebody has read since, is about them.
+_PLANNED: dict[tuple[str, str], _Seen] = {}
+
+
 @operation()
 def written(
     node: str,
@@ -47,6 +65,7 @@ def written(
     file: str | None = None,
     yes: bool = False,
     any_disk: bool = False,
+    remarks: Sequence[str] = (),
 ) -> Commands:
     """
     A card, or an image file of one, is the node's: this image, and these files for its first boot.
@@ -66,6 +85,7 @@ def written(
     + device, file: the disk that is the card, or the image file to make; one of the two
     + yes: write a disk without a question
     + any_disk: the disk is built in, or larger than cards are, and is what is meant
+    + remarks: what a person should know of this node's card besides, a line each
 
     A disk is refused when it is not a whole one that can be taken out, when the system runs from
     it, when something on it is mounted or in use, and when its size is no card's.
@@ -95,27 +115,32 @@ def written(
     here = ctx_host.get()
     job = _Job(source, folder, device, any_disk, yes, when_written)
     try:
-        target, lines = _target(job, file)
+        seen = _look(job, file)
+        target = seen.target
+        if target.disk:
+            _same(seen, _PLANNED.setdefault((target.path, node), seen))
         pin = card_image.pin(source, checksum, folder, here)
         image_file = card_image.at_hand(source, pin, folder, here)
         needed = _needed(image_file) or size
         card_choice.fits(target, needed or 0)
         texts = _encoded(boot_files)
-        wanted = Wanted(node, image, pin, texts, partial(_command_line, command_line))
+        wanted = Wanted(node, image, pin.checksum, texts, partial(_command_line, command_line))
         if (target, wanted.node) in _UP_TO_DATE:
             lacks = Lacks(None)  # it took its time while pyinfra prepared
         else:
             lacks = card_state.compare(target, wanted, here)
     except (DownloadError, UnpackError) as error:
         raise Refused(str(error)) from error
+    for remark in remarks:
+        plan(remark)
     if not lacks.image and not lacks.files:
         _UP_TO_DATE.add((target, node))
         plan(f"{target.path} is up to date: the card of {node}, {image}")
         host.noop(f"{target.path} is up to date")
         return
     title = f"{image} ({progress.size(needed)})" if needed else image
-    _announce(target, lines, wanted, lacks, title, None if image_file else source)
-    yield FunctionCommand(_write, (target, lines, wanted, lacks, job), {})
+    _announce(seen, wanted, lacks, title, None if image_file else source)
+    yield FunctionCommand(_write, (seen, wanted, pin, lacks, job), {})
 
 
 @dataclass(frozen=True)
@@ -130,8 +155,8 @@ class _Job:
     when_written: Callable[[], None]
 
 
-def _target(job: _Job, file: str | None) -> tuple[Target, list[str]]:
-    """The disk or file to write, and what it is, for a person."""
+def _look(job: _Job, file: str | None) -> _Seen:
+    """The disk or file to write."""
     if job.device is None:
         assert file is not None, "one of device and file is given"
         target = card_target.file_target(file)
@@ -139,10 +164,11 @@ def _target(job: _Job, file: str | None) -> tuple[Target, list[str]]:
             raise Refused(
                 f"{file} is there already, and no card made here: remove it, or name another file"
             )
-        return target, [f"{file}: an image file, {'there' if target.size else 'new'}"]
+        return _Seen(target, [f"{file}: an image file, {'there' if target.size else 'new'}"])
     devices = read(BlockDevices, _sudo=False)
     target = card_choice.disk_target(devices, job.device, job.any_disk)
-    return target, card_choice.described(devices, target.path)
+    lines = card_choice.described(devices, target.path)
+    return _Seen(target, lines, card_state.fingerprint(target))
 
 
 def _encoded(boot_files: Callable[[], Mapping[str, str]]) -> dict[str, bytes]:
@@ -166,16 +192,9 @@ def _needed(image: Path | None) -> int | None:
     return partition_table.needed(card_write.layout(image, card_write.beginning(image)))
 
 
-def _announce(
-    target: Target,
-    lines: list[str],
-    wanted: Wanted,
-    lacks: Lacks,
-    title: str,
-    download: str | None,
-) -> None:
+def _announce(seen: _Seen, wanted: Wanted, lacks: Lacks, title: str, download: str | None) -> None:
     """What will be done, before anything is."""
-    for line in lines:
+    for line in seen.lines:
         plan(line)
     if lacks.image is None:
         plan(f"It is the card of {wanted.node}, and differs in: {', '.join(lacks.files)}")
@@ -186,7 +205,7 @@ def _announce(
     plan(f"It will be written, because {lacks.image}")
     if download:
         plan(f"Will download {download}")
-    plan(f"Will write {title}, and read it back" + _loss(target))
+    plan(f"Will write {title}, and read it back" + _loss(seen.target))
     names = (*wanted.files, card_state.COMMAND_LINE)
     plan(f"Will put on its boot partition, for {wanted.node}: {', '.join(names)}")
 
@@ -198,21 +217,22 @@ def _loss(target: Target) -> str:
 def _write(
     state: State,
     host: Host,
-    target: Target,
-    lines: list[str],
+    seen: _Seen,
     wanted: Wanted,
+    pin: card_image.Pin,
     lacks: Lacks,
     job: _Job,
 ) -> bool:
+    target = seen.target
     try:
         if target.disk and not job.yes:
-            _ask(lines, lacks)
+            _ask(seen.lines, lacks)
         if lacks.image:
-            image = card_image.fetched(job.source, wanted.checksum, job.folder, host)
-            _still_the_same(target, lines, job)
+            image = card_image.fetched(job.source, pin, job.folder, host)
+            _still_the_same(seen, job)
             card_write.whole(target, image, wanted, host)
         else:
-            _still_the_same(target, lines, job)
+            _still_the_same(seen, job)
             card_write.boot_files(target, wanted)
         job.when_written()
     except (Refused, DownloadError, UnpackError, OSError) as reason:
@@ -222,18 +242,29 @@ def _write(
     return True
 
 
-def _ask(lines: list[str], lacks: Lacks) -> None:
+def _ask(lines: Sequence[str], lacks: Lacks) -> None:
     """Have a person say yes to what will be lost."""
     if not sys.stdin.isatty():
         raise Refused("nobody is here to say yes to that: --data yes=true. Nothing was written")
     loss = "Write it, and lose EVERYTHING on it?" if lacks.image else "Write these files?"
     click.echo("\n".join(f"    {line}" for line in lines), err=True)
-    answer = click.prompt(f"    {loss} Type yes", default="no", show_default=False, err=True)
+    question = f"    {loss} Type yes"
+    try:
+        answer = click.prompt(question, default="no", show_default=False, err=True)
+    except click.Abort:  # Ctrl-D
+        click.echo(err=True)
+        answer = "no"
     if answer.strip().lower() != "yes":
         raise Refused("the answer was not yes: nothing was written")
 
 
-def _still_the_same(target: Target, lines: list[str], job: _Job) -> None:
+def _still_the_same(seen: _Seen, job: _Job) -> None:
     """See that no other card was put in, and nothing mounted, while a question was open."""
-    if job.device is not None and _target(job, None) != (target, lines):
-        raise Refused(f"{target.path} is another disk than it was a moment ago: run this again")
+    if job.device is not None:
+        _same(_look(job, None), seen)
+
+
+def _same(now: _Seen, before: _Seen) -> None:
+    if now != before:
+        path = now.target.path
+        raise Refused(f"{path} is another disk than it was a moment ago: run this again")

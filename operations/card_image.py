@@ -4,6 +4,7 @@ Where the image of a card comes from: a file on this computer, or a download tha
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +14,26 @@ from operations import download, progress
 from operations.base import Refused
 
 
-def pin(source: str, checksum: str | None, folder: str, host: Host) -> str:
+@dataclass(frozen=True)
+class Pin:
+    """
+    The checksum that the image must have.
+
+    + checksum: sha256
+    + place: the file that keeps what a publisher has once said; None when nobody was asked
+    """
+
+    checksum: str
+    place: Path | None = None
+
+    def doubt(self) -> str:
+        """What to do besides when an image has another one."""
+        if self.place is None:
+            return ""
+        return f"; its publisher may have replaced it: then remove {self.place}"
+
+
+def pin(source: str, checksum: str | None, folder: str, host: Host) -> Pin:
     """
     The checksum that the image must have.
 
@@ -24,34 +44,40 @@ def pin(source: str, checksum: str | None, folder: str, host: Host) -> str:
     Raises ``DownloadError``.
     """
     if checksum is None:
-        return _sum_of_file(source, host)
+        return Pin(_sum_of_file(source, host))
     if "://" in checksum:
-        return download.published_checksum(checksum, folder)
-    return checksum.lower()
+        said = download.published_checksum(checksum, folder)
+        return Pin(said, download.published_place(checksum, folder))
+    return Pin(checksum.lower())
 
 
-def at_hand(source: str, pin: str, folder: str, host: Host) -> Path | None:
+def at_hand(source: str, pin: Pin, folder: str, host: Host) -> Path | None:
     """
     The image's file on this computer, which has the checksum; None when it is to be downloaded.
 
     Raises ``DownloadError``.
     """
     if "://" in source:
-        return download.kept(source, pin, folder)
-    if (found := _sum_of_file(source, host)) != pin:
+        return download.kept(source, pin.checksum, folder)
+    if (found := _sum_of_file(source, host)) != pin.checksum:
         raise Refused(
-            f"{source} has the checksum {found}, not {pin}: it is not the image that was meant"
+            f"{source} has the checksum {found}, not {pin.checksum}: it is not the image that was "
+            f"meant: download it again, or see image_checksum{pin.doubt()}"
         )
     return Path(source).expanduser()
 
 
-def fetched(source: str, pin: str, folder: str, host: Host) -> Path:
+def fetched(source: str, pin: Pin, folder: str, host: Host) -> Path:
     """The image's file, downloaded where it is not at hand. Raises ``DownloadError``."""
     there = at_hand(source, pin, folder, host)
     if there:
         return there
-    with progress.shown(host, "Downloading", "Downloaded, and its checksum is right") as advance:
-        return download.fetched(source, pin, folder, advance)
+    done = "Downloaded, and its checksum is right"
+    try:
+        with progress.shown(host, "Downloading", done) as advance:
+            return download.fetched(source, pin.checksum, folder, advance)
+    except download.OtherFile as error:
+        raise download.OtherFile(f"{error}{pin.doubt()}") from error
 
 
 def _sum_of_file(source: str, host: Host) -> str:

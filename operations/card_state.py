@@ -5,6 +5,7 @@ What is on a card, and what it lacks to be a node's.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -86,6 +87,17 @@ def texts(wanted: Wanted, name: str, now: bytes | None) -> tuple[str | None, str
     """A boot file before and after, for a diff."""
     after = wanted.command_line(now or b"") if name == COMMAND_LINE else wanted.files[name]
     return None if now is None else now.decode(errors="replace"), after.decode()
+
+
+def fingerprint(target: Target) -> str:
+    """What tells a disk from another of its model: its partition table, and its card's record."""
+    beginning = target.read(0, partition_table.LENGTH)
+    digest = sha256(beginning)
+    with suppress(ValueError):
+        boot = partition_table.boot_partition(partition_table.parse(beginning))
+        if card_record.FILE in (target.boot_names(boot.start) or set()):
+            digest.update(target.boot_file(boot.start, card_record.FILE))
+    return digest.hexdigest()
 
 
 def ours(target: Target) -> bool:

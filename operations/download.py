@@ -34,6 +34,10 @@ class DownloadError(Exception):
     """The file can't be had, or is not the one that was pinned; the message is for the person."""
 
 
+class OtherFile(DownloadError):
+    """It is not the one that was pinned."""
+
+
 def pinned(url: str, checksum: str, folder: str) -> str:
     """
     The text at ``url``, which must have the given checksum.
@@ -113,7 +117,7 @@ def published_checksum(url: str, folder: str) -> str:
     + folder: where it is kept: what was once said of that file goes on to hold
     """
 
-    place = Path(folder) / Path(urlsplit(url).path).name
+    place = published_place(url, folder)
     if place.is_file():
         return place.read_text().split()[0]
     text = _small(url)
@@ -122,6 +126,12 @@ def published_checksum(url: str, folder: str) -> str:
         raise DownloadError(f"{url} holds no sha256 checksum")
     _keep(place, f"{word.lower()}\n".encode())
     return word.lower()
+
+
+def published_place(url: str, folder: str) -> Path:
+    """Where what was once published at that URL is kept; of each URL by itself."""
+    name = Path(urlsplit(url).path).name
+    return Path(folder) / f"{sha256(url.encode()).hexdigest()[:16]}-{name}"
 
 
 def file_sum(path: Path, watch: Watch = lambda done, total: None) -> str:
@@ -234,7 +244,7 @@ def _small(url: str) -> str:
 
 def _same(url: str, found: str, checksum: str) -> None:
     if found != _plain(checksum):
-        raise DownloadError(
+        raise OtherFile(
             f"{url} has the checksum {found}, not {_plain(checksum) or '(none is set)'}: it is not "
             "the file that was pinned; nothing of it is used"
         )

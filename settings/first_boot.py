@@ -64,6 +64,17 @@ def pin(cluster: Cluster, node: Node) -> None:
     known.pin(cluster, node, keys.host_key(cluster, node).public)
 
 
+def remarks(cluster: Cluster, node: Node) -> list[str]:
+    """What is allowed, and may keep the board from being found after its first boot."""
+    radio = cluster.uplink_interface.startswith("wl")
+    if cluster.topology != "nat" or node.role != "head" or not radio or cluster.wifi_ssid:
+        return []
+    return [
+        f"{cluster.uplink_interface} is a radio and wifi_ssid is None: {node.name} will not be on "
+        "your network by it: see README, Wi-Fi for the head"
+    ]
+
+
 def cmdline(cluster: Cluster, node: Node, text: str) -> str:
     """The boot partition's cmdline.txt with what the kernel has to be told: to count memory, and
     the radio's country. Raises `ValueError` when it is no command line.

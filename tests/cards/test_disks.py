@@ -13,7 +13,7 @@ from formats import card_record
 from operations import card_target
 from operations.base import Refused
 from tests.cards import images
-from tests.cards.runs import Run, cut
+from tests.cards.runs import Run, command, cut
 
 if os.geteuid() != 0:
     pytest.skip("loop devices need root", allow_module_level=True)
@@ -46,6 +46,50 @@ def keyboard(*lines: str) -> int:
     master, slave = os.openpty()
     os.write(master, "".join(f"{line}\n" for line in lines).encode())
     return slave
+
+
+def test_a_closed_keyboard_is_no_yes(sdcard: Run, loop: Loop, packed: Path) -> None:
+    device, behind = loop()
+    # Ctrl-D; that no traceback is shown, every run asserts.
+    done = sdcard(
+        "-y", keyboard=keyboard("\x04"), node="node1", device=device, image=packed, any_disk=True
+    )
+    assert done.returncode == 1
+    assert "the answer was not yes: nothing was written" in done.stdout
+    assert behind.read_bytes().startswith(BEFORE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "question", "answer"),
+    [(["-y"], b"Type yes", b"yes\n"), ([], b"Detected changes displayed above", b"\nyes\n")],
+)
+def test_another_card_put_in_while_a_question_is_open_is_not_written(
+    desk: Path, loop: Loop, packed: Path, arguments: list[str], question: bytes, answer: bytes
+) -> None:
+    """Of the same model and size, and with as little on it as lsblk can tell."""
+    device, behind = loop()
+    master, slave = os.openpty()
+    run = subprocess.Popen(
+        command(*arguments, node="node1", device=device, image=packed, any_disk=True),
+        cwd=desk,
+        stdin=slave,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert run.stdout is not None
+    said = b""
+    while question not in said:
+        block = os.read(run.stdout.fileno(), 4096)
+        assert block, f"it ended without a question: {said.decode()}"
+        said += block
+    other = BEFORE.replace(b"was", b"is ")
+    with behind.open("r+b") as file:
+        file.write(other)
+    os.write(master, answer)
+    said += run.communicate(timeout=60)[0]
+    assert f"{device} is another disk than it was a moment ago: run this again" in said.decode()
+    assert run.returncode == 1
+    assert behind.read_bytes().startswith(other)
 
 
 def test_it_asks_then_writes_and_the_second_time_is_up_to_date(

@@ -36,6 +36,7 @@ def test_it_is_shown_then_written_then_up_to_date(
 
     shown = sdcard("--dry", **card).stdout
     assert "node2.img: an image file, new" in shown
+    assert "is a radio" not in shown
     assert "Will write own.img.xz (25.2 MB), and read it back" in shown
     assert "for node2: user-data, meta-data, network-config, cmdline.txt" in shown
     assert not made.exists()
@@ -129,6 +130,35 @@ def test_an_image_is_downloaded_once_and_only_the_right_one(
     assert "Will download" not in again.stdout
 
 
+def test_an_image_that_its_publisher_has_replaced_is_told_with_the_way_out(
+    sdcard: Run, desk: Path, publisher: str, packed: Path
+) -> None:
+    card: dict[str, object] = {"node": "node3", "file": "node3.img", "image": publisher}
+    card["image_checksum"] = f"{publisher}.sha256"
+    said = packed.with_name(f"{packed.name}.sha256")
+    right = said.read_text()
+    said.write_text(f"{'0a' * 32}  {packed.name}\n")
+    assert sdcard(**card).returncode == 1
+    said.write_text(right)
+
+    told = sdcard(**card)
+    assert told.returncode == 1
+    (place,) = (desk / ".cluster/downloads").iterdir()
+    way_out = f"its publisher may have replaced it: then remove {place}"
+    assert way_out in told.stdout
+    assert not (desk / "node3.img").exists()
+    of_a_file = sdcard(**{**card, "image": packed})
+    assert f"or see image_checksum; {way_out}" in of_a_file.stdout
+    place.unlink()
+    assert sdcard("--dry", **card).returncode == 0
+
+
+def test_a_head_that_would_not_be_on_your_network_is_told(sdcard: Run, packed: Path) -> None:
+    done = sdcard("--dry", node="node1", file="node1.img", image=packed)
+    assert "wlan0 is a radio and wifi_ssid is None: node1 will not be on your net" in done.stdout
+    assert done.returncode == 0
+
+
 def test_a_file_that_is_no_card_is_left_alone(sdcard: Run, desk: Path, packed: Path) -> None:
     (desk / "thesis.odt").write_text("Chapter 1")
     done = sdcard(node="node1", file="thesis.odt", image=packed)
@@ -144,7 +174,8 @@ def test_a_wrong_checksum_writes_nothing(sdcard: Run, desk: Path, packed: Path) 
     wrong = "0a" * 32
     done = sdcard(node="node1", file="node1.img", image=packed, image_checksum=wrong)
     assert done.returncode == 1
-    assert f"not {wrong}: it is not the image that was meant" in done.stdout
+    assert f"not {wrong}: it is not the image that was meant: download it again, or" in done.stdout
+    assert "its publisher" not in done.stdout
     assert not (desk / "node1.img").exists()
     assert done.stdout.splitlines()[-1] == (
         "@local (this computer): the red lines above say what was not done, and why"
@@ -162,8 +193,12 @@ def test_an_image_with_an_empty_command_line_becomes_no_card(
     assert card_record.marked((desk / "node1.img").read_bytes()) == "node1"
 
 
-def test_a_node_that_is_not_in_the_inventory_is_refused(sdcard: Run, packed: Path) -> None:
+def test_a_node_that_is_not_in_the_inventory_is_refused(
+    sdcard: Run, desk: Path, packed: Path
+) -> None:
     done = sdcard(node="node7", file="node1.img", image=packed)
     assert done.returncode == 1
     assert "--data: node: no node node7 in the inventory: did you mean node" in done.stdout
-    assert "Starting operation" not in done.stdout
+    assert "The card of" not in done.stdout
+    assert "an image file" not in done.stdout
+    assert not (desk / "node1.img").exists()

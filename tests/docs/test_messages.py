@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,3 +48,14 @@ def test_there_is_a_table() -> None:
 @pytest.mark.parametrize("words", QUOTED)
 def test_what_the_table_quotes_is_still_said(words: str) -> None:
     assert is_said(words)
+
+
+@pytest.mark.parametrize("page", ["README.md", "group_data/head.py"])
+def test_the_command_that_keeps_the_wifi_key_works_on_a_fresh_clone(
+    page: str, tmp_path: Path
+) -> None:
+    (line,) = re.findall(r"(?m)^(?:#  |   ) (.*/wifi_psk)$", (REPOSITORY / page).read_text())
+    subprocess.run(["sh", "-c", line], cwd=tmp_path, input=b"correct horse\n", check=True)
+    key = tmp_path / ".cluster/wifi_psk"
+    assert key.read_text() == "correct horse\n"
+    assert (key.stat().st_mode & 0o777, key.parent.stat().st_mode & 0o777) == (0o600, 0o700)

@@ -182,6 +182,17 @@ def test_a_publishers_checksum_goes_on_to_hold(url: str, tmp_path: Path) -> None
     assert len(Server.asked) == 1
 
 
+def test_another_url_of_the_same_name_has_a_checksum_of_its_own(url: str, tmp_path: Path) -> None:
+    Server.content = SUM.encode()
+    assert download.published_checksum(f"{url}.sha256", str(tmp_path)) == SUM
+    other, newer = "0a" * 32, url.replace("/own", "/2026/own")
+    Server.content = other.encode()
+    assert download.published_checksum(f"{newer}.sha256", str(tmp_path)) == other
+    assert download.published_checksum(f"{url}.sha256", str(tmp_path)) == SUM
+    assert len(Server.asked) == 2
+    assert download.published_place(f"{url}.sha256", str(tmp_path)).read_text() == f"{SUM}\n"
+
+
 def test_a_page_is_no_checksum(url: str, tmp_path: Path) -> None:
     Server.content = b"<html>not found</html>"
     with pytest.raises(DownloadError, match="holds no sha256 checksum"):

@@ -40,6 +40,35 @@ def test_user_data_lets_the_operator_in(desk: Path) -> None:
     assert data["ssh_keys"] == {"ed25519_private": key.private, "ed25519_public": key.public}
 
 
+def test_a_head_whose_radio_has_no_network_is_told(desk: Path) -> None:
+    cluster = settings.load(desk)
+    assert first_boot.remarks(cluster, cluster.head) == [
+        "wlan0 is a radio and wifi_ssid is None: node1 will not be on your network by it: see "
+        "README, Wi-Fi for the head"
+    ]
+    assert first_boot.remarks(cluster, cluster.node("node2")) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "setting"),
+    [
+        ("all", 'topology = "router"'),
+        ("head", 'uplink_interface = "eth1"'),
+        ("head", 'wifi_ssid = "home"\nwifi_country = "DE"'),
+    ],
+)
+def test_a_head_with_another_way_out_is_not_told_of_a_radio(
+    desk: Path, file: str, setting: str
+) -> None:
+    key = desk / ".cluster/wifi_psk"
+    key.parent.mkdir(mode=0o700)
+    key.touch(mode=0o600)
+    key.write_text("correct horse\n")
+    append(desk, f"group_data/{file}.py", f"{setting}\n")
+    cluster = settings.load(desk)
+    assert first_boot.remarks(cluster, cluster.head) == []
+
+
 def test_the_same_settings_give_the_same_card(desk: Path) -> None:
     cluster = settings.load(desk)
     assert first_boot.boot_files(cluster, cluster.head) == first_boot.boot_files(
