@@ -50,12 +50,13 @@ picture: $(READY)  ## draw the desk as inventory.py has it: docs/desk-*.svg
 	@$(BIN)/python -m settings.picture docs
 
 # Four runs: pyinfra patches sockets and threads of the process that it is in, so what tests it goes
-# by itself; cards are written to image files and loop devices; virtual nodes go two labs at a time.
+# by itself; cards are written to image files and loop devices; virtual nodes
+# go three labs at a time, for they wait a lot.
 test: $(READY)  ## every test, from file formats to whole runs on virtual nodes
 	@$(BIN)/python -m pytest tests/facts tests/operations
 	@$(BIN)/python -m pytest tests/formats tests/settings tests/standin tests/report tests/docs -n 2
 	@$(BIN)/python -m pytest tests/cards -n 2
-	@$(BIN)/python -m pytest tests/lab -n 2 --dist loadfile
+	@$(BIN)/python -m pytest tests/lab -n 3 --dist loadfile
 
 check: $(READY)  ## style, types, and which room may import which
 	$(BIN)/ruff check .

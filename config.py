@@ -8,13 +8,14 @@ import pyinfra_cli.cli as _cli
 from pyinfra import config, logger
 from pyinfra.connectors.sshuserclient import SSHClient as _SSHClient
 
-from report import ending
+from report import ending, interrupt
 
 config.REQUIRE_PYINFRA_VERSION = ">=3.10,<4"
 config.SUDO = True  # the admin user needs sudo without a password; the cards are made that way
 config.CONNECT_TIMEOUT = 8  # seconds
 
 ending.announce()
+interrupt.announce()
 
 _confirm = _cli._do_confirm
 

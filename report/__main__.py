@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import NoReturn
 
 from rich.console import Console
+from typing_extensions import override
 
 import settings
 from report import differences, drift
@@ -15,20 +17,34 @@ from report.pyinfra_run import DEPLOY, look
 NONE, COULD_NOT_TELL, DRIFT = 0, 1, 2
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m report", description=__doc__)
+class _Parser(argparse.ArgumentParser):
+    """argparse ends with 2 when it does not understand, which is drift here."""
+
+    @override
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(COULD_NOT_TELL, f"{self.prog}: error: {message}\n")
+
+
+def _arguments(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Ours, and pyinfra's: what stands after the first --."""
+    at = words.index("--") if "--" in words else len(words)
+    parser = _Parser(
+        prog="python -m report",
+        description=__doc__,
+        usage="%(prog)s {diff,drift} [--deploy FILE] [--json] [-- MORE OF PYINFRA'S OPTIONS]",
+    )
     parser.add_argument("what", choices=["diff", "drift"])
     parser.add_argument(
         "--deploy", default=DEPLOY, metavar="FILE", help="one step alone (default: %(default)s)"
     )
     parser.add_argument("--json", action="store_true", help="drift alone, for programs")
-    parser.add_argument("pyinfra", nargs="*", help="more of pyinfra's options, after --")
-    return parser
+    return parser.parse_args(words[:at]), words[at + 1 :]
 
 
 def main() -> int:
     """Look, show what was found; gives the exit status."""
-    arguments = _parser().parse_args()
+    arguments, pyinfras = _arguments(sys.argv[1:])
     out = Console(highlight=False, soft_wrap=True)
     said = Console(highlight=False, soft_wrap=True, stderr=True)
     try:
@@ -38,7 +54,7 @@ def main() -> int:
         return COULD_NOT_TELL
     (said if arguments.json else out).print(here, style="bold")
     with said.status("looking at the nodes; nothing is changed"):
-        looked = look(arguments.deploy, arguments.pyinfra)
+        looked = look(arguments.deploy, pyinfras)
     found = looked.found
     if found is None or (looked.status and not found.failed):
         said.print(looked.said.strip(), markup=False)

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from operations import record
-from report import result, steps
+from report import interrupt, result, steps
 from report.harmless import first_trouble, harmless
 from report.logs import Log
 from report.screen import Screen
@@ -64,6 +64,9 @@ class Run:
         """What there is to say, each part whether or not another one could be said."""
         if not self.state.initialised:
             return
+        if interrupt.came():
+            self._write()
+            return  # what was done is told above, and no count of it says what was not
         self.screen.end()
         self._write()
         if self.screen.deploys:

@@ -54,3 +54,30 @@ def cut(desk: Path, when: Callable[[], bool], **card: object) -> None:
         time.sleep(0.0005)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
+
+
+def interrupt(desk: Path, question: str, *arguments: str, **card: object) -> tuple[int, str]:
+    """Ctrl-C at a question: the exit status, and all that a person saw."""
+    master, slave = os.openpty()
+    run = subprocess.Popen(
+        command(*arguments, **card),
+        cwd=desk,
+        stdin=slave,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    os.close(slave)
+    assert run.stdout
+    said = b""
+    try:
+        while question.encode() not in said:
+            more = os.read(run.stdout.fileno(), 4096)
+            assert more, f"it ended before that question: {said.decode()}"
+            said += more
+        run.send_signal(signal.SIGINT)
+        rest, _ = run.communicate(timeout=20)
+    finally:
+        run.kill()
+        os.close(master)
+    return run.returncode, (said + rest).decode()

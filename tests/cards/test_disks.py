@@ -13,7 +13,7 @@ from formats import card_record
 from operations import card_target
 from operations.base import Refused
 from tests.cards import images
-from tests.cards.runs import Run, command, cut
+from tests.cards.runs import Run, command, cut, interrupt
 
 if os.geteuid() != 0:
     pytest.skip("loop devices need root", allow_module_level=True)
@@ -119,6 +119,18 @@ def test_it_asks_then_writes_and_the_second_time_is_up_to_date(
     again = sdcard(**card)
     assert again.returncode == 0
     assert f"{device} is up to date: the card of node1" in again.stdout
+
+
+def test_ctrl_c_at_the_cards_own_question_ends_it_and_is_no_success(
+    desk: Path, loop: Loop, packed: Path
+) -> None:
+    device, behind = loop()
+    card: dict[str, object] = {"node": "node1", "device": device, "image": packed, "any_disk": True}
+    status, said = interrupt(desk, "Type yes", "-y", **card)
+    assert status == 1
+    assert said.splitlines()[-1].startswith("Interrupted: not all was done.")
+    assert "Traceback" not in said
+    assert behind.read_bytes().startswith(BEFORE)
 
 
 def test_the_power_is_cut_and_it_is_no_card_until_the_next_run(

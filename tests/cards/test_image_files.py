@@ -15,9 +15,10 @@ import settings
 from formats import card_record
 from settings import first_boot
 from tests.cards import images
-from tests.cards.runs import Run, cut
+from tests.cards.runs import Run, cut, interrupt
 
 BOOT = slice(images.BOOT_START, images.BOOT_START + images.BOOT_SIZE)
+INTERRUPTED = "Interrupted: not all was done. Run the same command again"
 NODE2 = {"user-data", "meta-data", "network-config"}
 
 
@@ -109,6 +110,14 @@ def publisher(packed: Path) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/{packed.name}"
         server.shutdown()
+
+
+def test_ctrl_c_at_pyinfras_question_ends_it_and_is_no_success(desk: Path, packed: Path) -> None:
+    status, said = interrupt(desk, "Press enter", node="node2", file="node2.img", image=packed)
+    assert status == 1
+    assert said.splitlines()[-1] == INTERRUPTED
+    assert not (desk / "node2.img").exists()
+    assert "Traceback" not in said
 
 
 def test_an_image_is_downloaded_once_and_only_the_right_one(

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from facts.sshd import PATH as SSHD
 from lab.api import Lab
 from tests.lab.clusters import kubectl
 from tests.lab.runs import ok
@@ -62,6 +63,13 @@ HANDS = [
     Hand("setting hostname", "hostname localhost"),
     # (An interface that is brought up has NetworkManager read its settings again.)
     Hand("setting NetworkManager's dns", _LIVE_DNS, 2, "node2", "file /etc/resolv.conf"),
+    # What another file says of it a run can't mend, and says so.
+    Hand(
+        "setting passwords over SSH",
+        f"sed -i 's/ no$/ yes/' {SSHD}; systemctl reload ssh",
+        2,
+        also=f"file {SSHD}",
+    ),
     Hand("setting no swap", "echo '/swapfile none swap sw 0 0' >> /etc/fstab"),
     Hand("sysctl (.*)", "sysctl -qw $1=0"),
     Hand("rules (.*)-\\*", "iptables -D FORWARD -j $1-FORWARD"),

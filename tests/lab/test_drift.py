@@ -21,6 +21,14 @@ workers = [("node2", {"address": "192.168.2.12"})]
 SSH_ACCESS = ["deploys/ssh_access.py"]
 SAME, COULD_NOT_TELL, DRIFT = 0, 1, 2
 
+# What is managed only where a setting asks for it, as the desk's do.
+SETTINGS_OF_CHOICE = {
+    ("node1", "setting passwords over SSH"),
+    ("node2", "setting passwords over SSH"),
+    ("node1", "unit bramble-kubectl-proxy.service"),
+    ("node1", "file /etc/systemd/system/bramble-kubectl-proxy.service"),
+    ("node1", "context bramble-proxy"),
+}
 
 # pyinfra, after one of the functions that show the run was broken.
 BROKEN = """import sys, pyinfra_cli.main, click
@@ -53,7 +61,7 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk(new_lab: Callable[..., Lab]) -> Iterator[Desk]:
-    lab = new_lab("drift", TWO)
+    lab = new_lab("drift", TWO, password_login=False, kubectl_proxy=True)
     lab.up()
     diff = report(lab, "diff")
     yield Desk(lab, diff, pyinfra(lab, "-y", deploys=CLUSTER))
@@ -164,6 +172,7 @@ def test_what_drifts_is_named_and_mended_thing_by_thing(desk: Desk) -> None:
     assert (status, named(found)) == (SAME, set())
     managed = {(n, thing) for n, said in found["nodes"].items() for thing in said["things"]}
     assert len(managed) > 80
+    assert SETTINGS_OF_CHOICE <= managed
     for batch, plan in sorted(tampering.plans(managed).items()):
         tampering.spoil(desk.lab, plan)
         status, found = drift(desk.lab)

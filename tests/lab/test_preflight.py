@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab.api import Lab
+from operations.preflight.judgement import CHECKS
 from tests.lab.preflight_faults import FAULTS, says
 from tests.lab.runs import CLUSTER, Run, ok, pyinfra
 
@@ -120,6 +121,11 @@ def test_a_worker_that_is_not_fit_is_left_as_it_is_and_the_others_go_on(lab: Lab
     assert {"rules", "/etc/cluster_ip_rules.fw"} <= set(files.pop("node1"))
     assert files == {"node2": [], "node3": []}
     as_root(lab, "node3", "rm /usr/local/bin/k3s")
+
+
+def test_every_check_has_its_fault() -> None:
+    faulty = {check for faults in FAULTS.values() for check in faults}
+    assert faulty == CHECKS.keys()
 
 
 def test_every_fault_is_told_with_its_remedy(lab: Lab) -> None:

@@ -53,6 +53,40 @@ def test_the_status_is_0_for_none_2_for_drift_and_1_for_not_known(
     assert status(monkeypatch, looked, "--json") == wanted
 
 
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("drift --json -- --limit node2", ("deploys/cluster.py", ["--limit", "node2"])),
+        ("diff --deploy deploys/x.py -- --limit node2", ("deploys/x.py", ["--limit", "node2"])),
+        ("drift -- -v -- --json", ("deploys/cluster.py", ["-v", "--", "--json"])),
+        ("drift", ("deploys/cluster.py", [])),
+    ],
+)
+def test_what_stands_after_the_dashes_is_pyinfras(
+    monkeypatch: pytest.MonkeyPatch, words: str, wanted: tuple[str, list[str]]
+) -> None:
+    asked = []
+
+    def look(deploy: str, arguments: list[str]) -> Looked:
+        asked.append((deploy, arguments))
+        return found(SAME)
+
+    monkeypatch.setattr(program, "look", look)
+    monkeypatch.setattr(sys, "argv", ["report", *words.split()])
+    assert program.main() == 0
+    assert asked == [wanted]
+
+
+@pytest.mark.parametrize("words", [["--jsno"], ["twice"], ["--deploy"]])
+def test_a_command_that_is_not_understood_is_no_drift(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        status(monkeypatch, found(SAME), *words)
+    assert ended.value.code == 1
+    assert words[0] in capsys.readouterr().err
+
+
 def test_diff_has_status_0_also_when_there_is_something_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
