@@ -172,7 +172,7 @@ def test_what_drifts_is_named_and_mended_thing_by_thing(desk: Desk) -> None:
     assert (status, named(found)) == (SAME, set())
     managed = {(n, thing) for n, said in found["nodes"].items() for thing in said["things"]}
     assert len(managed) > 80
-    assert SETTINGS_OF_CHOICE <= managed
+    assert managed >= SETTINGS_OF_CHOICE
     for batch, plan in sorted(tampering.plans(managed).items()):
         tampering.spoil(desk.lab, plan)
         status, found = drift(desk.lab)
