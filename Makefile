@@ -50,8 +50,8 @@ picture: $(READY)  ## draw the desk as inventory.py has it: docs/desk-*.svg
 	@$(BIN)/python -m settings.picture docs
 
 # Four runs: pyinfra patches sockets and threads of the process that it is in, so what tests it goes
-# by itself; cards are written to image files and loop devices; virtual nodes
-# go three labs at a time, for they wait a lot.
+# by itself; cards are written to image files and loop devices; virtual nodes go three labs at a
+# time, for they wait a lot.
 test: $(READY)  ## every test, from file formats to whole runs on virtual nodes
 	@$(BIN)/python -m pytest tests/facts tests/operations
 	@$(BIN)/python -m pytest tests/formats tests/settings tests/standin tests/report tests/docs -n 2

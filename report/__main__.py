@@ -73,4 +73,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nInterrupted: could not tell. Nothing was changed", file=sys.stderr)
+        sys.exit(COULD_NOT_TELL)

@@ -75,6 +75,8 @@ def interrupt(desk: Path, question: str, *arguments: str, **card: object) -> tup
             more = os.read(run.stdout.fileno(), 4096)
             assert more, f"it ended before that question: {said.decode()}"
             said += more
+        # Just before it reads, Python would see the signal only once it has read.
+        time.sleep(0.5)
         run.send_signal(signal.SIGINT)
         rest, _ = run.communicate(timeout=20)
     finally:
