@@ -56,7 +56,7 @@ test: $(READY)  ## every test, from file formats to whole runs on virtual nodes
 	@$(BIN)/python -m pytest tests/facts tests/operations
 	@$(BIN)/python -m pytest tests/formats tests/settings tests/standin tests/report tests/docs -n 2
 	@$(BIN)/python -m pytest tests/cards -n 2
-	@$(BIN)/python -m pytest tests/lab -n 3 --dist loadfile
+	@$(BIN)/python -m pytest tests/lab -n 3 --dist loadfile --no-loadscope-reorder
 
 check: $(READY)  ## style, types, and which room may import which
 	$(BIN)/ruff check .

@@ -22,6 +22,15 @@ CODE = ("config.py", "deploys", "operations", "facts", "formats", "settings", "l
 NAME = os.environ.get("LAB_NAME", "test") + os.environ.get("PYTEST_XDIST_WORKER", "")[2:]
 
 
+# The files that take longest, first: those that run side by side then end together.
+LONGEST = ("kubernetes", "drift", "verify", "guard", "kubernetes_faults", "nat", "failures")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
 def make_desk(folder: Path, inventory: str | None = None, **changes: object) -> Path:
     """
     A desk to work on: the project's inventory and group_data/, its code linked, no .cluster/ yet.

@@ -70,7 +70,7 @@ class Run:
 
 
 def pyinfra(
-    lab: Lab, *arguments: str, deploys: Sequence[str] = NETWORK, timeout: float = 200
+    lab: Lab, *arguments: str, deploys: Sequence[str] = NETWORK, timeout: float = 400
 ) -> Run:
     """Run a deploy from the operator's machine, with nobody at the keyboard."""
     done = lab.run(["pyinfra", "inventory.py", *deploys, *arguments], timeout=timeout)
