@@ -69,12 +69,12 @@ def desk(new_lab: Callable[..., Lab]) -> Iterator[Desk]:
 
 
 def report(lab: Lab, *arguments: str) -> Run:
-    done = lab.run(["python", "-m", "report", *arguments], timeout=120)
+    done = lab.run(["python", "-m", "report", *arguments], timeout=300)
     return Run(done.returncode, done.stdout + done.stderr)
 
 
 def drift(lab: Lab, *arguments: str) -> tuple[int, dict[str, Any]]:
-    done = lab.run(["python", "-m", "report", "drift", "--json", *arguments], timeout=120)
+    done = lab.run(["python", "-m", "report", "drift", "--json", *arguments], timeout=300)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
 
@@ -93,7 +93,7 @@ def mended(lab: Lab) -> set[tampering.Managed]:
     """What a run for real has changed."""
     path = lab.desk / ".cluster" / "result.json"
     env = {result.VARIABLE: str(path)}
-    done = lab.run(["pyinfra", "inventory.py", *CLUSTER, "-y"], timeout=200, env=env)
+    done = lab.run(["pyinfra", "inventory.py", *CLUSTER, "-y"], timeout=400, env=env)
     assert done.returncode == 0, done.stderr
     found = result.read(path)
     assert found is not None
