@@ -5,11 +5,11 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help tools preflight diff drift verify demo down picture test check clean
+.PHONY: help tools preflight diff drift verify demo down picture test test-slow check clean
 .PHONY: lab-preflight lab-diff lab-drift lab-verify
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 tools: $(READY)  ## install the tools, into .venv
 
@@ -52,11 +52,14 @@ picture: $(READY)  ## draw the desk as inventory.py has it: docs/desk-*.svg
 # Four runs: pyinfra patches sockets and threads of the process that it is in, so what tests it goes
 # by itself; cards are written to image files and loop devices; virtual nodes go three labs at a
 # time, for they wait a lot.
-test: $(READY)  ## every test, from file formats to whole runs on virtual nodes
+test: $(READY)  ## the tests, from file formats to whole runs on virtual nodes: about a quarter of an hour
 	@$(BIN)/python -m pytest tests/facts tests/operations
 	@$(BIN)/python -m pytest tests/formats tests/settings tests/standin tests/report tests/docs -n 2
 	@$(BIN)/python -m pytest tests/cards -n 2
-	@$(BIN)/python -m pytest tests/lab -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest tests/lab -m "not slow" -n 3 --dist loadfile --no-loadscope-reorder
+
+test-slow: $(READY)  ## the few tests that take minutes each
+	@CUTS=$${CUTS:-3} $(BIN)/python -m pytest tests/lab -m slow
 
 check: $(READY)  ## style, types, and which room may import which
 	$(BIN)/ruff check .

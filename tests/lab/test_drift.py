@@ -166,6 +166,7 @@ def test_a_managed_thing_that_nobody_spoils_is_noticed() -> None:
         tampering.plans([("node1", "sysctl net.ipv4.ip_forward"), ("node1", "gizmo new")])
 
 
+@pytest.mark.slow
 def test_what_drifts_is_named_and_mended_thing_by_thing(desk: Desk) -> None:
     assert desk.run.status == 0, desk.run.output
     status, found = drift(desk.lab)

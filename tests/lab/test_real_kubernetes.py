@@ -22,6 +22,8 @@ from lab.standin import repository
 from tests.lab.conftest import make_desk
 from tests.lab.runs import CLUSTER, changes, ok, pyinfra
 
+pytestmark = pytest.mark.slow
+
 HEAD = """
 head = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
 workers = []
