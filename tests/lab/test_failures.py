@@ -34,6 +34,7 @@ def is_configured(lab: Lab, node: str) -> None:
     assert "dns=none" in ok(lab.ssh(node, "cat /etc/NetworkManager/conf.d/*"))
 
 
+@pytest.mark.slow
 def test_a_worker_out_of_reach_from_the_start(blank: Lab) -> None:
     blank.cut("node3")
     started = time.monotonic()
@@ -52,6 +53,7 @@ def test_a_worker_out_of_reach_from_the_start(blank: Lab) -> None:
     assert changes(blank) == []
 
 
+@pytest.mark.slow
 def test_a_worker_cut_off_in_the_middle(blank: Lab) -> None:
     started = time.monotonic()
     running = start(blank, "-y")
