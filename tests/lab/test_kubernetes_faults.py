@@ -32,6 +32,8 @@ from tests.lab.runs import (
     start,
 )
 
+pytestmark = pytest.mark.slow
+
 NODES = ("node1", "node2")
 INVENTORY = """head = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
 workers = [("node2", {"address": "192.168.2.12"})]
@@ -179,7 +181,6 @@ def test_swap_that_can_not_be_turned_off(lab: Lab) -> None:
     goes_on(run, "node1")
 
 
-@pytest.mark.slow
 def test_a_clock_far_off(lab: Lab) -> None:
     started = time.monotonic()
     with fault(lab, LATE, IN_TIME):
@@ -208,7 +209,6 @@ def test_a_head_that_a_worker_can_not_reach_costs_seconds_and_the_next_run_joins
 # --- the power -----------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", range(CUTS))
 def test_what_a_power_cut_interrupted_the_next_run_completes(lab: Lab, number: int) -> None:
     """Or it says what a person must do, and after just that the run after it completes."""

@@ -15,6 +15,8 @@ from tests.lab.clusters import nodes, ready
 from tests.lab.runs import CLUSTER, RESOLVE, Run, changes, ok, pyinfra
 from tests.lab.verifying import verify
 
+pytestmark = pytest.mark.slow
+
 INVENTORY = """
 head = [("node1", {"address": "192.168.2.11"})]
 workers = [("node2", {"address": "192.168.2.12", "first_address": "192.168.2.150"})]
