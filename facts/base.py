@@ -1,9 +1,10 @@
 """
 What facts have in common: a script whose answer is read whole, or not at all.
 
-pyinfra cuts what a node prints at the first byte that is not UTF-8, and calls the fact loaded. So
-every script prints an end marker last, and an answer without it is refused. What could not be read
-is ``None``, not something empty: operations refuse to decide on it.
+A login shell may print a greeting before the answer and a farewell after it, and pyinfra cuts what
+a node prints at the first byte that is not UTF-8 and calls the fact loaded. So every script prints a
+begin marker first and an end marker last: the answer is what stands between them. Without both, the
+fact is not read: it is ``None``, not something empty, and operations refuse to decide on it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
 from typing_extensions import override
 
+BEGIN = "-- begin --"
 END = "-- end --"
 
 T = TypeVar("T")
@@ -54,9 +56,7 @@ class WholeFact(FactBase[T | None]):
 
     @override
     def process(self, output: list[str]) -> T:
-        *lines, last = output or [""]
-        if last != END:
-            raise CutShort
+        lines = answer(output)
         try:
             inspect.signature(self.parse).bind(*lines)
         except TypeError:
@@ -64,12 +64,32 @@ class WholeFact(FactBase[T | None]):
         return self.parse(*lines)
 
 
+def answer(output: list[str]) -> list[str]:
+    """
+    The lines between the markers.
+
+    + output: all lines that the node printed, those of its login shell included
+
+    ``CutShort`` when a marker is missing.
+    """
+    try:
+        start = output.index(BEGIN) + 1
+        return output[start : output.index(END, start)]
+    except ValueError:
+        raise CutShort from None
+
+
 def ask(script: str, *arguments: str) -> StringCommand:
     """
     The command of a fact.
 
-    + script: for sh, without a separator at its end; the end marker is printed behind it
+    + script: for sh, without a separator at its end; it is put between the two markers
     + arguments: its ``$1`` and so on
     """
     words = [QuoteString(argument) for argument in arguments]
-    return StringCommand("sh", "-c", QuoteString(f"{script}; echo '{END}'"), "sh", *words)
+    return StringCommand("sh", "-c", QuoteString(between_markers(script)), "sh", *words)
+
+
+def between_markers(script: str) -> str:
+    """The script with a marker printed before it, on a line of its own, and one behind it."""
+    return f"printf '\\n%s\\n' '{BEGIN}'; {script}; echo '{END}'"

@@ -12,7 +12,7 @@ from pyinfra.api import FactProcessError, QuoteString, StringCommand
 from typing_extensions import override
 
 from facts.architecture import Architecture, ArchitectureState
-from facts.base import END, State, WholeFact
+from facts.base import State, WholeFact, between_markers
 from facts.cgroup import CgroupState, MemoryCgroup
 from facts.clock import Clock, ClockState
 from facts.firewall import Firewall, FirewallState
@@ -29,13 +29,13 @@ from facts.resolv_conf import Resolver, ResolverState
 from facts.swap import Swap, SwapState
 
 # Without sudo's consent nothing of it can be read, and sudo is what has to be told of then.
-_BY_ROOT = f"""if said=$(sudo -n true 2>&1); then exec sudo -n sh -c "$@"; fi;
-echo "sudo $(printf %s "$said" | tail -n 1 | base64 -w0)"; echo '{END}'; exit 0"""
+_BY_ROOT = """if said=$(sudo -n true 2>&1); then exec sudo -n sh -c "$@"; fi;
+""" + between_markers("""echo "sudo $(printf %s "$said" | tail -n 1 | base64 -w0)\"""")
 
 # The other facts' commands, at the same time: "NAME COMMAND NAME COMMAND …".
-_TOGETHER = f"""d=$(mktemp -d /run/bramble-look-XXXXXX) || exit;
+_TOGETHER = between_markers("""d=$(mktemp -d /run/bramble-look-XXXXXX) || exit;
 while [ $# -gt 0 ]; do sh -c "$2" > "$d/$1" 2>/dev/null & shift 2; done; wait;
-for f in "$d"/*; do echo "${{f##*/}} $(base64 -w0 < "$f")"; done; rm -rf "$d"; echo '{END}'"""
+for f in "$d"/*; do echo "${f##*/} $(base64 -w0 < "$f")"; done; rm -rf "$d\"""")
 
 
 @dataclass(frozen=True)
