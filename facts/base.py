@@ -2,9 +2,9 @@
 What facts have in common: a script whose answer is read whole, or not at all.
 
 A login shell may print a greeting before the answer and a farewell after it, and pyinfra cuts what
-a node prints at the first byte that is not UTF-8 and calls the fact loaded. So every script prints a
-begin marker first and an end marker last: the answer is what stands between them. Without both, the
-fact is not read: it is ``None``, not something empty, and operations refuse to decide on it.
+a node prints at the first byte that is not UTF-8 and calls the fact loaded. So every script prints
+a begin marker first and an end marker last: the answer is what stands between them. Without both
+the fact is ``None``, not something empty, and operations refuse to decide on it.
 """
 
 from __future__ import annotations
