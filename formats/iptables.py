@@ -13,8 +13,9 @@ IPv4 only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from formats import iptables_values as values
@@ -39,6 +40,49 @@ _ONLY_IN = {  # targets that the kernel takes in some chains only
     "REDIRECT": ("nat", ("PREROUTING", "OUTPUT")),
     "REJECT": ("filter", CHAINS["filter"]),
 }
+_COUNTERS = re.compile(r"^\[\d+:\d+\] ")
+
+
+@dataclass
+class Table:
+    """
+    One table of iptables-save.
+
+    + chains: each chain's policy, ``-`` for those that are not built in
+    + rules: each chain's rules as printed (``-A CHAIN …``), in order
+    """
+
+    chains: dict[str, str] = field(default_factory=dict)
+    rules: dict[str, list[str]] = field(default_factory=dict)
+
+
+Tables = dict[str, Table]
+
+
+def parse_save(text: str) -> Tables:
+    """Read the tables that iptables-save, with or without counters, has printed."""
+    tables: Tables = {}
+    table = Table()
+    for line in text.split("\n"):  # a comment may have characters that end a line elsewhere
+        line = _COUNTERS.sub("", line)
+        if line.startswith("*"):
+            table = tables.setdefault(line[1:], Table())
+        elif line.startswith(":"):
+            chain, policy, *_ = line[1:].split(" ")
+            table.chains[chain] = policy
+        elif line.startswith("-A "):
+            table.rules.setdefault(line.split(" ")[1], []).append(line)
+    return tables
+
+
+def words(rule: str) -> list[str]:
+    """
+    The words of a printed rule, without quotes and backslashes.
+
+    + rule: a line of iptables-save: ``-A INPUT -m comment --comment "a b" -j DROP``
+    """
+
+    return [word.text for word in split(rule)]
 
 
 @dataclass(frozen=True)

@@ -12,49 +12,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from formats.iptables import CHAINS, Rule
+from formats.iptables import CHAINS, Rule, Table, Tables
 from formats.iptables_extensions import Extension
 from formats.iptables_words import RuleError
 
 _LONGEST = 28  # characters of a chain's name
-_COUNTERS = re.compile(r"^\[\d+:\d+\] ")
 _TO_CHAIN = re.compile(r" -[jg] (\S+)$")
 _INCOMPATIBLE = re.compile(r"^# Table `([^']+)' is incompatible", re.MULTILINE)
 _ENDS_IT = ("ACCEPT", "DROP", "REJECT", "RETURN", "MASQUERADE", "SNAT", "DNAT", "REDIRECT")
-
-
-@dataclass
-class Table:
-    """
-    One table of iptables-save.
-
-    + chains: each chain's policy, ``-`` for those that are not built in
-    + rules: each chain's rules as printed (``-A CHAIN …``), in order
-    """
-
-    chains: dict[str, str] = field(default_factory=dict)
-    rules: dict[str, list[str]] = field(default_factory=dict)
-
-
-Tables = dict[str, Table]
-
-
-def parse_save(text: str) -> Tables:
-    """The tables that iptables-save, with or without counters, has printed."""
-    tables: Tables = {}
-    table = Table()
-    for line in text.splitlines():
-        line = _COUNTERS.sub("", line)
-        if line.startswith("*"):
-            table = tables.setdefault(line[1:], Table())
-        elif line.startswith(":"):
-            chain, policy, *_ = line[1:].split()
-            table.chains[chain] = policy
-        elif line.startswith("-A "):
-            table.rules.setdefault(line.split()[1], []).append(line)
-    return tables
 
 
 def incompatible(text: str) -> list[str]:

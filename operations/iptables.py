@@ -11,8 +11,8 @@ from pyinfra.api import QuoteString
 from pyinfra.api.command import PyinfraCommand
 
 from facts.iptables import Iptables, IptablesState
-from formats.iptables import CHAINS, Rule
-from formats.iptables_chains import OwnChains, holds_rules, incompatible, parse_save
+from formats.iptables import CHAINS, Rule, parse_save
+from formats.iptables_chains import OwnChains, holds_rules, incompatible
 from formats.iptables_words import RuleError
 from operations import apt, guard
 from operations.base import Commands, Refused, diff, manages, read, tell

@@ -4,7 +4,7 @@ Kubernetes on a node: none yet, or ours; not another's, and not half of one.
 
 from __future__ import annotations
 
-from formats.iptables_chains import parse_save
+from formats.iptables import parse_save
 from operations import kubeadm
 from operations.preflight.rows import (
     Desk,

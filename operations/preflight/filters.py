@@ -7,8 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
-from formats.iptables import CHAINS, Rule
-from formats.iptables_chains import parse_save
+from formats.iptables import CHAINS, Rule, parse_save
 from formats.iptables_words import RuleError
 from operations import iptables as rulesets
 from operations.base import Refused

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from formats.iptables import Rule
-from formats.iptables_chains import OwnChains, holds_rules, incompatible, parse_save
+from formats.iptables import Rule, parse_save
+from formats.iptables_chains import OwnChains, holds_rules, incompatible
 from formats.iptables_words import RuleError
 
 KUBERNETES = (Path(__file__).parent / "samples" / "kubernetes.iptables-save").read_text()

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from formats.iptables import Rule
-from formats.iptables_chains import OwnChains, parse_save
+from formats.iptables import Rule, parse_save
+from formats.iptables_chains import OwnChains
 from tests.formats.test_iptables import DIFFERENT, typed_and_printed
 from tests.formats.test_iptables_chains import BACK, HEAD, KUBERNETES, NOTHING, OUT
 
