@@ -5,7 +5,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help tools preflight diff drift verify demo down picture test test-slow check clean
+.PHONY: help tools preflight diff drift verify demo down picture clean
+.PHONY: test test-slow test-tools bench check
 .PHONY: lab-preflight lab-diff lab-drift lab-verify
 
 help:  ## this list
@@ -49,17 +50,17 @@ down: $(READY)  ## take the virtual nodes down
 picture: $(READY)  ## draw the desk as inventory.py has it: docs/desk-*.svg
 	@$(BIN)/python -m settings.picture docs
 
-# Four runs: pyinfra patches sockets and threads of the process that it is in, so what tests it goes
-# by itself; cards are written to image files and loop devices; virtual nodes go three labs at a
-# time, for they wait a lot.
-test: $(READY)  ## the tests, from file formats to whole runs on virtual nodes: about a quarter of an hour
-	@$(BIN)/python -m pytest tests/facts tests/operations
-	@$(BIN)/python -m pytest tests/formats tests/settings tests/standin tests/report tests/docs -n 2
-	@$(BIN)/python -m pytest tests/cards -n 2
-	@$(BIN)/python -m pytest tests/lab -m "not slow" -n 3 --dist loadfile --no-loadscope-reorder
+test: $(READY)  ## the tests, from file formats to whole runs on virtual nodes: under 20 minutes (root or sudo)
+	@$(BIN)/python -m tests.suite test
 
-test-slow: $(READY)  ## the few tests that take minutes each
-	@CUTS=$${CUTS:-3} $(BIN)/python -m pytest tests/lab -m slow
+test-slow: $(READY)  ## the tests that take minutes each: under 40 minutes (root or sudo)
+	@$(BIN)/python -m tests.suite test-slow
+
+test-tools: $(READY)  ## install the programs that the tests call, with apt (`make test` begins with it)
+	@$(BIN)/python -m tests.needs
+
+bench: $(READY)  ## how long things take, on virtual nodes: numbers to look at, no test (root or sudo)
+	@$(BIN)/python -m tests.bench
 
 check: $(READY)  ## style, types, and which room may import which
 	$(BIN)/ruff check .

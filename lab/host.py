@@ -28,6 +28,7 @@ TOOLS = {
     "dnsmasq": "dnsmasq-base",
     "apt-cacher-ng": "apt-cacher-ng",
     "mcopy": "mtools",
+    "gpg": "gnupg",
     "ip": "iproute2",
     "nft": "nftables",
     "ssh": "openssh-client",

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab import host
+from tests import needs
 from tests.cards import images
 from tests.cards.runs import Run, run
 
@@ -25,18 +26,13 @@ CODE = (
     "report",
     "inventory.py",
 )
-TOOLS = {"mcopy": "mtools", "mkfs.vfat": "dosfstools", "sfdisk": "fdisk", "losetup": "mount"}
 
 
 @pytest.fixture(scope="session")
 def tools() -> None:
-    """What the tests make images with; installed where root runs them."""
-    path = host.environment()["PATH"]
-    os.environ["PATH"] = path
-    if host.missing_packages(TOOLS):
-        if os.geteuid() != 0:
-            pytest.skip(f"needs {', '.join(host.missing_packages(TOOLS))}")
-        host.install_packages(print, TOOLS)
+    """What the tests make images with; sbin is not in everybody's PATH."""
+    needs.here("mcopy", "mkfs.vfat", "sfdisk", root=False)
+    os.environ["PATH"] = host.environment()["PATH"]
 
 
 @pytest.fixture(scope="session")

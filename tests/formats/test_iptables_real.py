@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 
@@ -11,13 +9,10 @@ import pytest
 
 from formats.iptables import Rule, parse_save
 from formats.iptables_chains import OwnChains
+from tests import needs
 from tests.formats.test_iptables import DIFFERENT, typed_and_printed
 from tests.formats.test_iptables_chains import BACK, HEAD, KUBERNETES, NOTHING, OUT
 
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace wants root"),
-    pytest.mark.skipif(shutil.which("iptables-restore") is None, reason="iptables is missing"),
-]
 Shell = Callable[[str, str], str]
 
 # As Docker and an administrator leave their tables.
@@ -41,8 +36,9 @@ COMMIT
 @pytest.fixture
 def sh() -> Iterator[Shell]:
     """Run a command with a text as its input, where no other rules are and none can get out."""
+    needs.here("iptables-restore", "unshare", "nsenter")
     holder = subprocess.Popen(
-        ["unshare", "--net", "sh", "-c", "echo ready; exec sleep 300"], stdout=subprocess.PIPE
+        ["unshare", "--net", "sh", "-c", "echo ready; exec sleep 3600"], stdout=subprocess.PIPE
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"ready\n"

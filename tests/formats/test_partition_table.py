@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import struct
 import subprocess
 from contextlib import suppress
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from formats import partition_table
 from formats.partition_table import LENGTH, SECTOR, Partition
+from tests import needs
 
 MB = 1024 * 1024
 
@@ -32,12 +32,10 @@ RASPIOS = mbr((0x0C, 16384, 1048576), (0x83, 1064960, 4915200))
 
 
 def sfdisk(path: Path, script: str) -> bytes:
+    needs.here("sfdisk", root=False)
     path.write_bytes(bytes(16 * MB))
     subprocess.run(["sfdisk", "-q", str(path)], input=script, text=True, check=True)
     return path.read_bytes()[:LENGTH]
-
-
-needs_sfdisk = pytest.mark.skipif(not shutil.which("sfdisk"), reason="sfdisk is not installed")
 
 
 def test_raspberry_pi_os() -> None:
@@ -71,7 +69,6 @@ def test_no_other_bytes_end_in_anything_but_words(content: bytes) -> None:
         assert isinstance(partition_table.parse(content), list)
 
 
-@needs_sfdisk
 def test_a_gpt_is_read(tmp_path: Path) -> None:
     script = "label: gpt\nstart=2048, size=4096, type=linux\nstart=8192, size=8192, type=uefi\n"
     found = partition_table.parse(sfdisk(tmp_path / "disk", script))
@@ -79,7 +76,6 @@ def test_a_gpt_is_read(tmp_path: Path) -> None:
     assert partition_table.boot_partition(found).number == 2
 
 
-@needs_sfdisk
 def test_a_damaged_gpt_is_refused(tmp_path: Path) -> None:
     good = sfdisk(tmp_path / "disk", "label: gpt\nstart=2048, size=4096, type=uefi\n")
     for place, words in ((SECTOR + 40, "header has another"), (2 * SECTOR + 33, "entries have")):

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from lab import host
 from lab.api import Lab
 from lab.errors import LabError
+from lab.plan import check_name
+from tests import needs
 
 REPOSITORY = Path(__file__).parents[2]
 
 # The desk has the project's code by reference, and settings of its own.
 CODE = ("config.py", "deploys", "operations", "facts", "formats", "settings", "lab", "report")
 
-# A name of one's own lets several people test on one machine; the same name finds its left-overs.
-# Tests that run side by side (pytest-xdist) have labs of their own.
-NAME = os.environ.get("LAB_NAME", "test") + os.environ.get("PYTEST_XDIST_WORKER", "")[2:]
+# Every clone of the repository has names of its own for its labs, so that its tests can run beside
+# those of another clone; the same name again finds the left-overs. Tests that run side by side
+# (pytest-xdist) have labs of their own.
+CLONE = "t" + hashlib.sha256(bytes(REPOSITORY)).hexdigest()[:5]
+NAME = os.environ.get("LAB_NAME", CLONE) + os.environ.get("PYTEST_XDIST_WORKER", "")[2:]
+
+# Seconds, for a test with the lab that it may have to make before: many times what one takes.
+PATIENCE = 3600
 
 
 # The files that take longest, first: those that run side by side then end together.
@@ -29,6 +40,8 @@ LONGEST = ("kubernetes", "drift", "verify", "guard", "kubernetes_faults", "nat",
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {f"test_{name}": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+    for item in items:
+        item.add_marker(pytest.mark.timeout(PATIENCE))
 
 
 def make_desk(folder: Path, inventory: str | None = None, **changes: object) -> Path:
@@ -57,6 +70,19 @@ def make_desk(folder: Path, inventory: str | None = None, **changes: object) -> 
     return folder
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """No other session has labs of these names: it would take them down as left-overs."""
+    folder = host.home() / "tests"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{NAME}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pytest.exit(f"Tests with labs called {NAME}-… run already: wait, or set LAB_NAME", 1)
+        yield
+
+
 @pytest.fixture(scope="session")
 def new_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lab]]:
     """
@@ -69,18 +95,18 @@ def new_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
     def make(suffix: str, inventory: str | None = None, **changes: object) -> Lab:
         assert suffix not in made, f"there is a lab called {suffix} in this session already"
         desk = make_desk(tmp_path_factory.mktemp(f"desk-{suffix}"), inventory, **changes)
-        lab = Lab(desk, f"{NAME}-{suffix}"[:20], say=print)
+        lab = Lab(desk, check_name(f"{NAME}-{suffix}"), say=print)
         lab.down()  # what an earlier session left
         made[suffix] = lab
         return lab
 
-    if os.geteuid() != 0:
-        pytest.skip("virtual nodes need root")
-    try:
-        yield make
-    finally:
-        for lab in made.values():
-            lab.down()
+    needs.here()
+    with _alone():
+        try:
+            yield make
+        finally:
+            for lab in made.values():
+                lab.down()
 
 
 @pytest.fixture(scope="session")

@@ -41,9 +41,9 @@ workers = [("node2", {"address": "192.168.2.12"})]
 PREPARE, RUNTIME = ["deploys/prepare.py"], ["deploys/runtime.py"]
 PACKAGES, WORKERS = ["deploys/packages.py"], ["deploys/workers.py"]
 
-# CUTS=10 for ten power cuts, minutes each (none otherwise: chance decides what they hit); CUTS_SEED
-# as printed for the same moments again.
-CUTS = int(os.environ.get("CUTS", "0"))
+# CUTS=10 for ten power cuts, minutes each: chance decides what they hit; CUTS_SEED as printed for
+# the same moments again.
+CUTS = int(os.environ.get("CUTS", "3"))
 SEED = int(os.environ.get("CUTS_SEED", random.randrange(1000)))
 LONGEST_RUN_S = 70  # of a run on fresh nodes; a cut after its end hits a finished cluster
 MUST_END_S = 240  # a run whose node is gone still sets up the others

@@ -1,4 +1,4 @@
-"""`make demo` in its time; and `make verify` on what it has made, which sees each fault in it."""
+"""`make demo`; and `make verify` on what it has made, which sees each fault in it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from pathlib import Path
 import pytest
 
 import settings
-from lab import kubernetes, rootfs
 from lab.api import Lab
 from tests.lab.conftest import REPOSITORY
 from tests.lab.runs import ok
@@ -22,33 +20,19 @@ from tests.lab.sabotage import Sabotage, sabotaged
 from tests.lab.sabotages import BATCHES, FIRST, PODS, REBOOT, SECOND
 from tests.lab.verifying import CHECKS, VERIFY, Verified, verify
 
-TWO_MINUTES = 120.0
-BUSY = 2.5  # load a processor: more than one lab makes by itself
-
 
 @dataclass(frozen=True)
 class Demo:
-    """
-    What `make demo` has left, said, and taken.
-
-    + load: the machine's load average before or after it, whichever is higher
-    """
+    """What `make demo` has left and said."""
 
     lab: Lab
     status: int
     output: str
-    seconds: float
-    load: float
 
 
 @pytest.fixture(scope="module")
 def demo(new_lab: Callable[..., Lab]) -> Iterator[Demo]:
     lab = new_lab("demo")
-    # What is made once on a machine is there: this is about the others.
-    rootfs.build(print)
-    kubernetes.choose(settings.load(lab.desk))
-    kubernetes.kubectl_folder()
-    before, started = os.getloadavg()[0], time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "lab", "demo"],
         cwd=lab.desk,
@@ -57,10 +41,8 @@ def demo(new_lab: Callable[..., Lab]) -> Iterator[Demo]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=500,
     )
-    load = max(before, os.getloadavg()[0])
-    yield Demo(lab, done.returncode, done.stdout, time.monotonic() - started, load)
+    yield Demo(lab, done.returncode, done.stdout)
     lab.down()
 
 
@@ -70,14 +52,8 @@ def cluster(demo: Demo) -> Lab:
     return demo.lab
 
 
-def test_make_demo_takes_less_than_two_minutes(demo: Demo) -> None:
-    assert demo.status == 0, demo.output[-3000:]
-    if demo.seconds >= TWO_MINUTES and demo.load > BUSY * (os.cpu_count() or 1):
-        pytest.skip(f"it took {demo.seconds:.0f} s, beside other work (load {demo.load:.0f})")
-    assert demo.seconds < TWO_MINUTES
-
-
 def test_the_demo_ends_with_the_nodes_as_the_laptop_sees_them(demo: Demo) -> None:
+    assert demo.status == 0, demo.output[-3000:]
     shown = demo.output.partition("over TLS")[2]
     for node in ("node1", "node2", "node3"):
         assert re.search(rf"(?m)^{node} +Ready ", shown), shown

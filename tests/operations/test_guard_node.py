@@ -10,9 +10,9 @@ import pytest
 from pyinfra.api import StringCommand
 
 from operations.guard import Step, keeping, transaction
-from tests.formats.test_iptables_real import FOREIGN, Shell, pytestmark, rules_of, sh
+from tests.formats.test_iptables_real import FOREIGN, Shell, rules_of, sh
 
-__all__ = ["pytestmark", "sh"]
+__all__ = ["sh"]
 STATE = Path(transaction.__file__).parent / "state.sh"
 
 

@@ -7,9 +7,9 @@ import shlex
 from formats.iptables_chains import OwnChains
 from operations import iptables
 from tests.formats.test_iptables_chains import HEAD
-from tests.formats.test_iptables_real import FOREIGN, Shell, foreign_of, pytestmark, rules_of, sh
+from tests.formats.test_iptables_real import FOREIGN, Shell, foreign_of, rules_of, sh
 
-__all__ = ["pytestmark", "sh"]  # skipped for the same reasons, in a namespace made the same way
+__all__ = ["sh"]
 FILE = "/etc/cluster_ip_rules.fw"
 
 
