@@ -68,7 +68,8 @@ check: $(READY)  ## style, types, and which room may import which
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 
-clean: down  ## take the virtual nodes down and forget the tools that were installed
+clean:  ## take the virtual nodes down and forget the tools that were installed
+	@test ! -e $(READY) || $(BIN)/python -m lab down
 	rm -rf .venv
 
 $(READY): pyproject.toml constraints.txt

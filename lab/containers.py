@@ -4,7 +4,9 @@ What real containers and the kubelet need of a node that shares this machine's k
 Nodes run real containerd containers in either mode of the lab; nothing here is Kubernetes' own.
 
 + cgroup v1: systemd-nspawn mounts the controllers read-only; here they become the node's to write,
-  below its own group. On cgroup v2 the node's subtree is writable as it is.
+  below its own group, once it is up: its PID 1 would take over those that it finds writable while
+  it starts, another set at each boot, and remove the kubelet's groups in them. On cgroup v2 the
+  node's subtree is writable as it is.
 + The kubelet refuses to start where kernel settings of the whole machine are not its own, and sets
   them elsewhere. In a node files with the wanted values lie over them, which nobody can write to.
 + Without CAP_SYS_RESOURCE nobody may make a process safer from the OOM killer than he is himself,
@@ -28,11 +30,13 @@ KUBELET_WANTS = {
     "kernel/keys/root_maxbytes": 25_000_000,
 }
 
-# $1: where the files go; the rest: a setting and its value, in pairs.
-_SCRIPT = """set -e
+_CGROUPS = """set -e
 while read -r _ where kind _; do
   [ "$kind" != cgroup ] || mount -o remount,bind,rw,nosuid,nodev,noexec "$where"
-done < /proc/self/mounts
+done < /proc/self/mounts"""
+
+# $1: where the files go; the rest: a setting and its value, in pairs.
+_SETTINGS = """set -e
 top=$1; shift
 while [ $# -gt 1 ]; do
   mkdir -p "$top/${1%/*}"; echo "$2" > "$top/$1"
@@ -52,17 +56,31 @@ _RESTRICTED = """version = 2
 _CAP_SYS_RESOURCE = 24  # linux/capability.h
 
 
-def make_room(leader: int) -> None:
+def cover_settings(leader: int) -> None:
     """
-    Give a node what is named above; to be called when its PID 1 has just been started.
+    Lay the kubelet's values over the machine's settings, as soon as the node's PID 1 is started.
 
     + leader: that PID 1, as the host numbers it
 
     A LabError says what failed; a node that is gone already is none of them.
     """
-    enter = ["nsenter", f"--target={leader}", "--mount", "--pid", "--", "sh", "-c", _SCRIPT, "sh"]
-    pairs = [str(word) for pair in KUBELET_WANTS.items() for word in pair]
-    done = host.run([*enter, "/run/lab/sysctl", *pairs], check=False)
+    _run_in(
+        leader, _SETTINGS, "/run/lab/sysctl", *(str(w) for p in KUBELET_WANTS.items() for w in p)
+    )
+
+
+def open_cgroups(leader: int) -> None:
+    """
+    Make the cgroup v1 hierarchies writable, once the node's PID 1 has said READY=1.
+
+    Arguments and errors as in `cover_settings`.
+    """
+    _run_in(leader, _CGROUPS)
+
+
+def _run_in(leader: int, script: str, *arguments: str) -> None:
+    enter = ["nsenter", f"--target={leader}", "--mount", "--pid", "--", "sh", "-c", script, "sh"]
+    done = host.run([*enter, *arguments], check=False)
     if done.returncode and Path("/proc", str(leader)).exists():
         raise LabError(f"containers won't run in this node: {done.stderr.strip()}")
 

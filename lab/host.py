@@ -201,3 +201,11 @@ def resolver() -> str | None:
             if ":" not in address and not address.startswith("127."):
                 return address
     return None
+
+
+def replace(file: Path, text: str) -> None:
+    """Write a file that everybody may read, so that no reader sees half of it."""
+    partial = file.with_name(f"{file.name}.{os.getpid()}")
+    partial.write_text(text)
+    partial.chmod(0o644)
+    partial.rename(file)

@@ -11,6 +11,7 @@ are written down for the operator's commands: nothing in the deploys knows of th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -27,7 +28,7 @@ from lab import cgroup, containers, host, mirror, network
 from lab.errors import LabError
 from lab.plan import Plan, state_directory
 from lab.standin import debian, repository, serve
-from settings import Cluster, kubernetes
+from settings import Cluster, SettingsError, kubernetes, load
 from settings.overrides import VARIABLE
 
 MANIFEST = "kube-flannel.yml"
@@ -105,7 +106,7 @@ def _reachable(url: str) -> bool:
 
 def start(plan: Plan, group: str, cluster: Cluster, source: Source, desk: Path) -> None:
     """
-    Serve the folder in the lan, and write the lab's own settings down.
+    Serve the folder in the lan, and note the settings that name its places.
 
     + group: the lab's control group
     + desk: its folder .cluster/ gets the kubeconfig, so that the person's own is left alone
@@ -114,10 +115,7 @@ def start(plan: Plan, group: str, cluster: Cluster, source: Source, desk: Path) 
     if source.folder:
         _serve(plan, group, source.folder)
         values |= _places(plan, cluster, source.folder)
-    values |= _of_virtual_nodes(cluster)
-    file = _overrides(plan.name)
-    file.write_text(json.dumps(values, indent=1))
-    file.chmod(0o644)
+    _noted(plan.name).write_text(json.dumps(values))
 
 
 def files_of_card(source: Source) -> dict[str, str]:
@@ -126,9 +124,18 @@ def files_of_card(source: Source) -> dict[str, str]:
 
 
 def environment(lab: str, desk: Path) -> dict[str, str]:
-    """What the operator's commands get: the lab's settings, its kubeconfig and a kubectl."""
-    if not _overrides(lab).exists():
+    """
+    What an operator's command gets: the lab's kubeconfig, and the file with the lab's settings.
+
+    Those that it adds to the desk's own are added to what the desk's files say at this moment.
+    """
+    if not _noted(lab).exists():
         return {}
+    values = json.loads(_noted(lab).read_text())
+    # Mistakes in the desk's files are reported by the command itself.
+    with contextlib.suppress(SettingsError):
+        values |= _of_virtual_nodes(load(desk))
+    host.replace(_overrides(lab), json.dumps(values, indent=1))
     return {VARIABLE: str(_overrides(lab)), "KUBECONFIG": str(desk / ".cluster" / "kubeconfig")}
 
 
@@ -145,6 +152,10 @@ def kubectl_folder() -> Path:
 
 def _overrides(lab: str) -> Path:
     return state_directory(lab) / "overrides.json"
+
+
+def _noted(lab: str) -> Path:
+    return state_directory(lab) / "kubernetes.json"
 
 
 def _serve(plan: Plan, group: str, folder: Path) -> None:

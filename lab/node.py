@@ -25,12 +25,14 @@ from lab.plan import NodePlan, Plan
 State = Literal["off", "booting", "running"]
 
 # What no node may do, whoever asks in it: move the host's clock or alarms, load modules, reach for
-# hardware or suspend the machine.
-DROPPED = ("sys_time", "wake_alarm", "block_suspend", "sys_module", "sys_rawio", "syslog")
+# hardware or suspend the machine. CAP_SYSLOG they keep: with `kernel.dmesg_restrict=1`, Debian's
+# default, nobody else may open /dev/kmsg, and a kubelet that can't does not start. The call that
+# clears the kernel's log is filtered instead.
+DROPPED = ("sys_time", "wake_alarm", "block_suspend", "sys_module", "sys_rawio")
 
-# The console (nsenter) passes by nspawn's system call filter. Without this capability too there is
-# no mount, no swapon, and no writing of the host's sysctls.
-CONSOLE_DROPPED = (*DROPPED, "sys_admin", "sys_boot")
+# The console (nsenter) passes by nspawn's system call filter. Without these capabilities too there
+# is no mount, no swapon, no clearing of the host's kernel log, and no writing of its sysctls.
+CONSOLE_DROPPED = (*DROPPED, "sys_admin", "sys_boot", "syslog")
 
 # Seconds for a node to come up; it takes a few, and more when several labs share the machine.
 BOOT_TIMEOUT = 120
@@ -62,10 +64,7 @@ def status_file(plan: Plan, node: NodePlan) -> Path:
 
 def report(plan: Plan, node: NodePlan, status: Status) -> None:
     """Write the status so that no reader sees half of it."""
-    file = status_file(plan, node)
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(status)))
-    partial.rename(file)
+    host.replace(status_file(plan, node), json.dumps(asdict(status)))
 
 
 def status(plan: Plan, node: NodePlan, group: str) -> Status:
@@ -116,6 +115,7 @@ def machine_command(plan: Plan, node: NodePlan) -> list[str]:
         f"--bind={folder}/containerd:/var/lib/containerd",
         "--bind=/dev/kmsg",
         "--system-call-filter=@keyring",
+        "--system-call-filter=~syslog",
         *([f"--bind-ro={modules}"] if modules else []),
     ]
     script = 'mount -t overlay overlay -o "$1" "$2" && shift 2 && exec "$@"'

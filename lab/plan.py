@@ -260,9 +260,7 @@ def save(plan: Plan) -> None:
     """Write the plan down in the lab's state directory."""
     folder = state_directory(plan.name)
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / "plan.json.partial"
-    partial.write_text(json.dumps(asdict(plan), indent=1))
-    partial.rename(folder / "plan.json")
+    host.replace(folder / "plan.json", json.dumps(asdict(plan), indent=1))
 
 
 def _node(data: dict[str, Any]) -> NodePlan:

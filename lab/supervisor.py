@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from lab import cgroup, containers, host, network, node, plan, seed
@@ -49,11 +50,12 @@ def _watch(
             if "X_NSPAWN_LEADER_PID" in fields:
                 leader = int(fields["X_NSPAWN_LEADER_PID"])
                 # All its mounts are there, and its systemd has hardly begun.
-                _make_room(leader)
+                _make_room(containers.cover_settings, leader)
                 node.report(lab, this, node.Status("booting", boots, leader))
             # systemd says so again after each daemon-reload.
             if fields.get("READY") == "1" and leader and not ready:
                 ready = True
+                _make_room(containers.open_cgroups, leader)
                 seconds = round(time.monotonic() - started, 1)
                 node.report(lab, this, node.Status("running", boots, leader, seconds))
             if fields.get("STOPPING") == "1":
@@ -61,10 +63,10 @@ def _watch(
     return machine.returncode
 
 
-def _make_room(leader: int) -> None:
+def _make_room(make: Callable[[int], None], leader: int) -> None:
     """A node whose containers won't run is still a node: the failure is a line in the log."""
     try:
-        containers.make_room(leader)
+        make(leader)
     except LabError as error:
         print(error, file=sys.stderr, flush=True)
 

@@ -119,13 +119,28 @@ def published_checksum(url: str, folder: str) -> str:
 
     place = published_place(url, folder)
     if place.is_file():
-        return place.read_text().split()[0]
-    text = _small(url)
-    word = text.split()[0] if text.strip() else ""
-    if not re.fullmatch(r"[0-9A-Fa-f]{64}", word):
+        found = _first_checksum(_file_text(place))
+        if found is None:
+            raise DownloadError(f"{place} holds no sha256 checksum. Remove it: it is fetched again")
+        return found
+    found = _first_checksum(_small(url))
+    if found is None:
         raise DownloadError(f"{url} holds no sha256 checksum")
-    _keep(place, f"{word.lower()}\n".encode())
-    return word.lower()
+    _keep(place, f"{found}\n".encode())
+    return found
+
+
+def _first_checksum(text: str) -> str | None:
+    words = text.split()
+    return words[0].lower() if words and re.fullmatch(r"[0-9A-Fa-f]{64}", words[0]) else None
+
+
+def _file_text(path: Path) -> str:
+    """The text of a file on this computer. Raises ``DownloadError``."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise DownloadError(f"{path} can't be read: {error.strerror}") from error
 
 
 def published_place(url: str, folder: str) -> Path:

@@ -38,7 +38,7 @@ def _arguments(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--deploy", default=DEPLOY, metavar="FILE", help="one step alone (default: %(default)s)"
     )
-    parser.add_argument("--json", action="store_true", help="drift alone, for programs")
+    parser.add_argument("--json", action="store_true", help="for programs")
     return parser.parse_args(words[:at]), words[at + 1 :]
 
 
@@ -60,12 +60,11 @@ def main() -> int:
         said.print(looked.said.strip(), markup=False)
         said.print("Could not tell: pyinfra ended before it had looked at the nodes", style="red")
         return COULD_NOT_TELL
+    view = differences if arguments.what == "diff" else drift
     if arguments.json:
-        print(json.dumps(drift.data(found), indent=2))
-    elif arguments.what == "diff":
-        differences.show(found, out)
+        print(json.dumps(view.data(found), indent=2))
     else:
-        drift.show(found, out)
+        view.show(found, out)
     if found.failed:
         return COULD_NOT_TELL
     drifted = any(step.changes_something for step in found.steps)

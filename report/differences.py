@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from difflib import unified_diff
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -42,6 +43,25 @@ def show(found: Result, out: Console) -> None:
             f"\n{total} {steps_} to do on {', '.join(sorted(nodes))}. Nothing was changed. "
             "To let it happen: pyinfra inventory.py deploys/cluster.py"
         )
+
+
+def data(found: Result) -> dict[str, Any]:
+    """
+    What ``diff --json`` prints: each node's state (``same``, ``different``, ``unknown``), and the
+    steps that would change something, with a unified difference for each file but the secret ones.
+    """
+
+    def one(change: Change) -> dict[str, Any]:
+        shown = {"says": change.says, "path": change.path or None, "secret": change.secret}
+        return shown | {"diff": list(_unified(change)) if change.path else []}
+
+    nodes = {}
+    for node in found.nodes:
+        steps = [step for step in found.of(node) if step.changes_something]
+        state = "unknown" if node in found.failed else "different" if steps else "same"
+        named = [{"name": s.name, "changes": [one(c) for c in s.changes]} for s in steps]
+        nodes[node] = {"state": state, "steps": named}
+    return {"nodes": nodes, "errors": found.errors}
 
 
 def show_step(step: Step, out: Console) -> None:

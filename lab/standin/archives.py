@@ -20,7 +20,7 @@ from lab.standin.node import images as node_images
 
 FLANNEL = (
     "ghcr.io/flannel-io/flannel:v0.28.9",
-    "ghcr.io/flannel-io/flannel-cni-plugin:v1.9.1-flannel1",
+    "ghcr.io/flannel-io/flannel-cni-plugin:v1.9.1-flannel3",
 )
 REGISTRY = "registry.k8s.io"
 

@@ -22,6 +22,8 @@ _PORTS = {
     "head": ("6443", "2379", "2380", "10250", "10257", "10259"),
     "worker": ("10250",),
 }
+# flannel's health checks (--healthz-port of its manifest), on the node's own network.
+_FLANNEL_PORT = "8081"
 _FLANNEL = "10-flannel.conflist"
 _UNINSTALL = {
     "k3s": "sudo k3s-uninstall.sh (a worker: sudo k3s-agent-uninstall.sh)",
@@ -48,6 +50,12 @@ def ports(node: Node, desk: Desk) -> Verdict:
     if _is_used(node):
         return ok("in use by its own Kubernetes")
     busy = [port for port in _PORTS[node.wanted.role] if port in taken]
+    if not busy and _FLANNEL_PORT in taken:
+        return warning(
+            f"{_FLANNEL_PORT} is taken by {_program(taken[_FLANNEL_PORT])}: flannel answers its "
+            "health checks there, and would be restarted over and over. Stop that program "
+            f"(`sudo ss -ltnp sport = :{_FLANNEL_PORT}` shows it)."
+        )
     if not busy:
         return ok("free")
     names = ", ".join(f"{port} is taken by {_program(taken[port])}" for port in busy)

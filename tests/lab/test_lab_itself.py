@@ -186,6 +186,63 @@ def test_root_on_a_node_cannot_touch_what_is_the_hosts(lab: Lab) -> None:
     assert abs(time.time() - time.monotonic() - clock) < 1
 
 
+def test_the_kubelet_can_open_the_kernels_log_where_the_host_restricts_it(lab: Lab) -> None:
+    restrict = Path("/proc/sys/kernel/dmesg_restrict")
+    before = restrict.read_text()
+    restrict.write_text("1")
+    try:
+        assert lab.ssh("node2", "sudo sh -c ': < /dev/kmsg'").returncode == 0
+    finally:
+        restrict.write_text(before)
+
+
+def test_systemd_manages_the_same_control_groups_at_each_boot(lab: Lab) -> None:
+    looks = "ls -d /sys/fs/cgroup/*/init.scope /sys/fs/cgroup/init.scope 2>/dev/null; true"
+    first = out(lab.ssh("node2", looks))
+    assert first
+    for _ in range(3):
+        lab.reboot("node2")
+        assert out(lab.ssh("node2", looks)) == first
+
+
+def test_a_kubelets_control_group_stays(lab: Lab) -> None:
+    """On cgroup v1 in each hierarchy but systemd's own; on v2 below the one that there is."""
+    made = out(
+        lab.ssh(
+            "node2",
+            """sudo sh -c '
+            set -e
+            for top in $(awk "\$3 ~ /^cgroup/ {print \$2}" /proc/self/mounts); do
+              [ "$top" = /sys/fs/cgroup/systemd ] || mkdir "$top/kubepods.slice"
+            done
+            systemctl daemon-reload
+            systemd-run --quiet --wait -p CPUWeight=50 -p MemoryMax=64M true
+            for top in $(awk "\$3 ~ /^cgroup/ {print \$2}" /proc/self/mounts); do
+              [ "$top" = /sys/fs/cgroup/systemd ] || rmdir "$top/kubepods.slice"
+            done; echo all'""",
+        )
+    )
+    assert made == "all"
+
+
+def test_what_the_lab_adds_to_a_setting_is_added_to_what_the_files_say_now(
+    lab: Lab,
+) -> None:
+    file = lab.desk / "group_data" / "all.py"
+    text = file.read_text()
+    read = "import json, settings; print(json.dumps(settings.load().kube_proxy_config))"
+    try:
+        file.write_text(text + '\nkube_proxy_config = {"mode": "iptables"}\n')
+        found = json.loads(out(lab.run(["python", "-c", read])))
+        assert found == {"mode": "iptables", "conntrack": {"maxPerCore": 0}}
+        file.write_text(text + "\nkube_proxy_config = 7\n")
+        wrong = lab.run(["python", "-m", "settings"])
+        assert wrong.returncode != 0
+        assert "kube_proxy_config" in wrong.stdout + wrong.stderr
+    finally:
+        file.write_text(text)
+
+
 def test_the_console_cannot_either(lab: Lab) -> None:
     clock = time.time() - time.monotonic()
     assert lab.console("node2", ["id", "-u"]).stdout.strip() == "0"

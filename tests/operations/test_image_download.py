@@ -182,6 +182,19 @@ def test_a_publishers_checksum_goes_on_to_hold(url: str, tmp_path: Path) -> None
     assert len(Server.asked) == 1
 
 
+@pytest.mark.parametrize("text", [b"", b"\n", b"\xff\xfe", b"<html>", SUM[:63].encode()])
+def test_a_kept_checksum_that_is_none_is_named_with_its_remedy(
+    url: str, tmp_path: Path, text: bytes
+) -> None:
+    place = download.published_place(f"{url}.sha256", str(tmp_path))
+    place.write_bytes(text)
+    with pytest.raises(DownloadError, match=f"{place} holds no sha256 checksum. Remove it"):
+        download.published_checksum(f"{url}.sha256", str(tmp_path))
+    place.unlink()
+    Server.content = SUM.encode()
+    assert download.published_checksum(f"{url}.sha256", str(tmp_path)) == SUM
+
+
 def test_another_url_of_the_same_name_has_a_checksum_of_its_own(url: str, tmp_path: Path) -> None:
     Server.content = SUM.encode()
     assert download.published_checksum(f"{url}.sha256", str(tmp_path)) == SUM

@@ -159,6 +159,7 @@ CASES: list[tuple[str, str, dict[str, Any], str, tuple[str, ...]]] = [
     ("ports", "node1", {"listeners": {"8080": "kubectl"}, "ports": {"8080": "kubectl_proxy_port"}}, "OK", ("free",)),
     ("ports", "node2", {"listeners": {"6443": "nginx"}}, "OK", ("free",)),
     ("ports", "node2", {"listeners": {"10250": "k3s"}}, "failure", ("10250 is taken by k3s",)),
+    ("ports", "node2", {"listeners": {"8081": "unifi"}}, "warning", ("8081 is taken by unifi", "flannel")),
     ("earlier cluster", "node1", {"distributions": ["k3s"]}, "failure", ("k3s, a Kubernetes of its own", "k3s-uninstall.sh")),
     ("earlier cluster", "node1", {"control_plane": ControlPlaneState("half-finished", missing=("/etc/kubernetes/admin.conf",))}, "failure", ("kubeadm init was cut off here", "kubeadm reset -f")),
     ("earlier cluster", "node1", {"control_plane": ControlPlaneState("worker")}, "failure", ("joined a cluster as a worker",)),

@@ -72,3 +72,41 @@ def test_a_node_that_could_not_be_looked_at_is_told_with_the_reason() -> None:
     assert "node2: could not look at all of it" in text
     assert "[node2] no route to host" in text
     assert "Nothing would change on node1" in text
+
+
+def test_as_data_it_has_each_nodes_state_and_the_differences_but_no_secret() -> None:
+    found = result(
+        Step("node1", "Names", "planned", changes=[HOSTS, KEY, SYSCTL]),
+        Step("node1", "Its nameservers", "same"),
+        failed=("node2",),
+        errors=("[node2] no route to host",),
+    )
+    assert differences.data(found) == {
+        "nodes": {
+            "node1": {
+                "state": "different",
+                "steps": [
+                    {
+                        "name": "Names",
+                        "changes": [
+                            {
+                                "says": "modify /etc/hosts",
+                                "path": "/etc/hosts",
+                                "secret": False,
+                                "diff": ["@@ -1,2 +1,2 @@", " a", "-b", "+c"],
+                            },
+                            {
+                                "says": "create /etc/key",
+                                "path": "/etc/key",
+                                "secret": True,
+                                "diff": [],
+                            },
+                            {"says": SYSCTL.says, "path": None, "secret": False, "diff": []},
+                        ],
+                    }
+                ],
+            },
+            "node2": {"state": "unknown", "steps": []},
+        },
+        "errors": ["[node2] no route to host"],
+    }

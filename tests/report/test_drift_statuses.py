@@ -95,6 +95,15 @@ def test_diff_has_status_0_also_when_there_is_something_to_do(
     assert program.main() == 0
 
 
+def test_diff_as_data_is_the_differences_document(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(program, "look", lambda deploy, arguments: found(CHANGED))
+    monkeypatch.setattr(sys, "argv", ["report", "diff", "--json"])
+    assert program.main() == 0
+    assert json.loads(capsys.readouterr().out)["nodes"]["node1"]["state"] == "different"
+
+
 def test_json_has_every_managed_thing_and_its_state(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
