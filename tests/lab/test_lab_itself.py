@@ -210,7 +210,7 @@ def test_a_kubelets_control_group_stays(lab: Lab) -> None:
     made = out(
         lab.ssh(
             "node2",
-            """sudo sh -c '
+            r"""sudo sh -c '
             set -e
             for top in $(awk "\$3 ~ /^cgroup/ {print \$2}" /proc/self/mounts); do
               [ "$top" = /sys/fs/cgroup/systemd ] || mkdir "$top/kubepods.slice"
