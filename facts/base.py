@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 from pyinfra.api import FactBase, FactProcessError, QuoteString, StringCommand
 from typing_extensions import override
 
+from formats.unreadable import MALFORMED
+
 BEGIN = "-- begin --"
 END = "-- end --"
 
@@ -61,7 +63,10 @@ class WholeFact(FactBase[T | None]):
             inspect.signature(self.parse).bind(*lines)
         except TypeError:
             raise CutShort from None
-        return self.parse(*lines)
+        try:
+            return self.parse(*lines)
+        except MALFORMED as error:  # pyinfra would end the run for every host
+            raise FactProcessError(f"the answer of the node is not understood: {error}") from error
 
 
 def answer(output: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from configparser import ConfigParser
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from pyinfra.api import FactProcessError, StringCommand
+from pyinfra.api import StringCommand
 from typing_extensions import override
 
 from facts.base import State, WholeFact, ask
@@ -121,10 +121,7 @@ class InterfacesFiles(WholeFact[InterfacesState]):
 
     @override
     def parse(self, *lines: str) -> InterfacesState:
-        try:
-            return _parse([line.partition(" ")[::2] for line in lines])
-        except (ValueError, KeyError) as error:
-            raise FactProcessError(f"the answer of the node is not understood: {error}") from error
+        return _parse([line.partition(" ")[::2] for line in lines])
 
 
 def _parse(lines: list[tuple[str, str]]) -> InterfacesState:

@@ -127,7 +127,7 @@ class Preflight(WholeFact[PreflightState]):
         for name, (fact, _) in self.parts.items():
             try:
                 found[name] = fact.process(said.get(name, "").removesuffix("\n").split("\n"))
-            except (FactProcessError, LookupError, ValueError) as error:
+            except FactProcessError as error:
                 unread[name] = str(error)
         return PreflightState(**found, unread=unread)
 

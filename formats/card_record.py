@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 
+from formats.unreadable import reading
+
 FILE = "bramble.json"
 
 # Stands where the partition table belongs until a card is whole, so that neither a board nor a
@@ -47,15 +49,13 @@ def render(record: Record) -> str:
 
 
 def parse(text: str) -> Record:
-    """The record. ``ValueError`` when it is none."""
-    try:
+    """The record. ``Unreadable`` when it is none."""
+    with reading("it is no record of a card"):
         written = json.loads(text)
         record = Record(**{field.name: written[field.name] for field in fields(Record)})
-    except (TypeError, KeyError) as error:
-        raise ValueError("it is no record of a card") from error
-    if not isinstance(record.size, int) or record.size < HEAD:
-        raise ValueError("it is no record of a card")
-    return record
+        if not isinstance(record.size, int) or record.size < HEAD:
+            raise ValueError
+        return record
 
 
 def mark(node: str) -> bytes:

@@ -4,35 +4,56 @@ X.509 certificates in PEM (RFC 7468): what kubeadm compares, and the names that 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from formats.unreadable import Unreadable, reading
 
 
 def key_hash(pem: str) -> str:
     """
     kubeadm's ``discovery-token-ca-cert-hash``: sha256 over the DER SubjectPublicKeyInfo (RFC 7469).
 
-    Raises ``ValueError`` when the text is not a certificate.
+    ``Unreadable`` when the text is not a certificate, or its key is of an unknown kind.
     """
 
-    key = _load(pem).public_key()
-    return (
-        "sha256:"
-        + sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
-    )
+    with _reading():
+        key = _load(pem).public_key()
+        der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return f"sha256:{sha256(der).hexdigest()}"
 
 
 def names(pem: str) -> set[str]:
-    """The DNS names and addresses (as text) that a server certificate is good for."""
+    """
+    The DNS names and addresses (as text) that a server certificate is good for.
+
+    ``Unreadable`` when the text is not a certificate.
+    """
+    with _reading():
+        try:
+            extension = _load(pem).extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        except x509.ExtensionNotFound:
+            return set()
+        dns = extension.value.get_values_for_type(x509.DNSName)
+        addresses = extension.value.get_values_for_type(x509.IPAddress)
+        return {*dns, *(str(address) for address in addresses)}
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """``Unreadable`` for whatever cryptography can't make sense of."""
     try:
-        extension = _load(pem).extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return set()
-    dns = extension.value.get_values_for_type(x509.DNSName)
-    addresses = extension.value.get_values_for_type(x509.IPAddress)
-    return {*dns, *(str(address) for address in addresses)}
+        with reading("it is not a certificate in PEM"):
+            yield
+    except UnsupportedAlgorithm as error:
+        raise Unreadable(f"its key is of a kind that is not known here: {error}") from error
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise Unreadable(f"it is not a valid certificate: {error}") from error
 
 
 def _load(pem: str) -> x509.Certificate:

@@ -18,6 +18,8 @@ import tomlkit
 from tomlkit import TOMLDocument
 from tomlkit.exceptions import TOMLKitError
 
+from formats.unreadable import Unreadable
+
 CERTS_DIR = "/etc/containerd/certs.d"
 MIRROR_MARK = "# bramble: a registry mirror of its settings; it goes with the setting."
 RUNC = "io.containerd.runc.v2"
@@ -48,7 +50,7 @@ class Runtime:
     mirrors: bool = False
 
 
-class ConfigError(ValueError):
+class ConfigError(Unreadable):
     """This config.toml can't be brought to what is wanted; the message says why and what to do."""
 
 

@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from formats import manifests
+from formats.unreadable import Unreadable, reading
 
 CONFIG = ("kube-flannel-cfg", "net-conf.json")
 DAEMON_SET = "kube-flannel-ds"
@@ -23,7 +24,7 @@ def adapted(manifest: str, pod_network: str, interface: str) -> list[dict[str, A
     + pod_network: such as ``10.244.0.0/16``, kubeadm's own
     + interface: such as ``eth0``; the same name on every node
 
-    Raises ``ValueError`` when it is not a manifest of flannel's.
+    ``Unreadable`` when it is not a manifest of flannel's.
     """
 
     objects = manifests.documents(manifest)
@@ -41,24 +42,24 @@ def _find(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]
     for thing in objects:
         if manifests.identity(thing)[1:] == (kind, name):
             return thing
-    raise ValueError(f"it has no {kind} {name}: it is not flannel's")
+    raise Unreadable(f"it has no {kind} {name}: it is not flannel's")
 
 
 def _set_network(config_map: dict[str, Any], pod_network: str) -> None:
     key = CONFIG[1]
-    try:
+    with reading(f"its {CONFIG[0]} has no readable {key}"):
         network = json.loads(config_map["data"][key])
-    except (KeyError, ValueError) as error:
-        raise ValueError(f"its {CONFIG[0]} has no readable {key}") from error
-    network["Network"] = pod_network
-    config_map["data"][key] = json.dumps(network, indent=2) + "\n"
+        network["Network"] = pod_network
+        config_map["data"][key] = json.dumps(network, indent=2) + "\n"
 
 
 def _set_interface(daemon_set: dict[str, Any], interface: str) -> None:
-    containers = daemon_set["spec"]["template"]["spec"]["containers"]
-    for container in containers:
-        if container["name"] == _CONTAINER:
-            args = [arg for arg in container.get("args", []) if not arg.startswith("--iface=")]
-            container["args"] = [*args, f"--iface={interface}"]
-            return
-    raise ValueError(f"its {DAEMON_SET} has no container {_CONTAINER}")
+    problem = f"its {DAEMON_SET} has no container {_CONTAINER}"
+    with reading(problem):
+        for container in daemon_set["spec"]["template"]["spec"]["containers"]:
+            if container["name"] == _CONTAINER:
+                args = container.get("args") or []
+                others = [arg for arg in args if not arg.startswith("--iface=")]
+                container["args"] = [*others, f"--iface={interface}"]
+                return
+    raise Unreadable(problem)

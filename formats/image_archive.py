@@ -11,6 +11,8 @@ import json
 import re
 from dataclasses import dataclass
 
+from formats.unreadable import reading
+
 
 @dataclass(frozen=True)
 class Image:
@@ -24,28 +26,26 @@ def images(manifest: str) -> list[Image]:
     """
     The images of an archive.
 
-    + manifest: the content of its manifest.json; ``ValueError`` when it is something else
+    + manifest: the content of its manifest.json; ``Unreadable`` when it is something else
     """
-    try:
-        entries = json.loads(manifest)
-        return [
+    with reading("its manifest.json is not that of a docker archive"):
+        found = [
             Image(tuple(full_name(name) for name in entry.get("RepoTags") or ()), entry["Config"])
-            for entry in entries
+            for entry in json.loads(manifest)
         ]
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise ValueError("its manifest.json is not that of a docker archive") from None
+        if not all(isinstance(image.config, str) for image in found):
+            raise TypeError
+        return found
 
 
 def architecture(config: str) -> str:
     """
     The machine that an image is for, as Go and Debian name it: "arm64", "amd64".
 
-    + config: the image's configuration; ``ValueError`` when it is something else
+    + config: the image's configuration; ``Unreadable`` when it is something else
     """
-    try:
+    with reading("the configuration of one of its images names no architecture"):
         return str(json.loads(config)["architecture"])
-    except (ValueError, TypeError, KeyError):
-        raise ValueError("the configuration of one of its images names no architecture") from None
 
 
 def full_name(name: str) -> str:

@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from formats.unreadable import Unreadable
+
 SPACE = " \t\n\v\f\r"  # what isspace(3) knows: Python's own idea of a space is wider
 
 # Address families and their methods on Linux (ifupdown's *.defn files).
@@ -32,7 +34,7 @@ METHODS: dict[str, tuple[str, ...]] = {
 _SELECTS = re.compile("auto|no-auto-down|no-scripts|rename|allow-.+")
 
 
-class InterfacesError(ValueError):
+class InterfacesError(Unreadable):
     """
     A line at which ifupdown stops reading the file.
 

@@ -16,6 +16,8 @@ from typing import Any
 
 import yaml
 
+from formats.unreadable import MALFORMED, Unreadable, reading
+
 API_PORT = 6443
 CRI_SOCKET = "unix:///run/containerd/containerd.sock"
 IMAGE_REPOSITORY = "registry.k8s.io"
@@ -226,16 +228,18 @@ def settled(config_text: str) -> dict[str, str]:
     ``kubeadm-config``; ``{field's name: value}``.
     """
 
-    for document in yaml.safe_load_all(config_text):
-        if isinstance(document, dict) and document.get("kind") == "ClusterConfiguration":
-            networking = document.get("networking") or {}
-            return {
-                "pod network": str(networking.get("podSubnet", "")),
-                "service network": str(networking.get("serviceSubnet", "")),
-                "DNS domain": str(networking.get("dnsDomain", DNS_DOMAIN)),
-                "control-plane endpoint": str(document.get("controlPlaneEndpoint", "")),
-            }
-    raise ValueError("there is no ClusterConfiguration in it")
+    problem = "there is no ClusterConfiguration in it"
+    with reading(problem):
+        for document in yaml_documents(config_text):
+            if isinstance(document, dict) and document.get("kind") == "ClusterConfiguration":
+                networking = document.get("networking") or {}
+                return {
+                    "pod network": str(networking.get("podSubnet", "")),
+                    "service network": str(networking.get("serviceSubnet", "")),
+                    "DNS domain": str(networking.get("dnsDomain", DNS_DOMAIN)),
+                    "control-plane endpoint": str(document.get("controlPlaneEndpoint", "")),
+                }
+    raise Unreadable(problem)
 
 
 def timeout_mistakes(timeouts: Mapping[str, str]) -> list[str]:
@@ -255,6 +259,16 @@ def documents_text(documents: Iterable[Mapping[str, Any]]) -> str:
         yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, default_flow_style=False)
         for document in documents
     )
+
+
+def yaml_documents(text: str) -> list[Any]:
+    """The documents of a YAML text; ``Unreadable`` when it is none."""
+    try:
+        return list(yaml.safe_load_all(text))
+    except yaml.YAMLError as error:
+        raise Unreadable(f"it is not YAML: {str(error).splitlines()[0]}") from error
+    except MALFORMED as error:  # of a scalar such as 2026-02-30, which YAML takes for a date
+        raise Unreadable(f"it is not YAML: {error}") from error
 
 
 class _Dumper(yaml.SafeDumper):

@@ -10,7 +10,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from itertools import chain
+from typing import Literal
+
+from formats.unreadable import reading
 
 _PROBLEM = re.compile(r"^\s*\[(ERROR|WARNING) ([^\]]+)\]: (.*)$")
 _TOKEN = re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b")
@@ -50,29 +53,31 @@ def tokens(text: str) -> list[Token]:
     """``kubeadm token list -o json``: a stream of JSON objects, not a list."""
     decoder = json.JSONDecoder()
     found = []
-    at = 0
-    while (at := _skip_blank(text, at)) < len(text):
-        entry, at = decoder.raw_decode(text, at)
-        expires = entry.get("expires")
-        found.append(
-            Token(
-                entry["token"].partition(".")[0],
-                entry.get("description", ""),
-                datetime.fromisoformat(expires.replace("Z", "+00:00")) if expires else None,
+    with reading("this is not what `kubeadm token list -o json` prints"):
+        while text := text.strip():
+            entry, end = decoder.raw_decode(text)
+            text = text[end:]
+            expires = entry.get("expires")
+            found.append(
+                Token(
+                    entry["token"].partition(".")[0],
+                    str(entry.get("description") or ""),
+                    datetime.fromisoformat(expires) if expires else None,
+                )
             )
-        )
     return found
 
 
 def expirations(text: str) -> dict[str, datetime]:
     """``kubeadm certs check-expiration -o json``, which may print lines before its JSON."""
-    document: dict[str, Any] = json.loads(text[text.index("{") :])
-    entries = document.get("certificates", []) + document.get("certificateAuthorities", [])
-    return {
-        entry["name"]: datetime.fromisoformat(entry["expirationDate"].replace("Z", "+00:00"))
-        for entry in entries
-        if not entry.get("missing")
-    }
+    with reading("this is not what `kubeadm certs check-expiration -o json` prints"):
+        document = json.loads(text[text.index("{") :])
+        lists = (document.get(key) or [] for key in ("certificates", "certificateAuthorities"))
+        return {
+            str(entry["name"]): datetime.fromisoformat(entry["expirationDate"])
+            for entry in chain(*lists)
+            if not entry.get("missing")
+        }
 
 
 def masked(line: str) -> str:
@@ -173,9 +178,3 @@ def node_is_there(name: str) -> str:
         f"the cluster already has a Ready node {name}, which this board no longer is: "
         f"`kubectl delete node {name}` (or wait until it is NotReady), then run this again"
     )
-
-
-def _skip_blank(text: str, at: int) -> int:
-    while at < len(text) and text[at].isspace():
-        at += 1
-    return at

@@ -4,16 +4,29 @@ kubeconfig files (clientcmd's v1 Config): entries of ours put in and taken out, 
 
 from __future__ import annotations
 
+import json
+import re
 from base64 import b64decode
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.composer import ComposerError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-_LISTS = ("clusters", "users", "contexts")
+from formats.unreadable import MALFORMED, Unreadable, reading
+
+_DATA = ("certificate-authority-data", "client-certificate-data", "client-key-data")
+_LISTS = ("clusters", "contexts", "users")
+_REWRITE = (
+    "`kubectl config view --raw --kubeconfig=FILE > NEW` writes it in lines; put NEW in its place, "
+    "then run this again"
+)
+# Words that YAML 1.1, which kubectl reads, takes for something else than text.
+_WORDS = re.compile("yes|no|on|off|true|false|null", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -51,85 +64,257 @@ class Access:
 
 def parse(text: str) -> dict[str, Any]:
     """
-    The file as plain data; an empty one is an empty Config.
+    The file as plain data, every value as text; an empty file is an empty Config.
 
-    Raises ``ValueError`` in one line when it is not a kubeconfig.
+    ``Unreadable`` when it is not a kubeconfig, or one that kubectl and this module could take for
+    different things.
     """
 
+    return _config(_root(text))
+
+
+def _root(text: str) -> Node | None:
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
+        root: Node | None = YAML().compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
         where = f" (line {mark.line + 1})" if mark else ""
-        raise ValueError(f"it is not YAML{where}") from error
-    if document is None:
-        return {"apiVersion": "v1", "kind": "Config"}
-    if not isinstance(document, dict) or document.get("kind", "Config") != "Config":
-        raise ValueError("it is not a kubeconfig (kind: Config)")
+        if isinstance(error, ComposerError) and "single document" in str(error):
+            raise Unreadable("it holds several YAML documents: kubectl reads one") from error
+        raise Unreadable(f"it is not YAML: {error.problem or error.context}{where}") from error
+    except YAMLError as error:
+        raise Unreadable(f"it is not YAML: {str(error).splitlines()[0]}") from error
+    return None if root is None or _is_null(root) else root
+
+
+def _config(root: Node | None) -> dict[str, Any]:
+    with reading("its YAML refers to itself"):
+        document = {} if root is None else _plain(root)
+    if not isinstance(document, dict) or document.get("kind") not in (None, "Config"):
+        raise Unreadable("it is not a kubeconfig (kind: Config)")
+    if "<<" in document:
+        raise Unreadable("it takes its entries from elsewhere (<<): write them out")
     for key in _LISTS:
-        entries = document.get(key)
-        if entries is not None and not (
+        if document.get(key) is None:
+            document[key] = []
+        entries = document[key]
+        if not (
             isinstance(entries, list)
             and all(isinstance(entry, dict) and "name" in entry for entry in entries)
         ):
-            raise ValueError(f"its {key} are not a list of named entries")
+            raise Unreadable(f"its {key} are not a list of named entries")
     return document
+
+
+def _plain(node: Node) -> Any:
+    if isinstance(node, SequenceNode):
+        return [_plain(item) for item in node.value]
+    if not isinstance(node, MappingNode):
+        return None if _is_null(node) else node.value
+    found: dict[str, Any] = {}
+    for key, value in node.value:
+        if not isinstance(key, ScalarNode) or key.value in found:
+            where = f"line {key.start_mark.line + 1}"
+            raise Unreadable(f"it has a key twice, or one that is no text ({where})")
+        found[key.value] = _plain(value)
+    return found
+
+
+def _is_null(node: Node) -> bool:
+    return (
+        isinstance(node, ScalarNode)
+        and not node.style
+        and node.value in ("", "~", "null", "Null", "NULL")
+    )
 
 
 def access(admin_conf: str, name: str, server: str) -> Access:
     """
     The credentials of a kubeadm-made kubeconfig (its current context), for another server address.
 
-    Raises ``ValueError`` when they are not embedded in it.
+    ``Unreadable`` when they are not embedded in it.
     """
 
     config = parse(admin_conf)
-    context = _named(config, "contexts", config.get("current-context"))["context"]
-    cluster = _named(config, "clusters", context.get("cluster"))["cluster"]
-    user = _named(config, "users", context.get("user"))["user"]
-    try:
-        return Access(
-            name,
-            server,
-            cluster["certificate-authority-data"],
-            user["client-certificate-data"],
-            user["client-key-data"],
-        )
-    except KeyError as missing:
-        raise ValueError(f"it does not hold {missing.args[0]}") from missing
+    with reading("its current context names no cluster and user of its own"):
+        context = _named(config, "contexts", config.get("current-context"))["context"]
+        cluster = _named(config, "clusters", context["cluster"])["cluster"]
+        user = _named(config, "users", context["user"])["user"]
+        found = {**cluster, **user}
+    for key in _DATA:
+        if not isinstance(found.get(key), str):
+            raise Unreadable(f"it does not hold {key}")
+    return Access(name, server, *(found[key] for key in _DATA))
 
 
-def merged(config: Mapping[str, Any], way: Access) -> dict[str, Any]:
+def merged(text: str, way: Access) -> str:
     """
-    The config with this way in it; every other entry and key as it was.
+    The text with this way in it; every other byte as it was.
 
     ``current-context`` is set only where none is: whoever has another cluster keeps it.
+    ``Unreadable`` for a form of YAML in which that can't be done.
     """
 
-    made = _stripped(config, way.name)
-    for key, entry in way.entries().items():
-        made[key] = [*(made.get(key) or []), *([entry] if entry else [])]
-    if not made.get("current-context"):
-        made["current-context"] = way.name
-    return made
+    return _Edit(text, way.name, way.entries()).text()
 
 
-def without(config: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The config without the context, cluster and user of that name."""
-    made = _stripped(config, name)
-    if made.get("current-context") == name:
-        made["current-context"] = ""
-    return made
+def without(text: str, name: str) -> str:
+    """The text without the context, cluster and user of that name."""
+    return _Edit(text, name, dict.fromkeys(_LISTS)).text()
 
 
-def _stripped(config: Mapping[str, Any], name: str) -> dict[str, Any]:
-    made = deepcopy(dict(config))
-    made.setdefault("apiVersion", "v1")
-    made.setdefault("kind", "Config")
-    for key in _LISTS:
-        if made.get(key):
-            made[key] = [entry for entry in made[key] if entry["name"] != name]
-    return made
+class _Edit:
+    """
+    A text in which the entries of one name make place for others.
+
+    It is changed at the places that the YAML parser gives for each value. What comes out is parsed
+    again, and has to say what was meant.
+
+    + entries: by list, the entry that shall be there; None: none
+    """
+
+    def __init__(self, text: str, name: str, entries: Mapping[str, dict[str, Any] | None]) -> None:
+        self.newline = "\r\n" if "\r\n" in text else "\n"
+        self.before = text if not text or text.endswith("\n") else text + self.newline
+        self.name = name
+        self.entries = entries
+        # What is put where: start and end of what it replaces, and itself.
+        self.changes: list[tuple[int, int, str]] = []
+        self.new_keys = ""
+
+    def text(self) -> str:
+        root = _root(self.before)
+        now = _config(root)
+        wanted = self._wanted(now)
+        if wanted == now:
+            return self.before
+        if root is None:
+            made = self.before + self.newline.join(["apiVersion: v1", "kind: Config", ""])
+            return _Edit(made, self.name, self.entries).text()
+        if _is_flow(root):
+            raise Unreadable(f"it is one pair of braces: {_REWRITE}")
+        for key in _LISTS:
+            if wanted[key] != now[key]:
+                self._list(root, key)
+        if wanted.get("current-context") != now.get("current-context"):
+            self._put(root, "current-context", f" {_scalar(wanted['current-context'])}", "")
+        end = self._line_end(root)
+        self.changes.append((end, end, self.new_keys))
+        made, at = "", 0
+        for start, end, new in sorted(self.changes, key=lambda change: change[:2]):
+            made += self.before[at:start] + new
+            at = end
+        made += self.before[at:]
+        try:
+            if parse(made) == wanted:
+                return made
+        except Unreadable:
+            pass
+        raise Unreadable(f"entries can't be put into the form that it has: {_REWRITE}")
+
+    def _wanted(self, now: Mapping[str, Any]) -> dict[str, Any]:
+        """The same change, made to plain data."""
+        wanted = dict(now)
+        for key in _LISTS:
+            entry = self.entries[key]
+            places = [i for i, item in enumerate(now[key]) if item["name"] == self.name]
+            at = places[0] if places else len(now[key])
+            others = [
+                [item for item in part if item["name"] != self.name]
+                for part in (now[key][:at], now[key][at:])
+            ]
+            wanted[key] = [*others[0], *([entry] if entry else []), *others[1]]
+        current = now.get("current-context")
+        if self.entries["contexts"] and not current:
+            wanted["current-context"] = self.name
+        elif not self.entries["contexts"] and current == self.name:
+            wanted["current-context"] = ""
+        return wanted
+
+    def _list(self, root: Node, key: str) -> None:
+        node, entry = _value(root, key), self.entries[key]
+        items = node.value if isinstance(node, SequenceNode) else []
+        if node is None or not items:
+            self._put(root, key, "", self._lines(entry, root.start_mark.column))
+            return
+        if _is_flow(node):
+            raise Unreadable(f"its {key} are in brackets: {_REWRITE}")
+        ours = [item for item in items if _plain(item)["name"] == self.name]
+        new = self._lines(entry, node.start_mark.column)
+        for item in ours:
+            dash = self.before.rindex("-", 0, item.start_mark.index + 1)
+            start = self.before.rfind("\n", 0, dash) + 1
+            self.changes.append((start, self._line_end(item), new))
+            new = ""
+        if new:
+            end = self._line_end(items[-1])
+            self.changes.append((end, end, new))
+        elif len(ours) == len(items) and not entry:
+            colon = self.before.rindex(":", 0, node.start_mark.index) + 1
+            self.changes.append((colon, colon, " []"))
+
+    def _put(self, root: Node, key: str, value: str, lines: str) -> None:
+        """A key of the root with a value behind its colon, and lines below."""
+        node = _value(root, key)
+        if node is None:
+            self.new_keys += f"{' ' * root.start_mark.column}{key}:{value}{self.newline}{lines}"
+        else:
+            end = self._end(node)
+            start = len(self.before[: min(node.start_mark.index, end)].rstrip(" "))
+            self.changes.append((start, end, value))
+            after = self._line_end(node)
+            self.changes.append((after, after, lines))
+
+    def _line_end(self, node: Node) -> int:
+        """Where the line behind a value begins."""
+        while isinstance(node, MappingNode | SequenceNode) and not _is_flow(node):
+            node = node.value[-1][1] if isinstance(node, MappingNode) else node.value[-1]
+        end = self._end(node)
+        if self.before[end - 1] == "\n":
+            return end
+        return self.before.find("\n", end) + 1 or len(self.before)
+
+    def _end(self, node: Node) -> int:
+        end: int = node.end_mark.index
+        if end > node.start_mark.index:
+            return end
+        # Of a value that is not there the parser gives the place of what follows.
+        lines = self.before[:end].splitlines(keepends=True)
+        while lines and (not lines[-1].strip() or lines[-1].lstrip().startswith("#")):
+            end -= len(lines.pop())
+        return self.before.rindex(":", 0, end) + 1
+
+    def _lines(self, entry: Mapping[str, Any] | None, column: int) -> str:
+        """An entry of a list as kubectl writes it."""
+        lines = _block(entry or {}, " " * (column + 2))
+        if lines:
+            lines[0] = f"{' ' * column}- {lines[0].strip()}"
+        return "".join(line + self.newline for line in lines)
+
+
+def _is_flow(node: Node) -> bool:
+    return isinstance(node, MappingNode | SequenceNode) and bool(node.flow_style)
+
+
+def _block(value: Mapping[str, Any], pad: str) -> list[str]:
+    lines = []
+    for key, item in sorted(value.items()):
+        if isinstance(item, Mapping):
+            lines += [f"{pad}{key}:", *_block(item, f"{pad}  ")]
+        else:
+            lines.append(f"{pad}{key}: {_scalar(item)}")
+    return lines
+
+
+def _scalar(value: object) -> str:
+    """Without quotes where no reader could take it for anything but this text."""
+    text = str(value)
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9+/=._-]{2,}|https?://[A-Za-z0-9.:-]+", text)
+    return text if plain and not _WORDS.fullmatch(text) else json.dumps(text)
+
+
+def _value(root: Node, key: str) -> Node | None:
+    return next((value for word, value in root.value if word.value == key), None)
 
 
 def holds(config: Mapping[str, Any], name: str) -> bool:
@@ -157,7 +342,7 @@ def same(config: Mapping[str, Any], way: Access, fingerprints: Mapping[str, str]
             "ca": fingerprint(cluster.get("certificate-authority-data", "")),
             "cert": fingerprint(user.get("client-certificate-data", "")),
         }
-    except (ValueError, AttributeError, TypeError, KeyError):
+    except MALFORMED:
         return False
 
 
@@ -169,13 +354,8 @@ def fingerprint(data: str) -> str:
         return ""
 
 
-def text(config: Mapping[str, Any]) -> str:
-    """The config as kubectl would write it: block style, keys in their order."""
-    return yaml.safe_dump(dict(config), sort_keys=False, default_flow_style=False)
-
-
 def _named(config: Mapping[str, Any], key: str, name: object) -> dict[str, Any]:
     for entry in config.get(key) or []:
         if entry["name"] == name:
             return dict(entry)
-    raise ValueError(f"its {key} lack {name!r}")
+    raise Unreadable(f"its {key} lack {name!r}")

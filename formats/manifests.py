@@ -13,9 +13,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-import yaml
-
-from formats.kubeadm import documents_text
+from formats.kubeadm import documents_text, yaml_documents
+from formats.unreadable import reading
 
 # The fields by which server-side apply tells the entries of a list apart (+listMapKey in
 # Kubernetes' types), as far as manifests such as flannel's need them.
@@ -35,25 +34,22 @@ def documents(text: str) -> list[dict[str, Any]]:
     """
     The objects of a manifest, empty documents left out.
 
-    Raises ``ValueError`` in one line when it is not a manifest.
+    ``Unreadable`` when it is not a manifest.
     """
 
-    try:
-        found = [document for document in yaml.safe_load_all(text) if document is not None]
-    except yaml.YAMLError as error:
-        raise ValueError(f"it is not YAML: {str(error).splitlines()[0]}") from error
+    found = [document for document in yaml_documents(text) if document is not None]
     for document in found:
-        if not isinstance(document, dict) or not {"apiVersion", "kind", "metadata"} <= set(
-            document
-        ):
-            raise ValueError("it holds something that is no Kubernetes object")
+        with reading("it holds something that is no Kubernetes object"):
+            texts = (document["apiVersion"], *identity(document))
+            if not all(isinstance(text, str) for text in texts):
+                raise TypeError
     return found
 
 
 def identity(thing: Mapping[str, Any]) -> tuple[str, str, str]:
     """An object's namespace ("" for none), its kind in lower case and its name."""
     metadata = thing["metadata"]
-    return metadata.get("namespace", ""), str(thing["kind"]).lower(), str(metadata["name"])
+    return metadata.get("namespace", ""), thing["kind"].lower(), metadata["name"]
 
 
 def word(thing: Mapping[str, Any]) -> str:

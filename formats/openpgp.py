@@ -13,6 +13,8 @@ import re
 from base64 import b64decode
 from dataclasses import dataclass
 
+from formats.unreadable import Unreadable
+
 _BLOCK = re.compile(
     r"-----BEGIN PGP PUBLIC KEY BLOCK-----[ \t]*\r?\n(.*?)-----END PGP PUBLIC KEY BLOCK-----",
     re.DOTALL,
@@ -36,23 +38,23 @@ def public_keys(text: str) -> list[PublicKey]:
 
     + text: one or more armoured blocks, with nothing else than white space between them
 
-    ``ValueError`` says what is wrong with a text that is something else: another kind of packet (a
+    ``Unreadable`` says what is wrong with a text that is something else: another kind of packet (a
     private key, a message), a damaged block, a key of an unknown version.
     """
     blocks = _BLOCK.findall(text)
     if not blocks:
-        raise ValueError("it holds no PGP PUBLIC KEY BLOCK")
+        raise Unreadable("it holds no PGP PUBLIC KEY BLOCK")
     if _BLOCK.sub("", text).strip():
-        raise ValueError("it holds something else beside the PGP PUBLIC KEY BLOCK")
+        raise Unreadable("it holds something else beside the PGP PUBLIC KEY BLOCK")
     found = []
     for block in blocks:
         for tag, body in _packets(_dearmour(block)):
             if tag in (_PUBLIC_KEY, _PUBLIC_SUBKEY):
                 found.append(PublicKey(_fingerprint(body), tag == _PUBLIC_SUBKEY))
             elif tag not in _COMPANIONS:
-                raise ValueError(f"it holds a packet that belongs to no public key (tag {tag})")
+                raise Unreadable(f"it holds a packet that belongs to no public key (tag {tag})")
     if not found or found[0].subkey:
-        raise ValueError("it holds no primary key")
+        raise Unreadable("it holds no primary key")
     return found
 
 
@@ -67,9 +69,9 @@ def _dearmour(block: str) -> bytes:
         data = b64decode("".join(lines), validate=True)
         wanted = b64decode(checksum, validate=True) if checksum is not None else None
     except ValueError:
-        raise ValueError("its base64 is damaged") from None
+        raise Unreadable("its base64 is damaged") from None
     if wanted is not None and int.from_bytes(wanted, "big") != _crc24(data):
-        raise ValueError("its checksum does not fit: it is damaged")
+        raise Unreadable("its checksum does not fit: it is damaged")
     return data
 
 
@@ -96,7 +98,7 @@ def _packets(data: bytes) -> list[tuple[int, bytes]]:
             found.append((tag, data[at : at + length]))
             at += length
     except IndexError:
-        raise ValueError("its last packet is cut short") from None
+        raise Unreadable("its last packet is cut short") from None
     return found
 
 
@@ -104,10 +106,10 @@ def _header(data: bytes, at: int) -> tuple[int, int, int]:
     """A packet's tag, its body's length, and where that body begins."""
     first = data[at]
     if not first & 0x80:
-        raise ValueError("it holds something that is no OpenPGP packet")
+        raise Unreadable("it holds something that is no OpenPGP packet")
     if not first & 0x40:  # the old format: the length's own length is in the tag
         if first & 3 == 3:
-            raise ValueError("it holds a packet without a length")
+            raise Unreadable("it holds a packet without a length")
         size = 1 << (first & 3)
         if at + 1 + size > len(data):
             raise IndexError
@@ -118,7 +120,7 @@ def _header(data: bytes, at: int) -> tuple[int, int, int]:
     if length < 224:
         return tag, ((length - 192) << 8) + data[at + 2] + 192, at + 3
     if length < 255:
-        raise ValueError("it holds a packet in parts, which no key is")
+        raise Unreadable("it holds a packet in parts, which no key is")
     if at + 6 > len(data):
         raise IndexError
     return tag, int.from_bytes(data[at + 2 : at + 6], "big"), at + 6
@@ -126,7 +128,7 @@ def _header(data: bytes, at: int) -> tuple[int, int, int]:
 
 def _fingerprint(body: bytes) -> str:
     if not body or body[0] != 4:
-        raise ValueError(
+        raise Unreadable(
             f"it holds a key of version {body[0] if body else 0}: only 4 is known here"
         )
     return hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body).hexdigest().upper()

@@ -12,6 +12,8 @@ import uuid
 import zlib
 from dataclasses import dataclass
 
+from formats.unreadable import Unreadable
+
 SECTOR = 512
 # What `parse` wants to see: the MBR, and GPT's header with the 128 entries that every tool makes.
 LENGTH = 34 * SECTOR
@@ -56,15 +58,15 @@ def parse(beginning: bytes) -> list[Partition]:
 
     + beginning: the first ``LENGTH`` bytes of the disk; fewer are enough for an MBR
 
-    ``ValueError`` with the reason when there is no table, or it is damaged.
+    ``Unreadable`` with the reason when there is no table, or it is damaged.
     """
     if len(beginning) < SECTOR or beginning[510:512] != b"\x55\xaa":
-        raise ValueError("it has no partition table")
+        raise Unreadable("it has no partition table")
     if beginning[0x36:0x39] == b"FAT" or beginning[0x52:0x57] == b"FAT32":
-        raise ValueError("it has no partition table: a file system begins at its first block")
+        raise Unreadable("it has no partition table: a file system begins at its first block")
     entries = [beginning[446 + 16 * index : 462 + 16 * index] for index in range(4)]
     if any(entry[0] & 0x7F for entry in entries):
-        raise ValueError("its partition table is damaged")
+        raise Unreadable("its partition table is damaged")
     if any(entry[4] == _PROTECTIVE for entry in entries):
         return _gpt(beginning)
     found = []
@@ -73,7 +75,7 @@ def parse(beginning: bytes) -> list[Partition]:
         start, size = struct.unpack_from("<II", entry, 8)
         if kind and size:
             if not start:
-                raise ValueError("its partition table is damaged")
+                raise Unreadable("its partition table is damaged")
             found.append(Partition(number, start * SECTOR, size * SECTOR, kind in _FAT))
     return found
 
@@ -82,12 +84,12 @@ def boot_partition(partitions: list[Partition]) -> Partition:
     """
     The partition that the board's firmware reads: the first one with a FAT file system.
 
-    ``ValueError`` when there is none.
+    ``Unreadable`` when there is none.
     """
     for partition in partitions:
         if partition.fat:
             return partition
-    raise ValueError("none of its partitions is a FAT one, for a Raspberry Pi to start from")
+    raise Unreadable("none of its partitions is a FAT one, for a Raspberry Pi to start from")
 
 
 def needed(partitions: list[Partition]) -> int:
@@ -98,18 +100,18 @@ def needed(partitions: list[Partition]) -> int:
 def _gpt(beginning: bytes) -> list[Partition]:
     header = beginning[SECTOR : 2 * SECTOR]
     if len(header) < SECTOR or header[:8] != b"EFI PART":
-        raise ValueError("its partition table is damaged: GPT's header is missing")
+        raise Unreadable("its partition table is damaged: GPT's header is missing")
     fields = _GPT_HEADER.unpack_from(header)
     length, checksum, table, count, width, entries_sum = (*fields[2:4], *fields[9:13])
     if not 92 <= length <= SECTOR or zlib.crc32(header[:16] + bytes(4) + header[20:length]) != (
         checksum
     ):
-        raise ValueError("its partition table is damaged: GPT's header has another checksum")
+        raise Unreadable("its partition table is damaged: GPT's header has another checksum")
     entries = beginning[table * SECTOR : table * SECTOR + count * width]
     if width < 128 or len(entries) < count * width:
-        raise ValueError("its partition table is too long to be read")
+        raise Unreadable("its partition table is too long to be read")
     if zlib.crc32(entries) != entries_sum:
-        raise ValueError("its partition table is damaged: GPT's entries have another checksum")
+        raise Unreadable("its partition table is damaged: GPT's entries have another checksum")
     found = []
     for index in range(count):
         kind, _, first, last = _GPT_ENTRY.unpack_from(entries, index * width)

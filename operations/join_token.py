@@ -21,6 +21,8 @@ from pyinfra.api.host import Host
 from facts.kubectl import ADMIN_CONF
 from formats.bootstrap_token import ALPHABET, EXPIRES, secret_name, secret_text
 from formats.certificates import key_hash
+from formats.node import nodes as node_objects
+from formats.unreadable import Unreadable, reading
 from operations.remote_shell import RemoteFailure, run
 
 MINUTES = 15  # should the laptop die in the middle, the cluster forgets the token by itself
@@ -85,16 +87,16 @@ def granted(head: Host) -> Generator[Grant, None, None]:
 def _make(head: Host) -> Grant:
     token = f"{_random(6)}.{_random(16)}"
     try:
-        ca, nodes = run(head, _MAKE, stdin=secret_text(token))
-    except (RemoteFailure, ValueError) as error:
+        with reading("the answer of kubectl is not understood"):
+            ca, nodes = run(head, _MAKE, stdin=secret_text(token))
+            ready = [
+                node.name
+                for node in node_objects(json.loads(b64decode(nodes))["items"]).values()
+                if node.trouble is None
+            ]
+            return Grant(token, key_hash(b64decode(ca).decode()), frozenset(ready))
+    except (RemoteFailure, Unreadable) as error:
         raise RemoteFailure(f"{head.name} could not make a join token: {error}") from error
-    names = [
-        node["metadata"]["name"]
-        for node in json.loads(b64decode(nodes))["items"]
-        for condition in node.get("status", {}).get("conditions", [])
-        if condition["type"] == "Ready" and condition["status"] == "True"
-    ]
-    return Grant(token, key_hash(b64decode(ca).decode()), frozenset(names))
 
 
 def _delete(head: Host, grant: Grant) -> None:

@@ -20,6 +20,7 @@ from facts.kubeadm import (
 )
 from formats import kubeadm as config
 from formats.certificates import key_hash, names
+from formats.unreadable import Unreadable
 from operations import files, packages
 from operations.base import Commands, Refused, operation, read, tell
 from operations.kubeadm_run import CONFIG, follow_join, initialise, join_cluster
@@ -176,8 +177,12 @@ def _keep(now: ControlPlaneState, wanted: config.Init) -> None:
     """A cluster that stands: refuse what can't be changed in it, say what is not done by itself."""
     try:
         stands = config.settled(now.config)
-    except ValueError as error:
+    except Unreadable as error:
         raise Refused(f"the cluster's kubeadm-config can't be understood: {error}") from error
+    try:
+        certified = names(now.certificate) if now.certificate else set()
+    except Unreadable as error:
+        raise Refused(f"/etc/kubernetes/pki/apiserver.crt can't be understood: {error}") from error
     for name, value in config.settled(wanted.text()).items():
         # A cluster that was made by hand, without an endpoint, can be led all the same.
         if stands[name] not in (value, ""):
@@ -185,8 +190,7 @@ def _keep(now: ControlPlaneState, wanted: config.Init) -> None:
                 f"the cluster was initialised with the {name} {stands[name]}, not {value}: put "
                 "the setting back, or make a new cluster (nothing is changed)"
             )
-    lacking = set(wanted.cert_names) - (names(now.certificate) if now.certificate else set())
-    if lacking:
+    if lacking := set(wanted.cert_names) - certified:
         host.log_styled(
             f"the API server's certificate is not valid for {', '.join(sorted(lacking))}: it was "
             "made before (`kubeadm init phase certs apiserver` makes another)",
@@ -235,7 +239,7 @@ def check_cluster(now: MemberState, head: str, theirs: str) -> None:
     try:
         if theirs and key_hash(now.ca) == key_hash(theirs):
             return
-    except ValueError as error:
+    except Unreadable as error:
         raise Refused(f"the cluster's ca.crt can't be understood: {error}") from error
     whose = f"another cluster ({now.server})" if now.server else "another cluster"
     raise Refused(

@@ -4,6 +4,7 @@ The keys to the cluster: for a user of the head, and on the computer that pyinfr
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pyinfra import host, logger
@@ -14,6 +15,7 @@ from pyinfra.api.state import State
 from facts.kubeconfig import AdminCredentials
 from facts.kubectl import ADMIN_CONF
 from formats import kubeconfig
+from formats.unreadable import Unreadable
 from operations import laptop_files, record, tls_probe
 from operations.base import Commands, Refused, manages, operation, read, tell
 from operations.following import failed
@@ -92,13 +94,15 @@ def laptop(path: str, context: str, server: str) -> Commands:
     """
 
     now = read(AdminCredentials, owner="")
-    config = _local(path)
+    text = _local(path)
     way = kubeconfig.Access(context, server)
     manages(f"context {context}")
-    record.suggest(f"kubectl --context {context} get nodes")
-    if now.admin and kubeconfig.same(config, way, {"ca": now.ca, "cert": now.cert}):
+    record.suggest(f"kubectl {_kubectl_option(path)}--context {context} get nodes")
+    fingerprints = {"ca": now.ca, "cert": now.cert}
+    if now.admin and kubeconfig.same(kubeconfig.parse(text), way, fingerprints):
         host.noop(f"the context {context} is in {path}")
         return
+    _edited(path, text, way)
     told = f"put the context {context} for {server} into {path} on this computer"
     tell(told, f"context {context}")
     yield FunctionCommand(write_context, (path, context, server), {})
@@ -127,15 +131,17 @@ def proxy(path: str, context: str, server: str, present: bool = True) -> Command
         )
     """
 
-    config = _local(path)
+    text = _local(path)
     way = kubeconfig.Access(context, server)
-    there = kubeconfig.same(config, way, None)
+    there = kubeconfig.same(kubeconfig.parse(text), way, None)
     thing = f"context {context}"
     if present:
         manages(thing)
     if there == present:
         host.noop(f"the context {context} is {'' if present else 'not '}in {path}")
-    elif present:
+        return
+    _edited(path, text, way if present else None, context)
+    if present:
         tell(f"put the context {context} for {server} into {path} on this computer", thing)
         yield FunctionCommand(change_proxy_context, (path, context, server, True), {})
     else:
@@ -148,10 +154,10 @@ def write_context(state: State, host: Host, path: str, context: str, server: str
     try:
         admin_conf = "\n".join(run(host, 'cat -- "$1"', ADMIN_CONF))
         way = kubeconfig.access(admin_conf, context, server)
-        _write(host, path, kubeconfig.merged(_local(path), way))
+        _write(host, path, _edited(path, _local(path), way))
     except (RemoteFailure, Refused) as error:
         return failed(host, str(error))
-    except ValueError as error:
+    except Unreadable as error:
         return failed(host, f"{ADMIN_CONF} is not as kubeadm makes it: {error}")
     if why := tls_probe.trouble(server, way.ca_data):
         host.log_styled(
@@ -167,29 +173,49 @@ def change_proxy_context(
 ) -> bool:
     """Put the proxy's context into the kubeconfig here, or take it out."""
     try:
-        config = _local(path)
-        if present:
-            _write(host, path, kubeconfig.merged(config, kubeconfig.Access(context, server)))
-        else:
-            _write(host, path, kubeconfig.without(config, context))
+        way = kubeconfig.Access(context, server) if present else None
+        _write(host, path, _edited(path, _local(path), way, context))
     except Refused as error:
         return failed(host, str(error))
     return True
 
 
-def _local(path: str) -> dict[str, object]:
+def _local(path: str) -> str:
+    """The kubeconfig on this computer, which is one; "" where there is none."""
+    if os.pathsep in path:
+        raise Refused(f"{path} is a list of files: name the one that the context goes into")
     try:
-        return kubeconfig.parse(laptop_files.text(path) or "")
+        text = laptop_files.text(path) or ""
+        kubeconfig.parse(text)
+        return text
     except ValueError as error:
         raise Refused(f"{path} on this computer is left as it is: {error}") from error
     except OSError as error:
         raise Refused(f"{path} on this computer can't be read: {error.strerror}") from error
 
 
-def _write(host: Host, path: str, config: dict[str, object]) -> None:
+def _edited(path: str, text: str, way: kubeconfig.Access | None, name: str = "") -> str:
+    """The text with a way in it, or without the one of that name; ``Refused`` if it can't be."""
     try:
-        backup = laptop_files.replace(path, kubeconfig.text(config))
+        laptop_files.check_writable(path)
+        return kubeconfig.merged(text, way) if way else kubeconfig.without(text, name)
+    except Unreadable as error:
+        raise Refused(f"{path} on this computer is left as it is: {error}") from error
+    except OSError as error:
+        raise Refused(f"{path} on this computer can't be written: {error.strerror}") from error
+
+
+def _write(host: Host, path: str, text: str) -> None:
+    try:
+        backup = laptop_files.replace(path, text)
     except OSError as error:
         raise Refused(f"{path} on this computer can't be written: {error.strerror}") from error
     if backup:
         host.log(f"{path} is changed; as it was before, it is kept as {Path(backup).name}")
+
+
+def _kubectl_option(path: str) -> str:
+    """What kubectl has to be told to read that file, for this shell."""
+    default = os.environ.get("KUBECONFIG") or "~/.kube/config"
+    known = {Path(file).expanduser().resolve() for file in default.split(os.pathsep) if file}
+    return "" if Path(path).expanduser().resolve() in known else f"--kubeconfig={path} "

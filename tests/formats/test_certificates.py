@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
+
 import pytest
 
 from formats.certificates import key_hash, names
+from formats.unreadable import Unreadable
 
 # openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 … with subjectAltName, and
 # openssl x509 -pubkey | openssl pkey -pubin -outform der | sha256sum, as kubeadm's manual has it.
@@ -35,3 +38,14 @@ def test_names_and_addresses_are_read() -> None:
 def test_what_is_no_certificate_is_an_error() -> None:
     with pytest.raises(ValueError, match="PEM"):
         key_hash("garbage")
+
+
+def test_a_key_on_an_unknown_curve_is_an_error_in_one_line() -> None:
+    body = b64decode("".join(PEM.splitlines()[1:-1]))
+    p256 = bytes.fromhex("06082a8648ce3d030107")
+    assert p256 in body
+    unknown = b64encode(body.replace(p256, p256[:-1] + b"\x63")).decode()
+    pem = f"-----BEGIN CERTIFICATE-----\n{unknown}\n-----END CERTIFICATE-----\n"
+    with pytest.raises(Unreadable, match="kind that is not known"):
+        key_hash(pem)
+    assert "node1" in names(pem)

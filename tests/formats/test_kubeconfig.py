@@ -7,7 +7,8 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from formats.kubeconfig import (
@@ -18,9 +19,9 @@ from formats.kubeconfig import (
     merged,
     parse,
     same,
-    text,
     without,
 )
+from formats.unreadable import Unreadable
 
 
 def data(content: str) -> str:
@@ -53,29 +54,68 @@ users:
     client-certificate-data: {data("CERT")}
     client-key-data: {data("KEY")}
 """
-OTHERS: dict[str, Any] = {
-    "apiVersion": "v1",
-    "kind": "Config",
-    "preferences": {"colors": True},
-    "clusters": [{"name": "work", "cluster": {"server": "https://work:6443", "proxy-url": "x"}}],
-    "users": [{"name": "me", "user": {"exec": {"command": "login"}}}],
-    "contexts": [{"name": "work", "context": {"cluster": "work", "user": "me", "namespace": "n"}}],
-    "current-context": "work",
-    "extensions": [{"name": "e", "extension": {"a": 1}}],
-}
-names = st.sampled_from(["a", "b", "bramble", "rpi"])
+OTHERS = """\
+# Mine, edited by hand.
+apiVersion: v1
+kind: Config
+preferences: {colors: true}   # as I like it
+clusters:
+- name: work   # the big one
+  cluster:
+    server: https://work:6443
+    since: 2024-01-01
+    at: 12:30:45
+    octal: 0o17
+    tags: &tags [a, "b"]
+# who I am
+users:
+    - name: me
+      user:
+          exec: {command: login, args: *tags}
+          note: |
+              two
+              lines
+
+contexts:
+- context:
+    cluster: work
+    user: me
+    namespace: n
+  name: work
+current-context: work
+extensions:
+- name: e
+  extension: {a: 1}
+"""
+names = st.sampled_from(["a", "b", "bramble", "rpi", "1", "yes", "null", "a b"])
+
+
+def entries(kind: str) -> st.SearchStrategy[list[dict[str, Any]]]:
+    inner = st.dictionaries(
+        st.sampled_from(["server", "x", "date"]),
+        st.text(max_size=8) | st.dates() | st.integers() | st.booleans() | st.none(),
+        max_size=2,
+    )
+    entry = st.builds(lambda name, value: {"name": name, kind: value}, names, inner)
+    return st.lists(entry, max_size=3)
+
+
 configs: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {},
     optional={
-        "clusters": st.lists(st.builds(lambda n: {"name": n, "cluster": {"server": "s"}}, names)),
-        "users": st.none() | st.lists(st.builds(lambda n: {"name": n, "user": {}}, names)),
-        "contexts": st.lists(
-            st.builds(lambda n, c: {"name": n, "context": {"cluster": c}}, names, names)
-        ),
+        "clusters": entries("cluster"),
+        "users": st.none() | entries("user"),
+        "contexts": entries("context"),
         "current-context": names | st.just(""),
         "preferences": st.just({}),
     },
 )
+
+
+def kept(before: str, after: str) -> bool:
+    """Whether every line of the one is in the other, in its order."""
+    lines = iter(after.splitlines())
+    return all(line in lines for line in before.splitlines())
 
 
 def test_credentials_are_taken_from_kubeadms_file_for_an_address_that_is_reached() -> None:
@@ -87,53 +127,103 @@ def test_a_kubeconfig_that_points_to_files_is_not_kubeadms() -> None:
         access(ADMIN_CONF.replace("client-key-data", "client-key"), "bramble", "x")
 
 
-def test_others_are_kept_and_their_context_stays_the_current_one() -> None:
+def test_every_byte_of_others_is_kept_and_their_context_stays_the_current_one() -> None:
     made = merged(OTHERS, WAY)
+    assert kept(OTHERS, made)
     assert without(made, "bramble") == OTHERS
-    assert made["current-context"] == "work"
-    assert made["clusters"][0] == OTHERS["clusters"][0]
+    assert parse(made)["current-context"] == "work"
+    assert [entry["name"] for entry in yaml.safe_load(made)["users"]] == ["me", "bramble"]
+    assert made.index("    tags:") < made.index("name: bramble") < made.index("# who I am")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        OTHERS.replace("\n", "\r\n"),
+        "\ufeff" + OTHERS,
+        "---\n" + OTHERS + "...\n",
+        OTHERS.replace("- name: work", "-   name: work").replace("\n  cluster:", "\n    cluster:"),
+        "clusters: []\nusers:\ncontexts: ~ # none\ncurrent-context: ''\n",
+        "# nothing but this\n",
+        "---\n",
+        "current-context:\n# the end\n",
+        "  kind: Config\n  clusters:\n  - name: a\n    cluster: {}\n",
+        "users:\n- name: a\n  user:\n    token: |\n      x\n\n# c\nkind: Config\n",
+    ],
+)
+def test_whatever_way_a_file_is_written_it_goes_on_that_way(text: str) -> None:
+    made = merged(text, WAY)
+    changed = ("clusters: []", "users:", "contexts: ~", "current-context:")
+    lines = [line for line in text.splitlines() if not line.startswith(changed)]
+    assert kept("\n".join(lines), made.replace("\r\n", "\n"))
+    assert ("\r" in text) == ("\r" in made)
+    assert "\r\n" not in text or "\n" not in made.replace("\r\n", "")
+    assert merged(made, WAY) == made
+    assert holds(parse(made), "bramble")
+    assert same(yaml.safe_load(made.removeprefix("\ufeff")), WAY, sums("CA", "CERT"))
+    assert not holds(parse(without(made, "bramble")), "bramble")
 
 
 def test_the_first_context_becomes_the_current_one() -> None:
-    made = merged(parse(""), WAY)
-    assert made["current-context"] == "bramble"
-    assert parse(text(made)) == made
+    assert parse(merged("", WAY)) == {
+        "apiVersion": "v1",
+        "kind": "Config",
+        **{key: [entry] for key, entry in WAY.entries().items()},
+        "current-context": "bramble",
+    }
 
 
-def test_an_older_one_of_ours_is_replaced() -> None:
+def test_an_older_one_of_ours_is_replaced_in_its_place() -> None:
     old = merged(OTHERS, Access("bramble", "https://10.0.0.1:6443", data("old"), "", data("old")))
-    made = merged(old, WAY)
-    assert made == merged(OTHERS, WAY)
+    assert merged(old, WAY) == merged(OTHERS, WAY)
+    first = merged(merged("", WAY), Access("other", "https://10.0.0.2:6443"))
+    renewed = Access("bramble", WAY.server, data("CA"), data("NEW"), data("NEW"))
+    made = merged(first, renewed)
+    assert [entry["name"] for entry in parse(made)["clusters"]] == ["bramble", "other"]
+    assert len(made.splitlines()) == len(first.splitlines())
 
 
 def test_second_time_is_the_same() -> None:
-    made = merged(OTHERS, WAY)
+    made = parse(merged(OTHERS, WAY))
     assert same(made, Access(WAY.name, WAY.server), sums("CA", "CERT"))
     assert not same(made, Access(WAY.name, "https://other:6443"), sums("CA", "CERT"))
     assert not same(made, Access(WAY.name, WAY.server), sums("CA", "RENEWED"))
     assert not same(made, Access(WAY.name, WAY.server), sums("ANOTHER", "CERT"))
-    assert not same(OTHERS, Access(WAY.name, WAY.server), sums("CA", "CERT"))
+    assert not same(parse(OTHERS), Access(WAY.name, WAY.server), sums("CA", "CERT"))
 
 
 def test_the_proxys_context_has_no_user_as_in_the_blog() -> None:
-    made = merged(parse(""), PROXY)
+    made = parse(merged("", PROXY))
     assert made["clusters"] == [
         {"name": "bramble-proxy", "cluster": {"server": "http://192.168.1.32:8080"}}
     ]
     assert made["contexts"] == [{"name": "bramble-proxy", "context": {"cluster": "bramble-proxy"}}]
     assert made["users"] == []
     assert same(made, PROXY, None)
-    assert not same(merged(OTHERS, WAY), Access("bramble", WAY.server), None)
+    assert not same(parse(merged(OTHERS, WAY)), Access("bramble", WAY.server), None)
 
 
 def test_taking_the_current_one_out_leaves_none() -> None:
-    assert without(merged(parse(""), WAY), "bramble")["current-context"] == ""
+    assert parse(without(merged("", WAY), "bramble"))["current-context"] == ""
+
+
+@pytest.mark.parametrize("name", ["1", "1e3", "yes", "2024-01-01", "12:30:45", "a: b", "~", "é"])
+def test_a_name_is_text_for_every_reader(name: str) -> None:
+    made = merged("", Access(name, "http://x:1"))
+    assert yaml.safe_load(made)["contexts"][0]["name"] == name
+    assert parse(made)["current-context"] == name
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a: [", "not YAML"),
+        ("a: [", r"not YAML: .*\(line 1\)"),
+        ("a: 1\n\tb: 2\n", r"not YAML: .*\(line 2\)"),
+        ("kind: Config\n---\nkind: Config\n", "several YAML documents"),
+        ("kind: Config\nkind: Config\n", r"a key twice.*line 2"),
+        ("clusters:\n- name: a\n  name: b\n", r"a key twice.*line 3"),
+        ("a: &a\n  b: *a\n", "refers to itself"),
+        ("x: &x {clusters: []}\n<<: *x\n", "<<"),
         ("- a\n", "not a kubeconfig"),
         ("kind: Pod\n", "not a kubeconfig"),
         ("clusters: {}\n", "its clusters"),
@@ -153,12 +243,44 @@ def test_fingerprint_of_what_is_no_base64_is_none() -> None:
     assert fingerprint("%%%") == ""
 
 
-@given(configs)
-def test_merging_twice_is_merging_once_and_others_are_untouched(config: dict[str, Any]) -> None:
-    made = merged(config, WAY)
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"kind": "Config", "clusters": []}', "braces"),
+        ("clusters: [{name: a, cluster: {}}]\n", "its clusters are in brackets"),
+        ("users: &u\n- name: a\n  user: {}\nclusters: *u\n", "the form that it has"),
+        ("x: &a\n- name: a\n  cluster: {}\nclusters: *a\n", "the form that it has"),
+    ],
+)
+def test_a_form_that_can_not_be_changed_is_refused_with_the_remedy(
+    content: str, message: str
+) -> None:
+    parse(content)
+    with pytest.raises(Unreadable, match=rf"{message}.*kubectl config view --raw"):
+        merged(content, WAY)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(configs, st.booleans())
+def test_merging_twice_is_merging_once_and_others_are_untouched(
+    config: dict[str, Any], indented: bool
+) -> None:
+    dumper = _Indented if indented else yaml.SafeDumper
+    before = yaml.dump(config, Dumper=dumper, sort_keys=False, default_flow_style=False)
+    if before == "{}\n":
+        before = ""
+    made = merged(before, WAY)
     assert merged(made, WAY) == made
-    assert holds(made, "bramble")
+    after = yaml.safe_load(made)
+    assert holds(after, "bramble")
     for key in ("clusters", "users", "contexts"):
-        before = [entry for entry in config.get(key) or [] if entry["name"] != "bramble"]
-        assert [entry for entry in made[key] if entry["name"] != "bramble"] == before
-    assert parse(text(made)) == made
+        others = [entry for entry in config.get(key) or [] if entry["name"] != "bramble"]
+        assert [entry for entry in after[key] if entry["name"] != "bramble"] == others
+    assert not holds(parse(without(made, "bramble")), "bramble")
+
+
+class _Indented(yaml.SafeDumper):
+    """Lists further in than their key, as many people write them."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)

@@ -17,9 +17,9 @@ READY = {"conditions": [{"type": "Ready", "status": "True"}]}
 AWAY = {"conditions": [{"type": "Ready", "status": "Unknown"}]}
 NODES = {
     "items": [
-        {"metadata": {"name": "node1"}, "status": READY},
-        {"metadata": {"name": "node3"}, "status": AWAY},
-        {"metadata": {"name": "node4"}},
+        {"kind": "Node", "metadata": {"name": "node1"}, "status": READY},
+        {"kind": "Node", "metadata": {"name": "node3"}, "status": AWAY},
+        {"kind": "Node", "metadata": {"name": "node4"}},
     ]
 }
 

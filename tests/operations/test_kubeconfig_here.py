@@ -13,7 +13,7 @@ import yaml
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.util import FakeState, create_host
 
-from operations import kubeconfig, laptop_files, tls_probe
+from operations import kubeconfig, laptop_files, record, tls_probe
 from operations.base import Refused
 
 
@@ -164,3 +164,78 @@ def test_half_a_file_is_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         laptop_files.replace(str(path), "after")
     assert path.read_text() == "before"
     assert os.listdir(tmp_path) == ["config"]
+
+
+def test_dates_times_comments_and_line_ends_of_others_are_kept(head: Log, tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    before = (
+        b"kind: Config\r\nextensions:\r\n- {name: e, since: 2024-01-01, at: 12:30:45}  # mine\r\n"
+    )
+    path.write_bytes(before)
+    assert write(head, path)
+    assert path.read_bytes().startswith(before)
+    assert b"\n" not in path.read_bytes().replace(b"\r\n", b"")
+
+
+def test_no_backup_is_ever_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    contents = [f"version {number}" for number in range(5)]
+    kept = [laptop_files.replace(str(path), content) for content in [*contents, "last"]]
+    assert kept[0] is None
+    assert [Path(name).read_text() for name in kept[1:] if name] == contents
+
+
+def test_under_sudo_the_file_belongs_to_the_owner_of_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda file, *owner: given.append(owner))
+    laptop_files.replace(str(tmp_path / ".kube" / "config"), "new")
+    assert given == [(tmp_path.stat().st_uid, tmp_path.stat().st_gid)] * 2
+    laptop_files.replace(str(tmp_path / ".kube" / "config"), "changed")
+    assert len(given) == 4  # the backup too
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.mkdir(), "it is not a file"),
+        (os.mkfifo, "it is not a file"),
+        (lambda path: path.write_bytes(b"\xff\xfe"), "it is not text"),
+        (lambda path: path.symlink_to(path), "can't be read"),
+        (lambda path: (path.write_text("kind: Config"), path.chmod(0o400)), "chmod u\\+w"),
+        (
+            lambda path: path.write_text('{"kind": "Config"}'),
+            "left as it is: .*kubectl config view",
+        ),
+    ],
+)
+def test_what_can_not_be_changed_is_refused_before_anything_is(
+    head: Log, tmp_path: Path, make: Any, message: str
+) -> None:
+    path = tmp_path / "config"
+    make(path)
+    with pytest.raises(Refused, match=message):
+        commands(path)
+    assert os.listdir(tmp_path) == ["config"]
+
+
+def test_a_list_of_files_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="a list of files"):
+        commands(tmp_path / "a:b")
+
+
+def test_kubectl_is_told_of_a_file_that_it_would_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "config"
+    suggested: list[str] = []
+    monkeypatch.setattr(record, "suggest", suggested.append)
+    for known in ("", f"/nowhere:{path}"):
+        monkeypatch.setenv("KUBECONFIG", known)
+        commands(path)
+    assert suggested == [
+        f"kubectl --kubeconfig={path} --context bramble get nodes",
+        "kubectl --context bramble get nodes",
+    ]
