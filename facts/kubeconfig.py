@@ -13,22 +13,29 @@ from typing_extensions import override
 from facts.base import State, WholeFact, ask
 from facts.kubectl import ADMIN_CONF
 
-# sha256 of what stands base64-encoded behind a key, and of a whole file.
+# sha256 of what stands base64-encoded behind a key, and of a whole file. Two files made by kubeadm
+# are alike without the values that differ from one to the next (older ones have preferences).
 _SCRIPT = f"""hash() {{ sha256sum | cut -d' ' -f1; }};
-data() {{ sed -n "s/^ *$2: *//p" "$1" 2>/dev/null | head -n1 | base64 -d 2>/dev/null; }};
+data() {{ sed -n "s/^ *$1: *//p" $a 2>/dev/null | head -n1; }};
+alike() {{ sed -E -e '/^preferences: \\{{\\}}$/d' \
+-e 's/^( *(server|(certificate-authority|client-certificate|client-key)-data): ).*/\\1/' "$1" \
+| hash; }};
+has() {{ data "$1" | grep -qFf - "$u"; }};
 a={ADMIN_CONF};
 if [ -s $a ]; then
 echo "admin $(hash < $a)";
-echo "ca $(data $a certificate-authority-data | hash)";
-echo "cert $(data $a client-certificate-data | hash)"; fi;
+echo "ca $(data certificate-authority-data | base64 -d 2>/dev/null | hash)";
+echo "cert $(data client-certificate-data | base64 -d 2>/dev/null | hash)"; fi;
 if [ -n "$1" ]; then
 home=$(getent passwd "$1" | cut -d: -f6); group=$(id -gn "$1" 2>/dev/null);
 if [ -n "$home" ]; then
 echo "home $home"; echo "group $group"; u=$home/.kube/config;
 if [ -L "$u" ] || [ -d "$u" ]; then echo "odd $u";
-elif [ -e "$u" ]; then
+elif [ -s "$u" ]; then
 echo "user $(hash < "$u")"; echo "status $(stat -c '%a %U %G' "$u")";
-echo "user_ca $(data "$u" certificate-authority-data | hash)";
+if [ -s $a ] && has certificate-authority-data; then
+if [ "$(alike $a)" = "$(alike "$u")" ]; then echo "holds copy";
+elif has client-certificate-data && has client-key-data; then echo "holds more"; fi; fi;
 fi; fi; fi"""
 
 
@@ -38,9 +45,11 @@ class Credentials(State):
     Fingerprints (sha256) of the administrator's kubeconfig and of a user's copy; "" where a file
     is not there.
 
-    ``admin`` and ``user`` are those of the whole files, ``ca``, ``cert`` and ``user_ca`` of what
-    they hold. ``home`` is "" when the node has no such user; ``status`` is the copy's mode, user
-    and group; ``odd`` its path, when it is a link or a directory.
+    ``admin`` and ``user`` are those of the whole files, ``ca`` and ``cert`` of what the first one
+    holds. ``holds`` is what the user's file is: a "copy" of the administrator's, of now or of
+    earlier; "more", the present administrator and entries of others beside him; "" for anything
+    else. ``home`` is "" when the node has no such user; ``status`` is the copy's mode, user and
+    group; ``odd`` its path, when it is a link or a directory.
     """
 
     admin: str = ""
@@ -49,7 +58,7 @@ class Credentials(State):
     home: str = ""
     group: str = ""
     user: str = ""
-    user_ca: str = ""
+    holds: str = ""
     status: str = ""
     odd: str = ""
 

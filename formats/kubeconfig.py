@@ -180,7 +180,7 @@ class _Edit:
         self.entries = entries
         # What is put where: start and end of what it replaces, and itself.
         self.changes: list[tuple[int, int, str]] = []
-        self.new_keys = ""
+        self.new_keys: list[tuple[str, str, str]] = []
 
     def text(self) -> str:
         root = _root(self.before)
@@ -191,15 +191,12 @@ class _Edit:
         if root is None:
             made = self.before + self.newline.join(["apiVersion: v1", "kind: Config", ""])
             return _Edit(made, self.name, self.entries).text()
-        if _is_flow(root):
-            raise Unreadable(f"it is one pair of braces: {_REWRITE}")
         for key in _LISTS:
             if wanted[key] != now[key]:
                 self._list(root, key)
         if wanted.get("current-context") != now.get("current-context"):
-            self._put(root, "current-context", f" {_scalar(wanted['current-context'])}", "")
-        end = self._line_end(root)
-        self.changes.append((end, end, self.new_keys))
+            self._put(root, "current-context", wanted["current-context"])
+        self._add_keys(root)
         made, at = "", 0
         for start, end, new in sorted(self.changes, key=lambda change: change[:2]):
             made += self.before[at:start] + new
@@ -235,35 +232,61 @@ class _Edit:
         node, entry = _value(root, key), self.entries[key]
         items = node.value if isinstance(node, SequenceNode) else []
         if node is None or not items:
-            self._put(root, key, "", self._lines(entry, root.start_mark.column))
+            self._put(root, key, [entry])
             return
-        if _is_flow(node):
-            raise Unreadable(f"its {key} are in brackets: {_REWRITE}")
         ours = [item for item in items if _plain(item)["name"] == self.name]
-        new = self._lines(entry, node.start_mark.column)
+        new = self._text(node, entry)
         for item in ours:
-            dash = self.before.rindex("-", 0, item.start_mark.index + 1)
-            start = self.before.rfind("\n", 0, dash) + 1
-            self.changes.append((start, self._line_end(item), new))
+            self.changes.append((*self._span(node, item, bool(new)), new))
             new = ""
         if new:
-            end = self._line_end(items[-1])
-            self.changes.append((end, end, new))
-        elif len(ours) == len(items) and not entry:
+            end = self._end(items[-1]) if _is_flow(node) else self._line_end(items[-1])
+            self.changes.append((end, end, f", {new}" if _is_flow(node) else new))
+        elif len(ours) == len(items) and not entry and not _is_flow(node):
             colon = self.before.rindex(":", 0, node.start_mark.index) + 1
             self.changes.append((colon, colon, " []"))
 
-    def _put(self, root: Node, key: str, value: str, lines: str) -> None:
-        """A key of the root with a value behind its colon, and lines below."""
+    def _span(self, node: Node, item: Node, stays: bool) -> tuple[int, int]:
+        """Start and end of an item of a list; with what parts it from the next, if it goes."""
+        if not _is_flow(node):
+            dash = self.before.rindex("-", 0, item.start_mark.index + 1)
+            return self.before.rfind("\n", 0, dash) + 1, self._line_end(item)
+        start, end = item.start_mark.index, item.end_mark.index
+        at = node.value.index(item)
+        if not stays and at + 1 < len(node.value):
+            end = node.value[at + 1].start_mark.index
+        elif not stays and at:
+            start = node.value[at - 1].end_mark.index
+        return start, end
+
+    def _put(self, root: Node, key: str, value: Any) -> None:
+        """A value of the root that was empty, or not there."""
         node = _value(root, key)
+        inline, below = f" {json.dumps(value)}", ""
+        if isinstance(value, list) and not _is_flow(root):
+            inline, below = "", self._text(root, value[0])
         if node is None:
-            self.new_keys += f"{' ' * root.start_mark.column}{key}:{value}{self.newline}{lines}"
+            self.new_keys.append((key, inline, below))
         else:
             end = self._end(node)
             start = len(self.before[: min(node.start_mark.index, end)].rstrip(" "))
-            self.changes.append((start, end, value))
-            after = self._line_end(node)
-            self.changes.append((after, after, lines))
+            self.changes.append((start, end, inline))
+            if below:
+                after = self._line_end(node)
+                self.changes.append((after, after, below))
+
+    def _add_keys(self, root: Node) -> None:
+        if _is_flow(root):
+            end = self._end(root.value[-1][1]) if root.value else root.start_mark.index + 1
+            words = [f'"{key}":{inline}' for key, inline, _ in self.new_keys]
+            text = ", ".join([*([""] if root.value else []), *words])
+        else:
+            end = self._line_end(root)
+            pad = " " * root.start_mark.column
+            text = "".join(
+                f"{pad}{key}:{inline}{self.newline}{below}" for key, inline, below in self.new_keys
+            )
+        self.changes.append((end, end, text))
 
     def _line_end(self, node: Node) -> int:
         """Where the line behind a value begins."""
@@ -284,11 +307,14 @@ class _Edit:
             end -= len(lines.pop())
         return self.before.rindex(":", 0, end) + 1
 
-    def _lines(self, entry: Mapping[str, Any] | None, column: int) -> str:
-        """An entry of a list as kubectl writes it."""
-        lines = _block(entry or {}, " " * (column + 2))
+    def _text(self, node: Node, entry: Mapping[str, Any] | None) -> str:
+        """An entry of a list as kubectl writes it, or as JSON where the list is in brackets."""
+        if _is_flow(node):
+            return json.dumps(entry) if entry else ""
+        pad = " " * node.start_mark.column
+        lines = _block(entry or {}, f"{pad}  ")
         if lines:
-            lines[0] = f"{' ' * column}- {lines[0].strip()}"
+            lines[0] = f"{pad}- {lines[0].strip()}"
         return "".join(line + self.newline for line in lines)
 
 

@@ -35,7 +35,9 @@ def admin(user: str) -> Commands:
 
     + user: who logs in there and types kubectl
 
-    A kubeconfig of another cluster in its place is refused, never overwritten.
+    Only a copy of this cluster's own is replaced, such as one from before its certificates were
+    renewed. A file that holds entries of others too, and this cluster's administrator, is left;
+    without him it is refused.
 
     **Example:**
 
@@ -50,20 +52,28 @@ def admin(user: str) -> Commands:
     path = f"{now.home}/.kube/config"
     if now.odd:
         raise Refused(f"{path} is a link or a directory: remove it, then run this again")
-    if now.user and now.user_ca != now.ca:
+    if now.user and not now.holds:
         raise Refused(
-            f"{path} is for another cluster: move it away (or merge the two), then run this again"
+            f"{path} holds something else than this cluster's present administrator: move it away, "
+            f"then run this again; `KUBECONFIG={path}:OLD kubectl config view --raw` shows the two "
+            "merged"
         )
     thing = f"file {path}"
     manages(thing)
     wanted = f"600 {user} {now.group}"
-    if now.user and now.user == now.admin and now.status == wanted:
-        host.noop(f"{path} is up to date")
+    right = now.holds == "more" or (now.user != "" and now.user == now.admin)
+    if right and now.status == wanted:
+        others = " (what else it holds is left as it is)" if now.holds == "more" else ""
+        host.noop(f"{path} is up to date{others}")
         return
-    if not now.user or now.user != now.admin:
+    if not right:
         tell(f"copy {ADMIN_CONF} to {path} (for {user} alone; its content is not shown)", thing)
     else:
         tell(f"make {path} {wanted} (it is {now.status})", thing)
+        owner = QuoteString(f"{user}:{now.group}")
+        yield StringCommand("chown", "--", owner, QuoteString(path))
+        yield StringCommand("chmod", "600", "--", QuoteString(path))
+        return
     words = [QuoteString(word) for word in (ADMIN_CONF, path, user, now.group)]
     yield StringCommand("sh", "-c", QuoteString(_COPY), "copy", *words)
 
