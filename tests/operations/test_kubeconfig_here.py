@@ -47,6 +47,7 @@ ADMIN_CONF = yaml.safe_dump(
         ],
     }
 )
+SHARED = "users: &u\n- name: a\n  user: {}\nclusters: *u\n"
 SERVER = "https://192.168.1.32:6443"
 
 
@@ -205,10 +206,7 @@ def test_under_sudo_the_file_belongs_to_the_owner_of_its_folder(
         (lambda path: path.write_bytes(b"\xff\xfe"), "it is not text"),
         (lambda path: path.symlink_to(path), "can't be read"),
         (lambda path: (path.write_text("kind: Config"), path.chmod(0o400)), "chmod u\\+w"),
-        (
-            lambda path: path.write_text('{"kind": "Config"}'),
-            "left as it is: .*kubectl config view",
-        ),
+        (lambda path: path.write_text(SHARED), "left as it is: .*kubectl config view"),
     ],
 )
 def test_what_can_not_be_changed_is_refused_before_anything_is(
