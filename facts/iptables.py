@@ -1,5 +1,6 @@
 """
-iptables: the live rules, the back end that holds them, and what restores ours at boot.
+iptables: the live rules, the back end that holds them, how it prints rules that are to come, and
+what restores ours at boot.
 """
 
 from __future__ import annotations
@@ -15,17 +16,31 @@ from typing_extensions import override
 from facts.base import State, WholeFact, ask
 from facts.files import READ_FILES, FileState, parse_files
 
+# In a network namespace and a /run of its own: $1 is tried there, beside the chains of others
+# (standard input, without their rules) and their ipsets ($2), to which it may refer. With /run go
+# the sockets of programs that look names up (only /etc/hosts is there when rules are restored at
+# boot), and the lock of a legacy iptables that others may hold.
+_TRIAL = """mount -t tmpfs tmpfs /run || exit; iptables-restore >/dev/null 2>&1;
+[ -z "$2" ] || printf '%s\\n' "$2" | ipset restore >/dev/null 2>&1;
+printf %s "$1" | iptables-restore --noflush 2>&1 >/dev/null | base64 -w0; echo;
+iptables-save 2>/dev/null | base64 -w0; echo"""
+
 # Neither iptables-save makes a table by looking at it. Warnings come between the rules as lines
 # that begin with "#". The legacy one is only asked when the kernel has legacy tables at all.
 _SCRIPT = (
-    """u=$1; shift;
+    """export LC_ALL=C; u=$1 rules=$2 trial=$3; shift 3;
 save() { if s=$("$1" 2>&1); then echo ok; else echo failed; fi;
 printf '%s' "$s" | base64 -w0; echo; };
+try() { sets=$(ipset save 2>/dev/null | grep '^create ');
+if t=$(printf '%s\\n' "$s" | grep -E '^(\\*|:[^ ]+ - |COMMIT)' |
+unshare --net --mount sh -c "$trial" sh "$rules" "$sets" 2>&1);
+then echo ok; echo "$t"; else echo failed; printf %s "$t" | base64 -w0; echo; echo; fi; };
 if command -v iptables-save >/dev/null; then iptables -V; save iptables-save;
+if [ -n "$rules" ]; then try; else echo none; echo; echo; fi;
 case $(iptables -V) in *nf_tables*) o=iptables-legacy-save;
 grep -qs . /proc/net/ip_tables_names || o=;; *) o=iptables-nft-save;; esac;
 if [ -n "$o" ] && command -v "$o" >/dev/null; then save "$o"; else echo ok; echo; fi;
-else echo absent; for n in ok '' ok ''; do echo "$n"; done; fi;
+else echo absent; for n in ok '' none '' '' ok ''; do echo "$n"; done; fi;
 systemctl show -p UnitFileState -p NeedDaemonReload "$u" 2>/dev/null | tr '\\n' ' '; echo;
 """
     + READ_FILES
@@ -42,6 +57,8 @@ class IptablesState(State):
     + enabled: whether the unit is started at boot
     + stale: whether systemd has yet to read the unit's file again
     + files: the files that were asked for
+    + tried: what iptables-save prints of the rules that were tried; None: none were
+    + refusal: what iptables-restore said of them
     """
 
     backend: str | None
@@ -50,6 +67,8 @@ class IptablesState(State):
     enabled: bool
     stale: bool
     files: dict[str, FileState]
+    tried: str | None = None
+    refusal: str = ""
 
 
 class Iptables(WholeFact[IptablesState]):
@@ -58,12 +77,13 @@ class Iptables(WholeFact[IptablesState]):
 
     + unit: the name of the systemd unit that restores them
     + paths: files to read along with it
+    + trial: rules to try in a network namespace of their own: see ``OwnChains.trial``
     """
 
     @override
-    def command(self, unit: str, paths: list[str]) -> StringCommand:
+    def command(self, unit: str, paths: list[str], trial: str = "") -> StringCommand:
         self.paths = list(paths)
-        return ask(_SCRIPT, unit, *self.paths)
+        return ask(_SCRIPT, unit, trial, _TRIAL, *self.paths)
 
     @override
     def parse(
@@ -71,6 +91,9 @@ class Iptables(WholeFact[IptablesState]):
         version: str,
         status: str,
         saved: str,
+        trial: str,
+        words: str,
+        tried: str,
         other_status: str,
         other: str,
         unit: str,
@@ -82,10 +105,17 @@ class Iptables(WholeFact[IptablesState]):
         for ended, text in ((status, saved), (other_status, other)):
             if ended != "ok":
                 raise FactProcessError(f"iptables-save failed: {_text(text).strip()}")
+        if trial == "failed":
+            raise FactProcessError(
+                f"no network namespace to try the rules in: {_text(words).strip()}. "
+                "Kubernetes needs them too: use a kernel with CONFIG_NET_NS"
+            )
         return IptablesState(
             backend=(known[1] or "legacy") if known else None,
             rules=_text(saved),
             other=_text(other),
+            tried=_text(tried) if trial == "ok" else None,
+            refusal=_text(words),
             enabled="UnitFileState=enabled " in f"{unit} ",
             stale="NeedDaemonReload=yes" in unit,
             files=parse_files(files, self.paths),

@@ -4,6 +4,8 @@ iptables rules of our own, live and at boot, beside everybody else's.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from posixpath import basename, splitext
 
 from pyinfra import host
@@ -11,9 +13,8 @@ from pyinfra.api import QuoteString
 from pyinfra.api.command import PyinfraCommand
 
 from facts.iptables import Iptables, IptablesState
-from formats.iptables import CHAINS, Rule, parse_save
-from formats.iptables_chains import OwnChains, holds_rules, incompatible
-from formats.iptables_words import RuleError
+from formats.iptables import CHAINS, RuleError, holds_rules, incompatible, parse_save
+from formats.iptables_chains import OwnChains
 from operations import apt, guard
 from operations.base import Commands, Refused, diff, manages, read, tell
 from operations.files import ensure
@@ -72,7 +73,7 @@ def post_up(path: str = "/etc/cluster_ip_rules.fw") -> str:
 
 @guard.operation
 def ruleset(
-    rules: list[str | Rule],
+    rules: list[str],
     path: str = "/etc/cluster_ip_rules.fw",
     prefix: str = "BRAMBLE",
     present: bool = True,
@@ -82,17 +83,17 @@ def ruleset(
 
     The rules of a built-in chain are put into a chain of ours (``BRAMBLE-FORWARD``), in their
     order, and the built-in chain gets one jump to it, at its top: a forward that others drop
-    further down is accepted before. Rules are compared by what they mean. A unit of systemd
-    restores them before the network comes up; ``post_up`` is for interfaces files. It goes through
-    the guard: rules that cut the connection are taken back.
+    further down is accepted before. The node's own iptables says what a rule means: it is tried
+    there first, in a network namespace, and compared as iptables-save prints it; one that iptables
+    refuses fails the host with iptables' words. A unit of systemd restores the rules before the
+    network comes up; ``post_up`` is for interfaces files. It goes through the guard: rules that
+    cut the connection are taken back.
 
-    + rules: ``Rule``, or the words that one would type: ``-t nat -A POSTROUTING …``
+    + rules: the words that one would type: ``-t nat -A POSTROUTING …``. No host names, save those
+      in /etc/hosts: the rules are restored before there is a network
     + path: the file from which they are restored; holds own chains only
     + prefix: of the own chains' names, and what makes them ours: up to 16 of A-Z, 0-9 and ``_``
     + present: False takes the rules, the chains, the file and the unit away
-
-    A match that is not in ``formats/iptables_known.py`` is compared word by word: write it
-    as iptables-save prints it.
 
     **Example:**
 
@@ -109,20 +110,20 @@ def ruleset(
         )
     """
 
-    chains = _chains(prefix, rules if present else [])
+    with _refusing():
+        chains = OwnChains(prefix, rules if present else [])
     if present and not chains.wanted:
         raise Refused("no iptables rules were given: to take them away, say present=False")
     unit = unit_name(path)
     unit_path = f"/etc/systemd/system/{unit}"
-    now = read(Iptables, unit=unit, paths=[path, unit_path])
-    check_readable(now, {table for table, _ in chains.wanted} or set(CHAINS))
+    now = _look(chains, unit, [path, unit_path])
     live = parse_save(now.rules)
     manages(f"rules {prefix}-*", f"unit {unit}")
     repair = chains.repair(live)
     commands: list[PyinfraCommand | str] = []
-    if now.backend is None and present:
+    install = now.backend is None and present
+    if install:
         tell("install iptables")
-        commands += apt.install(["iptables"])
     if repair:
         before, after = chains.show_live(live), chains.show_wanted()
         what, thing = f"the iptables rules in {prefix}-*", f"rules {prefix}-*"
@@ -149,13 +150,26 @@ def ruleset(
     commands += unit_commands
     if not commands:
         host.noop(f"{path} is up to date, and live" if present else f"{path} is not there")
+    if install:
+        yield from apt.install(["iptables"])
+        _look(chains, unit, [path, unit_path])  # there is one now that can refuse a rule
     yield from commands
 
 
-def _chains(prefix: str, rules: list[str | Rule]) -> OwnChains:
+def _look(chains: OwnChains, unit: str, paths: list[str]) -> IptablesState:
+    """What is there, once iptables has found nothing wrong with the rules."""
+    now = read(Iptables, unit=unit, paths=paths, trial=chains.trial())
+    check_readable(now, {table for table, _ in chains.wanted} or set(CHAINS))
+    if now.tried is not None:
+        with _refusing():
+            chains.judge(now.tried, now.refusal)
+    return now
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
     try:
-        parsed = [Rule.parse(rule) if isinstance(rule, str) else rule for rule in rules]
-        return OwnChains(prefix, parsed)
+        yield
     except RuleError as error:
         raise Refused(f"iptables: {error}") from None
 
@@ -181,9 +195,10 @@ def check_readable(now: IptablesState, used: set[str]) -> None:
 
 def _unit(path: str, chains: OwnChains) -> str:
     jumps = ""
-    for jump in chains.jumps():
-        words = str(jump).split()
-        check = " ".join(["iptables", "-w", "-t", jump.table, "-C", *words[1:]])
-        insert = " ".join(["iptables", "-w", "-t", jump.table, "-I", *words[1:]])
+    for table, chain in sorted(chains.wanted):
+        check, insert = (
+            f"iptables -w -t {table} {verb} {chain} -j {chains.name(chain)}"
+            for verb in ("-C", "-I")
+        )
         jumps += _JUMP.format(check=check, insert=insert)
     return _UNIT.format(path=path, jumps=jumps)

@@ -18,6 +18,8 @@ from lab.errors import LabError
 
 TOOLS = {
     "iptables-restore": "iptables",
+    "ipset": "ipset",
+    "flock": "util-linux",
     "sfdisk": "fdisk",
     "mkfs.vfat": "dosfstools",
     "mkfs.ext4": "e2fsprogs",

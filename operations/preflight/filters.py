@@ -7,8 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
-from formats.iptables import CHAINS, Rule, parse_save
-from formats.iptables_words import RuleError
+from formats.iptables import CHAINS, parse_save, words
 from operations import iptables as rulesets
 from operations.base import Refused
 from operations.preflight.rows import API_PORT, Desk, Node, Verdict, known, ok, warning
@@ -68,35 +67,34 @@ def _needs(node: Node) -> str:
 
 
 def _drops_ours(line: str, node: Node) -> bool:
-    try:
-        rules = Rule.parse(line).canonical()
-    except RuleError:
-        return False  # a match that nobody knows: not ours to judge
-    return any(_is_on_path(rule, node) for rule in rules)
-
-
-def _is_on_path(rule: Rule, node: Node) -> bool:
-    if rule.target is None or rule.target.name not in ("DROP", "REJECT"):
+    """Whether a printed rule drops what comes and goes on our path."""
+    given: dict[str, str] = {}  # an option's values in one word, with "!" before when negated
+    name, negation = "", ""
+    for word in words(line):
+        if word == "!":
+            negation = "!"
+        elif word.startswith("-"):
+            name = word
+            given[name], negation = negation, ""
+        else:
+            given[name] += word
+    if given.get("-j") not in ("DROP", "REJECT"):
         return False
     ours = [node.wanted.network(each) for each in node.wanted.networks if each != "uplink_network"]
     near = [*node.wanted.names[:1], "cni0", "flannel.1"]
-    places = ((rule.source, ours), (rule.destination, ours))
-    if any(not _meets(text, networks) for text, networks in places):
+    if any(not _meets(given.get(side), ours) for side in ("-s", "-d")):
         return False
-    if rule.chain in CHAINS["filter"] and not (
-        _is_near(rule.in_interface, near) and _is_near(rule.out_interface, near)
+    if given["-A"] in CHAINS["filter"] and not (
+        _is_near(given.get("-i"), near) and _is_near(given.get("-o"), near)
     ):
         return False
-    for option in (option for match in rule.matches for option in match.options):
-        if option.name in ("--ctstate", "--state") and option.values == ("INVALID",):
-            return False
-        if option.name in ("--sport", "--sports", "--icmp-type"):
-            return False
-        if option.name in ("--dport", "--dports") and not option.negated:
-            wanted = _PORTS[node.wanted.role]
-            if not any(port in wanted for port in _ports(option.values)):
-                return False
-    return True
+    if "INVALID" in (given.get("--ctstate"), given.get("--state")):
+        return False
+    if any(option in given for option in ("--sport", "--sports", "--icmp-type")):
+        return False
+    ports = given.get("--dport", given.get("--dports", "!"))
+    wanted = _PORTS[node.wanted.role]
+    return ports.startswith("!") or any(port in wanted for port in _ports(ports))
 
 
 def _meets(text: str | None, networks: list[IPv4Network]) -> bool:
@@ -114,8 +112,8 @@ def _is_near(name: str | None, near: list[str]) -> bool:
     return name in near
 
 
-def _ports(values: tuple[str, ...]) -> Iterator[int]:
-    for word in ",".join(values).split(","):
+def _ports(text: str) -> Iterator[int]:
+    for word in text.split(","):
         first, _, last = word.partition(":")
         if first.isdigit() and (last or first).isdigit():
             yield from range(int(first), int(last or first) + 1)

@@ -6,16 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from formats.iptables import Rule, parse_save
-from formats.iptables_chains import OwnChains, holds_rules, incompatible
-from formats.iptables_words import RuleError
+from formats.iptables import RuleError, parse_save
+from formats.iptables_chains import OwnChains
 
 KUBERNETES = (Path(__file__).parent / "samples" / "kubernetes.iptables-save").read_text()
 NAT = "-t nat -A POSTROUTING -s 192.168.2.0/24 -o wlan0 -j MASQUERADE"
 OUT = "-A FORWARD -i eth0 -o wlan0 -j ACCEPT"
 BACK = "-A FORWARD -i wlan0 -o eth0 -m state --state RELATED,ESTABLISHED -j ACCEPT"
-HEAD = OwnChains("BRAMBLE", [Rule.parse(words) for words in (NAT, OUT, BACK)])
-NOTHING = OwnChains("BRAMBLE", [])
+
+
+def judged(*rules: str) -> OwnChains:
+    """Rules that iptables prints as they are typed."""
+    chains = OwnChains("BRAMBLE", rules)
+    chains.judge(chains.trial(), "")
+    return chains
+
+
+HEAD = judged(NAT, OUT, BACK)
+NOTHING = judged()
 
 LIVE = """# Warning: iptables-legacy tables present, use iptables-legacy-save to see them
 *filter
@@ -129,7 +137,7 @@ def test_only_the_drift_is_mended(was: str, became: str, mended: str) -> None:
 
 
 def test_another_order_in_our_chain_is_drift() -> None:
-    other = OwnChains("BRAMBLE", [Rule.parse(words) for words in (NAT, BACK, OUT)])
+    other = judged(NAT, BACK, OUT)
     assert other.repair(parse_save(LIVE)).startswith("*filter\n:BRAMBLE-FORWARD - [0:0]\n")
     assert "*nat" not in other.repair(parse_save(LIVE))
 
@@ -157,28 +165,92 @@ def test_a_chain_of_another_with_our_prefix_is_not_ours() -> None:
     assert "BRAMBLE-MINE" not in NOTHING.repair(parse_save(live))
 
 
-def test_a_rule_that_iptables_prints_otherwise_is_no_drift() -> None:
-    rules = [NAT.replace("2.0/24", "2.7/255.255.255.0"), OUT, BACK.replace("D,E", "D,e")]
-    rules[2] = "-A FORWARD -o eth0 -i wlan0 -m state --state established,related -j ACCEPT"
-    chains = OwnChains("BRAMBLE", [Rule.parse(words) for words in rules])
-    assert chains.repair(parse_save(LIVE)) == ""
+TYPED = "-A FORWARD -o eth0 -s 10.1,10.2 -p tcp --dport ssh"
+# What iptables-save prints once TYPED and OUT were tried.
+TRIED = """*filter
+:FORWARD ACCEPT [0:0]
+:BRAMBLE-FORWARD - [0:0]
+-A FORWARD -s 10.0.0.1/32 -o eth0 -p tcp -m tcp --dport 22
+-A FORWARD -s 10.0.0.2/32 -o eth0 -p tcp -m tcp --dport 22
+-A FORWARD -g BRAMBLE-FORWARD
+-A FORWARD -i eth0 -o wlan0 -j ACCEPT
+-A FORWARD -g BRAMBLE-FORWARD
+COMMIT
+"""
+PRINTED = """*filter
+:FORWARD ACCEPT [0:0]
+:BRAMBLE-FORWARD - [0:0]
+-A FORWARD -j BRAMBLE-FORWARD
+-A BRAMBLE-FORWARD -s 10.0.0.1/32 -o eth0 -p tcp -m tcp --dport 22
+-A BRAMBLE-FORWARD -s 10.0.0.2/32 -o eth0 -p tcp -m tcp --dport 22
+-A BRAMBLE-FORWARD -i eth0 -o wlan0 -j ACCEPT
+COMMIT
+"""
+
+
+def test_rules_are_compared_as_iptables_prints_them() -> None:
+    chains = OwnChains("BRAMBLE", [TYPED, OUT])
+    assert chains.repair(parse_save(PRINTED)) != ""  # not known yet
+    chains.judge(TRIED, "")
+    assert chains.repair(parse_save(PRINTED)) == ""
+    assert chains.show_wanted() == chains.show_live(parse_save(PRINTED))
+    assert "ssh" in chains.repair(parse_save(PRINTED.replace("22", "23")))
+
+
+@pytest.mark.parametrize(
+    ("tried", "said", "why"),
+    [
+        pytest.param(
+            TRIED[: TRIED.index("-A FORWARD -i")] + "COMMIT\n",
+            "iptables-restore v1.8.11 (nf_tables): Bad argument `x'\nError occurred at line: 8\n"
+            "Try `iptables-restore -h' or 'iptables-restore --help' for more information.\n",
+            f"rule '{OUT}': iptables says: Bad argument `x'",
+            id="the first that is not there is the one that was refused",
+        ),
+        pytest.param(
+            "",
+            "Warning: Extension x revision 0 not supported, missing kernel module?\n"
+            "iptables-restore v1.8.9 (nf_tables): \n"
+            "line 3: RULE_APPEND failed (No such file or directory): rule in chain FORWARD\n",
+            f"rule '{TYPED}': iptables says: Warning: Extension x revision 0 not supported, "
+            "missing kernel module?; RULE_APPEND failed (No such file or directory): "
+            "rule in chain FORWARD (`sudo dmesg` may show the kernel's reason)",
+            id="all that is said of it",
+        ),
+        pytest.param(
+            "",
+            "iptables-restore: line 5 failed\n",
+            f"rule '{TYPED}': iptables says: failed (`sudo dmesg` may show the kernel's reason)",
+            id="legacy iptables says little",
+        ),
+        pytest.param(
+            TRIED.replace("-A FORWARD -i eth0 -o wlan0 -j ACCEPT\n", ""),
+            "",
+            f"rule '{OUT}': iptables makes no rule of it",
+            id="nothing comes of it",
+        ),
+        pytest.param("", "", f"rule '{TYPED}': iptables makes no rule of it", id="it ends there"),
+        pytest.param(
+            TRIED.replace("-j ACCEPT", "-j BRAMBLE-INPUT"),
+            "",
+            f"rule '{OUT}': it leads into a chain that bramble fills",
+            id="into an own chain",
+        ),
+    ],
+)
+def test_a_rule_of_which_iptables_makes_none_is_refused(tried: str, said: str, why: str) -> None:
+    with pytest.raises(RuleError) as error:
+        OwnChains("BRAMBLE", [TYPED, OUT]).judge(tried, said)
+    assert str(error.value) == why
+
+
+def test_an_address_is_asked_for_where_a_name_is_not_known() -> None:
+    said = "iptables-restore v1.8.9 (legacy): host/network `router.lan' not found\n"
+    with pytest.raises(RuleError, match=r"`router.lan' not found .*give its address"):
+        OwnChains("BRAMBLE", [TYPED]).judge("", said)
 
 
 @pytest.mark.parametrize("prefix", ["", "bramble", "A B", "X" * 17])
 def test_a_prefix_that_makes_no_chain_names_is_refused(prefix: str) -> None:
     with pytest.raises(RuleError, match="is no prefix"):
         OwnChains(prefix, [])
-
-
-def test_whether_anybody_has_rules() -> None:
-    empty = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [9:540]\nCOMMIT\n"
-    assert holds_rules(parse_save(empty)) == []
-    assert holds_rules(parse_save(empty.replace("FORWARD ACCEPT", "FORWARD DROP"))) == ["filter"]
-    assert holds_rules(parse_save(KUBERNETES)) == ["nat", "filter"]
-
-
-def test_a_table_that_only_nft_can_show_is_named() -> None:
-    assert incompatible("# Table `nat' is incompatible, use 'nft' tool.\n*filter\nCOMMIT\n") == [
-        "nat"
-    ]
-    assert incompatible(LIVE) == []

@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from formats.iptables import Rule, parse_save
-from formats.iptables_chains import OwnChains
+from formats.iptables import parse_save
 from tests import needs
-from tests.formats.test_iptables import DIFFERENT, typed_and_printed
-from tests.formats.test_iptables_chains import BACK, HEAD, KUBERNETES, NOTHING, OUT
+from tests.formats.test_iptables_chains import BACK, HEAD, KUBERNETES, NOTHING, OUT, judged
 
 Shell = Callable[[str, str], str]
 
@@ -69,40 +67,6 @@ def foreign_of(saved: str) -> list[str]:
     return [line for line in rules_of(saved) if "BRAMBLE" not in line]
 
 
-def loaded(sh: Shell, rules: list[Rule]) -> list[list[Rule]]:
-    """Each rule, in a chain of its own, as the kernel gives it back."""
-    text = ""
-    for at, rule in enumerate(rules):
-        own = f"{rule}".replace(f"-A {rule.chain}", f"-A T{at}", 1)
-        text += f"*{rule.table}\n:T{at} - [0:0]\n{own}\nCOMMIT\n"
-    sh("iptables-restore --noflush", text)
-    tables = parse_save(sh("iptables-save", ""))
-    found = []
-    for at, rule in enumerate(rules):
-        lines = tables[rule.table].rules[f"T{at}"]
-        back = [line.replace(f"-A T{at}", f"-A {rule.chain}", 1) for line in lines]
-        found.append([r for line in back for r in Rule.parse(line, rule.table).canonical()])
-    return found
-
-
-def test_what_iptables_prints_of_a_rule_equals_the_rule(sh: Shell) -> None:
-    rules = [Rule.parse(typed) for typed, _ in typed_and_printed()]
-    assert len(rules) > 40
-    for rule, found in zip(rules, loaded(sh, rules), strict=True):
-        assert found == list(rule.canonical()), str(rule)
-
-
-def test_rules_that_differ_are_printed_as_rules_that_differ(sh: Shell) -> None:
-    pairs = [
-        (Rule.parse(one), Rule.parse(other))
-        for one, other in DIFFERENT
-        if "-m foo" not in one and "-j X" not in one  # neither is known to the real one
-    ]
-    live = loaded(sh, [rule for pair in pairs for rule in pair])
-    for at, (one, other) in enumerate(pairs):
-        assert live[2 * at] != live[2 * at + 1], f"{one} / {other}"
-
-
 def test_rules_of_others_stay_to_the_byte_and_ours_are_there_once(sh: Shell) -> None:
     sh("iptables-restore", FOREIGN)
     before = sh("iptables-save", "")
@@ -157,7 +121,7 @@ def test_a_change_of_the_rules_is_made_beside_a_clusters_own(sh: Shell) -> None:
     sh("iptables-restore", kubernetes)
     sh("iptables-restore --noflush", HEAD.repair(parse_save(kubernetes)))
     before = sh("iptables-save", "")
-    fewer = OwnChains("BRAMBLE", [Rule.parse(OUT), Rule.parse(BACK.replace("wlan0", "wlan1"))])
+    fewer = judged(OUT, BACK.replace("wlan0", "wlan1"))
     sh("iptables-restore --noflush", fewer.repair(parse_save(before)))
     after = sh("iptables-save", "")
     assert fewer.repair(parse_save(after)) == ""
