@@ -127,11 +127,12 @@ class OwnChains:
         self.printed = {place: [] for place in self.wanted}
         for rule in self.rules:
             lines = next(rest[rule.place], None)
-            if not lines:
-                why = _own_words(said) if lines is None else ""
-                raise RuleError(f"rule {rule.text!r}: {why or 'iptables makes no rule of it'}")
-            if any(_target(line) in own for line in lines):
-                raise RuleError(f"rule {rule.text!r}: it leads into a chain that bramble fills")
+            why = _own_words(said) if lines is None else ""
+            if lines and any(_target(line) in own for line in lines):
+                why = "it leads into a chain that bramble fills: jump to another one"
+            if not lines or why:
+                why = why or "iptables accepts it and adds no rule: take -6, -h or -V out of it"
+                raise RuleError(f"rule {rule.text!r}: {why}")
             start = len(f"-A {rule.chain}")
             self.printed[rule.place] += [
                 f"-A {self.name(rule.chain)}{line[start:]}" for line in lines

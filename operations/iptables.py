@@ -128,9 +128,6 @@ def ruleset(
         before, after = chains.show_live(live), chains.show_wanted()
         what, thing = f"the iptables rules in {prefix}-*", f"rules {prefix}-*"
         diff(what, before or None, after or None, thing=thing)
-        # All of a table changes at once or not at all. --noflush: only what is named changes.
-        words = ("iptables-restore", "--wait", "--noflush")
-        commands.append(Step(*words, what=_WHAT, prefix=prefix, _stdin=repair))
     text = _FILE.format(unit=unit) + chains.restore_file() if present else None
     # The unit's file with it, changed or not: the guard goes back before whatever it names.
     commands += guard.keeping(ensure(path, text, now=now.files[path]), path, unit_path, what=_WHAT)
@@ -148,11 +145,16 @@ def ruleset(
     if unit_commands or now.stale:
         unit_commands.append(Step("systemctl", "daemon-reload", what=_WHAT))
     commands += unit_commands
-    if not commands:
+    if not (install or repair or commands):
         host.noop(f"{path} is up to date, and live" if present else f"{path} is not there")
     if install:
         yield from apt.install(["iptables"])
-        _look(chains, unit, [path, unit_path])  # there is one now that can refuse a rule
+        # There is one now that refuses bad rules, and shows those that were there without it.
+        repair = chains.repair(parse_save(_look(chains, unit, [path, unit_path]).rules))
+    if repair:
+        # All of a table changes at once or not at all. --noflush: only what is named changes.
+        words = ("iptables-restore", "--wait", "--noflush")
+        yield Step(*words, what=_WHAT, prefix=prefix, _stdin=repair)
     yield from commands
 
 

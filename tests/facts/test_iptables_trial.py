@@ -92,12 +92,24 @@ def test_what_iptables_refuses_is_refused_in_its_own_words(sh: Shell) -> None:
 @pytest.mark.parametrize(
     ("rule", "why"),
     [
-        ("-A INPUT -h", "iptables makes no rule of it"),
-        ("-A INPUT --version", "iptables makes no rule of it"),
-        ("-A INPUT -6 -j DROP", "iptables makes no rule of it"),
-        ("-A INPUT -g BRAMBLE-INPUT", "iptables makes no rule of it"),
-        ("-A INPUT -s 1.2.3.4 -j BRAMBLE-INPUT", "it leads into a chain that bramble fills"),
-        ("-A INPUT -j BRAMBLE-INPUT", "it leads into a chain that bramble fills"),
+        ("-A INPUT -h", "iptables accepts it and adds no rule: take -6, -h or -V out of it"),
+        ("-A INPUT --version", "iptables accepts it and adds no rule: take -6, -h or -V out of it"),
+        (
+            "-A INPUT -6 -j DROP",
+            "iptables accepts it and adds no rule: take -6, -h or -V out of it",
+        ),
+        (
+            "-A INPUT -g BRAMBLE-INPUT",
+            "iptables accepts it and adds no rule: take -6, -h or -V out of it",
+        ),
+        (
+            "-A INPUT -s 1.2.3.4 -j BRAMBLE-INPUT",
+            "it leads into a chain that bramble fills: jump to another one",
+        ),
+        (
+            "-A INPUT -j BRAMBLE-INPUT",
+            "it leads into a chain that bramble fills: jump to another one",
+        ),
     ],
 )
 def test_what_would_be_no_rule_or_go_round_in_circles_is_refused(

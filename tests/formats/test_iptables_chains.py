@@ -226,14 +226,19 @@ def test_rules_are_compared_as_iptables_prints_them() -> None:
         pytest.param(
             TRIED.replace("-A FORWARD -i eth0 -o wlan0 -j ACCEPT\n", ""),
             "",
-            f"rule '{OUT}': iptables makes no rule of it",
+            f"rule '{OUT}': iptables accepts it and adds no rule: take -6, -h or -V out of it",
             id="nothing comes of it",
         ),
-        pytest.param("", "", f"rule '{TYPED}': iptables makes no rule of it", id="it ends there"),
+        pytest.param(
+            "",
+            "",
+            f"rule '{TYPED}': iptables accepts it and adds no rule: take -6, -h or -V out of it",
+            id="it ends there",
+        ),
         pytest.param(
             TRIED.replace("-j ACCEPT", "-j BRAMBLE-INPUT"),
             "",
-            f"rule '{OUT}': it leads into a chain that bramble fills",
+            f"rule '{OUT}': it leads into a chain that bramble fills: jump to another one",
             id="into an own chain",
         ),
     ],
