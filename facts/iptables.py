@@ -31,7 +31,8 @@ _SCRIPT = (
     """export LC_ALL=C; u=$1 rules=$2 trial=$3; shift 3;
 save() { if s=$("$1" 2>&1); then echo ok; else echo failed; fi;
 printf '%s' "$s" | base64 -w0; echo; };
-try() { sets=$(ipset save 2>/dev/null | grep '^create ');
+try() { sets=;
+case $rules in *set*|*SET*) sets=$(ipset save 2>/dev/null | grep '^create ');; esac;
 if t=$(printf '%s\\n' "$s" | grep -E '^(\\*|:[^ ]+ - |COMMIT)' |
 unshare --net --mount sh -c "$trial" sh "$rules" "$sets" 2>&1);
 then echo ok; echo "$t"; else echo failed; printf %s "$t" | base64 -w0; echo; echo; fi; };
