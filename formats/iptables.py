@@ -54,8 +54,8 @@ def parse_save(text: str) -> Tables:
         if line.startswith("*"):
             table = tables.setdefault(line[1:], Table())
         elif line.startswith(":"):
-            chain, policy, *_ = line[1:].split(" ")
-            table.chains[chain] = policy
+            chain, _, policy = line[1:].partition(" ")
+            table.chains[chain] = policy.partition(" ")[0]
         elif line.startswith("-A "):
             table.rules.setdefault(line.split(" ")[1], []).append(line)
     return tables

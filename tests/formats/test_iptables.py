@@ -112,6 +112,13 @@ def test_what_iptables_save_prints_is_read() -> None:
     assert words(first)[-3:] == ['a\u2028b"\\', "-j", "MINE"]
 
 
+@given(st.text(st.sampled_from('*:-A [0]"\\\n#x'), max_size=40))
+def test_whatever_is_printed_is_read(text: str) -> None:
+    for table in parse_save(text).values():
+        for line in (line for rules in table.rules.values() for line in rules):
+            assert words(line)[0] == "-A"
+
+
 def test_every_rule_of_a_real_cluster_is_read() -> None:
     lines = [line for line in KUBERNETES.splitlines() if line.startswith("-A")]
     tables = parse_save(KUBERNETES).values()
