@@ -23,7 +23,7 @@ from facts.files import READ_FILES, FileState, parse_files
 _TRIAL = """mount -t tmpfs tmpfs /run || exit; iptables-restore >/dev/null 2>&1;
 [ -z "$2" ] || printf '%s\\n' "$2" | ipset restore >/dev/null 2>&1;
 printf %s "$1" | iptables-restore --noflush 2>&1 >/dev/null | base64 -w0; echo;
-iptables-save 2>/dev/null | base64 -w0; echo"""
+iptables-save 2>/dev/null | base64 -w0; echo; echo ok"""
 
 # Neither iptables-save makes a table by looking at it. Warnings come between the rules as lines
 # that begin with "#". The legacy one is only asked when the kernel has legacy tables at all.
@@ -35,13 +35,13 @@ try() { sets=;
 case $rules in *set*|*SET*) sets=$(ipset save 2>/dev/null | grep '^create ');; esac;
 if t=$(printf '%s\\n' "$s" | grep -E '^(\\*|:[^ ]+ - |COMMIT)' |
 unshare --net --mount sh -c "$trial" sh "$rules" "$sets" 2>&1);
-then echo ok; echo "$t"; else echo failed; printf %s "$t" | base64 -w0; echo; echo; fi; };
+then echo "$t"; else printf %s "$t" | base64 -w0; echo; echo; echo failed; fi; };
 if command -v iptables-save >/dev/null; then iptables -V; save iptables-save;
-if [ -n "$rules" ]; then try; else echo none; echo; echo; fi;
+if [ -n "$rules" ]; then try; else echo; echo; echo none; fi;
 case $(iptables -V) in *nf_tables*) o=iptables-legacy-save;
 grep -qs . /proc/net/ip_tables_names || o=;; *) o=iptables-nft-save;; esac;
 if [ -n "$o" ] && command -v "$o" >/dev/null; then save "$o"; else echo ok; echo; fi;
-else echo absent; for n in ok '' none '' '' ok ''; do echo "$n"; done; fi;
+else echo absent; for n in ok '' '' '' none ok ''; do echo "$n"; done; fi;
 systemctl show -p UnitFileState -p NeedDaemonReload "$u" 2>/dev/null | tr '\\n' ' '; echo;
 """
     + READ_FILES
@@ -92,9 +92,9 @@ class Iptables(WholeFact[IptablesState]):
         version: str,
         status: str,
         saved: str,
-        trial: str,
         words: str,
         tried: str,
+        trial: str,
         other_status: str,
         other: str,
         unit: str,

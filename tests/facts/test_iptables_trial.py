@@ -87,10 +87,10 @@ def test_what_iptables_refuses_is_refused_in_its_own_words(sh: Shell) -> None:
     # What the fact runs for each, all in one go.
     trial = "unshare --net --mount sh -c {} sh {} '' < /dev/null"
     commands = [trial.format(*map(shlex.quote, (_TRIAL, c.trial()))) for c in asked.values()]
-    answers = [b64decode(line).decode() for line in sh("\n".join(commands), "").splitlines()]
-    for rule, said, printed in zip(asked, answers[::2], answers[1::2], strict=True):
+    answers = sh("\n".join(commands), "").splitlines()
+    for rule, said, printed in zip(asked, answers[::3], answers[1::3], strict=True):
         with pytest.raises(RuleError) as error:
-            asked[rule].judge(printed, said)
+            asked[rule].judge(b64decode(printed).decode(), b64decode(said).decode())
         assert str(error.value).startswith(f"rule {rule!r}: iptables says: ")
         words = refused[rule].split("\nTry `")[0].strip().split("\n")[-1]
         words = re.sub(r"^iptables( v\S+ \(\w+\))?: ", "", words).strip()
@@ -147,6 +147,17 @@ def test_rules_are_known_as_iptables_prints_them(sh: Shell, backend: str) -> Non
     assert chains.printed["filter", "INPUT"] == [
         f"-A BRAMBLE-INPUT {line}" for lines in PRINTED.values() for line in lines
     ]
+
+
+def test_a_first_rule_is_refused_where_iptables_save_prints_nothing_without_rules(
+    sh: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = tmp_path / "iptables-save"  # as of iptables 1.8.11
+    save.write_text('#!/bin/sh\nt=$(/usr/sbin/iptables-save); case $t in *-A*) echo "$t";; esac\n')
+    save.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(RuleError, match="iptables says: Bad argument `x'"):
+        ask(sh, OwnChains("BRAMBLE", ["-A INPUT x"]))
 
 
 def test_to_try_rules_changes_nothing_and_waits_for_nobody(sh: Shell, backend: str) -> None:
