@@ -1,5 +1,7 @@
 """The network of each node as it was before its last confirmed change. Twice: as it is now."""
 
+from typing import Literal
+
 from pyinfra import host, inventory
 
 import settings
@@ -9,16 +11,23 @@ cluster = settings.of(inventory)
 node = cluster.node(host.name)
 
 
-def undone() -> None:
-    with guard.change("The network, confirmed or taken back", cluster.guard_seconds):
-        undo.last_change(name="The network as it was before the last change")
+def undone(turn: Literal["first", "last"] | None = None) -> None:
+    when = {"first": ", before the workers", "last": ", after the workers", None: ""}[turn]
+    with guard.change(f"The network, confirmed or taken back{when}", cluster.guard_seconds):
+        undo.last_change(name=f"The network as it was before the last change{when}", turn=turn)
 
 
-# In the other order: while the head still leads out the workers, which are asked for names.
+# The workers resolve names through the head: it is undone after them while it does NAT, and before
+# them while it does not.
+if node.role == "head":
+    undone("first")
+
+base.depends_on(name="The head is done", other=cluster.way_out(node))
+
 if node.role == "worker":
     undone()
 
 base.depends_on(name="The workers are done", other=None)
 
 if node.role == "head":
-    undone()
+    undone("last")
