@@ -14,6 +14,7 @@ from pyinfra.api import FactProcessError, StringCommand
 from typing_extensions import override
 
 from facts.base import State, WholeFact, ask
+from facts.kubelet import KUBELET
 
 INIT_UNIT = "bramble-kubeadm-init"
 JOIN_UNIT = "bramble-kubeadm-join"
@@ -50,16 +51,19 @@ cat /etc/kubernetes/pki/ca.crt 2>/dev/null | say ca;"""
 
 # The API server is away for seconds after a reboot: it is waited for where all files are there.
 # A refusal (401) is an answer that no waiting makes another; 403 passes, seconds after a start. An
-# API server that is ready and still refuses the administrator was never told of him.
+# API server that is ready and still refuses the administrator was never told of him. A kubelet that
+# was restarted while it was waited for, and has exited again, is not waited for any longer: unless
+# containerd is still starting, without which it can't run.
 _CONTROL_PLANE = f"""patience=$1; shift;
 {_COMMON}
+{KUBELET}
 if [ -n "$(ls -A /var/lib/etcd/member 2>/dev/null)" ]; then echo "file /var/lib/etcd/member"; fi;
 [ ! -s /etc/kubernetes/pki/ca.key ] || echo "file /etc/kubernetes/pki/ca.key";
 cat /etc/kubernetes/pki/apiserver.crt 2>/dev/null | say certificate;
 k() {{ kubectl --kubeconfig=/etc/kubernetes/admin.conf --request-timeout=5s "$@" 2>&1; }};
 if systemctl is-active --quiet {INIT_UNIT} 2>/dev/null; then echo running;
 elif [ -s /etc/kubernetes/admin.conf ] && [ -s /etc/kubernetes/manifests/kube-apiserver.yaml ]; then
-end=$(($(date +%s) + patience)); barred=;
+end=$(($(date +%s) + patience)); barred=; kubelet; first=$NRestarts;
 while :; do
 r=$(k get --raw /readyz);
 case "$r" in
@@ -71,13 +75,14 @@ case "$r" in
 esac;;
 *Unauthorized*|*"not found"*) patience=0;;
 esac;
+kubelet;
+if [ "$(systemctl is-active containerd 2>/dev/null)" = activating ]; then first=$NRestarts; fi;
+if exited && [ "$NRestarts" -gt "$first" ]; then patience=0; fi;
 if [ $patience = 0 ] || [ "$(date +%s)" -ge "$end" ]; then
 [ -z "$barred" ] || echo barred;
 printf %s "$r" | tail -n1 | say why;
-if [ "$(systemctl is-active kubelet 2>/dev/null)" = inactive ]; then
-echo "the kubelet is not running" | say kubelet; else
-journalctl -u kubelet -o cat --since=-2min --no-pager 2>/dev/null |
-grep -a 'command failed' | tail -n1 | say kubelet; fi;
+if [ "$SubState" = dead ]; then echo "the kubelet is not running" | say kubelet;
+elif exited; then echo "the kubelet keeps exiting: $(last_words)" | say kubelet; fi;
 break;
 fi;
 sleep 1;
@@ -101,8 +106,8 @@ class ControlPlaneState(State):
     ``state``: absent; running (init is at work just now); half-finished; not answering (all files
     are there, the API server was waited for); worker (it has joined a cluster as one); finished.
     ``files`` are those that init left, ``missing`` is what is not there of a whole control plane
-    (files, or objects in the cluster). ``why`` is what kubectl said last, ``kubelet`` the kubelet's
-    own last word in its journal. ``config`` is the cluster's ClusterConfiguration.
+    (files, or objects in the cluster). ``why`` is what kubectl said last, ``kubelet`` what is wrong
+    with the kubelet, in its own last words. ``config`` is the cluster's ClusterConfiguration.
     """
 
     state: Literal["absent", "running", "half-finished", "not answering", "worker", "finished"]

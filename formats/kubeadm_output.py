@@ -17,6 +17,9 @@ from formats.unreadable import reading
 
 _PROBLEM = re.compile(r"^\s*\[(ERROR|WARNING) ([^\]]+)\]: (.*)$")
 _TOKEN = re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b")
+_BEGINS = re.compile(r"^\[([a-z-]+)\] ")
+# A greeting, a side effect, and a phase that does nothing without an option.
+_NO_PHASE = ("init", "patches", "upload-certs")
 _PHASE = re.compile(r"^error: (?:error execution phase [-/a-z]+: *)?(.*)$")
 
 
@@ -78,6 +81,12 @@ def expirations(text: str) -> dict[str, datetime]:
             for entry in chain(*lists)
             if not entry.get("missing")
         }
+
+
+def phase(line: str) -> str | None:
+    """The phase that a line of output belongs to: "certs" of ``[certs] Generating …``."""
+    match = _BEGINS.match(line)
+    return match[1] if match and match[1] not in _NO_PHASE else None
 
 
 def masked(line: str) -> str:

@@ -29,16 +29,18 @@ systemd-run --quiet --unit="$1" --description="$2" --collect \
 --property=StandardOutput="append:{FOLDER}/$1.log" \
 --property=StandardError="append:{FOLDER}/$1.log" -- sh "{FOLDER}/$1.sh\""""
 
-# Answers as soon as there is something new, or after 10 s.
+# Answers as soon as there is something new, or after 5 s.
 _LOOK = f"""cd {FOLDER} 2>/dev/null || {{ echo gone; echo; exit 0; }}; n=0; state=running;
 while :; do
 systemctl is-active --quiet "$1.service" || state=gone;
 [ ! -s "$1.status" ] || state=$(cat "$1.status");
 size=$(stat -c %s "$1.log" 2>/dev/null || echo 0);
-if [ "$state" != running ] || [ "$size" -gt "$2" ] || [ $n -ge 20 ]; then break; fi;
+if [ "$state" != running ] || [ "$size" -gt "$2" ] || [ $n -ge 10 ]; then break; fi;
 n=$((n+1)); sleep 0.5;
 done;
 echo "$state"; tail -c +$(($2+1)) "$1.log" 2>/dev/null | base64 -w0; echo"""
+
+_STOP = 'systemctl stop "$1.service"'
 
 
 @dataclass(frozen=True)
@@ -62,26 +64,35 @@ def start(
     """
 
     status = shlex.quote(f"{FOLDER}/{unit}.status")
-    cleanup = f"rm -f -- {shlex.join(remove)}\n" if remove else ""
+    cleanup = f"rm -f -- {shlex.join(remove)}" if remove else ":"
     script = (
         "export HOME=/root\n"
+        f"trap {shlex.quote(f'{cleanup}; exit 143')} TERM\n"
         f"{shlex.join(command)}\n"
         "status=$?\n"
-        f"{cleanup}"
+        f"{cleanup}\n"
         f'echo "$status" > {status}.new\n'
         f"mv {status}.new {status}\n"
     )
     run(host, _START, unit, description, stdin=script)
 
 
-def follow(host: Host, unit: str, show: Callable[[str], None], minutes: float) -> Outcome:
+def follow(
+    host: Host,
+    unit: str,
+    show: Callable[[str], None],
+    minutes: float,
+    in_vain: Callable[[], str | None] = lambda: None,
+) -> Outcome:
     """
     Stay with a command until it ends, also over a lost connection.
 
     + show: gets each line as it comes
     + minutes: after which to leave it alone; it goes on
+    + in_vain: asked every few seconds why the command can't succeed; it is stopped then. None: it
+      may
 
-    Raises ``RemoteFailure`` when the node stays away or the time is up.
+    Raises ``RemoteFailure`` when the node stays away, the time is up, or it is in vain.
     """
 
     end = time.monotonic() + minutes * 60
@@ -97,6 +108,13 @@ def follow(host: Host, unit: str, show: Callable[[str], None], minutes: float) -
         shown = whole
         if state != "running":
             return Outcome(None if state == "gone" else int(state), lines)
+        try:
+            why = in_vain()
+        except RemoteFailure:
+            why = None  # not known; the next look opens the connection again
+        if why is not None:
+            run(host, _STOP, unit)
+            raise RemoteFailure(why)
         if time.monotonic() > end:
             raise RemoteFailure(
                 f"{unit} is still at work after {minutes:g} minutes and goes on by itself: "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from paramiko import SSHException
@@ -19,6 +20,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.connectors.util import make_unix_command_for_host
 
+DETAIL = "bramble_detail"  # of a log record: for the log file
 PROGRESS_S = 5  # at most one line of progress a node in so many seconds
 
 
@@ -84,6 +86,11 @@ def failed(host: Host, message: str) -> Literal[False]:
     """Say in one line why this host fails; to be returned from a ``FunctionCommand``."""
     host.log_styled(message, fg="red", log_func=logger.error)
     return False
+
+
+def detail(host: Host, line: str) -> None:
+    """Log a line that the screen shows with ``-v`` alone: see ``report.screen``."""
+    host.log(line, log_func=partial(logger.info, extra={DETAIL: True}))
 
 
 class Progress:

@@ -11,10 +11,11 @@ from pyinfra.api.state import State
 
 from facts.kubeadm import INIT_UNIT, JOIN_UNIT
 from formats.kubeadm import Join, Registration
-from formats.kubeadm_output import explained, masked, node_is_there
+from formats.kubeadm_output import explained, masked, node_is_there, phase
 from operations import detached, files
-from operations.following import failed
+from operations.following import detail, failed
 from operations.join_token import granted
+from operations.kubelet_watch import KubeletWatch
 from operations.remote_shell import RemoteFailure, execute, run
 
 CONFIG = "/etc/kubernetes/kubeadm-config.yaml"
@@ -31,8 +32,6 @@ _LACKING = f"""set -e; have=$(ctr -n k8s.io images ls -q);
 kubeadm config images list --config {CONFIG} 2>/dev/null | {{ n=0; l=0;
 while read -r i; do n=$((n+1)); printf '%s\\n' "$have" | grep -qxF -- "$i" || l=$((l+1)); done;
 echo "$n $l"; }}"""
-_KUBELET = """journalctl -u kubelet -o cat --since=-2min --no-pager 2>/dev/null |
-grep -a 'command failed' | tail -n1"""
 
 
 def initialise(state: State, host: Host, running: bool) -> bool:
@@ -46,16 +45,7 @@ def _run_init(host: Host, running: bool) -> bool:
             return False
         command = ["kubeadm", "init", "--config", CONFIG, "--skip-token-print"]
         detached.start(host, INIT_UNIT, "bramble: kubeadm init", command)
-    outcome = detached.follow(host, INIT_UNIT, _shown(host), _INIT_MINUTES)
-    if outcome.status == 0:
-        return True
-    causes = explained(outcome.lines) if outcome.status else ["it was cut off"]
-    for line in causes:
-        failed(host, f"kubeadm init: {line}")
-    kubelet = [] if outcome.status is None else run(host, _KUBELET)
-    for line in kubelet:
-        failed(host, f"the kubelet says: {line}")
-    return False
+    return _followed(host, "kubeadm init", INIT_UNIT, _INIT_MINUTES)
 
 
 def _pull_images(host: Host) -> bool:
@@ -101,22 +91,33 @@ def join_cluster(
             execute(host, files.write_command(JOIN_CONFIG, text, "600", "root", "root"))
             command = ["kubeadm", "join", "--config", JOIN_CONFIG]
             detached.start(host, JOIN_UNIT, "bramble: kubeadm join", command, remove=[JOIN_CONFIG])
-            return _followed_join(host)
+            return _followed(host, "kubeadm join", JOIN_UNIT, _JOIN_MINUTES)
 
     return _guarded(host, run_join)
 
 
 def follow_join(state: State, host: Host) -> bool:
     """Stay with the join that a lost connection left at work, say how it ended."""
-    return _guarded(host, lambda: _followed_join(host))
+    return _guarded(host, lambda: _followed(host, "kubeadm join", JOIN_UNIT, _JOIN_MINUTES))
 
 
-def _followed_join(host: Host) -> bool:
-    outcome = detached.follow(host, JOIN_UNIT, _shown(host), _JOIN_MINUTES)
+def _followed(host: Host, command: str, unit: str, minutes: float) -> bool:
+    watch = KubeletWatch(host)
+
+    def in_vain() -> str | None:
+        why = watch.trouble()
+        return why and (
+            f"{command}: {why}. Mend that (sudo journalctl -u kubelet on this node says more), "
+            "remove what kubeadm left there by `sudo kubeadm reset -f`, then run this again"
+        )
+
+    outcome = detached.follow(host, unit, _shown(host, command), minutes, in_vain)
     if outcome.status == 0:
         return True
     for line in explained(outcome.lines) if outcome.status else ["it was cut off"]:
-        failed(host, f"kubeadm join: {line}")
+        failed(host, f"{command}: {line}")
+    if outcome.status and (words := watch.last_words()):
+        failed(host, f"the kubelet has exited: {words}")
     return False
 
 
@@ -127,11 +128,16 @@ def _guarded(host: Host, work: Callable[[], bool]) -> bool:
         return failed(host, str(failure))
 
 
-def _shown(host: Host) -> Callable[[str], None]:
-    """kubeadm's own steps, as they come: its ``[phase] …`` lines, without any token."""
+def _shown(host: Host, command: str) -> Callable[[str], None]:
+    """Show the phases of a kubeadm command, one line each; all that it prints goes to the log."""
+    said: set[str] = set()
 
     def show(line: str) -> None:
-        if line.startswith("[") and not line.startswith("[preflight] You can"):
-            host.log(masked(line))
+        if line.strip():
+            detail(host, masked(line))
+        name = phase(line)
+        if name and name not in said:
+            said.add(name)
+            host.log(f"{command}: {name}")
 
     return show

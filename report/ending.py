@@ -133,7 +133,12 @@ class Run:
         for name in self._nodes():
             here = [each for each in all_steps if each.node == name]
             if not here:
-                table.add_row(name, "not reached", style="red")
+                reached = any(host.name == name for host in self.state.activated_hosts)
+                table.add_row(
+                    name,
+                    "no steps here" if reached else "not reached",
+                    style=None if reached else "red",
+                )
                 continue
             counts = [sum(each.outcome == word for each in here) for word in _columns(ran)]
             failed = any(host.name == name for host in self.state.failed_hosts)

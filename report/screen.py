@@ -2,8 +2,8 @@
 What stands on the screen while pyinfra works: a line a step, with the nodes that it has changed.
 
 pyinfra says of each operation and each host that it did nothing. With ``-v`` all of that is shown;
-without, it goes to the log file alone. What an operation says, and whatever is yellow or red, is
-always shown.
+without, it goes to the log file alone, as what an operation calls a detail. What else an operation
+says, and whatever is yellow or red, is always shown.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import click
 import gevent
 from pyinfra.api.state import BaseStateCallback, State
 
+from operations.following import DETAIL
 from report import steps
 from report.harmless import harmless
 
@@ -63,6 +64,8 @@ class Screen(logging.Filter, BaseStateCallback):
             self.prepared = True
         if self.all_of_it:
             return True
+        if getattr(record, DETAIL, False):
+            return False
         shown = self._shows(record.levelno, text)
         if shown and self._step is not None:
             self._name_step()

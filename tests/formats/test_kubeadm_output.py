@@ -6,7 +6,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from formats.kubeadm_output import Problem, Token, expirations, explained, masked, problems, tokens
+from formats.kubeadm_output import (
+    Problem,
+    Token,
+    expirations,
+    explained,
+    masked,
+    phase,
+    problems,
+    tokens,
+)
 
 AGAIN = """\
 [init] Using Kubernetes version: v1.36.3
@@ -24,6 +33,22 @@ DISCOVERY = (
     "error: error execution phase preflight: couldn't validate the identity of the API Server: "
 )
 CLUSTER_INFO = 'https://10.98.0.10:9999/api/v1/namespaces/kube-public/configmaps/cluster-info"'
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("[preflight] The system verification failed. Printing the output …", "preflight"),
+        ("[kubelet-check] The kubelet is healthy after 973.659µs", "kubelet-check"),
+        ("[init] Using Kubernetes version: v1.36.3", None),
+        ('[patches] Applied patch of type "application/strategic-merge-patch+json"', None),
+        ("[upload-certs] Skipping phase. Please see --upload-certs", None),
+        ("\t[WARNING Swap]: swap is supported for cgroup v2 only", None),
+        ("KERNEL_VERSION: 6.18.0", None),
+    ],
+)
+def test_a_line_belongs_to_a_phase(line: str, expected: str | None) -> None:
+    assert phase(line) == expected
 
 
 def test_preflight_lines_are_read_with_their_names() -> None:

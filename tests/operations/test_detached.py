@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import time
 from base64 import b64encode
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,4 +90,39 @@ def test_words_are_quoted_and_files_removed_however_it_ends(
     ((_, _, unit, description), script) = given[0]
     assert (unit, description) == ("unit", "what")
     lines = script.splitlines()
-    assert lines[1:4] == ["kubeadm join --config '/a b'", "status=$?", "rm -f -- '/a b'"]
+    assert lines[2:5] == ["kubeadm join --config '/a b'", "status=$?", "rm -f -- '/a b'"]
+
+
+def test_files_are_removed_when_the_service_is_stopped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr(detached, "run", lambda *words, stdin: given.append(stdin))
+    secret, started = tmp_path / "a b", tmp_path / "started"
+    secret.write_text("token")
+    wait = f"touch {started}; exec sleep 60"
+    start(HOST, "unit", "what", ["sh", "-c", wait], remove=[str(secret)])
+    shell = subprocess.Popen(["sh", "-c", given[0]], start_new_session=True)
+    while not started.exists():
+        time.sleep(0.01)
+    os.killpg(shell.pid, signal.SIGTERM)  # as systemd does: all of the service's processes
+    assert shell.wait(timeout=60) == 143
+    assert not secret.exists()
+
+
+def test_what_is_in_vain_is_stopped_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, ("running", "one\n"), ("running", ""))
+    asked = iter([None, "the kubelet keeps exiting"])
+    stopped: list[str] = []
+    look: Any = vars(detached)["run"]
+
+    def run(host: Any, script: str, unit: str, *words: str, **known: Any) -> list[str]:
+        if script != detached._STOP:
+            return list(look(host, script, unit, *words, **known))
+        stopped.append(unit)
+        return []
+
+    monkeypatch.setattr(detached, "run", run)
+    with pytest.raises(RemoteFailure, match="the kubelet keeps exiting"):
+        follow(HOST, "unit", print, minutes=1, in_vain=lambda: next(asked))
+    assert stopped == ["unit"]
