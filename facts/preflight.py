@@ -26,6 +26,7 @@ from facts.machine_id import MachineId
 from facts.networks import Networks, NetworksState
 from facts.reach import Reach
 from facts.resolv_conf import Resolver, ResolverState
+from facts.run_lock import RunLock, RunLockState
 from facts.swap import Swap, SwapState
 
 # Without sudo's consent nothing of it can be read, and sudo is what has to be told of then.
@@ -63,6 +64,7 @@ class PreflightState(State):
     networks: NetworksState | None = None
     reach: dict[str, dict[str, str]] | None = None
     resolver: ResolverState | None = None
+    run_lock: RunLockState | None = None
     swap: SwapState | None = None
     unread: dict[str, str] = field(default_factory=dict)
 
@@ -103,6 +105,7 @@ class Preflight(WholeFact[PreflightState]):
             ("machine_id", MachineId()),
             ("networks", Networks()),
             ("resolver", Resolver()),
+            ("run_lock", RunLock()),
             ("swap", Swap()),
         ):
             self._add(name, fact, fact.command())

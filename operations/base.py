@@ -10,6 +10,7 @@ pyinfra 3.10 has traps that would each cost a cluster an evening; they are dealt
 + operations of different groups are not run in the order in which the file names them:
   ``depends_on`` is reached by every host, keeps the order, and leaves a host alone when the
   host that it depends on has failed;
++ two runs at once would change the same nodes: ``run_lock.hold`` lets one of them;
 + a dead peer hangs the run for ever: ``connection.keep_alive`` is applied before anything else.
 """
 
@@ -30,7 +31,7 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_host
 from pyinfra.operations.util.files import generate_color_diff
 
-from operations import connection, record
+from operations import connection, record, run_lock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -65,14 +66,18 @@ def operation(
             record.begin(host.name, host.current_op_hash or "")
             command: PyinfraCommand | str | None = None
             try:
+                if state.is_executing and (why := run_lock.other(state)):
+                    raise Refused(why)
                 for command in function(*args, **kwargs):
+                    if state.is_executing:
+                        run_lock.hold(ctx_host.get())
                     yield command
             except GeneratorExit:
                 # pyinfra goes no further. A command that ended with its connection said nothing.
                 if isinstance(command, (str, StringCommand)) and connection.lost(ctx_host.get()):
                     host.log_styled(LOST, fg="red", log_func=logger.error)
                 raise
-            except Refused as reason:
+            except (Refused, run_lock.NotTaken) as reason:
                 yield from _fail(str(reason))
             except PyinfraError as error:
                 yield from _fail(f"{error.__class__.__name__}: {error}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ _watched = "_bramble_watches"
 _told = "_bramble_told"
 _open: WeakSet[Transport] = WeakSet()
 _moved = "_bramble_moved"
+# Called with a host whose connection was opened again.
+on_reconnect: list[Callable[[Host], object]] = []
 
 
 def keep_alive(host: Host) -> None:
@@ -111,6 +114,8 @@ def reconnect(host: Host, address: str | None = None, seconds: float = 45) -> st
         try:
             host.connect(show_errors=False, raise_exceptions=True)
             keep_alive(host)
+            for call in on_reconnect:
+                call(host)
             return None
         except ConnectError as error:
             if time.monotonic() > end:

@@ -13,8 +13,10 @@ from weakref import WeakKeyDictionary
 import gevent
 from pyinfra import host, logger, state
 from pyinfra.api.state import State
+from pyinfra.context import ctx_host
 
 from facts.preflight import Preflight
+from operations import run_lock
 from operations.base import Commands, Refused, operation, read
 from operations.preflight.judgement import judge
 from operations.preflight.rows import Node, Wanted
@@ -77,6 +79,9 @@ def judged(show_all: bool = False) -> Commands:
     if not state.is_executing:
         _wait_for_all(desk)
     _tell(desk, show_all)
+    holder = desk[host.name].found.run_lock
+    if holder and run_lock.is_another(holder) and state.is_executing and not show_all:
+        run_lock.hold(ctx_host.get())  # it may have ended meanwhile; this run stops otherwise
     rows = judge(desk[host.name], desk)
     failures = [row for row in rows if row.status == "failure"]
     if failures:

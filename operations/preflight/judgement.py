@@ -17,6 +17,7 @@ from operations.preflight import (
 from operations.preflight.rows import Check, Desk, Node, Row, Unread, failure, warning
 
 CHECKS: dict[str, Check] = {
+    "other runs": system.other_runs,
     "same machine": siblings.machine,
     "architecture": hardware.architecture,
     "system": hardware.system,

@@ -4,7 +4,7 @@ The running system: its kernel's memory cgroup, its swap, its clock.
 
 from __future__ import annotations
 
-from operations import cgroup
+from operations import cgroup, run_lock
 from operations import clock as clocks
 from operations import swap as swaps
 from operations.preflight.rows import Desk, Node, Verdict, known, ok, warning
@@ -21,6 +21,17 @@ def memory_cgroup(node: Node, desk: Desk) -> Verdict:
     if text == state.files[path].text:
         return warning(f"off, and {path} turns it on: the run reboots this node, once")
     return warning(f"off: the run adds {cgroup.ARGUMENT} to {path}, and reboots this node, once")
+
+
+def other_runs(node: Node, desk: Desk) -> Verdict:
+    """None changes this node just now."""
+    holder = known(node.found.run_lock)
+    if run_lock.is_another(holder):
+        return warning(
+            f"{holder} changes this node: what is seen of it may not last, and no other run "
+            "changes anything here until it has ended"
+        )
+    return ok("none is at work here")
 
 
 def swap(node: Node, desk: Desk) -> Verdict:

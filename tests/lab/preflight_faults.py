@@ -39,8 +39,18 @@ NO_BOOT_ID = "umount -l /proc/sys/kernel/random/boot_id"
 SMALL_DISK = """mount -t tmpfs -o size=40m tmpfs /mnt; mkdir /mnt/var /mnt/.var
 mount -t overlay overlay -o lowerdir=/var,upperdir=/mnt/var,workdir=/mnt/.var /var"""
 
+# As a run writes it that changes the node.
+OTHER_RUN = """mkdir -p -m 700 /run/bramble; printf '%s\\n' 0a 1 "$(date +%s)" \
+'{"who": "ann on desk, process 7", "command": "pyinfra inventory.py x.py", "began": "noon"}' \
+> /run/bramble/run.lock; systemd-run -q flock /run/bramble/run.lock sleep infinity"""
+
 FAULTS: dict[str, dict[str, Fault]] = {
     "node1": {
+        "other runs": Fault(
+            OTHER_RUN,
+            "warning",
+            ("`pyinfra inventory.py x.py` by ann on desk, process 7, since noon", "until it has"),
+        ),
         "memory": Fault(
             says("/proc/meminfo", "MemTotal: 928256 kB\nMemAvailable: 500000 kB\n"),
             "failure",

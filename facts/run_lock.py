@@ -1,0 +1,69 @@
+"""
+The lock that a run holds on a node while it changes it: who holds it, since when.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from dataclasses import dataclass
+from typing import Any
+
+from pyinfra.api import StringCommand
+from typing_extensions import override
+
+from facts.base import State, WholeFact, ask
+
+# In memory: a power cut takes it along. Who holds it is written into it, a line each: the run's ID,
+# the process on the node that holds it, the node's time then, and the rest as JSON.
+PATH = "/run/bramble/run.lock"
+
+# The shared lock that is tried is held for a moment, while whoever takes it waits for seconds.
+_SCRIPT = f"""f={PATH}; if [ -s $f ] && ! flock -s -w 2 $f true 2>/dev/null; then
+base64 -w0 < $f; fi; echo; date +%s"""
+
+
+@dataclass(frozen=True)
+class RunLockState(State):
+    """
+    + id: of the run that holds the lock; "" when nobody does
+    + who: "USER on COMPUTER, process PID"
+    + command: that was typed
+    + began: when, by its own clock
+    + seconds: how long ago
+    """
+
+    id: str = ""
+    who: str = ""
+    command: str = ""
+    began: str = ""
+    seconds: int = 0
+
+    def __str__(self) -> str:
+        ago = f"{self.seconds} s" if self.seconds < 120 else f"{self.seconds // 60} minutes"
+        return f"`{self.command}` by {self.who}, since {self.began} ({ago} ago)"
+
+
+class RunLock(WholeFact[RunLockState]):
+    """Which other run changes this node just now: a ``RunLockState``."""
+
+    @override
+    def command(self) -> StringCommand:
+        return ask(_SCRIPT)
+
+    @override
+    def parse(self, holder: str, now: str) -> RunLockState:
+        return holder_of(holder, now) if holder else RunLockState()
+
+
+def holder_of(text: str, now: str) -> RunLockState:
+    """
+    + text: what the lock's file holds, in base64
+    + now: the node's time, in seconds
+    """
+
+    identity, _, then, rest = b64decode(text).decode().splitlines()
+    known: dict[str, Any] = json.loads(rest)
+    return RunLockState(
+        identity, known["who"], known["command"], known["began"], max(int(now) - int(then), 0)
+    )

@@ -1,0 +1,226 @@
+"""Two runs at once: the second says who is at work, and changes nothing; nothing is left over."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lab.api import Lab
+from tests.lab.runs import CLUSTER, Run, changes, differences, look, ok, pyinfra, start
+
+pytestmark = pytest.mark.timeout(2400)  # much has to come and go
+
+NETWORK = ["deploys/network.py"]
+
+# A run that works on one node until it may go on.
+SLOW = """
+from pyinfra import host
+from pyinfra.api import FunctionCommand
+from operations.base import operation, tell
+from operations.remote_shell import run
+
+def wait(state, host):
+    run(host, "while [ ! -e /run/go-on ]; do sleep 0.1; done; rm /run/go-on", seconds=900)
+    return True
+
+@operation()
+def slow():
+    tell("wait")
+    yield FunctionCommand(wait, (), {})
+
+if host.name == "node1":
+    slow(name="Something long")
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
+    made = new_lab("two")
+    made.up(workers=2)
+    (made.desk / "slow.py").write_text(SLOW)
+    run = pyinfra(made, "-y", deploys=["deploys/ssh_access.py", *NETWORK])
+    assert run.status == 0, run.output
+    yield made
+    made.down()
+
+
+@contextmanager
+def at_work(lab: Lab) -> Iterator[subprocess.Popen[str]]:
+    """A run that has begun to change node1, of all three nodes."""
+    running = start(lab, "-y", deploys=["slow.py"])
+    try:
+        for node in ("node1", "node2", "node3"):
+            while not is_locked(lab, node):
+                assert running.poll() is None, running.communicate()[0]
+                time.sleep(0.1)
+        yield running
+    finally:
+        if running.poll() is None:
+            lab.console("node1", ["touch", "/run/go-on"])
+        output = running.communicate(timeout=600)[0]
+        print(output)
+
+
+def is_locked(lab: Lab, node: str) -> bool:
+    f = "/run/bramble/run.lock"
+    return lab.console(node, ["sh", "-c", f"test ! -s {f} || flock -sn {f} true"]).returncode != 0
+
+
+def spoil(lab: Lab) -> None:
+    """Something for the network deploy to do, on a worker."""
+    ok(
+        lab.ssh(
+            "node3",
+            "echo 192.0.2.1 elsewhere | sudo tee -a /etc/hosts; sudo sed -i /node2/d /etc/hosts",
+        )
+    )
+
+
+def is_refused(lab: Lab, run: Run, running: subprocess.Popen[str]) -> None:
+    """Whoever is at work is named, by user, computer, process, command and time."""
+    assert run.status != 0
+    nodes = ("node1", "node2", "node3")
+    said = [line for node in nodes for line in run.lines(node) if "another run is" in line]
+    assert said, run.output
+    assert "nothing was changed" in said[0]
+    assert "`pyinfra inventory.py slow.py`" in said[0]
+    assert f"by {getpass.getuser()} on {socket.gethostname()}, process " in said[0]
+    assert re.search(r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+ \(\d+ (s|minutes) ago\)", said[0])
+    process = re.search(r"process (\d+)", said[0])
+    assert process
+    assert is_child(int(process[1]), running.pid)
+    for node in nodes:
+        assert run.counts(node)[0] == 0, run.output
+
+
+def is_child(pid: int, parent: int) -> bool:
+    while pid > 1 and pid != parent:
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return pid == parent
+
+
+def test_a_second_run_from_the_same_desk_changes_nothing(lab: Lab) -> None:
+    spoil(lab)
+    before = look(lab)
+    with at_work(lab) as running:
+        is_refused(lab, pyinfra(lab, "-y", deploys=NETWORK), running)
+        assert differences(before, look(lab)) == []
+        lab.console("node1", ["touch", "/run/go-on"])
+        assert running.wait(timeout=600) == 0
+    assert changes(lab, deploys=NETWORK) != []
+    assert changes(lab, deploys=NETWORK) == []
+
+
+def test_a_second_run_from_another_computer_changes_nothing(lab: Lab, tmp_path: Path) -> None:
+    spoil(lab)
+    before = look(lab)
+    other = Path(shutil.copytree(lab.desk, tmp_path / "desk", symlinks=True))
+    command = ["pyinfra", "inventory.py", *NETWORK, "-y"]
+    with at_work(lab) as running:
+        done = subprocess.run(
+            lab.operator_command(command),
+            env=lab.operator_environment(),
+            cwd=other,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        is_refused(lab, Run(done.returncode, done.stdout + done.stderr), running)
+        assert differences(before, look(lab)) == []
+    assert changes(lab, deploys=NETWORK) != []
+
+
+def test_what_changes_nothing_is_not_stopped_and_preflight_warns(lab: Lab) -> None:
+    spoil(lab)
+    with at_work(lab):
+        dry = pyinfra(lab, "--dry", "--diff", deploys=NETWORK)
+        assert dry.status == 0, dry.output
+        assert "Will modify /etc/hosts" in dry.lines("node3")
+        preflight = pyinfra(lab, "-y", deploys=["deploys/preflight.py"])
+        assert "by another" not in preflight.output
+        assert "changes this node" in preflight.output
+        dry = pyinfra(lab, "--dry", deploys=CLUSTER)
+        assert dry.status == 0, dry.output
+        assert any("warning: other runs: `pyinfra" in line for line in dry.lines("node2"))
+    while is_locked(lab, "node2"):
+        time.sleep(0.1)
+    assert changes(lab, deploys=NETWORK) != []
+    shown = pyinfra(lab, "-y", "-vv", deploys=NETWORK)
+    assert "run lock" not in shown.output
+    assert shown.left_alone("node3"), shown.output
+
+
+@pytest.mark.parametrize("deploy", ["deploys/cluster.py", "deploys/undo.py", "deploys/prepare.py"])
+def test_every_deploy_is_stopped(lab: Lab, deploy: str) -> None:
+    before = look(lab)
+    with at_work(lab) as running:
+        is_refused(lab, pyinfra(lab, "-y", deploys=[deploy]), running)
+    assert differences(before, look(lab)) == []
+
+
+def test_after_a_run_was_killed_the_next_goes_on_without_hand_work(lab: Lab) -> None:
+    spoil(lab)
+    with at_work(lab) as running:
+        for pid in children(running.pid):
+            os.kill(pid, signal.SIGKILL)
+    assert changes(lab, deploys=NETWORK) != []
+
+
+def test_a_run_whose_computer_lost_its_power_frees_the_nodes_by_itself(lab: Lab) -> None:
+    """Its connections stay open, for nobody says that they ended; it only is silent."""
+    spoil(lab)
+    with at_work(lab) as running:
+        pids = children(running.pid)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            while any(is_locked(lab, node) for node in ("node1", "node2", "node3")):
+                time.sleep(1)
+            assert changes(lab, deploys=NETWORK) != []
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+
+def test_a_run_keeps_its_locks_over_changes_of_the_network(lab: Lab) -> None:
+    """Its old connections are closed then, and the lock goes with them."""
+    (lab.desk / "long.py").write_text(
+        'from pyinfra import local\nlocal.include("deploys/undo.py")\nlocal.include("slow.py")\n'
+    )
+    running = start(lab, "-y", deploys=["long.py"])
+    assert running.stdout is not None
+    for line in running.stdout:
+        if "Something long" in line:
+            break
+    try:
+        assert all(is_locked(lab, node) for node in ("node1", "node2", "node3"))
+    finally:
+        lab.console("node1", ["touch", "/run/go-on"])
+        running.communicate(timeout=600)
+    assert running.returncode == 0
+    assert pyinfra(lab, "-y", deploys=NETWORK).status == 0
+
+
+def children(pid: int) -> list[int]:
+    """A process and all that it has started."""
+    found = [pid]
+    for each in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            parent = int(Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if parent == pid:
+            found += children(int(each))
+    return found
