@@ -1,21 +1,28 @@
 """OpenSSH's authorized_keys, sshd(8), "AUTHORIZED_KEYS FILE FORMAT".
 
-``[options] type base64 [comment]``. Read as sshd's auth2-pubkeyfile.c reads it: a line that begins
-with a key type has no options; else they last until the first blank outside double quotes, inside
-which ``\\"`` is a quotation mark. Every line is kept as it is; a key is its type and its base64,
-never its comment.
+``[options] type base64 [comment]``. Read as sshd reads it (OpenSSH's auth2-pubkeyfile.c,
+auth-options.c): a line that it passes over, for one wrong option or a damaged key, holds no key
+here either. Every line is kept as it is; a key is its type and its base64, never its comment.
 """
 
 from __future__ import annotations
 
 import binascii
 import re
-from base64 import b64decode
+import socket
+from base64 import b64decode, b64encode
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from difflib import get_close_matches
+from ipaddress import ip_address, ip_network
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
 MAX_LINE = 8192  # bytes, sshd(8)
+_MIN_RSA_BITS = 1024  # RequiredRSASize, sshd_config(5)
 TYPES = (
     "ssh-ed25519",
     "ecdsa-sha2-nistp256",
@@ -28,35 +35,21 @@ TYPES = (
 # No sshd of today lets anyone in with it, but files still hold it.
 _OLD_TYPES = ("ssh-dss",)
 
-_FLAGS = (
-    "agent-forwarding",
-    "cert-authority",
-    "no-agent-forwarding",
-    "no-port-forwarding",
-    "no-pty",
-    "no-touch-required",
-    "no-user-rc",
-    "no-x11-forwarding",
-    "port-forwarding",
-    "pty",
-    "restrict",
-    "user-rc",
-    "verify-required",
-    "x11-forwarding",
-)
-_VALUES = (
-    "command",
-    "environment",
-    "expiry-time",
-    "from",
-    "permitlisten",
-    "permitopen",
-    "principals",
-    "tunnel",
-)
+_PERMITS = ("agent-forwarding", "port-forwarding", "pty", "user-rc", "x11-forwarding")
+_SWITCHES = (*_PERMITS, "touch-required", "verify-required")  # each also with no-
+_FLAGS = (*_SWITCHES, *(f"no-{name}" for name in _SWITCHES), "restrict", "cert-authority")
+_ONCE = ("command", "from", "principals")
+_VALUES = (*_ONCE, "environment", "expiry-time", "permitlisten", "permitopen", "tunnel")
 _QUOTED = r'"(?:\\"|[^"\\]|\\(?!"))*"'
-_OPTIONS = re.compile(rf'(?:[^"\s]|{_QUOTED})+')
-_OPTION = re.compile(rf'(?:[^",]|{_QUOTED})+')
+_OPTION = re.compile(rf"(?i:{'|'.join(_FLAGS)}|(?:{'|'.join(_VALUES)})={_QUOTED})")
+# Nothing between two commas is no mistake to sshd.
+_LINE = re.compile(
+    rf"(?:(?P<options>(?:{_OPTION.pattern})?(?:,(?:{_OPTION.pattern})?)*)[ \t]+)?"
+    rf"(?P<type>{'|'.join(map(re.escape, TYPES))})[ \t]+(?P<blob>[^ \t]+)[ \t]*(?P<comment>.*)",
+    re.DOTALL,
+)
+_TIMES = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+_MAX_TUNNEL = 0x7FFFFFFD
 
 
 @dataclass(frozen=True)
@@ -78,7 +71,7 @@ class Key:
     @property
     def same(self) -> tuple[str, str, bool]:
         """What makes two lines the same key. A certificate authority's key is another thing."""
-        return self.type, self.blob.rstrip("="), "cert-authority" in normal(self.options)
+        return self.type, self.blob, "cert-authority" in normal(self.options)
 
     def __str__(self) -> str:
         """The line, without its line feed."""
@@ -120,34 +113,116 @@ def key(text: str, options: Sequence[str] | None = None) -> Key:
     found = _key(line)
     if found is None:
         kinds = "|".join(map(re.escape, (*TYPES, *_OLD_TYPES)))
-        types = re.search(rf"(?:^|\s)(?:{kinds})(?:\s|$)", line)
+        types = re.search(rf"(?:^|\s)({kinds})(?:\s|$)", line)
+        if types and types[1] in _OLD_TYPES:
+            raise ValueError(f"{types[1]} keys are no longer accepted by sshd: make an ed25519 key")
+        if types and line[: types.start()]:
+            _check_options(line[: types.start()])
         why = "its base64 is damaged or cut short" if types else f"no type of {', '.join(TYPES)}"
         raise ValueError(f"{_short(line)!r} is no public key: {why}")
-    if found.type in _OLD_TYPES:
-        raise ValueError(f"{found.type} keys are no longer accepted by sshd: make an ed25519 key")
     if options is not None:
+        for option in options:
+            _check_option(option)
+        normal(options)
         found = replace(found, options=tuple(options))
-    for option in found.options:
-        _check_option(option)
     if len(str(found).encode()) > MAX_LINE:
         raise ValueError(f"{_short(line)!r} is longer than the {MAX_LINE} bytes that sshd reads")
     return found
 
 
-def normal(options: Sequence[str]) -> tuple[str, ...]:
+def normal(options: Sequence[str]) -> dict[str, object]:
     """
-    Options in one form: two lists with equal forms say the same.
+    What options come to: two lists with equal forms say the same to sshd.
 
-    Order counts only where a ``restrict`` or a ``no-`` could be taken back by what follows.
+    ``ValueError`` says why sshd passes over a line with these options, each of them well-formed.
     """
 
-    names = []
+    found: dict[str, object] = dict.fromkeys(_PERMITS, True)
     for option in options:
         name, equals, value = option.partition("=")
-        names.append(name.lower() + equals + value)
-    ordered = any(name == "restrict" or name.startswith("no-") for name in names)
-    undone = any(name in _FLAGS and f"no-{name}" in _FLAGS for name in names)
-    return tuple(names) if ordered and undone else tuple(sorted(names))
+        name = name.lower()
+        if name == "restrict":
+            found |= {**dict.fromkeys(_PERMITS, False), name: True}
+        elif not equals:
+            found[name.removeprefix("no-")] = not name.startswith("no-")
+        elif name in found and name in _ONCE:
+            raise ValueError(f"the option {name} is given twice")
+        else:
+            _set_value(found, name, value[1:-1].replace('\\"', '"'))
+    if "principals" in found and "cert-authority" not in found:
+        raise ValueError("the option principals goes with cert-authority alone")
+    defaults = {**dict.fromkeys(_PERMITS, True), "touch-required": True, "verify-required": False}
+    return {name: value for name, value in found.items() if defaults.get(name) != value}
+
+
+def _set_value(found: dict[str, object], name: str, value: str) -> None:
+    """Of an environment's variables the first one counts, of tunnels the last, of times the
+    earliest, and of ports each."""
+    if name == "environment":
+        variable, equals, _ = value.partition("=")
+        if not (equals and re.fullmatch(r"[A-Za-z0-9_]+", variable)):
+            raise ValueError(f"environment={value!r} is not NAME=value")
+        found.setdefault(f"{name} {variable}", value)
+    elif name == "expiry-time":
+        found[name] = min(_time(value), found.get(name, _time(value)))  # type: ignore[call-overload]
+        if found[name] < datetime.now(UTC):  # type: ignore[operator]
+            raise ValueError(f"expiry-time={value!r} is over")
+    elif name == "tunnel":
+        if value.lower() != "any" and not _is_number(value, 0, _MAX_TUNNEL):
+            raise ValueError(f"tunnel={value!r} is neither a number nor any")
+        found[name] = value.lower()
+    elif name in ("permitopen", "permitlisten"):
+        if not _is_host_port(value, name == "permitlisten"):
+            raise ValueError(f"{name}={value!r} is not host:port")
+        found[f"{name} {value}"] = True
+    else:
+        if name == "from":
+            _check_from(value)
+        found[name] = value
+
+
+def _time(value: str) -> datetime:
+    """``YYYYMMDD[HHMM[SS]][Z]``; one without its Z is the node's own time, here taken for UTC."""
+    digits = re.sub(r"(?i)(?<=.)(?:z|utc)$", "", value)
+    try:
+        return datetime.strptime(digits, _TIMES[len(digits)]).replace(tzinfo=UTC)
+    except (KeyError, ValueError):
+        raise ValueError(f"expiry-time={value!r} is no YYYYMMDD[HHMM[SS]][Z]") from None
+
+
+def _is_number(text: str, least: int, most: int) -> bool:
+    """As strtonum(3) reads it."""
+    digits = re.fullmatch(r"[ \t\v\f\r]*([+-]?[0-9]+)", text)
+    return digits is not None and least <= int(digits[1]) <= most
+
+
+def _is_host_port(text: str, bare_port: bool) -> bool:
+    if bare_port and ":" not in text:
+        text = f"*:{text}"
+    parts = re.fullmatch(r"(\[[^]]*\]|[^\[:/][^:/]*|)[:/](.*)", text, re.DOTALL)
+    if not parts or len(parts[1]) >= socket.NI_MAXHOST:
+        return False
+    if parts[2] == "*" or _is_number(parts[2], 1, 65535):
+        return True
+    try:
+        return socket.getservbyname(parts[2], "tcp") > 0
+    except OSError:
+        return False
+
+
+def _check_from(value: str) -> None:
+    """sshd matches no address with a list of which it can't make sense."""
+    for pattern in value.split(","):
+        text = pattern.removeprefix("!")
+        address, slash, length = text.partition("/")
+        try:
+            ip_address(address)
+        except ValueError:
+            if not text:
+                raise ValueError(f"from={value!r} has an empty pattern") from None
+            continue
+        if slash and re.fullmatch("[0-9]+", length):
+            ip_network(text)  # "10.0.0.1/8 has host bits set"
 
 
 def put(lines: Sequence[Line], wanted: Key, options: bool) -> list[Line]:
@@ -204,57 +279,50 @@ def _closed(lines: Sequence[Line]) -> list[Line]:
 
 
 def _key(text: str) -> Key | None:
-    line = text.strip(" \t\r\n")
-    if not line or line.startswith("#"):
+    """The key of a line that sshd would let someone in by."""
+    match = _LINE.fullmatch(text.partition("\0")[0].lstrip(" \t"))
+    if match is None:
         return None
-    found = _bare(line)
-    if found is not None:
-        return found
-    match = _OPTIONS.match(line)
-    if match is None or line[match.end() : match.end() + 1] not in (" ", "\t"):
-        return None
-    found = _bare(line[match.end() :].lstrip(" \t"))
-    return found and replace(found, options=tuple(_OPTION.findall(match[0])))
-
-
-def _bare(text: str) -> Key | None:
-    """``type base64 [comment]``, when the base64 holds a key of that type."""
-    words = re.split(r"[ \t]+", text, maxsplit=2)
-    if len(words) < 2 or words[0] not in (*TYPES, *_OLD_TYPES):
-        return None
+    blob = re.sub(r"[ \t\n\v\f\r]", "", match["blob"])
+    options = tuple(each[0] for each in _OPTION.finditer(match["options"] or ""))
     try:
-        blob = b64decode(words[1] + "=" * (-len(words[1]) % 4), validate=True)
-    except (binascii.Error, ValueError):
+        normal(options)
+    except ValueError:
         return None
-    if not blob.startswith(len(words[0]).to_bytes(4, "big") + words[0].encode()):
+    if not _is_whole(match["type"], blob):
         return None
-    if not _whole(blob):
-        return None
-    return Key(words[0], words[1], (), words[2] if len(words) > 2 else "")
+    return Key(match["type"], blob, options, match["comment"].strip(" \t\r\n"))
 
 
-def _whole(blob: bytes) -> bool:
-    """Whether it is made of length-prefixed strings (RFC 4251, 5) to its very end."""
-    parts = 0
-    while blob:
-        length = int.from_bytes(blob[:4], "big")
-        if len(blob) < 4 + length:
+def _is_whole(kind: str, blob: str) -> bool:
+    """Whether it holds a key of that type, and nothing behind it."""
+    try:
+        if b64encode(b64decode(blob, validate=True)).decode() != blob:
             return False
-        blob = blob[4 + length :]
-        parts += 1
-    return parts > 1
+        found = load_ssh_public_key(f"{kind} {blob}".encode())
+    except (binascii.Error, ValueError, UnsupportedAlgorithm):
+        return False
+    return not isinstance(found, RSAPublicKey) or found.key_size >= _MIN_RSA_BITS
+
+
+def _check_options(text: str) -> None:
+    """A person's mistake in the options before a key, named."""
+    for option in re.findall(rf'(?:[^",]|{_QUOTED}|")+', text.strip()):
+        _check_option(option)
+    normal([each[0] for each in _OPTION.finditer(text)])
 
 
 def _check_option(text: str) -> None:
-    name, equals, value = text.partition("=")
+    if _OPTION.fullmatch(text):
+        return
+    name, equals, _ = text.partition("=")
     known = _VALUES if equals else _FLAGS
     if name.lower() not in known:
         close = get_close_matches(name.lower(), _FLAGS + _VALUES, 1)
         form = f'{close[0]}="…"' if close and close[0] in _VALUES else "".join(close)
         hint = f": did you mean {form}?" if close else ""
         raise ValueError(f"option {text!r} is none of sshd(8){hint}")
-    if equals and not (re.fullmatch(_QUOTED, value) and "\n" not in value):
-        raise ValueError(f'option {text!r}: its value stands in double quotes, {name}="…"')
+    raise ValueError(f'option {text!r}: its value stands in double quotes, {name}="…"')
 
 
 def _short(line: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import settings
+from formats import authorized_keys
 from settings import Cluster, Node
 from tests.cluster.connections import Connections
 from tests.cluster.words import deploy, listed, said, wrong
@@ -45,9 +46,10 @@ def test_authorized_keys(node: Node, cluster: Cluster, host: Any) -> None:
                 f"{node.admin_user}'s with {min(modes):o}",
                 deploy("ssh_access"),
             )
-    key = settings.operator_public_key(cluster).split()[1]
-    if key not in host.file(f"{home}/.ssh/authorized_keys").content_string.split():
-        wrong("your key is not in authorized_keys", deploy("ssh_access"))
+    mine = authorized_keys.key(settings.operator_public_key(cluster))
+    lines = authorized_keys.parse(host.file(f"{home}/.ssh/authorized_keys").content_string)
+    if mine.same not in [line.key.same for line in lines if line.key]:
+        wrong("your key is in no line of authorized_keys that sshd accepts", deploy("ssh_access"))
 
 
 def test_passwords(node: Node, cluster: Cluster, host: Any) -> None:

@@ -3,6 +3,8 @@
 from base64 import b64encode
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +19,13 @@ def blob(kind: str, *parts: bytes) -> str:
 ED = blob("ssh-ed25519", b"a" * 32)
 ED2 = blob("ssh-ed25519", b"b" * 32)
 RSA = blob("ssh-rsa", b"\1\0\1", b"c" * 256)
-EC = blob("ecdsa-sha2-nistp256", b"nistp256", b"\4" + b"d" * 64)
+EC = (
+    ec.derive_private_key(7, ec.SECP256R1())
+    .public_key()
+    .public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    .decode()
+    .split()[1]
+)
 SK = blob("sk-ssh-ed25519@openssh.com", b"e" * 32, b"ssh:")
 
 FILE = f"""# everyone at the desk
@@ -70,7 +78,7 @@ options = st.lists(
             st.characters(codec="utf-8", exclude_characters="\\\n\r\0", exclude_categories=["C"])
         )
         .map(lambda text: text.replace('"', '\\"'))
-        .map(lambda text: f'command="{text}"'),
+        .map(lambda text: f'environment="A={text}"'),
     ),
     max_size=4,
 ).map(tuple)
@@ -139,6 +147,38 @@ def test_order_counts_where_an_option_takes_another_back() -> None:
     assert normal(['from="A"']) != normal(['from="a"'])
 
 
+def test_the_first_variable_and_the_last_tunnel_count() -> None:
+    one, two = 'environment="A=1"', 'environment="A=2"'
+    assert normal([one, two]) == normal([one]) != normal([two, one])
+    assert normal([one, 'environment="B=2"']) == normal(['environment="B=2"', one])
+    one, two = 'tunnel="1"', 'tunnel="2"'
+    assert normal([one, two]) == normal([two]) != normal([two, one])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"no-agent-forwading ssh-ed25519 {ED}",
+        f'tunnel="blah" ssh-ed25519 {ED}',
+        f'from="10.0.0.1",from="10.0.0.2" ssh-ed25519 {ED}',
+        f'from="10.0.0.1/8" ssh-ed25519 {ED}',
+        f'expiry-time="20010101" ssh-ed25519 {ED}',
+        f"ssh-ed25519 {ED[:-1]}!",
+        f"ssh-rsa {RSA.rstrip('=')}",
+    ],
+)
+def test_a_line_that_sshd_passes_over_does_not_count_as_the_key(line: str) -> None:
+    wanted = key(f"ssh-ed25519 {ED}" if ED[:9] in line else f"ssh-rsa {RSA}")
+    lines = put(parse(f"{line}\n"), wanted, options=False)
+    assert render(lines) == f"{line}\n{wanted}\n"
+
+
+def test_a_line_that_lets_the_key_in_under_some_conditions_is_left_as_it_is() -> None:
+    for options in ('from="10.0.0.1"', 'command="backup"', "restrict", 'expiry-time="20990101"'):
+        lines = parse(f"{options} ssh-ed25519 {ED}\n")
+        assert put(lines, key(f"ssh-ed25519 {ED}"), options=False) == lines
+
+
 def test_the_key_of_a_certificate_authority_is_another_thing_than_a_key() -> None:
     lines = parse(f"cert-authority ssh-ed25519 {ED}\n")
     assert remove(lines, [key(f"ssh-ed25519 {ED}")]) == lines
@@ -167,6 +207,15 @@ def test_only_these_keys_are_left_and_the_comments_stay() -> None:
         (f"ssh-ed25519 {ED}", ["from"], 'did you mean from="…"'),
         (f"ssh-ed25519 {ED}", ["from=10.0.0.1"], "stands in double quotes"),
         (f"ssh-ed25519 {ED}", ['command="a" b"'], "stands in double quotes"),
+        (f"no-ptty ssh-ed25519 {ED}", None, "did you mean no-pty?"),
+        (f'tunnel="blah" ssh-ed25519 {ED}', None, "neither a number nor any"),
+        (f"ssh-ed25519 {ED}", ['from="a"', 'FROM="b"'], "from is given twice"),
+        (f"ssh-ed25519 {ED}", ['from="10.0.0.1/8"'], "has host bits set"),
+        (f"ssh-ed25519 {ED}", ['principals="pi"'], "goes with cert-authority"),
+        (f"ssh-ed25519 {ED}", ['expiry-time="20010101"'], "is over"),
+        (f"ssh-ed25519 {ED}", ['expiry-time="soon"'], "YYYYMMDD"),
+        (f"ssh-ed25519 {ED}", ['environment="A"'], "is not NAME=value"),
+        (f"ssh-ed25519 {ED}", ['permitopen="a"'], "is not host:port"),
         (f"ssh-ed25519 {ED}", [f'command="{"x" * 8200}"'], "longer than the 8192 bytes"),
     ],
 )
