@@ -70,7 +70,8 @@ def resolver(
     A link to systemd-resolved is led to its list of real servers, because pods can't use its
     127.0.0.53, and its servers are set; those that it learns by DHCP stay, behind ours. A link
     to Debian's resolvconf stays, and ours are put first. A link elsewhere, a bind mount and an
-    immutable file are refused. Nothing is ever written through a link.
+    immutable file are refused, and so is a file in which a program that is not known here says
+    that it is its own. Nothing is ever written through a link.
 
     **Example:**
 
@@ -122,6 +123,14 @@ def check_ours_to_set(now: ResolverState, replace_link: bool = False) -> None:
             f"{f' ({owner})' if owner else ''}, where nothing lasting can be set: "
             "remove the link, or say replace_link=True"
         )
+    writer = resolv_conf.generator(now.text or "") or ""
+    if owner is None and writer[:1] in ("#", ";"):
+        raise Refused(
+            f"{PATH} is written by a program that is not known here: {writer!r} stands in it. It "
+            "would overwrite what is set: stop it, or tell it to leave this file alone (tailscale: "
+            f"sudo tailscale set --accept-dns=false), then sudo sed -i '/^[#;]/d' {PATH}, then run "
+            "this again"
+        )
 
 
 def is_as_asked(
@@ -147,7 +156,7 @@ def check_replaceable(
 
 
 def writers(now: ResolverState) -> list[str]:
-    """Who may write /etc/resolv.conf on this node, the likeliest first."""
+    """Programs that may write /etc/resolv.conf on this node, the likeliest first."""
     found = [_link_owner(now), resolv_conf.generator(now.text or "")]
     found += ["NetworkManager" if now.network_manager not in ("", "none") else None]
     found += ["openresolv" if now.resolvconf == "openresolv" else None, *now.dhcp_clients]
@@ -171,7 +180,7 @@ def _as_file(now: ResolverState, asked: Meaning) -> list[Command]:
     differs = _differs(now, text)
     if differs:
         _check_replaceable(now)
-        tell(f"take {PATH} over from {' and '.join(writers(now)) or 'nobody'}")
+        tell(f"take {PATH} over from {' and '.join(writers(now)) or 'whoever has written it'}")
     commands: list[Command] = [
         *_network_manager(now),
         *_ensure(now, paths.DHCPCD, _part(now, paths.DHCPCD, DHCPCD_TEXT)),

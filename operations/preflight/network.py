@@ -54,8 +54,9 @@ def resolv_conf(node: Node, desk: Desk) -> Verdict:
     resolvers.check_replaceable(now, **node.wanted.resolver)
     if resolvers.is_as_asked(now, **node.wanted.resolver):
         return ok("as the settings say")
-    writers = ", ".join(resolvers.writers(now)) or "nobody in particular"
-    return ok(f"written by {writers}: the run sees to it that ours lasts")
+    writers = ", ".join(resolvers.writers(now))
+    by = f"written by {writers}" if writers else "no program says in it that it writes it"
+    return ok(f"{by}: the run sees to it that ours lasts")
 
 
 def networks(node: Node, desk: Desk) -> Verdict:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from formats import authorized_keys
+from formats import authorized_keys, resolv_conf
 from tests.lab.readers import Readers
 
 MANY = 60
@@ -104,3 +104,66 @@ def test_sshd_lets_a_key_in_where_a_line_is_said_to_hold_it(ask: Readers) -> Non
         key = authorized_keys.parse(line)[0].key
         ours.append(key is not None and "cert-authority" not in authorized_keys.normal(key.options))
     assert told_apart(ours, ask("authorized_keys", lines), lines) == []
+
+
+# resolv.h: what each option sets.
+FLAGS = {
+    **{"rotate": 0x4000, "edns0": 0x100000, "single-request": 0x200000, "use-vc": 8},
+    **{"single-request-reopen": 0x400000, "no-tld-query": 0x1000000, "no-reload": 0x2000000},
+    **{"trust-ad": 0x4000000, "no-aaaa": 0x8000000, "strict-error": 0x10000000},
+}
+WORDS = {
+    "nameserver": [
+        *("1.1.1.1", "8.8.8.8", "10.1", "1", "0x7f.1", "010.0.0.1", "1.1.1.256", "1.1.1.1.1"),
+        *("2001:DB8::1", "fe80::1%lo", "fe80::1%", "::ffff:1.2.3.4", "[::1]", "router.lan"),
+        *("1.1.1.1#x", "1.1.1.1;x", "1.1.1.1,", "#", "1.1.1.1:53", "::1/128", "1e1", "1.\v"),
+    ],
+    "search": ["lan", "a.example.", "b", ".", "#x", "x;", "c,d"],
+    "domain": ["home", "home.", "a"],
+    "options": [
+        *FLAGS,
+        *("ndots:2", "ndots:99", "ndots:", "ndots:x", "ndots:3x", "ndots=4", "ndots", "Rotate"),
+        *("timeout:9", "timeout:31", "timeout:+4", "attempts:3", "attempts:6", "rotate,edns0"),
+        *("edns", "edns0:1", "single-requests", "no_tld_query", "debug", "rotate;", "#"),
+    ],
+    "nameservers": ["9.9.9.9"],
+    "Nameserver": ["9.9.9.9"],
+}
+
+
+def odd_resolv_confs() -> Iterator[str]:
+    for keyword, words in WORDS.items():
+        for word in words:
+            for end in ("", "\n", "\r\n", " \r\n", "\t x\n", " # x\n", " ; x\n", "\0\n"):
+                yield f"{keyword} {word}{end}"
+            yield from (f"{start}{keyword} {word}\n" for start in (" ", "#", ";", "\ufeff"))
+            yield f"{keyword}\t \t{word}"
+            yield f"{keyword}{word}"
+            yield f"{keyword}\v{word}"
+    chance = random.Random(CHANCE)
+    for _ in range(20 * MANY):
+        lines = []
+        for keyword in chance.choices(list(WORDS), k=chance.randint(1, 6)):
+            words = chance.choices([*WORDS[keyword], ""], k=chance.randint(0, 3))
+            lines.append(" ".join([keyword, *words]))
+        yield chance.choice(["\n", "\r\n", " \n"]).join(lines)
+
+
+def understood(said: dict[str, Any]) -> resolv_conf.Meaning:
+    """What res_ninit has understood, in the form of ``formats``."""
+    options = [name for name, flag in FLAGS.items() if said["flags"] & flag]
+    numbers = [f"{name}:{number}" for name, number in said["numbers"].items()]
+    return resolv_conf._meaning(said["servers"], said["search"], [*options, *numbers])
+
+
+def test_resolv_conf_is_read_as_the_c_library_reads_it(ask: Readers) -> None:
+    texts = list(odd_resolv_confs())
+    ours = [resolv_conf.meaning(text) for text in texts]
+    for place, mine in enumerate(ours):
+        # With none it asks this machine, and it says nothing of scopes.
+        servers = [server.partition("%")[0] for server in mine.nameservers] or ["127.0.0.1"]
+        ours[place] = resolv_conf._meaning(servers, mine.search, mine.options)
+    theirs = [understood(said) for said in ask("resolv_conf", texts)]
+    differ = [each for each in zip(texts, ours, theirs, strict=True) if each[1] != each[2]]
+    assert differ == []
+    assert len(set(theirs)) > len(texts) / 10
