@@ -1,12 +1,15 @@
 """hosts(5): names and addresses that are known without asking anybody.
 
 ``address name [alias …] [# comment]`` a line. Ours stand between two comment lines
-(``formats.marked``); every other line is kept as it is.
+(``formats.marked``); every other line is kept as it is. Read as glibc's nss_files reads it: words
+end at ASCII's blanks, a carriage return among them; an address is what inet_pton(3) takes, and an
+IPv4 address that is written as IPv6's (``::ffff:10.0.0.1``) is that IPv4 address.
 """
 
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -128,19 +131,23 @@ def _lines(text: str) -> Iterator[tuple[Line, bool]]:
 
 
 def _line(text: str) -> Line:
-    address, *names = text.split("#")[0].split() or [""]
+    read = re.split(r"[#\n\0]", text)[0]
+    address, *names = re.findall(r"[^ \t\v\f\r]+", read) or [""]
     return Line(text, address, tuple(names)) if _same(address) else Line(text)
 
 
 def _same(address: str) -> str:
-    try:
-        return str(ip_address(address))
-    except ValueError:
-        return ""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            parsed = ip_address(socket.inet_pton(family, address))
+        except (OSError, ValueError):
+            continue
+        return str(getattr(parsed, "ipv4_mapped", None) or parsed)
+    return ""
 
 
 def _is_loopback(address: str) -> bool:
-    return bool(address) and ip_address(address).is_loopback
+    return bool(address) and ip_address(_same(address)).is_loopback
 
 
 def _without(line: Line, gone: Collection[str]) -> str:
@@ -149,11 +156,11 @@ def _without(line: Line, gone: Collection[str]) -> str:
         return line.text
     if not left:
         return ""
-    space = re.match(r"\s*\S+(\s+)", line.text)
-    comment = re.search(r"\s*(?:#.*)?\n?\Z", line.text)
-    return (
-        f"{line.address}{space[1] if space else ' '}{' '.join(left)}{comment[0] if comment else ''}"
+    start, end = (
+        re.match(r"\s*\S+\s+", line.text),
+        re.search(r"\s*(?:#.*)?\Z", line.text, re.DOTALL),
     )
+    return f"{start[0] if start else ''}{' '.join(left)}{end[0] if end else ''}"
 
 
 def own_name(text: str) -> str:

@@ -69,11 +69,8 @@ def command_line(state: CgroupState) -> tuple[str, str]:
     """
     path = _cmdline_path(state.files)
     file = state.files[path]
-    try:
-        text = cmdline.with_arguments(file.text or "", [ARGUMENT])
-    except ValueError as error:
-        raise Refused(f"{path} is no kernel command line: {error}") from None
-    if text == file.text and ARGUMENT in cmdline.arguments(state.running):
+    text = _with_argument(path, file)
+    if text == file.text and cmdline.has(state.running, ARGUMENT):
         raise Refused(
             f"its kernel was started with {ARGUMENT} and has no memory cgroup all the same: "
             "use the kernel of Raspberry Pi OS or Debian"
@@ -83,16 +80,23 @@ def command_line(state: CgroupState) -> tuple[str, str]:
 
 def _also_at_the_next_boot(state: CgroupState) -> Commands:
     """Where our argument has turned it on, it stays in the file."""
-    if ARGUMENT not in cmdline.arguments(state.running):
+    if not cmdline.has(state.running, ARGUMENT):
         return
     for path in (FIRMWARE_CMDLINE, BOOT_CMDLINE):
         file = state.files[path]
         if file.kind == "file" and file.text and not cmdline.is_stub(file.text):
             manages(f"file {path}")
-            if ARGUMENT not in cmdline.arguments(file.text):
-                text = cmdline.with_arguments(file.text, [ARGUMENT])
+            text = _with_argument(path, file)
+            if text != file.text:
                 diff(path, file.text, text)
                 yield write_command(path, text, file.mode, file.user, file.group)
+
+
+def _with_argument(path: str, file: FileState) -> str:
+    try:
+        return cmdline.with_arguments(file.text or "", [ARGUMENT])
+    except ValueError as error:
+        raise Refused(f"{path} is no kernel command line: {error}") from None
 
 
 def _cmdline_path(files: dict[str, FileState]) -> str:

@@ -11,7 +11,7 @@ from pyinfra.api.state import State
 
 from facts.swap import FSTAB, RPI_SWAP, Swap, SwapState
 from formats import fstab
-from operations.base import Commands, Refused, manages, operation, read, tell
+from operations.base import Commands, Refused, manages, operation, plan, read, tell
 from operations.files import ensure
 from operations.following import failed, run
 
@@ -29,7 +29,9 @@ exit 1; }"""
 def off() -> Commands:
     """
     No swap, now and at every boot, wherever it comes from: fstab (its lines are kept behind a
-    mark), Raspberry Pi OS's rpi-swap and dphys-swapfile, zram, swap units of systemd.
+    mark), Raspberry Pi OS's rpi-swap, swap units of systemd, services that call swapon. Where it
+    can't be known what has turned a swap on, or it is a script that does more than that, a person
+    is told.
 
     **Example:**
 
@@ -44,6 +46,8 @@ def off() -> Commands:
     commands = list(_sources(swap))
     if swap.in_use:
         tell(f"turn off the swap on {', '.join(swap.in_use)}", _THING)
+    for warning in warnings(swap):
+        plan(warning)
     if not commands and not swap.in_use:
         host.noop("swap is off")
         return
@@ -60,6 +64,37 @@ def sources(swap: SwapState) -> list[str]:
     found = [FSTAB] if table is not None and fstab.swap_lines(table) else []
     found += ["rpi-swap"] if swap.rpi_swap and own != _RPI_SWAP else []
     return [*found, *swap.services, *swap.units]
+
+
+def warnings(swap: SwapState) -> list[str]:
+    """What this operation can't keep from coming back, each with its remedy."""
+    found = [
+        f"swap comes back at the next boot: {path} calls swapon: take that line out"
+        for path in swap.scripts
+    ]
+    if unknown := _unaccounted(swap):
+        devices = ", ".join(unknown)
+        found.append(
+            f"what turned on the swap on {devices} could not be found, so it may come back at the "
+            "next boot: look at `swapon --show` after a reboot, and disable what made it "
+            "(`systemctl list-units`, root's crontab)"
+        )
+    return found
+
+
+def _unaccounted(swap: SwapState) -> list[str]:
+    """The swap in use that no unit, no line of fstab and no known program stands for."""
+    if swap.rpi_swap or swap.by_service or swap.scripts:
+        return []
+    fields = [line.split() for line in fstab.swap_lines(swap.files[FSTAB].text or "")]
+    named = {words[0] for words in fields if words}
+    by_label = any("=" in name for name in named)  # of a partition, not of memory or a file
+    return [
+        each
+        for each in swap.in_use
+        if each not in {*named, *swap.accounted}
+        and not (by_label and each.startswith("/dev/") and "zram" not in each)
+    ]
 
 
 def check_room(swap: SwapState) -> None:

@@ -40,10 +40,16 @@ def swap(node: Node, desk: Desk) -> Verdict:
     sources = ", ".join(swaps.sources(state))
     if state.in_use:
         swaps.check_room(state)
+    if warnings := swaps.warnings(state):
+        turns_off = (
+            f"on ({', '.join(state.in_use)}): the run turns it off; " if state.in_use else ""
+        )
+        return warning(turns_off + "; ".join(warnings))
+    if state.in_use:
         by = f", turned on by {sources}" if sources else ""
-        return ok(f"on ({', '.join(state.in_use)}{by}): the run turns it off for good")
+        return ok(f"on ({', '.join(state.in_use)}{by}): the run turns it off permanently")
     if sources:
-        return ok(f"off until the next boot ({sources}): the run turns it off for good")
+        return ok(f"off until the next boot ({sources}): the run turns it off permanently")
     return ok("off")
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formats.cmdline import arguments, is_stub, with_arguments
+from formats.cmdline import arguments, has, is_stub, with_arguments, without_argument
 
 PI = (
     "console=serial0,115200 console=tty1 root=PARTUUID=7616c3ff-02 rootfstype=ext4 fsck.repair=yes "
@@ -49,6 +49,72 @@ def test_it_comes_after_the_one_that_disables_it() -> None:
 
 def test_a_quoted_value_is_one_argument() -> None:
     assert arguments('dyndbg="file a.c +p" root=x') == ['dyndbg="file a.c +p"', "root=x"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cgroup_enable=memory",
+        "a\tcgroup_enable=memory\tb",
+        'cgroup_enable="memory" a',
+        '"cgroup_enable=memory"',
+        "cgroup-enable=memory",
+        "cgroup_enable=cpuset,memory",
+        "cgroup_disable=memory cgroup_enable=memory",
+        'a="b c" cgroup_enable=memory -- x',
+        "cgroup_enable=memory\r\n",
+    ],
+)
+def test_the_kernel_gets_it_and_nothing_is_added(text: str) -> None:
+    assert has(text, *WANTED)
+    assert with_arguments(text, WANTED) is text
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("a -- b", "a cgroup_enable=memory -- b"),
+        ("a -- cgroup_enable=memory", "a cgroup_enable=memory -- cgroup_enable=memory"),
+        ("-- b\n", "cgroup_enable=memory -- b\n"),
+        ('a="b cgroup_enable=memory"', 'a="b cgroup_enable=memory" cgroup_enable=memory'),
+        (
+            "cgroup_enable=memory cgroup_disable=memory",
+            "cgroup_enable=memory cgroup_disable=memory cgroup_enable=memory",
+        ),
+        ("acgroup_enable=memory\t \r\nb", "acgroup_enable=memory cgroup_enable=memory\r\nb"),
+        ('a"b c"d"', None),
+        ('root=x dyndbg="file a.c +p', None),
+        ('"root=x', None),
+    ],
+)
+def test_it_is_added_where_the_kernel_gets_it_or_the_line_is_shown(
+    text: str, after: str | None
+) -> None:
+    assert not has(text, *WANTED)
+    if after is None:
+        with pytest.raises(ValueError) as error:  # noqa: PT011 (the message is what is tested)
+            with_arguments(text, WANTED)
+        assert text in str(error.value)
+        return
+    assert with_arguments(text, WANTED) == after
+    assert with_arguments(after, WANTED) is after
+
+
+def test_a_country_goes_however_it_is_quoted_and_the_others_stay() -> None:
+    text = 'a "x.regdom=DE" x.regdom="US" b="c d" x.regdom=FR\n'
+    assert without_argument(text, "x.regdom=") == 'a b="c d"\n'
+    assert without_argument('a\t\tb "c', "x") == 'a\t\tb "c'
+
+
+@given(st.text(st.sampled_from(' \t"=-ab\n\r'), max_size=30))
+def test_no_line_grows_at_a_second_run(text: str) -> None:
+    try:
+        once = with_arguments(text, WANTED)
+    except ValueError:
+        return
+    assert has(once, *WANTED)
+    assert with_arguments(once, WANTED) == once
+    assert [each for each in arguments(once) if each != "cgroup_enable=memory"] == arguments(text)
 
 
 def test_windows_line_ends_stay() -> None:

@@ -37,6 +37,11 @@ def test_a_second_time_changes_nothing() -> None:
         "/dev/swap /swap ext4 defaults 0 0",
         "LABEL=swap /data ext4 swap 0 0",
         "none swap",
+        "/dev/sda2 none swap auto,noauto",
+        "/dev/sda2 none swap noauto=1 0 0",
+        "/dev/sda2 none swap\r",
+        "/dev/sda2 none\vswap sw",
+        "/dev/sda2 none swap\u2028 sw",
         "",
     ],
 )
@@ -45,18 +50,26 @@ def test_a_line_that_turns_no_swap_on_stays(line: str) -> None:
     assert without_swap(line) == line
 
 
-@given(
-    st.lists(
-        st.text(
-            st.characters(
-                codec="utf-8", exclude_characters="\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
-            )
-        )
-    )
+@pytest.mark.parametrize(
+    "line",
+    [
+        "/dev/sda2 none swap",
+        "/dev/sda2 none swap noauto,auto",
+        "/dev/sda2 none swap sw,noauto\r",
+        "/dev/sda2 none swap a\\,noauto",
+        "/dev/sda2\tnone \t swap\tnofail,x-systemd.device-timeout=1 0 0 # x",
+        "/my\\040swap none swap sw",
+    ],
 )
+def test_a_line_that_turns_swap_on_goes_behind_the_mark(line: str) -> None:
+    assert swap_lines(f"{line}\n") == [line]
+    assert swap_lines(without_swap(f"a\n{line}\n")) == []
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n"))))
 def test_no_line_is_lost(lines: list[str]) -> None:
     text = "\n".join(lines)
     after = without_swap(text)
     assert swap_lines(after) == []
-    restored = [line.removeprefix(MARK).lstrip() for line in after.split("\n")]
-    assert restored == [line.removeprefix(MARK).lstrip() for line in text.split("\n")]
+    restored = [line.removeprefix(MARK).lstrip(" \t") for line in after.split("\n")]
+    assert restored == [line.removeprefix(MARK).lstrip(" \t") for line in text.split("\n")]

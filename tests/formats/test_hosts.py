@@ -73,6 +73,33 @@ def test_another_address_for_a_name_of_ours_is_a_conflict() -> None:
     assert conflict(before, NODES) == (7, "Node2", "10.0.0.9")
 
 
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("10.0.0.9\tnode2\r\n", "10.0.0.9"),
+        ("\v10.0.0.9 x Node2#mine\n", "10.0.0.9"),
+        ("::ffff:10.0.0.9 node2\n", "::ffff:10.0.0.9"),
+        ("2001:db8::9 node2\n", "2001:db8::9"),
+        ("::ffff:192.168.2.12 node2\n", None),
+        ("10.1 node2\n", None),
+        ("010.0.0.9 node2\n", None),
+        ("fe80::9%eth0 node2\n", None),
+        ("10.0.0.9,node2\n", None),
+        ("10.0.0.9 #node2\n", None),
+        ("10.0.0.9 node2\u2028x\n", None),
+    ],
+)
+def test_odd_lines_are_read_as_the_c_library_reads_them(line: str, found: str | None) -> None:
+    assert conflict(line, NODES) == ((1, line.split("#")[0].split()[-1], found) if found else None)
+
+
+def test_a_loopback_address_of_any_form_gives_the_name_up() -> None:
+    for address in ("127.0.1.1", "::1", "::ffff:127.0.1.1"):
+        assert render(parse(update(f"{address} node1 mine\r\n", NODES))).startswith(
+            f"{address} mine\r\n# bramble begin"
+        )
+
+
 def test_the_same_address_and_a_line_of_ours_are_no_conflict() -> None:
     before = f"192.168.2.11 node1\nfe80::1%eth0 router\n{OURS.replace('2.11', '2.99')}"
     assert conflict(before, NODES) is None

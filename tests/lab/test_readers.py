@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from formats import authorized_keys, resolv_conf
+from formats import authorized_keys, fstab, hosts, resolv_conf
 from tests.lab.readers import Readers
 
 MANY = 60
@@ -167,3 +168,86 @@ def test_resolv_conf_is_read_as_the_c_library_reads_it(ask: Readers) -> None:
     differ = [each for each in zip(texts, ours, theirs, strict=True) if each[1] != each[2]]
     assert differ == []
     assert len(set(theirs)) > len(texts) / 10
+
+
+OPTIONS_OF_SWAP = [
+    *("sw", "auto", "noauto", "sw,noauto", "auto,noauto", "noauto,auto", "noauto,sw,auto", ""),
+    *("noauto=x", "xnoauto", "noautox", "NOAUTO", "noauto,", ",noauto", "a\\,noauto", "noauto\\,a"),
+    *(
+        "a\\\\,noauto",
+        "nofail",
+        "pri=5,noauto",
+        "noauto;auto",
+        '"noauto"',
+        "noauto\\040",
+        "\\054noauto",
+    ),
+    *("x-systemd.device-timeout=1,noauto", "noauto,x-systemd.makefs", "defaults"),
+]
+
+
+def odd_fstabs() -> Iterator[str]:
+    for options, end in itertools.product(OPTIONS_OF_SWAP, ("\n", "\r\n", " 0 0\n", "\t0 0 # x")):
+        yield f"/dev/sda2 none swap {options}{end}"
+    for kind in (
+        "swap",
+        "SWAP",
+        "swap\r",
+        "swap\v",
+        "swap,",
+        "ext4",
+        "swap#",
+        "sw\\141p",
+        '"swap"',
+    ):
+        yield f"/dev/sda2 none {kind}\n"
+        yield f"/dev/sda2\tnone\t \t{kind}\tsw"
+    for start in (" ", "\t", "#", " #", "\v", "\ufeff"):
+        yield f"{start}/swapfile none swap sw\n"
+    yield "/swap\\040file none swap sw\n"
+    yield "UUID=12-34 none swap sw\n"
+    yield "/swapfile swap\n"
+    yield "/swapfile none\0 swap\n"
+    yield f"/swapfile none swap sw,{'x' * 4200},noauto\n"
+    yield f"/swapfile none{' ' * 4200}swap sw\n"
+
+
+def test_fstab_turns_swap_on_where_systemds_generator_would(ask: Readers) -> None:
+    texts = list(odd_fstabs())
+    ours = [bool(fstab.swap_lines(text)) for text in texts]
+    assert told_apart(ours, ask("fstab", texts), texts) == []
+
+
+def odd_hosts() -> Iterator[str]:
+    addresses = [
+        *("10.0.0.1", "127.0.1.1", "::ffff:10.0.0.1", "2001:DB8::1", "10.1", "010.0.0.1"),
+        *("10.0.0.256", "fe80::1%lo", "10.0.0.1,", "0x0a.0.0.1", "10.0.0.1/8", "", "node2"),
+    ]
+    ends = ["\n", "\r\n", " # node2\n", "#node2\n", " alias\t\r\n", "\valias\f\n", "\0 alias\n"]
+    for address, end in itertools.product(addresses, ends):
+        yield f"{address} node1{end}"
+        yield f"{address}\tNODE1\x1cx{end}"
+    for start in (" ", "\t", "\r", "\v", "#", " #", "\ufeff", "\xa0"):
+        yield f"{start}10.0.0.1 node1\n"
+    yield "10.0.0.1\n10.0.0.2 node1\n2001:db8::2 x node1\n10.0.0.3 node1 node2\n"
+    yield "10.0.0.1 node1 node2.\n10.0.0.1 node2\n"
+
+
+def test_hosts_names_what_the_c_library_finds_in_it(ask: Readers) -> None:
+    texts = list(odd_hosts())
+    ours = []
+    for text in texts:
+        known: dict[str, list[str]] = {"node1": [], "node2": [], "alias": []}
+        for line in hosts.parse(text):
+            for name in {name.lower() for name in line.names} & set(known):
+                known[name].append(hosts._same(line.address))
+        ours.append(known)
+    # It gives an IPv4 address in IPv6's form as well.
+    theirs = [
+        {name: {hosts._same(each) for each in found} for name, found in said.items()}
+        for said in ask("hosts", texts)
+    ]
+    sets = [{name: set(found) for name, found in known.items()} for known in ours]
+    differ = [each for each in zip(texts, sets, theirs, strict=True) if each[1] != each[2]]
+    assert differ == []
+    assert any(said["alias"] for said in theirs)
