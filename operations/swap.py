@@ -84,7 +84,8 @@ def warnings(swap: SwapState) -> list[str]:
 
 def _unaccounted(swap: SwapState) -> list[str]:
     """The swap in use that no unit, no line of fstab and no known program stands for."""
-    if swap.rpi_swap or swap.by_service or swap.scripts:
+    services = [name for name in swap.services if not name.endswith(".swap")]
+    if swap.rpi_swap or swap.by_service or services or swap.scripts:
         return []
     fields = [line.split() for line in fstab.swap_lines(swap.files[FSTAB].text or "")]
     named = {words[0] for words in fields if words}

@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+from facts.swap import Swap
+from operations import swap
 from settings import Cluster, Node
 from tests.cluster.words import deploy, listed, wrong
 
@@ -50,11 +52,19 @@ def test_addresses(node: Node, cluster: Cluster, host: Any) -> None:
 
 def test_swap_is_off(host: Any) -> None:
     """no swap"""
-    if in_use := host.check_output("tail -n +2 /proc/swaps | cut -d ' ' -f 1").split():
-        wrong(f"there is swap on {listed(in_use)}: the kubelet won't start", deploy("prepare"))
-    fstab = host.check_output("awk '$1 !~ /^#/ && $3 == \"swap\" {print $1}' /etc/fstab").split()
-    if fstab:
-        wrong(f"swap is back after a reboot: {listed(fstab)} in /etc/fstab", deploy("prepare"))
+    fact = Swap()
+    found = fact.process(host.check_output(fact.command().get_raw_value()).splitlines())
+    if found.in_use:
+        wrong(
+            f"there is swap on {listed(found.in_use)}: the kubelet won't start", deploy("prepare")
+        )
+    if back := swap.sources(found):
+        wrong(f"swap is back after a reboot: {listed(back)}", deploy("prepare"))
+    if found.scripts:
+        wrong(
+            f"swap is back after a reboot: {listed(found.scripts)} calls swapon",
+            "take that line out there",
+        )
 
 
 def test_kernel_modules(host: Any) -> None:

@@ -112,7 +112,7 @@ def fstab(texts: list[str]) -> list[bool]:
         Path("/run/generated").mkdir()
         environment = {**os.environ, "SYSTEMD_FSTAB": "/run/fstab"}
         subprocess.run([generator, *["/run/generated"] * 3], env=environment, check=False)
-        found.append(any(Path("/run/generated/swap.target.requires").glob("*.swap")))
+        found.append(any(Path("/run/generated").glob("swap.target.*/*.swap")))
     return found
 
 

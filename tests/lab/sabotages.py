@@ -43,7 +43,7 @@ FIRST = (
     edited(
         "node2",
         "swap_is_off",
-        "swap is back after a reboot: /dev/sda2",
+        "swap is back after a reboot: /etc/fstab",
         "/etc/fstab",
         "echo '/dev/sda2 none swap sw 0 0' >> $f",
     ),
