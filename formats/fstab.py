@@ -39,7 +39,7 @@ def _is_swap(line: str) -> bool:
     fields = re.split(rb"[ \t]+", read.strip(b" \t"))
     if fields[0].startswith(b"#") or len(fields) < 3 or fields[2] != b"swap":
         return False
-    # getmntent(3) reads a doubled backslash as one; systemd takes a comma behind one into the option.
+    # getmntent(3) makes one backslash of two; to systemd a comma behind one is part of the option.
     text = re.sub(rb"\\(?:\\|134)", rb"\\", b"".join(fields[3:4]))
     options = re.findall(rb"(?:[^,\\]|\\.?)+", text, re.DOTALL)
     named = [
