@@ -30,7 +30,7 @@ _SCRIPT = (
     """{ tail -n +2 /proc/swaps | base64 -w0; } 2>/dev/null; echo;
 [ -e /usr/lib/systemd/system-generators/rpi-swap-generator ] || [ -e /etc/rpi/swap.conf ] \
 && echo rpi-swap || echo -;
-calls() { sort -u | xargs -r -I@ find -L @ -type f -size -256k 2>/dev/null |
+calls() { sort -u | xargs -r sh -c 'find -L "$@" -maxdepth '$1' -type f -size -256k 2>/dev/null' f |
 xargs -r grep -HsIE '^[^#]*\\<swapon\\>' | grep -vE 'swapon +(-[sVh]|--(s|no|by|raw|v|h))' |
 cut -d: -f1 | sort -u; };
 run=$({ systemctl list-unit-files --type=service --state=enabled,enabled-runtime,generated \
@@ -40,7 +40,7 @@ Id,FragmentPath,DropInPaths,SourcePath,ExecStartPre,ExecStart,ExecStartPost 2>/d
 awk '/^Id=/ {u=substr($0, 4)} {n=split($0, w, /[^A-Za-z0-9\\/._@:+-]+/);
 for (i=1; i<=n; i++) if (w[i] ~ /^\\/./) f[++k]=w[i]}
 function out() {for (i=1; i<=k; i++) print u " " f[i]; k=0} /^$/ {out()} END {out()}');
-export at="$(echo "$run" | cut -d' ' -f2 | grep -vx /etc/rc.local | calls)";
+export at="$(echo "$run" | cut -d' ' -f2 | grep -vx /etc/rc.local | calls 0)";
 u=$(echo "$run" | awk 'BEGIN {n=split(ENVIRON["at"], f, "\\n"); for (i=1; i<=n; i++) is[f[i]]}
 $2 in is {print $1}' | sort -u);
 for u in $u $(systemctl show -p TriggeredBy --value -- $u 2>/dev/null); do
@@ -49,13 +49,13 @@ systemctl show -p ActiveState,LoadState,FragmentPath,TriggeredBy,ExecMainStartTi
 -- "$u" | tr '\\n' '|'; echo "$u"; done | base64 -w0; echo;
 for f in """
     + _SCRIPTS
-    + """; do echo "$f"; done | calls | tr '\\n' ' '; echo;
+    + """; do echo "$f"; done | calls 1 | tr '\\n' ' '; echo;
 for u in $({ systemctl list-unit-files --type=swap --no-legend --plain;
 systemctl list-units --all --type=swap --no-legend --plain; } 2>/dev/null \
 | cut -d' ' -f1 | sort -u); do
 systemctl show -p LoadState,UnitFileState,FragmentPath,SourcePath -- "$u" 2>/dev/null \
 | tr '\\n' '|';
-echo "Of=$(readlink -f "$(systemctl show -p What --value -- "$u" 2>/dev/null)")|$u"; done |
+echo "Of=$(readlink -f "$(systemctl show -p What --value -- "$u")" 2>/dev/null)|$u"; done |
 base64 -w0; echo;
 grep -E '^(MemAvailable|SwapTotal|SwapFree):' /proc/meminfo | tr -s ' \\n' ' '; echo;
 """
