@@ -1,5 +1,7 @@
 """resolv.conf is read as the C library reads it, and what is not ours is kept."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -177,6 +179,12 @@ def test_an_address_that_is_none_counts_for_nothing() -> None:
 )
 def test_a_program_is_known_by_the_comment_that_it_leaves(text: str, program: str | None) -> None:
     assert generator(text) == program
+
+
+def test_the_advised_sed_leaves_a_file_that_can_be_taken_over() -> None:
+    text = re.sub(r"(?m)^[#;].*\n", "", TAILSCALE)  # sed '/^[#;]/d'
+    assert generator(text) is None
+    assert update(text, wanted(["9.9.9.9"])) == f"{HEADER}\nnameserver 9.9.9.9\n"
 
 
 def test_what_is_not_ours_is_kept() -> None:
