@@ -8,6 +8,7 @@ import pyinfra_cli.cli as _cli
 from pyinfra import config, logger
 from pyinfra.connectors.sshuserclient import SSHClient as _SSHClient
 
+from operations import failures, login_shell
 from report import ending, interrupt
 
 config.REQUIRE_PYINFRA_VERSION = ">=3.10,<4"
@@ -16,6 +17,8 @@ config.CONNECT_TIMEOUT = 8  # seconds
 
 ending.announce()
 interrupt.announce()
+login_shell.announce()
+failures.announce()
 
 _confirm = _cli._do_confirm
 

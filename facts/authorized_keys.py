@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import OddLine, State, WholeFact, ask, one_of
 from facts.files import READ_FILES, FileState, parse_files
 
 # The user's entry, group and home; what sshd's configuration says for this user; then the home,
@@ -69,6 +69,8 @@ class AuthorizedKeys(WholeFact[KeysState]):
     ) -> KeysState:
         if not entry:
             return KeysState(False)
+        if entry.count(":") != 6:  # passwd(5)
+            raise OddLine(entry)
         path = f"{home}/.ssh/authorized_keys"
         paths = [home, f"{home}/.ssh", path, f"{path}2"]
         states = parse_files(files, paths)
@@ -77,6 +79,6 @@ class AuthorizedKeys(WholeFact[KeysState]):
             group,
             path,
             patterns.split(),
-            strict != "no",
+            one_of(strict, "yes", "no", "") != "no",
             *[states[path] for path in paths],
         )

@@ -4,19 +4,18 @@ The disks of a machine, their partitions, and what is in use.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from pyinfra.api import FactProcessError, StringCommand
+from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact, ask, data_of
 
 _COLUMNS = "PATH,TYPE,SIZE,RM,HOTPLUG,RO,TRAN,VENDOR,MODEL,FSTYPE,LABEL"
 # util-linux before 2.37 (Debian 11) knows only one mount point of each.
 _SCRIPT = (
-    f"export LC_ALL=C; lsblk -J -b -o {_COLUMNS},MOUNTPOINTS 2>/dev/null"
+    f"lsblk -J -b -o {_COLUMNS},MOUNTPOINTS 2>/dev/null"
     f" || lsblk -J -b -o {_COLUMNS},MOUNTPOINT 2>/dev/null || echo '{{}}'"
 )
 
@@ -57,11 +56,8 @@ class BlockDevices(WholeFact[list[BlockDevice]]):
 
     @override
     def parse(self, *lines: str) -> list[BlockDevice]:
-        try:
-            found = json.loads("\n".join(lines)).get("blockdevices", [])
-            return [device for disk in found for device in _flat(disk, disk["path"])]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FactProcessError(f"lsblk says something unknown: {error}") from error
+        found = data_of("\n".join(lines)).get("blockdevices", [])
+        return [device for disk in found for device in _flat(disk, disk["path"])]
 
 
 def _flat(entry: dict[str, Any], disk: str) -> list[BlockDevice]:

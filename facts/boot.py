@@ -4,32 +4,25 @@ Which boot a node is in.
 
 from __future__ import annotations
 
-from pyinfra.api import FactBase, FactProcessError, StringCommand
+from uuid import UUID
+
+from pyinfra.api import StringCommand
 from typing_extensions import override
 
+from facts.base import WholeFact, ask
 
-class BootId(FactBase[str | None]):
+
+class BootId(WholeFact[str]):
     """
     The kernel's random id of the present boot: another one means that the node was rebooted.
 
     (The uptime says it less well: a container shows its host's.)
-
-    Its length shows that it is whole. No end marker: operations.reboot compares what the command
-    prints as it is.
     """
-
-    @staticmethod
-    @override
-    def default() -> None:
-        return None
 
     @override
     def command(self) -> StringCommand:
-        return StringCommand("cat", "/proc/sys/kernel/random/boot_id")
+        return ask("cat /proc/sys/kernel/random/boot_id")
 
     @override
-    def process(self, output: list[str]) -> str:
-        lines = [line.strip() for line in output if line.strip()]
-        if len(lines) != 1 or len(lines[0]) != 36:
-            raise FactProcessError("the answer of the node is cut short")
-        return lines[0]
+    def parse(self, boot: str) -> str:
+        return str(UUID(boot))

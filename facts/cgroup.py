@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact, ask, one_of
 from facts.files import READ_FILES, FileState, parse_files
 
 # Since Debian 12 the first one is true, and the second a note that says so.
@@ -54,4 +54,5 @@ class MemoryCgroup(WholeFact[CgroupState]):
 
     @override
     def parse(self, memory: str, running: str, *files: str) -> CgroupState:
+        memory = one_of(memory, "v2", "v1", "off")
         return CgroupState(memory, running.strip(), parse_files(files, FILES))

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact, ask, number, one_of, words_of
 
 # The programs that keep a clock right on Debian, each by its unit; systemd's own first. One whose
 # conditions are not met (in a container the clock is not its to set) does not count as stopped.
-_SCRIPT = """date +%s; date -u '+%Y-%m-%d %H:%M:%S';
+_SERVICES = ("systemd-timesyncd", "chrony", "ntpsec", "ntp", "openntpd")
+_SCRIPT = f"""date +%s; date -u '+%Y-%m-%d %H:%M:%S';
 timedatectl show -P NTPSynchronized 2>/dev/null || echo unknown;
-x=; for s in systemd-timesyncd chrony ntpsec ntp openntpd; do
+x=; for s in {" ".join(_SERVICES)}; do
 e=$(systemctl is-enabled "$s.service" 2>/dev/null) || continue;
 [ "$e" = enabled ] && printf '%s ' "$s" || continue;
 case $(systemctl show -P ActiveState "$s.service") in inactive|failed) ;; *) continue;; esac;
@@ -68,10 +69,10 @@ class Clock(WholeFact[ClockState]):
         timesyncd: str,
     ) -> ClockState:
         return ClockState(
-            ahead=int(seconds) - round(time.time()),
+            ahead=number(seconds) - round(time.time()),
             shows=shows,
-            synchronised={"yes": True, "no": False}.get(synchronised),
-            services=services.split(),
-            stopped=stopped.split(),
-            timesyncd=timesyncd == "timesyncd",
+            synchronised={"yes": True, "no": False, "unknown": None}[synchronised],
+            services=words_of(services, _SERVICES),
+            stopped=words_of(stopped, _SERVICES),
+            timesyncd=one_of(timesyncd, "timesyncd", "-") == "timesyncd",
         )

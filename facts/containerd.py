@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact, ask, one_of
 from facts.files import READ_FILES, FileState, parse_files
 from formats.containerd import CERTS_DIR, MIRROR_MARK
 
@@ -21,7 +21,7 @@ RESTART_MARK = "/run/bramble/containerd-wants-a-restart"
 # containerd prints: containerd github.com/containerd/containerd 1.7.24~ds1 1.7.24~ds1-6+deb13u1
 _SCRIPT = (
     """v=$(containerd --version 2>/dev/null | cut -d' ' -f3); echo "$v";
-LC_ALL=C apt-cache policy containerd 2>/dev/null | sed -n 's/^  Candidate: //p' \
+apt-cache policy containerd 2>/dev/null | sed -n 's/^  Candidate: //p' \
 | grep -v none || echo;
 systemctl is-enabled containerd.service 2>/dev/null | grep -x enabled || echo -;
 systemctl is-active containerd.service 2>/dev/null | grep -x active || echo -;
@@ -66,6 +66,8 @@ class Containerd(WholeFact[ContainerdState]):
     + paths: the configuration files to read
     """
 
+    secret = True  # a registry's password may stand in them
+
     @override
     def command(self, paths: list[str]) -> StringCommand:
         self.paths = list(paths)
@@ -86,9 +88,9 @@ class Containerd(WholeFact[ContainerdState]):
         return ContainerdState(
             version=version,
             candidate=candidate,
-            enabled=enabled == "enabled",
-            active=active == "active",
+            enabled=one_of(enabled, "enabled", "-") == "enabled",
+            active=one_of(active, "active", "-") == "active",
             cri=cri == "ok",
-            wants_restart=restart == "restart",
+            wants_restart=one_of(restart, "restart", "-") == "restart",
             files=parse_files(files, list(dict.fromkeys([*self.paths, *ours.split()]))),
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact, ask, one_of
 
 _SCRIPT = """command -v dockerd >/dev/null && echo engine || echo -;
 command -v docker >/dev/null && echo client || echo -;
@@ -42,5 +42,8 @@ class Docker(WholeFact[DockerState]):
     @override
     def parse(self, engine: str, client: str, enabled: str, active: str) -> DockerState:
         return DockerState(
-            engine == "engine", client == "client", enabled == "enabled", active == "active"
+            one_of(engine, "engine", "-") == "engine",
+            one_of(client, "client", "-") == "client",
+            one_of(enabled, "enabled", "-") == "enabled",
+            one_of(active, "active", "-") == "active",
         )

@@ -4,7 +4,7 @@ A file as it is: kind, mode, owner and content, in one remote execution.
 
 from __future__ import annotations
 
-from base64 import b64decode
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +12,7 @@ from typing import Literal
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import CutShort, State, WholeFact, ask
+from facts.base import CutShort, OddLine, State, WholeFact, ask, one_of, text_of
 
 Kind = Literal["absent", "file", "link", "directory", "other"]
 _KINDS: dict[str, Kind] = {
@@ -61,6 +61,8 @@ class Files(WholeFact[dict[str, FileState]]):
     A content that is not UTF-8 has its odd bytes kept as surrogate escapes.
     """
 
+    secret = True
+
     @override
     def command(self, paths: list[str]) -> StringCommand:
         self.paths = list(paths)
@@ -88,10 +90,13 @@ def parse_files(lines: Sequence[str], paths: Sequence[str]) -> dict[str, FileSta
 def _parse(status: str, mount: str, content: str) -> FileState:
     if status == "absent":
         return FileState("absent")
-    kind_name, mode, user, group = status.split("|")
+    known = re.fullmatch(r"([a-z -]+)\|([0-7]{1,4})\|([^|\s]+)\|([^|\s]+)", status)
+    if known is None:
+        raise OddLine(status)
+    kind_name, mode, user, group = known.groups()
     kind = _KINDS.get(kind_name, "other")
     text = None
     if kind in ("file", "link"):
-        text = b64decode(content).decode("utf-8", "surrogateescape")
+        text = text_of(content)
         text = text.rstrip("\n") if kind == "link" else text
-    return FileState(kind, mode, user, group, text, mount == "mounted")
+    return FileState(kind, mode, user, group, text, one_of(mount, "mounted", "plain") == "mounted")

@@ -4,13 +4,12 @@ Firewalls that are not iptables': programs that run one, and nftables' own chain
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact, ask, data_of, words_of
 
 # iptables-nft keeps its rules in tables of these names, which iptables-save shows.
 _OF_IPTABLES = ("filter", "nat", "mangle", "raw", "security")
@@ -44,11 +43,11 @@ class Firewall(WholeFact[FirewallState]):
     def parse(self, programs: str, chains: str) -> FirewallState:
         found = [
             each["chain"]
-            for each in json.loads(chains or "{}").get("nftables", [{}])
+            for each in (data_of(chains) or {}).get("nftables", [{}])
             if "chain" in each
         ]
         return FirewallState(
-            programs.split(),
+            words_of(programs, ("ufw", "firewalld")),
             [
                 f"{chain['family']} {chain['table']} {chain['name']}"
                 for chain in found

@@ -4,13 +4,12 @@ The guard of the network: what it has kept of the time before the last confirmed
 
 from __future__ import annotations
 
-from base64 import b64decode
 from dataclasses import dataclass, field
 
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import CutShort, OddLine, State, WholeFact, ask, text_of
 
 FOLDER = "/var/lib/bramble/guard/previous"
 
@@ -77,11 +76,15 @@ class Guard(WholeFact[GuardState]):
         live: str = "",
         *paths: str,
     ) -> GuardState:
+        if what and not live:
+            raise CutShort
         known = (what, former, when, interfaces, prefixes, _text(live) or "")
         return GuardState(unconfirmed, *known, files=[_kept(line) for line in paths])
 
 
 def _kept(line: str) -> Kept:
+    if line.count("|") < 2 or not line.startswith("/"):
+        raise OddLine(line)
     path, now, before = line.rsplit("|", 2)
     secret = now.startswith("*") or before.startswith("*")
     return Kept(path, _text(now), _text(before), secret)
@@ -89,5 +92,5 @@ def _kept(line: str) -> Kept:
 
 def _text(shown: str) -> str | None:
     if shown.startswith("="):
-        return b64decode(shown[1:]).decode("utf-8", "replace")
+        return text_of(shown[1:], "replace")
     return None if shown == "-" else shown

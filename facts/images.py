@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact, ask, one_of
 
 _SCRIPT = """dpkg --print-architecture 2>/dev/null || echo;
 if ctr version >/dev/null 2>&1; then echo answers;
@@ -42,4 +42,6 @@ class Images(WholeFact[ImagesState]):
 
     @override
     def parse(self, architecture: str, containerd: str, *names: str) -> ImagesState:
-        return ImagesState(architecture, containerd, list(names))
+        return ImagesState(
+            architecture, one_of(containerd, "answers", "stopped", "absent"), list(names)
+        )

@@ -4,8 +4,6 @@ How a node's network interfaces are configured, and how they are: all in one rem
 
 from __future__ import annotations
 
-import json
-from base64 import b64decode
 from collections.abc import Iterator
 from configparser import ConfigParser
 from dataclasses import dataclass
@@ -14,14 +12,14 @@ from typing import Any, TypedDict
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import OddLine, State, WholeFact, ask, data_of, text_of
 from facts.files import Kind
 
 # Files first: /etc/network/interfaces, the files beside it, whatever their ``source`` lines name
 # (generously: which of them ifupdown takes is for formats.interfaces_tree), and those of others
 # that decide who has an interface. ``read`` without -r joins continued lines. Of the keys of Wi-Fi
 # networks only a digest leaves the node.
-_SCRIPT = r"""PATH=$PATH:/usr/sbin:/sbin; export PATH LC_ALL=C; seen=' ';
+_SCRIPT = r"""PATH=$PATH:/usr/sbin:/sbin; export PATH; seen=' ';
 show() { [ -L "$1" ] || [ -e "$1" ] || return;
 echo "file $1|$(stat -c '%F|%a|%U|%G' "$1" | tr -d '\n')|$([ -f "$1" ] && base64 -w0 < "$1")"; };
 set -- /etc/network/interfaces /etc/network/interfaces.d/*;
@@ -49,6 +47,10 @@ echo "routes $(ip -j -4 route show default | tr -d '\n')";
 if command -v NetworkManager > /dev/null; then
 NetworkManager --print-config 2>/dev/null | sed 's/^/nm-config /';
 nmcli -t -f DEVICE,STATE device 2>/dev/null | sed 's/^/nm-device /'; fi"""
+_WORDS = (
+    *("file", "key", "tool", "unit", "up", "unconfirmed", "link", "addresses", "routes"),
+    *("nm-config", "nm-device"),
+)
 
 
 @dataclass(frozen=True)
@@ -115,12 +117,17 @@ class InterfacesFiles(WholeFact[InterfacesState]):
     may be a Wi-Fi key in them.
     """
 
+    secret = True
+
     @override
     def command(self) -> StringCommand:
         return ask(_SCRIPT)
 
     @override
     def parse(self, *lines: str) -> InterfacesState:
+        for line in lines:
+            if line.partition(" ")[0] not in _WORDS:
+                raise OddLine(line)
         return _parse([line.partition(" ")[::2] for line in lines])
 
 
@@ -139,8 +146,8 @@ def _parse(lines: list[tuple[str, str]]) -> InterfacesState:
         "unconfirmed": next(of("unconfirmed"), ""),
         "links": _links(
             list(of("link")),
-            json.loads(next(of("addresses"), "") or "[]"),
-            json.loads(next(of("routes"), "") or "[]"),
+            data_of(next(of("addresses"), "")) or [],
+            data_of(next(of("routes"), "")) or [],
             devices,
         ),
         "networkmanager": _sections("\n".join(of("nm-config"))),
@@ -149,7 +156,7 @@ def _parse(lines: list[tuple[str, str]]) -> InterfacesState:
 
 def _file(rest: str, decode: bool) -> tuple[str, InterfacesFile]:
     path, kind, mode, user, group, content = rest.rsplit("|", 5)
-    text = b64decode(content).decode("utf-8", "surrogateescape") if decode else content
+    text = text_of(content) if decode else content
     kinds: dict[str, Kind] = {
         "regular file": "file",
         "regular empty file": "file",

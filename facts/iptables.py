@@ -6,14 +6,12 @@ what restores ours at boot.
 from __future__ import annotations
 
 import re
-from base64 import b64decode
-from binascii import Error as NotBase64
 from dataclasses import dataclass
 
 from pyinfra.api import FactProcessError, StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import OddLine, State, WholeFact, ask, one_of, text_of
 from facts.files import READ_FILES, FileState, parse_files
 
 # In a network namespace and a /run of its own: $1 is tried there, beside the chains of others
@@ -102,9 +100,9 @@ class Iptables(WholeFact[IptablesState]):
     ) -> IptablesState:
         known = _VERSION.match(version)
         if known is None and version != "absent":
-            raise FactProcessError(f"iptables -V says {version!r}")
+            raise OddLine(version)
         for ended, text in ((status, saved), (other_status, other)):
-            if ended != "ok":
+            if one_of(ended, "ok", "failed") != "ok":
                 raise FactProcessError(f"iptables-save failed: {_text(text).strip()}")
         if trial == "failed":
             raise FactProcessError(
@@ -125,7 +123,4 @@ class Iptables(WholeFact[IptablesState]):
 
 def _text(line: str) -> str:
     """A comment may have any bytes: what is not UTF-8 is shown as ``\\xff``."""
-    try:
-        return b64decode(line, validate=True).decode("utf-8", "backslashreplace")
-    except NotBase64:
-        raise FactProcessError("the answer of the node is not what was asked for") from None
+    return text_of(line, "backslashreplace")

@@ -5,7 +5,6 @@ What kubeadm has done on a node: everything, nothing, or a part of it.
 from __future__ import annotations
 
 import json
-from base64 import b64decode
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -13,7 +12,7 @@ from typing import Literal
 from pyinfra.api import FactProcessError, StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact, ask, one_of, text_of
 from facts.kubelet import KUBELET
 
 INIT_UNIT = "bramble-kubeadm-init"
@@ -43,6 +42,7 @@ _WRITTEN_BY_JOIN = (
     "/etc/kubernetes/pki/ca.crt",
 )
 
+_SAID = ("version", "ca", "certificate", "objects", "why", "kubelet", "server", "own_ca")
 _COMMON = """say() { echo "$1 $(base64 -w0)"; };
 for f in "$@"; do if [ -s "$f" ]; then echo "file $f"; elif [ -e "$f" ]; then echo "empty $f"; fi;
 done;
@@ -217,7 +217,7 @@ class ClusterAuthority(WholeFact[str]):
 
     @override
     def parse(self, certificate: str) -> str:
-        return b64decode(certificate).decode()
+        return text_of(certificate)
 
 
 def _read(lines: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...], dict[str, list[str]]]:
@@ -232,7 +232,7 @@ def _read(lines: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...], dict[s
         elif word in ("empty", "keyless", "running", "ready", "barred"):
             flags.setdefault(word, []).append(rest)
         else:
-            said[word] = b64decode(rest).decode("utf-8", "replace")
+            said[one_of(word, *_SAID)] = text_of(rest, "replace")
     return said, tuple(files), flags
 
 

@@ -5,12 +5,12 @@ compared are fingerprints.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact, ask, one_of
 from facts.kubectl import ADMIN_CONF
 
 # sha256 of what stands base64-encoded behind a key, and of a whole file. Two files made by kubeadm
@@ -63,6 +63,9 @@ class Credentials(State):
     odd: str = ""
 
 
+_WORDS = tuple(each.name for each in fields(Credentials))
+
+
 class AdminCredentials(WholeFact[Credentials]):
     """
     The administrator's kubeconfig, and a user's copy of it: ``Credentials``.
@@ -70,10 +73,16 @@ class AdminCredentials(WholeFact[Credentials]):
     + owner: the user whose ``~/.kube/config`` is looked at; "": nobody's
     """
 
+    secret = True
+
     @override
     def command(self, owner: str = "") -> StringCommand:
         return ask(_SCRIPT, owner)
 
     @override
     def parse(self, *lines: str) -> Credentials:
-        return Credentials(**dict(line.split(" ", 1) for line in lines))
+        said = {}
+        for line in lines:
+            word, _, rest = line.partition(" ")
+            said[one_of(word, *_WORDS)] = rest
+        return Credentials(**said)

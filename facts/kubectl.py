@@ -5,14 +5,13 @@ What the cluster holds, asked with kubectl on the node that leads it.
 from __future__ import annotations
 
 import json
-from base64 import b64decode
 from dataclasses import dataclass
 from typing import Any
 
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact, ask, number, raw, text_of
 
 ADMIN_CONF = "/etc/kubernetes/admin.conf"
 
@@ -73,11 +72,11 @@ class Objects(WholeFact[ClusterObjects]):
         for line in lines:
             status, _, rest = line.partition(" ")
             answer, _, error = rest.partition(" ")
-            if status != "0":
-                why = b64decode(error).decode("utf-8", "replace").strip()
+            if number(status) != 0:
+                why = text_of(error, "replace").strip()
                 return ClusterObjects(False, [], why or "kubectl failed and said nothing")
             if answer:
-                found = json.loads(b64decode(answer))
+                found = json.loads(raw(answer))
                 many = str(found.get("kind", "")).endswith("List")
                 objects += found["items"] if many else [found]
         return ClusterObjects(True, objects)

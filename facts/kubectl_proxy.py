@@ -4,13 +4,12 @@ The service that runs ``kubectl proxy`` on the head.
 
 from __future__ import annotations
 
-from base64 import b64decode
 from dataclasses import dataclass
 
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact, ask, one_of, text_of
 
 UNIT = "bramble-kubectl-proxy.service"
 PATH = f"/etc/systemd/system/{UNIT}"
@@ -39,10 +38,13 @@ class ProxyService(WholeFact[ProxyState]):
 
     @override
     def parse(self, *lines: str) -> ProxyState:
-        said = dict(line.split(" ", 1) for line in lines)
+        said = {}
+        for line in lines:
+            word, _, rest = line.partition(" ")
+            said[one_of(word, "active", "enabled", "unit")] = rest
         text = said.get("unit")
         return ProxyState(
-            None if text is None else b64decode(text).decode("utf-8", "replace"),
+            None if text is None else text_of(text, "replace"),
             said.get("active") == "active",
             said.get("enabled") == "enabled",
         )

@@ -4,13 +4,12 @@ The kubelet's service: whether it runs, how often it was restarted, and what it 
 
 from __future__ import annotations
 
-from base64 import b64decode
 from dataclasses import dataclass
 
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact, ask, number, one_of, text_of
 
 # Shell functions, for other facts too. systemd counts the restarts, and keeps the invocation's ID
 # until the next start: the lines of the life that has ended, whatever they say. journald can't tell
@@ -63,5 +62,6 @@ class Kubelet(WholeFact[KubeletState]):
 
     @override
     def parse(self, restarts: str, state: str, configured: str, words: str) -> KubeletState:
-        said = b64decode(words).decode("utf-8", "replace").strip()
-        return KubeletState(int(restarts), state, configured == "yes", said)
+        said = text_of(words, "replace").strip()
+        there = one_of(configured, "yes", "no") == "yes"
+        return KubeletState(number(restarts), state, there, said)

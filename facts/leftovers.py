@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact, ask, words_of
 
 # Their programs, where their installers put them.
 DISTRIBUTIONS = {
@@ -53,5 +53,7 @@ class Leftovers(WholeFact[LeftoversState]):
     def parse(self, programs: str, networks: str, interfaces: str) -> LeftoversState:
         names = {path: name for name, path in DISTRIBUTIONS.items()}
         return LeftoversState(
-            [names[path] for path in programs.split()], networks.split(), interfaces.split()
+            [names[path] for path in words_of(programs, names)],
+            networks.split(),
+            words_of(interfaces, _INTERFACES.split()),
         )

@@ -4,12 +4,13 @@ The machine itself: its board, its memory, its disk, the system on it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import OddLine, State, WholeFact, ask, number
 
 SYNCED_WRITES = 8
 _LONGEST_S = 4  # for all of them
@@ -20,10 +21,10 @@ _LONGEST_S = 4  # for all of them
 _SCRIPT = f"""tr -d '\\0' < /proc/device-tree/model 2>/dev/null; echo;
 . /etc/os-release 2>/dev/null; echo "$ID"; echo "$VERSION_ID"; echo "$PRETTY_NAME"; nproc;
 awk '/^MemTotal:/ {{print int($2 / 1024)}}' /proc/meminfo;
-LC_ALL=C df -Pm /var | awk 'NR == 2 {{print $2; print $4}}';
+df -Pm /var | awk 'NR == 2 {{print $2; print $4}}';
 for d in / /etc /var; do [ -w $d ] || printf '%s ' $d; done; echo;
 t=$(mktemp /var/tmp/bramble-XXXXXX 2>/dev/null);
-LC_ALL=C timeout -s INT {_LONGEST_S} dd if=/dev/zero of="$t" bs=4k count={SYNCED_WRITES} \
+timeout -s INT {_LONGEST_S} dd if=/dev/zero of="$t" bs=4k count={SYNCED_WRITES} \
 oflag=dsync 2>&1 | sed -n 's/.* copied, \\([0-9.]*\\) s.*/\\1/p' | grep . || echo -;
 rm -f "$t" """
 
@@ -81,10 +82,16 @@ class Machine(WholeFact[MachineState]):
             system=system,
             version=version,
             system_name=system_name,
-            processors=int(processors),
-            memory_mb=int(memory),
-            disk_mb=int(disk),
-            free_mb=int(free),
+            processors=number(processors),
+            memory_mb=number(memory),
+            disk_mb=number(disk),
+            free_mb=number(free),
             read_only=read_only.split(),
-            sync_ms=None if synced == "-" else round(float(synced) * 1000 / SYNCED_WRITES, 1),
+            sync_ms=None if synced == "-" else round(_seconds(synced) * 1000 / SYNCED_WRITES, 1),
         )
+
+
+def _seconds(line: str) -> float:
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", line):
+        raise OddLine(line)
+    return float(line)

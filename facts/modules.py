@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import CutShort, State, WholeFact, ask
+from facts.base import CutShort, State, WholeFact, ask, one_of
 from facts.files import READ_FILES, FileState, parse_files
 
 # systemd-modules-load.service reads this directory at boot: modules-load.d(5).
@@ -64,7 +64,10 @@ class Modules(WholeFact[ModulesState]):
             raise CutShort
         kernel, *file = rest
         return ModulesState(
-            modules=dict(zip(self.names, states, strict=True)),
+            modules={
+                name: one_of(state, "loaded", "loadable", "missing")
+                for name, state in zip(self.names, states, strict=True)
+            },
             kernel=kernel,
             load_file=parse_files(file, [LOAD_FILE])[LOAD_FILE],
         )

@@ -4,14 +4,13 @@ Who a node is on its networks: its names, its hardware addresses, the networks t
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact, ask, data_of
 
 # networkd notes each interface that a .network file of its gives it; its notes outlive it.
 _SCRIPT = """uname -n; cat /proc/sys/kernel/random/boot_id;
@@ -57,7 +56,7 @@ class Networks(WholeFact[NetworksState]):
     def parse(
         self, hostname: str, boot: str, addresses: str, routes: str, hardware: str, networkd: str
     ) -> NetworksState:
-        table: list[dict[str, Any]] = json.loads(routes or "[]")
+        table: list[dict[str, Any]] = data_of(routes) or []
         named: dict[str, list[str]] = {}
         for route in table:
             if route.get("dst", "default") != "default" and "dev" in route:
@@ -70,7 +69,7 @@ class Networks(WholeFact[NetworksState]):
                 device["ifname"]: [
                     f"{info['local']}/{info['prefixlen']}" for info in device.get("addr_info", [])
                 ]
-                for device in json.loads(addresses or "[]")
+                for device in data_of(addresses) or []
                 if "ifname" in device
             },
             routes=named,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import OddLine, State, WholeFact, ask, number, one_of
 from facts.files import READ_FILES, FileState, parse_files
 
 SOURCE = "/etc/apt/sources.list.d/kubernetes.sources"
@@ -32,7 +32,7 @@ inactive|failed) k=stopped;; esac; echo "${{k:--}}";
 i=$(dpkg-query -W -f='${{Package}} ${{Status}} ${{Version}}\\n' {" ".join(NAMES)} 2>/dev/null);
 echo "$i" | sed 's/^/installed /';
 n=$(echo "$i" | grep -cE "^(kubelet|kubeadm|kubectl) [a-z]+ ok installed $1[.-]");
-[ "$n" = 3 ] || LC_ALL=C apt-cache madison kubelet kubeadm kubectl kubernetes-cni 2>/dev/null \
+[ "$n" = 3 ] || apt-cache madison kubelet kubeadm kubectl kubernetes-cni 2>/dev/null \
 | awk -F' *[|] *' '{{gsub(/ /, "", $1); print "available", $1, $2}}'"""
 
 
@@ -117,10 +117,14 @@ class Packages(WholeFact[PackagesState]):
                     broken.append(name)
                 case ["available", name, version]:
                     available.setdefault(name, []).append(version)
+                case ["installed", *_]:
+                    pass  # none of them is known to dpkg, or this one is not installed
+                case _:
+                    raise OddLine(line)
         return PackagesState(
             architecture=architecture,
-            free_mb=int(free),
-            joined=joined == "joined",
+            free_mb=number(free),
+            joined=one_of(joined, "joined", "-") == "joined",
             kubelet_enabled=enabled == "enabled",
             installed=installed,
             held=held,

@@ -4,7 +4,6 @@ All that is looked at before anything is changed, in one remote execution.
 
 from __future__ import annotations
 
-from base64 import b64decode
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,7 @@ from pyinfra.api import FactProcessError, QuoteString, StringCommand
 from typing_extensions import override
 
 from facts.architecture import Architecture, ArchitectureState
-from facts.base import State, WholeFact, between_markers
+from facts.base import LOCALE, State, WholeFact, between_markers, text_of
 from facts.cgroup import CgroupState, MemoryCgroup
 from facts.clock import Clock, ClockState
 from facts.firewall import Firewall, FirewallState
@@ -30,8 +29,13 @@ from facts.run_lock import RunLock, RunLockState
 from facts.swap import Swap, SwapState
 
 # Without sudo's consent nothing of it can be read, and sudo is what has to be told of then.
-_BY_ROOT = """if said=$(sudo -n true 2>&1); then exec sudo -n sh -c "$@"; fi;
-""" + between_markers("""echo "sudo $(printf %s "$said" | tail -n 1 | base64 -w0)\"""")
+_BY_ROOT = (
+    """if said=$(sudo -n true 2>&1); then exec sudo -n env """
+    + LOCALE
+    + """ sh -c "$@"; fi;
+"""
+    + between_markers("""echo "sudo $(printf %s "$said" | tail -n 1 | base64 -w0)\"""")
+)
 
 # The other facts' commands, at the same time: "NAME COMMAND NAME COMMAND …".
 _TOGETHER = between_markers("""d=$(mktemp -d /run/bramble-look-XXXXXX) || exit;
@@ -78,6 +82,8 @@ class Preflight(WholeFact[PreflightState]):
     + addresses, archives, registries: what it shall reach, see ``Reach``
     """
 
+    secret = True  # of its parts, some are
+
     @override
     def command(
         self, role: str, addresses: list[str], archives: list[str], registries: list[str]
@@ -122,7 +128,9 @@ class Preflight(WholeFact[PreflightState]):
 
     @override
     def parse(self, *lines: str) -> PreflightState:
-        said = {name: _text(answer) for name, _, answer in (line.partition(" ") for line in lines)}
+        said = {
+            name: text_of(answer) for name, _, answer in (line.partition(" ") for line in lines)
+        }
         if "sudo" in said:
             return PreflightState(sudo=said["sudo"])
         found: dict[str, Any] = {}
@@ -133,7 +141,3 @@ class Preflight(WholeFact[PreflightState]):
             except FactProcessError as error:
                 unread[name] = str(error)
         return PreflightState(**found, unread=unread)
-
-
-def _text(answer: str) -> str:
-    return b64decode(answer).decode("utf-8", "surrogateescape")

@@ -4,19 +4,17 @@ What a node reaches over its network: other nodes, package servers, registries.
 
 from __future__ import annotations
 
-from base64 import b64decode
-
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import WholeFact, ask
+from facts.base import WholeFact, ask, text_of
 
 SECONDS = 3  # that anything has to answer in
 
 # Asked of apt's own helper, which goes by the proxies and certificates that apt goes by, and is on
 # every Debian. Containers' registries know nothing of apt's proxy. Everything at once; what is
 # fetched is in memory, and gone afterwards. `update --print-uris` fetches nothing.
-_SCRIPT = f"""d=$(mktemp -d /run/bramble-reach-XXXXXX) || exit; export LC_ALL=C; n=0;
+_SCRIPT = f"""d=$(mktemp -d /run/bramble-reach-XXXXXX) || exit; n=0;
 say() {{ printf '%s %s %s\\n' "$1" "$(printf %s "$2" | base64 -w0)" \
 "$(printf %s "$3" | base64 -w0)" > "$d/$4.said"; }};
 address() {{ e=$(timeout {SECONDS} bash -c 'exec 3<>"/dev/tcp/${{1%:*}}/${{1##*:}}"' sh "$1" 2>&1);
@@ -58,12 +56,8 @@ class Reach(WholeFact[dict[str, dict[str, str]]]):
         found: dict[str, dict[str, str]] = {"address": {}, "archive": {}, "registry": {}}
         for line in lines:
             kind, target, *why = line.split()
-            found[kind][_text(target)] = _reason(_text("".join(why)))
+            found[kind][text_of(target, "replace")] = _reason(text_of("".join(why), "replace"))
         return found
-
-
-def _text(encoded: str) -> str:
-    return b64decode(encoded).decode("utf-8", "replace")
 
 
 def _reason(said: str) -> str:

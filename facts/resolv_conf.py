@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
 from dataclasses import dataclass, field
 
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact, ask, one_of, text_of, words_of
 from facts.files import READ_FILES, FileState, parse_files
 
 PATH = "/etc/resolv.conf"
@@ -119,18 +118,14 @@ class Resolver(WholeFact[ResolverState]):
     ) -> ResolverState:
         files = parse_files(rest, FILES)
         return ResolverState(
-            text=_decode(text) if files[PATH].kind == "file" or text else None,
+            text=text_of(text) if files[PATH].kind == "file" or text else None,
             real=real,
             immutable="i" in attributes,
             network_manager=dns,
             network_manager_now=dns_now,
-            resolved=resolved == "yes",
-            resolvconf=resolvconf,
-            dhcp_clients=clients.split(),
-            udhcpc=udhcpc == "yes",
+            resolved=one_of(resolved, "yes", "no") == "yes",
+            resolvconf=one_of(resolvconf, "", "resolvconf", "openresolv", "systemd-resolved"),
+            dhcp_clients=words_of(clients, ("dhclient", "udhcpc", "dhcpcd")),
+            udhcpc=one_of(udhcpc, "yes", "no") == "yes",
             files=files,
         )
-
-
-def _decode(content: str) -> str:
-    return b64decode(content).decode("utf-8", "surrogateescape")

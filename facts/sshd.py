@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact, ask, one_of
 from facts.files import READ_FILES, FileState, parse_files
 
 # Before cloud-init's 50-cloud-init.conf: of a setting, sshd takes the first that it meets.
@@ -50,4 +50,9 @@ class Sshd(WholeFact[SshdState]):
     @override
     def parse(self, installed: str, passwords: str, dialogues: str, *file: str) -> SshdState:
         state = parse_files(file, [PATH])[PATH]
-        return SshdState(installed == "yes", passwords, dialogues, state)
+        return SshdState(
+            one_of(installed, "yes", "no") == "yes",
+            one_of(passwords, "yes", "no", ""),
+            one_of(dialogues, "yes", "no", ""),
+            state,
+        )

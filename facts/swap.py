@@ -4,14 +4,13 @@ Swap: what is in use now, and whatever would turn it on at the next boot.
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections import defaultdict
 from dataclasses import dataclass, field
 
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact, ask, number, one_of, text_of
 from facts.files import READ_FILES, FileState, parse_files
 
 FSTAB = "/etc/fstab"
@@ -114,11 +113,11 @@ class Swap(WholeFact[SwapState]):
         *files: str,
     ) -> SwapState:
         words = memory.split()
-        kb = {words[at].rstrip(":"): int(words[at + 1]) for at in range(0, len(words) - 2, 3)}
-        in_use = [line.split()[0] for line in _text(swaps).splitlines() if line.strip()]
-        own = [_properties(line) for line in _text(units).splitlines()]
-        callers = [_properties(line) for line in _text(services).splitlines()]
-        if rpi == "rpi-swap":  # its own setting stops these
+        kb = {words[at].rstrip(":"): number(words[at + 1]) for at in range(0, len(words) - 2, 3)}
+        in_use = [line.split()[0] for line in text_of(swaps).splitlines() if line.strip()]
+        own = [_properties(line) for line in text_of(units).splitlines()]
+        callers = [_properties(line) for line in text_of(services).splitlines()]
+        if one_of(rpi, "rpi-swap", "-") == "rpi-swap":  # its own setting stops these
             callers = [each for each in callers if not each["unit"].startswith("rpi-")]
         todo = _todo(callers)
         disable, mask = _own_units(own)
@@ -134,10 +133,6 @@ class Swap(WholeFact[SwapState]):
             by_service=any(_has_run(each) for each in callers),
             files=parse_files(files, FILES),
         )
-
-
-def _text(line: str) -> str:
-    return b64decode(line).decode("utf-8", "surrogateescape")
 
 
 def _properties(line: str) -> defaultdict[str, str]:

@@ -4,13 +4,12 @@ Kernel settings: as they are now, and the files that set them at boot.
 
 from __future__ import annotations
 
-from base64 import b64decode
 from dataclasses import dataclass
 
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import CutShort, State, WholeFact, ask
+from facts.base import CutShort, OddLine, State, WholeFact, ask, text_of
 from facts.files import READ_FILES, FileState, parse_files
 from formats.sysctl import DIRECTORIES, path_of, plain
 
@@ -62,12 +61,15 @@ class Sysctl(WholeFact[SysctlState]):
         values, files = lines[:count], lines[count:middle]
         return SysctlState(
             live={
-                key: plain(value[1:]) if value.startswith("=") else None
+                key: None if value == "absent" else plain(_value(value))
                 for key, value in zip(self.keys, values, strict=True)
             },
-            files={
-                path: b64decode(text).decode("utf-8", "surrogateescape")
-                for path, text in zip(files[::2], files[1::2], strict=True)
-            },
+            files={path: text_of(text) for path, text in zip(files[::2], files[1::2], strict=True)},
             file=parse_files(lines[middle + 1 :], [self.path])[self.path],
         )
+
+
+def _value(line: str) -> str:
+    if not line.startswith("="):
+        raise OddLine(line)
+    return line[1:]

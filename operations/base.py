@@ -3,8 +3,8 @@ What every operation of this project shares: how it refuses, how it reads, how i
 
 pyinfra 3.10 has traps that would each cost a cluster an evening; they are dealt with here, once:
 
-+ an exception in an operation's generator ends the run for every host: ``operation`` turns it
-  into the failure of one host, with one clear line;
++ an exception in an operation's generator ends the run for every host: ``operation`` turns any
+  into the failure of one host, with one clear line, and does so for the functions that it yields;
 + a fact that could not be read leaves its default behind and the operation carries on: ``read``
   refuses to go on with ``None``;
 + operations of different groups are not run in the order in which the file names them:
@@ -20,9 +20,8 @@ from collections.abc import Callable, Generator
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from paramiko import SSHException
 from pyinfra import host, logger, state
-from pyinfra.api import FactBase, FunctionCommand, StringCommand
+from pyinfra.api import FactBase, FactProcessError, FunctionCommand, StringCommand
 from pyinfra.api import operation as pyinfra_operation
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.exceptions import PyinfraError
@@ -31,21 +30,27 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_host
 from pyinfra.operations.util.files import generate_color_diff
 
-from operations import connection, record, run_lock
+from operations import connection, failures, record, run_lock
+from operations.failures import Refused
+
+__all__ = [
+    "Commands",
+    "Refused",
+    "depends_on",
+    "diff",
+    "manages",
+    "operation",
+    "plan",
+    "read",
+    "read_from",
+    "tell",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Commands = Generator[PyinfraCommand | str, None, None]
 
 LOST = "the connection was lost in the middle: is the node on, and its cable in?"
-
-
-class Refused(Exception):
-    """
-    An operation will not go on with this host; the message tells a person why and what to do.
-
-    Raise it anywhere in an operation: the host fails with that one line, the others go on.
-    """
 
 
 def operation(
@@ -69,6 +74,8 @@ def operation(
                 if state.is_executing and (why := run_lock.other(state)):
                     raise Refused(why)
                 for command in function(*args, **kwargs):
+                    if isinstance(command, FunctionCommand):
+                        command.function = _alone(command.function)
                     if state.is_executing:
                         run_lock.hold(ctx_host.get())
                     yield command
@@ -77,23 +84,33 @@ def operation(
                 if isinstance(command, (str, StringCommand)) and connection.lost(ctx_host.get()):
                     host.log_styled(LOST, fg="red", log_func=logger.error)
                 raise
-            except (Refused, run_lock.NotTaken) as reason:
-                yield from _fail(str(reason))
-            except PyinfraError as error:
-                yield from _fail(f"{error.__class__.__name__}: {error}")
-            except (OSError, EOFError, SSHException) as error:
-                yield from _fail(f"the connection was lost ({error or 'closed by the node'})")
+            except Exception as error:
+                yield from _fail(error)
 
         return pyinfra_operation(is_idempotent=is_idempotent)(guarded)
 
     return decorator
 
 
-def _fail(message: str) -> Commands:
+def _alone(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A ``FunctionCommand``'s function, any exception of which fails its host with one line."""
+
+    @wraps(function)
+    def guarded(state: State, host: Host, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(state, host, *args, **kwargs)
+        except Exception as error:
+            failures.tell(host, error)
+            return False
+
+    return guarded
+
+
+def _fail(error: Exception) -> Commands:
     """Fail this host alone: at once while pyinfra prepares, by a failing command while it runs."""
 
     def refuse(state: State, host: Host) -> bool:
-        host.log_styled(message, fg="red", log_func=logger.error)
+        failures.tell(host, error)
         return False
 
     if state.is_executing:
@@ -111,18 +128,41 @@ def read(fact: type[FactBase[T | None]], **arguments: Any) -> T:
     + fact: a fact class whose ``default`` is ``None``
     + arguments: the fact's arguments, and pyinfra's global ones
     """
+    return read_from(ctx_host.get(), fact, **arguments)
 
+
+def read_from(other: Host, fact: type[FactBase[T | None]], **arguments: Any) -> T:
+    """
+    The same of another host, which does not fail when this one can't read it.
+
+    + other: such as ``inventory.get_host("node1")``; pyinfra's global arguments do not go there
+    """
+    odd: list[FactProcessError] = []
+
+    def process(self: FactBase[T | None], output: list[str]) -> T | None:
+        try:
+            return fact.process(self, output)
+        except FactProcessError as error:
+            odd.append(error)  # pyinfra would say it in two lines, with the fact's arguments
+            return None
+
+    told = {"process": process, "__module__": fact.__module__, "__qualname__": fact.__qualname__}
     try:
-        value: T | None = host.get_fact(fact, **arguments)
+        value: T | None = other.get_fact(type(fact.__name__, (fact,), told), **arguments)
     except PyinfraError:
-        if host not in state.failed_hosts:
+        if other not in state.failed_hosts:
             raise
         value = None  # it was the last host, and pyinfra ends the run with the fact's failure
-    if value is None:
-        if connection.lost(ctx_host.get()):
-            raise Refused(LOST)
-        raise Refused(f"could not read {fact.__name__} here: nothing that rests on it is changed")
-    return value
+    if value is not None:
+        return value
+    if connection.lost(other):
+        raise Refused(LOST)
+    where = "here" if other is ctx_host.get() else f"on {other.name}"
+    why = f": {odd[0]}." if odd else ":"
+    raise Refused(
+        f"could not read {fact.__name__} {where}{why} {'N' if odd else 'n'}othing that rests on it "
+        "is changed"
+    )
 
 
 def manages(*things: str) -> None:

@@ -12,7 +12,7 @@ from pyinfra.api.state import State
 from facts.cgroup import BOOT_CMDLINE, FIRMWARE_CMDLINE, CgroupState, MemoryCgroup
 from facts.files import FileState
 from formats import cmdline
-from operations.base import Commands, Refused, diff, manages, operation, read, tell
+from operations.base import Commands, Refused, diff, manages, operation, read, read_from, tell
 from operations.files import write_command
 from operations.following import failed
 from operations.reboot import SECONDS, reboot_and_wait
@@ -119,9 +119,7 @@ def _cmdline_path(files: dict[str, FileState]) -> str:
 
 
 def _is_on(state: State, host: Host, path: str) -> bool:
-    now = host.get_fact(MemoryCgroup)
-    if now is None:
-        return False
+    now = read_from(host, MemoryCgroup)
     if now.memory == "off":
         return failed(
             host,

@@ -14,7 +14,7 @@ from pyinfra.api.state import State
 
 from facts.clock import Clock, ClockState
 from operations import apt
-from operations.base import Commands, Refused, manages, operation, read, tell
+from operations.base import Commands, Refused, manages, operation, read, read_from, tell
 from operations.following import failed
 
 TOLERANCE_S = 30
@@ -67,9 +67,7 @@ def synchronised(tolerance: int = TOLERANCE_S, seconds: float = 45) -> Commands:
 def _wait(state: State, host: Host, tolerance: int, seconds: float) -> bool:
     end = time.monotonic() + seconds
     while True:
-        clock = host.get_fact(Clock)
-        if clock is None:
-            return False
+        clock = read_from(host, Clock)
         if abs(clock.ahead) <= tolerance:
             return True
         if time.monotonic() > end:

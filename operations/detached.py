@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from pyinfra.api.host import Host
 
+from facts.base import LOCALE
 from operations import connection
 from operations.remote_shell import RemoteFailure, Unreachable, run
 
@@ -66,7 +67,7 @@ def start(
     status = shlex.quote(f"{FOLDER}/{unit}.status")
     cleanup = f"rm -f -- {shlex.join(remove)}" if remove else ":"
     script = (
-        "export HOME=/root\n"
+        f"export HOME=/root {LOCALE}\n"
         f"trap {shlex.quote(f'{cleanup}; exit 143')} TERM\n"
         f"{shlex.join(command)}\n"
         "status=$?\n"

@@ -8,7 +8,7 @@ input; a person who waits minutes for apt wants to see it move, and an image arc
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -19,6 +19,9 @@ from pyinfra.api import StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.connectors.util import make_unix_command_for_host
+
+from facts.base import BEGIN, END
+from operations import login_shell, remote_shell
 
 DETAIL = "bramble_detail"  # of a log record: for the log file
 PROGRESS_S = 5  # at most one line of progress a node in so many seconds
@@ -52,22 +55,22 @@ def run(
     + on_line: called with each line as it comes
     + chunks: its standard input
     """
-    unix = make_unix_command_for_host(state, host, command, _sudo=True)
+    framed = remote_shell.framed(command, both=False)
+    unix = make_unix_command_for_host(state, host, framed, _sudo=True)
     if state.print_input:
         host.log(f">>> {unix}")
     lines: list[str] = []
     try:
         channel = host.connector.client.get_transport().open_session()  # type: ignore[attr-defined]
         channel.set_combine_stderr(True)
-        channel.exec_command(unix.get_raw_value())
+        channel.exec_command(login_shell.portable(unix.get_raw_value()))
         try:
             for chunk in chunks:
                 channel.sendall(chunk)
         except OSError:
             pass  # it has ended without reading all; its own words say why
         channel.shutdown_write()
-        for raw in channel.makefile("rb"):
-            line = raw.decode("utf-8", "replace").rstrip("\r\n")
+        for line in _within(login_shell.decoded(raw) for raw in channel.makefile("rb")):
             lines.append(line)
             if state.print_output:
                 host.log(line)
@@ -80,6 +83,26 @@ def run(
         return Result(status, lines)
     except (OSError, EOFError, SSHException) as error:
         return Result(-1, [*lines, f"the connection was lost ({error or 'closed'})"])
+
+
+def _within(said: Iterable[str]) -> Iterator[str]:
+    """Its own lines, as they come; those of the login shell where it did not get to the command."""
+    before: list[str] = []
+    begun = ended = blank = False
+    for line in (each.rstrip("\r\n") for each in said):
+        if not begun:
+            begun = line == BEGIN
+            before.append(line)
+            continue
+        ended = ended or line == END
+        if not ended:
+            if blank:
+                yield ""
+            blank = not line  # the one before the end is the marker's
+            if line:
+                yield line
+    if not begun:
+        yield from before
 
 
 def failed(host: Host, message: str) -> Literal[False]:

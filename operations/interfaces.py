@@ -96,7 +96,7 @@ def interface(
         return plan, _unlike(now, wanted) if wanted else None
 
     plan, reason = make()
-    manages(f"interface {interface}")
+    manages(f"interface {interface}", *plan.things)
     if not plan.changes and not plan.missing and not reason:
         host.noop(f"{interface} is up to date")
         return

@@ -28,7 +28,7 @@ from formats.interfaces_tree import (
     started,
     without,
 )
-from operations.base import Refused, diff, manages, tell
+from operations.base import Refused, diff, tell
 from operations.files import write_command
 from operations.guard import Step
 
@@ -63,6 +63,7 @@ class Plan:
 
     + changes: files, in the order in which they are written
     + missing: packages to install before
+    + things: the files that it keeps, for ``manages``
     + before: all that ifupdown reads now, as one file without secrets
     """
 
@@ -72,6 +73,7 @@ class Plan:
         self.own = f"{FOLDER}/{name}"
         self.changes: list[Change] = []
         self.missing: list[str] = []
+        self.things: list[str] = []
         files = now["files"]
         self.texts = {
             path: files[path].text or "" for path in files if files[path].text is not None
@@ -109,7 +111,7 @@ class Plan:
     def put(self, path: str, after: str | None, mode: str = "644", secret: bool = False) -> None:
         """Plan a file's content, unless it is that already."""
         if after is not None:
-            manages(f"file {path}")
+            self.things.append(f"file {path}")
         known = self.now["files"].get(path)
         if any("\ud800" <= sign <= "\udfff" for sign in after or ""):
             raise Refused(f"{path} is not all UTF-8: put that right, then run this again")
@@ -202,7 +204,7 @@ class Plan:
             text = wifi.configuration(self.name, ssid, passphrase or "", country)
         except wifi.WifiError as error:
             raise Refused(f"{self.name}: {error}") from None
-        manages(f"file {path}")
+        self.things.append(f"file {path}")
         digest = sha256(text.encode()).hexdigest()
         right = (digest, "600", "root", "root")
         if known is None or (known.text, known.mode, known.user, known.group) != right:

@@ -22,7 +22,7 @@ from formats import kubeadm as config
 from formats.certificates import key_hash, names
 from formats.unreadable import Unreadable
 from operations import files, packages
-from operations.base import Commands, Refused, operation, read, tell
+from operations.base import Commands, Refused, operation, read, read_from, tell
 from operations.kubeadm_run import CONFIG, follow_join, initialise, join_cluster
 
 _reading = RLock()
@@ -252,10 +252,7 @@ def _authority(head: str) -> str:
     """The CA of the cluster that ``head`` leads, read once for all workers; "" without one."""
     with _reading:
         if not _authorities.get(head):
-            ca = inventory.get_host(head).get_fact(ClusterAuthority, _sudo=True)
-            if ca is None:
-                raise Refused(f"could not read {head}: whose cluster this node is in is not known")
-            _authorities[head] = ca
+            _authorities[head] = read_from(inventory.get_host(head), ClusterAuthority, _sudo=True)
         return _authorities[head]
 
 

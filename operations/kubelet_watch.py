@@ -8,7 +8,7 @@ from pyinfra.api import FactProcessError
 from pyinfra.api.host import Host
 
 from facts.kubelet import Kubelet, KubeletState
-from operations.remote_shell import RemoteFailure, execute
+from operations.remote_shell import RemoteFailure, gather
 
 
 class KubeletWatch:
@@ -51,8 +51,7 @@ class KubeletWatch:
         return now.last_words if now.configured else ""
 
     def _look(self) -> KubeletState:
-        fact = Kubelet()
         try:
-            return fact.process(execute(self._host, fact.command()).stdout_lines)
+            return gather(self._host, Kubelet())
         except FactProcessError as error:
             raise RemoteFailure(f"the kubelet's state could not be read: {error}") from error

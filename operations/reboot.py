@@ -8,9 +8,10 @@ seconds before it looks.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 import gevent
-from pyinfra.api import FunctionCommand, StringCommand
+from pyinfra.api import FactProcessError, FunctionCommand, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
@@ -18,6 +19,7 @@ from facts.boot import BootId
 from operations import connection
 from operations.base import Commands, read
 from operations.following import Progress, failed
+from operations.remote_shell import RemoteFailure, gather
 
 SECONDS = 300  # a Pi 3 with a slow card and a file system check needs two or three minutes
 _LOOK_EVERY_S = 2
@@ -47,9 +49,9 @@ def _wait(state: State, host: Host, before: str, seconds: float) -> bool:
         # A few seconds at a time, to be able to say that it is still being waited for.
         reason = connection.reconnect(host, seconds=min(_LOOK_EVERY_S, left))
         if reason is None:
-            ok, output = host.run_shell_command(BootId().command())
-            if ok and output.stdout.strip() != before:
-                return True
+            with suppress(RemoteFailure, FactProcessError):  # it may be going down just now
+                if gather(host, BootId()) != before:
+                    return True
         if left < 0:
             why = reason or "it has not gone down"
             return failed(

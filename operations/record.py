@@ -49,6 +49,7 @@ class Work:
 
 _work: dict[tuple[str, str], Work] = {}
 _next: list[str] = []
+_log: list[str] = []
 
 
 def begin(node: str, operation: str) -> None:
@@ -72,6 +73,16 @@ def add(node: str, operation: str, change: Change) -> None:
     work = of(node, operation)
     work.changes.append(change)
     work.things.update(dict.fromkeys(change.things, CHANGED))
+
+
+def logs_to(path: str) -> None:
+    """Where every line of this run is kept, tracebacks included."""
+    _log[:] = [path]
+
+
+def log() -> str | None:
+    """The path given to ``logs_to``; None: nothing is kept."""
+    return _log[0] if _log else None
 
 
 def suggest(command: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gevent
+from pyinfra.api import FactProcessError
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
@@ -16,7 +17,7 @@ from facts.kubectl import Objects
 from formats.node import find, nodes, rollout_trouble
 from operations import connection
 from operations.following import failed
-from operations.remote_shell import RemoteFailure, Unreachable, execute
+from operations.remote_shell import RemoteFailure, Unreachable, gather
 
 SYSTEM = ("kube-system/daemonset/kube-proxy", "kube-system/deployment/coredns")
 _PATIENCE_S = 60  # that the head may be out of reach
@@ -67,14 +68,14 @@ def await_all(
     shown: list[str] = []
     while True:
         try:
-            now = fact.process(execute(host, fact.command(words)).stdout_lines)
+            now = gather(host, fact, words)
             left = troubles(now.objects, names, rollouts) if now.answers else [now.why]
         except Unreachable:
             why = connection.reconnect(host, seconds=_PATIENCE_S)
             if why is not None:
                 return failed(host, f"does not answer any more: {why}")
             continue
-        except RemoteFailure as failure:
+        except (RemoteFailure, FactProcessError) as failure:
             left = [str(failure)]
         if not left:
             return True

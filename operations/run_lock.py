@@ -30,7 +30,8 @@ from pyinfra.api.state import State
 from pyinfra.connectors.util import make_unix_command_for_host
 
 from facts.run_lock import PATH, RunLockState, holder_of
-from operations import connection
+from operations import connection, login_shell
+from operations.failures import Refused
 
 _BEAT_S = 10  # between two signs of life
 _SILENCE_S = 60  # after which the node takes a run for dead
@@ -50,7 +51,7 @@ say mine;
 while [ -n "$(timeout {_SILENCE_S} head -c 1 9>&-)" ]; do :; done; : > "$f\""""
 
 
-class NotTaken(Exception):
+class NotTaken(Refused):
     """This host's lock could not be taken, or another run has it; the message is for the person."""
 
 
@@ -133,7 +134,7 @@ def _take(run: _Run, host: Host) -> None:
     try:
         channel = client.get_transport().open_session(timeout=connection.PATIENCE_S)
         channel.settimeout(_ANSWER_S)
-        channel.exec_command(unix.get_raw_value())
+        channel.exec_command(login_shell.portable(unix.get_raw_value()))
         said = _answer(channel)
     except (OSError, EOFError, SSHException, AttributeError) as error:
         raise NotTaken(f"the connection was lost ({error or 'closed'})") from error
@@ -153,7 +154,7 @@ def _answer(channel: Channel) -> str:
     """The line that is meant for us, whatever the login shell prints before it."""
     with channel.makefile("rb") as lines:
         for line in lines:
-            text: str = line.decode("utf-8", "replace").strip()
+            text = login_shell.decoded(line).strip()
             if text.startswith(_SAYS):
                 return text.removeprefix(_SAYS)
     return ""

@@ -42,6 +42,8 @@ class Run:
         self.state = state
         self.clock = steps.Clock()
         self.log = Log()
+        if self.log.path is not None:
+            record.logs_to(str(self.log.path))
         self.screen = Screen(state, self.clock, all_of_it=state.print_noop_info)
         self._began = time.monotonic()
         self._listens = False

@@ -51,3 +51,5 @@ class Log(logging.Handler):
         if self.path is not None:
             with self.path.open("a", encoding="utf-8", errors="replace") as file:
                 file.write(f"{datetime.now():%H:%M:%S} {text}\n")
+                if record.exc_info:
+                    file.write(logging.Formatter().formatException(record.exc_info) + "\n")
