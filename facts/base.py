@@ -140,8 +140,11 @@ def _at(lines: Sequence[str], error: Exception) -> int | None:
     Which line an exception is about: the one that it names, or that the code which raised it had in
     hand, the innermost function first, and of it what the failing line of code names.
     """
-    if isinstance(error, OddLine) and error.line in lines:
-        return lines.index(error.line)
+    if isinstance(error, OddLine):
+        wholly = [at for at, line in enumerate(lines) if line == error.line]
+        partly = [at for at, line in enumerate(lines) if error.line and error.line in line]
+        if wholly or partly:
+            return (wholly or partly)[0]
     for frame, place in reversed(list(walk_tb(error.__traceback__))):
         texts = {name: held for name, held in frame.f_locals.items() if isinstance(held, str)}
         code = linecache.getline(frame.f_code.co_filename, place, frame.f_globals)
@@ -191,12 +194,14 @@ def text_of(text: str, errors: str = "surrogateescape") -> str:
     return raw(text).decode("utf-8", errors)
 
 
-def data_of(line: str) -> Any:
-    """What stands in JSON; None when the line is empty."""
+def data_of(*lines: str) -> Any:
+    """What stands in JSON; None when there is nothing."""
     try:
-        return json.loads(line) if line else None
-    except (ValueError, RecursionError):
-        raise OddLine(line) from None
+        return json.loads("\n".join(lines)) if any(lines) else None
+    except json.JSONDecodeError as error:
+        raise OddLine(lines[min(error.lineno, len(lines)) - 1]) from None
+    except RecursionError:
+        raise OddLine(max(lines, key=len)) from None
 
 
 def answer(output: list[str]) -> list[str]:

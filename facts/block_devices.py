@@ -15,8 +15,9 @@ from facts.base import State, WholeFact, ask, data_of
 _COLUMNS = "PATH,TYPE,SIZE,RM,HOTPLUG,RO,TRAN,VENDOR,MODEL,FSTYPE,LABEL"
 # util-linux before 2.37 (Debian 11) knows only one mount point of each.
 _SCRIPT = (
+    "if ! command -v lsblk > /dev/null; then echo '{}'; else "
     f"lsblk -J -b -o {_COLUMNS},MOUNTPOINTS 2>/dev/null"
-    f" || lsblk -J -b -o {_COLUMNS},MOUNTPOINT 2>/dev/null || echo '{{}}'"
+    f" || lsblk -J -b -o {_COLUMNS},MOUNTPOINT || echo lsblk failed; fi"
 )
 
 
@@ -56,7 +57,7 @@ class BlockDevices(WholeFact[list[BlockDevice]]):
 
     @override
     def parse(self, *lines: str) -> list[BlockDevice]:
-        found = data_of("\n".join(lines)).get("blockdevices", [])
+        found = data_of(*lines).get("blockdevices", [])
         return [device for disk in found for device in _flat(disk, disk["path"])]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask, one_of
+from facts.base import OddLine, State, WholeFact, ask, one_of
 from facts.files import READ_FILES, FileState, parse_files
 from formats.containerd import CERTS_DIR, MIRROR_MARK
 
@@ -92,5 +92,11 @@ class Containerd(WholeFact[ContainerdState]):
             active=one_of(active, "active", "-") == "active",
             cri=cri == "ok",
             wants_restart=one_of(restart, "restart", "-") == "restart",
-            files=parse_files(files, list(dict.fromkeys([*self.paths, *ours.split()]))),
+            files=parse_files(files, list(dict.fromkeys([*self.paths, *_paths(ours)]))),
         )
+
+
+def _paths(line: str) -> list[str]:
+    if not all(word.startswith(f"{CERTS_DIR}/") for word in line.split()):
+        raise OddLine(line)
+    return line.split()

@@ -82,9 +82,15 @@ def parse_files(lines: Sequence[str], paths: Sequence[str]) -> dict[str, FileSta
 
     ``CutShort`` when lines are missing.
     """
-    if len(lines) != 3 * len(paths):
-        raise CutShort
-    return {path: _parse(*lines[index * 3 : index * 3 + 3]) for index, path in enumerate(paths)}
+    found = {}
+    for at, path in enumerate(paths):
+        three = lines[at * 3 : at * 3 + 3]
+        if len(three) < 3:
+            raise CutShort
+        found[path] = _parse(*three)
+    if len(lines) > 3 * len(paths):
+        raise OddLine(lines[3 * len(paths)])
+    return found
 
 
 def _parse(status: str, mount: str, content: str) -> FileState:

@@ -16,7 +16,8 @@ _OF_IPTABLES = ("filter", "nat", "mangle", "raw", "security")
 
 _SCRIPT = """for u in ufw firewalld; do
 systemctl is-active --quiet $u && printf '%s ' $u; done; echo;
-nft -j list chains 2>/dev/null | tr -d '\\n'; echo"""
+if command -v nft >/dev/null; then if c=$(nft -j list chains 2>&1); then echo "$c" | tr -d '\\n';
+else echo "nft: $c" | tail -n 1 | tr -d '\\n'; fi; fi; echo"""
 
 
 @dataclass(frozen=True)

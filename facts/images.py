@@ -12,10 +12,9 @@ from typing_extensions import override
 from facts.base import State, WholeFact, ask, one_of
 
 _SCRIPT = """dpkg --print-architecture 2>/dev/null || echo;
-if ctr version >/dev/null 2>&1; then echo answers;
+if i=$(ctr -n k8s.io images ls -q 2>/dev/null); then echo answers;
 elif command -v ctr >/dev/null || [ -d /var/lib/containerd/io.containerd.content.v1.content ];
-then echo stopped; else echo absent; fi;
-ctr -n k8s.io images ls -q 2>/dev/null"""
+then echo stopped; else echo absent; fi; [ -z "$i" ] || echo "$i\""""
 
 
 @dataclass(frozen=True)

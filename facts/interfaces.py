@@ -42,8 +42,8 @@ ifquery --state 2>/dev/null | sed 's/^/up /';
 (cd /var/lib/bramble/guard 2>/dev/null &&
 echo "unconfirmed $(cat armed/what restoring/what 2>/dev/null)");
 for i in /sys/class/net/*; do [ -e "$i" ] && echo "link ${i##*/}"; done;
-echo "addresses $(ip -j -4 address show | tr -d '\n')";
-echo "routes $(ip -j -4 route show default | tr -d '\n')";
+ask() { a=$(ip -j -4 "$@") || a='ip failed'; echo "$a" | tr -d '\n'; };
+echo "addresses $(ask address show)"; echo "routes $(ask route show default)";
 if command -v NetworkManager > /dev/null; then
 NetworkManager --print-config 2>/dev/null | sed 's/^/nm-config /';
 nmcli -t -f DEVICE,STATE device 2>/dev/null | sed 's/^/nm-device /'; fi"""

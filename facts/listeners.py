@@ -23,7 +23,7 @@ class Listeners(WholeFact[dict[str, str]]):
 
     @override
     def command(self) -> StringCommand:
-        return ask("ss -Hltnp")
+        return ask("ss -Hltnp || echo ss failed")
 
     @override
     def parse(self, *lines: str) -> dict[str, str]:

@@ -14,7 +14,8 @@ from facts.base import State, WholeFact, ask, data_of
 
 # networkd notes each interface that a .network file of its gives it; its notes outlive it.
 _SCRIPT = """uname -n; cat /proc/sys/kernel/random/boot_id;
-ip -j -4 address show | tr -d '\\n'; echo; ip -j -4 route show | tr -d '\\n'; echo;
+ask() { a=$(ip -j -4 "$@") || a='ip failed'; echo "$a" | tr -d '\\n'; echo; };
+ask address show; ask route show;
 for i in /sys/class/net/*; do
 [ -e "$i/address" ] && printf '%s=%s ' "${i##*/}" "$(cat "$i/address")"; done; echo;
 if systemctl is-active --quiet systemd-networkd; then for i in /sys/class/net/*; do

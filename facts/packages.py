@@ -30,7 +30,7 @@ k=$(systemctl is-enabled kubelet.service 2>/dev/null);
 [ -e /etc/kubernetes/kubelet.conf ] && case $(systemctl is-active kubelet.service) in
 inactive|failed) k=stopped;; esac; echo "${{k:--}}";
 i=$(dpkg-query -W -f='${{Package}} ${{Status}} ${{Version}}\\n' {" ".join(NAMES)} 2>/dev/null);
-echo "$i" | sed 's/^/installed /';
+[ $? -lt 2 ] || echo dpkg-query failed; echo "$i" | sed 's/^/installed /';
 n=$(echo "$i" | grep -cE "^(kubelet|kubeadm|kubectl) [a-z]+ ok installed $1[.-]");
 [ "$n" = 3 ] || apt-cache madison kubelet kubeadm kubectl kubernetes-cni 2>/dev/null \
 | awk -F' *[|] *' '{{gsub(/ /, "", $1); print "available", $1, $2}}'"""

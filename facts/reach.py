@@ -7,7 +7,7 @@ from __future__ import annotations
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import WholeFact, ask, text_of
+from facts.base import OddLine, WholeFact, ask, text_of
 
 SECONDS = 3  # that anything has to answer in
 
@@ -56,6 +56,8 @@ class Reach(WholeFact[dict[str, dict[str, str]]]):
         found: dict[str, dict[str, str]] = {"address": {}, "archive": {}, "registry": {}}
         for line in lines:
             kind, target, *why = line.split()
+            if kind not in found or len(why) > 1:
+                raise OddLine(line)
             found[kind][text_of(target, "replace")] = _reason(text_of("".join(why), "replace"))
         return found
 

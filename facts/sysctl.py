@@ -55,8 +55,12 @@ class Sysctl(WholeFact[SysctlState]):
     @override
     def parse(self, *lines: str) -> SysctlState:
         count = len(self.keys)
-        middle = lines.index("files") if "files" in lines else -1
-        if middle < count or (middle - count) % 2:
+        middle = count
+        while middle < len(lines) and lines[middle] != "files":
+            if not lines[middle].startswith("/"):
+                raise OddLine(lines[middle])
+            middle += 2
+        if middle >= len(lines):
             raise CutShort
         values, files = lines[:count], lines[count:middle]
         return SysctlState(

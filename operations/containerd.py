@@ -35,7 +35,8 @@ timeout 90 systemctl restart containerd.service 2>/dev/null \
 n=0; until ctr plugins ls 2>/dev/null | grep -Eq '^io.containerd.grpc.v1 +cri .*ok *$'; do
 n=$((n+1)); [ $n -lt 60 ] || {{ echo "containerd runs, and offers Kubernetes no interface (CRI) \
 after 60 s: $(why)"; exit 1; }}; sleep 1; done;
-containerd config dump | grep -q 'SystemdCgroup = true' || {{ echo "a file that {CONFIG} imports \
+dump=$(containerd config dump) || {{ echo "containerd config dump failed"; exit 1; }};
+echo "$dump" | grep -q 'SystemdCgroup = true' || {{ echo "a file that {CONFIG} imports \
 sets SystemdCgroup back to false: remove that there"; exit 1; }};
 rm -f {RESTART_MARK}"""
 

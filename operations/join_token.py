@@ -30,7 +30,7 @@ MINUTES = 15  # should the laptop die in the middle, the cluster forgets the tok
 # The expiry is by the head's clock, which is the one that judges it.
 _MAKE = f"""set -e; K="kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s";
 base64 -w0 /etc/kubernetes/pki/ca.crt; echo;
-$K get nodes -o json | base64 -w0; echo;
+nodes=$($K get nodes -o json); printf %s "$nodes" | base64 -w0; echo;
 at=$(date -u -d "+{MINUTES} minutes" +%Y-%m-%dT%H:%M:%SZ | tr -d '\\n' | base64 -w0);
 sed "s|{EXPIRES}|$at|" | $K create -f - >/dev/null"""
 _DELETE = f"""kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s -n kube-system \

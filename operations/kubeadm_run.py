@@ -16,7 +16,7 @@ from operations import detached, files
 from operations.following import detail, failed
 from operations.join_token import granted
 from operations.kubelet_watch import KubeletWatch
-from operations.remote_shell import RemoteFailure, execute, run
+from operations.remote_shell import RemoteFailure, Unreachable, execute, run
 
 CONFIG = "/etc/kubernetes/kubeadm-config.yaml"
 JOIN_CONFIG = f"{detached.FOLDER}/join.yaml"
@@ -28,10 +28,11 @@ _JOIN_MINUTES = 15
 
 # What the node has of the images is left alone: kubeadm would ask the registry for them again, and
 # fail without internet although nothing is missing. Prints how many there are, and how many lack.
-_LACKING = f"""set -e; have=$(ctr -n k8s.io images ls -q);
-kubeadm config images list --config {CONFIG} 2>/dev/null | {{ n=0; l=0;
-while read -r i; do n=$((n+1)); printf '%s\\n' "$have" | grep -qxF -- "$i" || l=$((l+1)); done;
-echo "$n $l"; }}"""
+_LACKING = f"""set -e; have=$(ctr -n k8s.io images ls -q); n=0; l=0;
+wanted=$(kubeadm config images list --config {CONFIG});
+[ -n "$wanted" ] || {{ echo "it names no image" >&2; exit 1; }};
+for i in $wanted; do n=$((n+1)); printf '%s\\n' "$have" | grep -qxF -- "$i" || l=$((l+1)); done;
+echo "$n $l\""""
 
 
 def initialise(state: State, host: Host, running: bool) -> bool:
@@ -49,7 +50,12 @@ def _run_init(host: Host, running: bool) -> bool:
 
 
 def _pull_images(host: Host) -> bool:
-    count, lacking = run(host, _LACKING)[-1].split()
+    try:
+        count, lacking = run(host, _LACKING)[-1].split()
+    except Unreachable:
+        raise
+    except RemoteFailure as failure:
+        raise RemoteFailure(f"kubeadm config images list failed: {failure}") from None
     if lacking == "0":
         host.log(f"all {count} images are on the node")
         return True

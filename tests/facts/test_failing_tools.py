@@ -1,0 +1,113 @@
+"""A tool that fails on a node is not read as one that found nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyinfra.api import FactProcessError
+
+from facts.base import WholeFact
+from facts.block_devices import BlockDevices
+from facts.firewall import Firewall
+from facts.images import Images, ImagesState
+from facts.interfaces import InterfacesFiles
+from facts.kubectl import ClusterObjects, Objects
+from facts.listeners import Listeners
+from facts.networks import Networks
+from facts.packages import Packages
+from operations import join_token, kubeadm_run
+
+FAILS = "echo 'it does not work' >&2; exit 2"
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Puts a tool before those of this machine."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    def tool(name: str, script: str) -> None:
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+
+    return tool
+
+
+def shell(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, input=stdin, capture_output=True, text=True, check=False)
+
+
+def read(fact: WholeFact[Any], *arguments: Any) -> Any:
+    command: Any = fact.command(*arguments)
+    return fact.process(shell("sh", "-c", command.get_raw_value()).stdout.split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("fact", "arguments", "tool", "named"),
+    [
+        (BlockDevices, [], "lsblk", "lsblk failed"),
+        (Firewall, [], "nft", "it does not work"),
+        (InterfacesFiles, [], "ip", "line"),  # there may be a secret in its lines
+        (Listeners, [], "ss", "ss failed"),
+        (Networks, [], "ip", "ip failed"),
+        (Packages, ["1.36"], "dpkg-query", "dpkg-query failed"),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else None,
+)
+def test_the_fact_is_not_read(
+    tools: Callable[[str, str], None],
+    fact: type[WholeFact[Any]],
+    arguments: list[str],
+    tool: str,
+    named: str,
+) -> None:
+    tools(tool, FAILS)
+    if tool == "dpkg-query":
+        tools("dpkg", "echo amd64")
+    with pytest.raises(FactProcessError, match=named):
+        read(fact(), *arguments)
+
+
+def test_a_containerd_whose_images_cannot_be_listed_is_not_one_without_images(
+    tools: Callable[[str, str], None],
+) -> None:
+    tools("ctr", f'[ "$1" != version ] || exit 0; {FAILS}')
+    tools("dpkg", "echo arm64")
+    assert read(Images()) == ImagesState("arm64", "stopped", [])
+
+
+def test_a_kubectl_that_fails_is_not_a_cluster_without_objects(
+    tools: Callable[[str, str], None],
+) -> None:
+    tools("kubectl", FAILS)
+    assert read(Objects(), ["nodes"]) == ClusterObjects(False, [], "it does not work")
+
+
+@pytest.mark.parametrize("kubeadm", [FAILS, ":"], ids=["fails", "names none"])
+def test_images_that_kubeadm_does_not_name_are_not_all_there(
+    tools: Callable[[str, str], None], kubeadm: str
+) -> None:
+    tools("ctr", "echo registry.k8s.io/pause:3.10")
+    tools("kubeadm", kubeadm)
+    done = shell("sh", "-c", kubeadm_run._LACKING)
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert done.stderr.strip() in ("it does not work", "it names no image")
+
+
+def test_what_lacks_of_kubeadms_images_is_counted(tools: Callable[[str, str], None]) -> None:
+    tools("ctr", "echo registry.k8s.io/pause:3.10")
+    tools("kubeadm", "echo registry.k8s.io/pause:3.10; echo registry.k8s.io/etcd:3.6")
+    assert shell("sh", "-c", kubeadm_run._LACKING).stdout == "2 1\n"
+
+
+def test_nodes_that_cannot_be_asked_for_are_not_none(tools: Callable[[str, str], None]) -> None:
+    tools("base64", "cat")
+    tools("kubectl", FAILS)
+    done = shell("sh", "-c", join_token._MAKE.replace("base64 -w0 /etc", "echo /etc"))
+    assert done.returncode != 0
+    assert done.stderr.strip() == "it does not work"
