@@ -30,4 +30,5 @@ if node.role == "head":
         folder=str(cluster.desk / ".cluster" / "downloads"),
         pod_network=str(cluster.pod_network),
         interface=node.cluster_interface,
+        seconds=cluster.pod_network_seconds,
     )

@@ -18,7 +18,11 @@ if node.role == "worker":
 base.depends_on(name="The workers have joined", other=None)
 
 if node.role == "head":
-    nodes.ready(name="All nodes are Ready", names=[each.name for each in cluster.nodes])
+    nodes.ready(
+        name="All nodes are Ready",
+        names=[each.name for each in cluster.nodes],
+        seconds=cluster.nodes_ready_seconds,
+    )
     nodes.marks(
         name="Labels, and where pods may run",
         labels=kubernetes.labels(cluster),

@@ -58,6 +58,16 @@ def _port(value: object) -> int:
     return port
 
 
+def _wait_seconds(value: object) -> int:
+    try:
+        seconds = int(str(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is no number of seconds, such as 300") from None
+    if not 30 <= seconds <= 3600:
+        raise ValueError(f"{seconds} s: from 30 to 3600")
+    return seconds
+
+
 def _mapping(value: object) -> dict[str, Any]:
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise ValueError(f'{value!r} is no mapping: write {{"name": value}}')
@@ -92,6 +102,7 @@ Fingerprint = Annotated[str, PlainValidator(_hexadecimal(40, "fingerprint of a k
 Checksum = Annotated[str, PlainValidator(_hexadecimal(64, "SHA-256 checksum"))]
 Image = Annotated[str, PlainValidator(_image)]
 HostName = Annotated[str, PlainValidator(lambda value: host_name(_text(value)))]
+WaitSeconds = Annotated[int, PlainValidator(_wait_seconds)]
 Port = Annotated[int, PlainValidator(_port)]
 Mapping = Annotated[dict[str, Any], PlainValidator(_mapping)]
 Texts = Annotated[dict[str, str], PlainValidator(_texts)]

@@ -41,6 +41,8 @@ class Cluster(BaseModel):
     + ssh_private_key: the operator's own key; None for the one in .cluster/
     + password_login: whether SSH takes passwords; None: as the image has it
     + guard_seconds: after which an unconfirmed change of a node's network goes back
+    + pod_network_seconds, nodes_ready_seconds: that the pods of flannel, kube-proxy and CoreDNS,
+      and the nodes, are waited for
     """
 
     model_config = ConfigDict(frozen=True)
@@ -70,6 +72,8 @@ class Cluster(BaseModel):
     control_plane_endpoint: kubernetes_fields.HostName
     flannel_manifest: kubernetes_fields.Text
     flannel_checksum: kubernetes_fields.Checksum
+    pod_network_seconds: kubernetes_fields.WaitSeconds
+    nodes_ready_seconds: kubernetes_fields.WaitSeconds
     pods_on_head: fields.Switch
     kubeconfig: fields.FilePath
     kube_context: kubernetes_fields.Text
