@@ -91,8 +91,8 @@ flannel_manifest = (
 )
 flannel_checksum = "1c06a15a771009c263bdb1f51c928af46f7606fe969f3963652167938d536aaa"
 
-# How many seconds (30 to 3600) the pods of flannel, kube-proxy and CoreDNS have to come up, and then
-# the nodes to be Ready with them. Slow cards and slow links need more: the images are fetched then.
+# How many seconds (30 to 3600) the pods of flannel, kube-proxy and CoreDNS have to come up, and
+# then the nodes to be Ready. Slow cards and links need more: images are fetched meanwhile.
 pod_network_seconds = 300
 nodes_ready_seconds = 300
 

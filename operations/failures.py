@@ -67,11 +67,12 @@ def in_words(error: Exception) -> tuple[str, bool]:
 
 
 def _where(error: Exception) -> str:
-    """The innermost line of this project that it came through."""
+    """The innermost line of this project, or of a deploy of one's own, that it came through."""
     for frame, line in reversed(list(walk_tb(error.__traceback__))):
-        path = Path(frame.f_code.co_filename)
-        if path.is_relative_to(_PROJECT) and ".venv" not in path.parts:
-            return f"{path.relative_to(_PROJECT)}, line {line}"
+        path = Path(frame.f_code.co_filename).absolute()
+        for folder in (_PROJECT, Path.cwd()):
+            if path.is_relative_to(folder) and ".venv" not in path.parts:
+                return f"{path.relative_to(folder)}, line {line}"
     return type(error).__module__
 
 

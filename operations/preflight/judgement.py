@@ -5,6 +5,7 @@ All checks, in the order in which they are shown.
 from __future__ import annotations
 
 from operations.base import Refused
+from operations.failures import in_words
 from operations.preflight import (
     clusters,
     filters,
@@ -70,6 +71,8 @@ def judge(node: Node, desk: Desk) -> list[Row]:
         except Unread:
             why = "; ".join(node.found.unread.values()) or "no reason given"
             verdict = warning(f"could not be looked at: {why}")
+        except Exception as error:  # its own node's alone: others tell of it, and go on
+            verdict = failure(in_words(error)[0])
         if verdict is not None:
             rows.append(Row(verdict.status, verdict.words, name))
     return rows

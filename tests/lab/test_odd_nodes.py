@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -116,6 +117,56 @@ def test_a_node_that_answers_garbage_fails_alone_with_one_line(odd: Lab) -> None
     assert run.left_alone("node1"), run.output
     assert run.left_alone("node3"), run.output
     assert pyinfra(odd, "-y", deploys=["deploys/prepare.py"]).status == 0
+
+
+# A deploy of one's own that has a mistake, at a place that the environment names, on node2 alone.
+BROKEN = """import os
+from pyinfra import host
+from pyinfra.api import FunctionCommand, StringCommand
+from operations.base import operation
+
+PLACE = os.environ["PLACE"] if host.name == "node2" else ""
+
+def function(state, host, place):
+    if place == "function":
+        raise KeyError("a mistake in a function")
+
+@operation()
+def broken(place):
+    if place == "prepare":
+        raise ZeroDivisionError("a mistake in prepare")
+    yield StringCommand("true")
+    if place == "execute":
+        raise ZeroDivisionError("a mistake in execute")
+    yield FunctionCommand(function, (place,), {})
+
+if PLACE == "deploy":
+    [].index("a mistake in a deploy")
+broken(name="Whatever", place=PLACE)
+"""
+
+
+@pytest.mark.parametrize("place", ["deploy", "prepare", "execute", "function"])
+def test_any_exception_costs_one_node_and_its_traceback_is_in_the_log(odd: Lab, place: str) -> None:
+    (odd.desk / "broken.py").write_text(BROKEN)
+    command = ["pyinfra", "inventory.py", "broken.py"]
+    yes = ["-y"] if place in ("execute", "function") else ["--dry"]
+    if place == "deploy":
+        yes = ["-y"]
+    done = odd.run([*command, *yes], env={"PLACE": place})
+    run = Run(done.returncode, done.stdout + done.stderr)
+    assert run.status != 0
+    assert "Traceback (most" not in run.output
+    (line,) = [line for line in run.lines("node2") if line.startswith("unexpected ")]
+    known = re.match(
+        r"unexpected (\w+) in broken.py, line \d+: (.*)\. The traceback is in (.*)$", line
+    )
+    assert known, line
+    log = (odd.desk / known[3]).read_text()
+    assert "Traceback (most recent call last)" in log
+    assert f"{known[1]}: {known[2]}" in log
+    if yes == ["-y"]:
+        assert run.counts("node1") == run.counts("node3") == (1, 0, 0)
 
 
 @pytest.fixture(scope="module")

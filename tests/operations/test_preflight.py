@@ -19,8 +19,9 @@ from facts.files import FileState
 from facts.interfaces import InterfacesFile
 from facts.kubeadm import ControlPlaneState, MemberState
 from facts.leftovers import LeftoversState
-from operations import kubeadm, preflight
-from operations.preflight.rows import known
+from operations import kubeadm, preflight, record
+from operations.preflight import judgement
+from operations.preflight.rows import Node, known
 from operations.preflight.table import count, table
 from tests.operations.preflight_nodes import (
     ABSENT,
@@ -78,6 +79,29 @@ def test_a_board_as_it_comes_from_the_flasher_is_fit() -> None:
     nodes = desk()
     for name in nodes:
         assert {row.status for row in rows(nodes, name).values()} == {"OK"}, rows(nodes, name)
+
+
+def test_looking_keeps_nothing_as_it_shall_be() -> None:
+    record._work.clear()
+    nodes = desk()
+    for name in nodes:
+        rows(nodes, name)
+    assert [work.things for work in record._work.values() if work.things] == []
+
+
+def test_a_mistake_in_a_check_is_a_failure_of_the_node_that_it_is_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(node: Node, desk: object) -> None:
+        if node.name == "node2":
+            raise ZeroDivisionError("a mistake")
+
+    monkeypatch.setitem(judgement.CHECKS, "disk", broken)
+    nodes = desk()
+    assert {row.status for row in rows(nodes, "node1").values()} == {"OK"}
+    row = rows(nodes, "node2")["disk"]
+    assert row.status == "failure"
+    assert "unexpected ZeroDivisionError in tests/operations/test_preflight.py" in row.words
 
 
 # check, node, what is otherwise, status, words
