@@ -73,8 +73,8 @@ def said(lab: Lab, node: str, command: str) -> str:
 def test_the_nodes_are_as_odd_as_this_file_says(odd: Lab) -> None:
     assert said(odd, "node1", "echo me").endswith("von node1: me\nTsch\ufffdss")
     assert "Willkommen auf node2\n" in said(odd, "node2", "echo me")
-    assert "Verzeichnis" in said(odd, "node2", "stat -c %F /etc")
-    assert "Verzeichnis" in said(odd, "node2", "sudo stat -c %F /etc")
+    assert "Zugriff" in said(odd, "node2", "ls /none 2>&1 || true")
+    assert "Zugriff" in said(odd, "node2", "sudo ls /none 2>&1 || true")
     assert said(odd, "node3", "echo $version").startswith("Hej\n")
 
 
