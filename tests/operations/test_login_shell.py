@@ -1,0 +1,60 @@
+"""What goes to a node's login shell, and what comes back from around a command."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyinfra.api import StringCommand
+
+from facts.base import BEGIN, END, CutShort
+from operations import following, login_shell, remote_shell
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.text("ab \\'\"!$`~*{}()<>|&;#%^äß", max_size=12), min_size=1, max_size=4))
+def test_sh_is_handed_every_line_as_it_is(lines: list[str]) -> None:
+    script = "cat <<'END OF IT'\n" + "\n".join(lines) + "\nEND OF IT"
+    done = subprocess.run(
+        ["sh", "-c", login_shell.portable(script)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "lines", "status"),
+    [
+        ("echo a; echo b", ["a", "b"], 0),
+        ("printf a", ["a"], 0),
+        ("printf 'a\\n\\n'", ["a", ""], 0),
+        (":", [], 0),
+        ("echo a; exit 3", ["a"], 3),
+        ("set -e; echo a; false; echo b", ["a"], 1),
+        ("trap 'echo z' EXIT; echo a", ["a", "z"], 0),
+    ],
+)
+def test_a_framed_command_says_and_ends_as_it_did(
+    script: str, lines: list[str], status: int
+) -> None:
+    framed = remote_shell.framed(StringCommand(script)).get_raw_value()
+    around = f"printf Hi; {framed.replace('exit $status', 's=$status')}; printf Bye; exit $s"
+    done = subprocess.run(["sh", "-c", around], capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert remote_shell.within(done.stdout.split("\n")) == lines
+    one = remote_shell.framed(StringCommand(script), both=False).get_raw_value()
+    said = subprocess.run(["sh", "-c", one], capture_output=True, text=True, check=False).stdout
+    assert list(following._within(["Hi\n", *said.splitlines(keepends=True), "Bye"])) == lines
+
+
+def test_what_a_login_shell_says_in_place_of_the_command_is_kept() -> None:
+    said = ["This account is currently not available.\n"]
+    assert list(following._within(said)) == ["This account is currently not available."]
+    with pytest.raises(CutShort):
+        remote_shell.within([BEGIN, "half"])
+    assert remote_shell.within([END, BEGIN, "all", END, END]) == ["all"]
+
+
+def test_bytes_that_are_not_utf_8_are_shown() -> None:
+    assert login_shell.decoded(b"Gr\xfc\xdfe") == "Gr\\xfc\\xdfe"
