@@ -66,7 +66,8 @@ def _watch(transport: Transport, host: Host) -> None:
     while transport.is_active():
         answered = False
         with gevent.Timeout(PATIENCE_S, False):  # type: ignore[arg-type]  # the stubs forget it
-            transport.global_request("keepalive@openssh.com", wait=True)
+            with suppress(OSError, EOFError, SSHException):  # it ends just now
+                transport.global_request("keepalive@openssh.com", wait=True)
             answered = True
         if not answered:
             host.log_styled(
