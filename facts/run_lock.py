@@ -5,14 +5,13 @@ The lock that a run holds on a node while it changes it: who holds it, since whe
 from __future__ import annotations
 
 import json
-from base64 import b64decode
 from dataclasses import dataclass
 from typing import Any
 
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact, ask, text_of
 
 # In memory: a power cut takes it along. Who holds it is written into it, a line each: the run's ID,
 # the process on the node that holds it, the node's time then, and the rest as JSON.
@@ -62,7 +61,7 @@ def holder_of(text: str, now: str) -> RunLockState:
     + now: the node's time, in seconds
     """
 
-    identity, _, then, rest = b64decode(text).decode().splitlines()
+    identity, _, then, rest = text_of(text).splitlines()
     known: dict[str, Any] = json.loads(rest)
     return RunLockState(
         identity, known["who"], known["command"], known["began"], max(int(now) - int(then), 0)
