@@ -248,7 +248,7 @@ class Lab:
         argv: Sequence[str],
         *,
         stdin: str = "",
-        timeout: float | None = 600,
+        timeout: float | None = 1800,
         env: dict[str, str] | None = None,
     ) -> Completed:
         """
@@ -277,7 +277,7 @@ class Lab:
             raise LabError(f"{name} is a spare node: add it to inventory.py to reach it")
         return operator.ssh(self.desk, name, *command)
 
-    def ssh(self, name: str, command: str, *, stdin: str = "", timeout: float = 60) -> Completed:
+    def ssh(self, name: str, command: str, *, stdin: str = "", timeout: float = 600) -> Completed:
         """Run a shell command on a node over the network, as the operator does: the admin user."""
         argv = operator.without_questions(self.ssh_command(name, command))
         return self.run(argv, stdin=stdin, timeout=timeout)

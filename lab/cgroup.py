@@ -11,11 +11,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import host
+from lab import host, waiting
 from lab.errors import LabError
 
 SYSTEMD_IS_INIT = Path("/run/systemd/system").is_dir()
@@ -137,27 +136,24 @@ def pids(group: str) -> set[int]:
     return found - {0, os.getpid()}
 
 
-def end(group: str, timeout: float = 15) -> None:
-    """
-    End every process of `group`, by id, and remove the group with all that is below it.
-
-    + timeout: seconds until the kernel must have let go of them
-    """
+def end(group: str) -> None:
+    """End every process of `group`, by id, and remove the group with all that is below it."""
     if "bramble-lab" not in group:
         raise ValueError(f"{group!r} is not a group of the lab")  # never the host's own processes
-    deadline = time.monotonic() + timeout
-    while left := pids(group):
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        if time.monotonic() > deadline:
-            raise LabError(f"these processes of the lab do not end: {sorted(left)}")
-        time.sleep(0.02)
+    if not waiting.until(lambda: not _kill(group), pause=0.02):
+        raise LabError(f"these processes of the lab do not end: {sorted(pids(group))}")
     # The kernel may hold a group for a moment after the last process in it was seen.
-    while not _remove(group):
-        if time.monotonic() > deadline:
-            raise LabError(f"this control group of the lab does not go: {group}")
-        time.sleep(0.02)
+    if not waiting.until(lambda: _remove(group), pause=0.02):
+        raise LabError(f"this control group of the lab does not go: {group}")
+
+
+def _kill(group: str) -> set[int]:
+    """Kill what is in `group` now, and give it."""
+    left = pids(group)
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return left
 
 
 def _remove(group: str) -> bool:

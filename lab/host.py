@@ -57,7 +57,7 @@ def run(
     check: bool = True,
     stdin: str = "",
     env: Mapping[str, str] | None = None,
-    timeout: float | None = 120,
+    timeout: float | None = 600,
 ) -> subprocess.CompletedProcess[str]:
     """
     Run a tool of the host and read what it prints.
@@ -172,10 +172,10 @@ def install_packages(say: Say, tools: Mapping[str, str] = TOOLS) -> None:
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
     with lock("packages"), _no_service_starts():
-        if run(command, check=False, env=quiet, timeout=900).returncode:
+        if run(command, check=False, env=quiet, timeout=3600).returncode:
             # Lists too old to fetch from, or none at all: once more with fresh ones.
-            run(["apt-get", "update", "-q"], env=quiet, timeout=300)
-            run(command, env=quiet, timeout=900)
+            run(["apt-get", "update", "-q"], env=quiet, timeout=3600)
+            run(command, env=quiet, timeout=3600)
         if "apt-cacher-ng" in packages:
             # The lab runs its own in a namespace: the host's must not come with the next boot.
             run(["systemctl", "disable", "apt-cacher-ng.service"], check=False)

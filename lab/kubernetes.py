@@ -24,7 +24,7 @@ from typing import Any
 import requests
 
 from formats import openpgp
-from lab import cgroup, containers, host, mirror, network
+from lab import cgroup, containers, host, mirror, network, services
 from lab.errors import LabError
 from lab.plan import Plan, state_directory
 from lab.standin import debian, repository, serve
@@ -68,12 +68,13 @@ def choose(cluster: Cluster) -> Source:
     if wanted == "real" or (not wanted and _reachable(f"{url}Release.key")):
         return Source(f"real, from {url}", None, real=True)
     debian_sources = mirror.choose(mirror.read_sources())
-    made = repository.build(
-        host.home() / "cache",
-        debian_sources.lines(),
-        debian_sources.keyring,
-        [kubernetes.minor(cluster)],
-    )
+    with host.lock("stand-in"):
+        made = repository.build(
+            host.home() / "cache",
+            debian_sources.lines(),
+            debian_sources.keyring,
+            [kubernetes.minor(cluster)],
+        )
     why = "LAB_KUBERNETES asks for it" if wanted else f"{url} can't be reached from here"
     return Source(f"a stand-in, that runs no containers ({why})", made.folder, real=False)
 
@@ -144,10 +145,19 @@ def kubectl_folder() -> Path:
     folder = host.home() / "cache" / "kubectl"
     program = folder / "usr" / "bin" / "kubectl"
     if not program.exists():
-        sources = mirror.choose(mirror.read_sources())
-        debian.debian_kubectl(host.home() / "cache", sources.lines(), sources.keyring)
-        host.run(["dpkg-deb", "-x", str(host.home() / "cache" / "kubectl.deb"), str(folder)])
+        with host.lock("stand-in"):  # which is made of it too
+            _unpack_kubectl(folder)
     return program.parent
+
+
+def _unpack_kubectl(folder: Path) -> None:
+    if folder.exists():  # another lab did while this one waited
+        return
+    sources = mirror.choose(mirror.read_sources())
+    debian.debian_kubectl(host.home() / "cache", sources.lines(), sources.keyring)
+    partial = folder.with_suffix(".partial")
+    host.run(["dpkg-deb", "-x", str(host.home() / "cache" / "kubectl.deb"), str(partial)])
+    partial.rename(folder)
 
 
 def _overrides(lab: str) -> Path:
@@ -163,7 +173,7 @@ def _serve(plan: Plan, group: str, folder: Path) -> None:
     cgroup.end(part)
     command = [sys.executable, "-m", "lab.standin.serve", str(folder), "--bind", plan.router]
     with (state_directory(plan.name) / "mirror.out").open("wb") as output:
-        subprocess.Popen(
+        server = subprocess.Popen(
             cgroup.wrap(part, network.inside(plan.name, "router", command)),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -171,6 +181,7 @@ def _serve(plan: Plan, group: str, folder: Path) -> None:
             start_new_session=True,
             env=host.environment() | {"PYTHONPATH": str(Path(__file__).parent.parent)},
         )
+    services.wait_listening(plan, {serve.PORT: server})
 
 
 def _places(plan: Plan, cluster: Cluster, folder: Path) -> dict[str, Any]:

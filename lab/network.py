@@ -13,13 +13,12 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import time
 import zlib
 from collections.abc import Sequence
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from lab import firewall, host
+from lab import firewall, host, waiting
 from lab.errors import LabError
 from lab.plan import NodePlan, Plan, Port, all_plans, state_directory
 
@@ -257,8 +256,8 @@ def down(lab: str) -> None:
             delete_namespace(namespace(lab, part))
 
 
-def wait_until_gone(lab: str, timeout: float = 5) -> None:
+def wait_until_gone(lab: str) -> None:
     """Wait for the kernel to take the host's link away, which it does in its own time."""
-    deadline = time.monotonic() + timeout
-    while Path(f"/sys/class/net/{host_link(lab)}").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    link = Path(f"/sys/class/net/{host_link(lab)}")
+    if not waiting.until(lambda: not link.exists()):
+        raise LabError(f"the kernel does not take the interface {link.name} away")

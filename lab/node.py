@@ -12,13 +12,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from lab import cgroup, host, kernel, network, seed
+from lab import cgroup, host, kernel, network, seed, waiting
 from lab.errors import LabError
 from lab.plan import NodePlan, Plan
 
@@ -33,9 +32,6 @@ DROPPED = ("sys_time", "wake_alarm", "block_suspend", "sys_module", "sys_rawio")
 # The console (nsenter) passes by nspawn's system call filter. Without these capabilities too there
 # is no mount, no swapon, no clearing of the host's kernel log, and no writing of its sysctls.
 CONSOLE_DROPPED = (*DROPPED, "sys_admin", "sys_boot", "syslog")
-
-# Seconds for a node to come up; it takes a few, and more when several labs share the machine.
-BOOT_TIMEOUT = 120
 
 # systemd(1): "reboots the machine via the reboot.target unit".
 SIGNAL_REBOOT = signal.SIGRTMIN + 5
@@ -155,7 +151,7 @@ def start(plan: Plan, node: NodePlan, group: str) -> None:
         )
     # From here on the node counts as powered on: its supervisor has reached its group.
     reached = f"{group}/{node.name}/supervisor"
-    wait(lambda: bool(cgroup.pids(reached)) or supervisor.poll() is not None, BOOT_TIMEOUT)
+    waiting.until(lambda: bool(cgroup.pids(reached)) or supervisor.poll() is not None)
 
 
 def wait_running(plan: Plan, node: NodePlan, group: str, after_boot: int = 0) -> None:
@@ -174,8 +170,8 @@ def wait_running(plan: Plan, node: NodePlan, group: str, after_boot: int = 0) ->
             raise LabError(f"{node.name} did not come up{why}: see {console}")
         return now.state == "running" and now.boots > after_boot
 
-    if not wait(came_up, BOOT_TIMEOUT):
-        raise LabError(f"{node.name} is not up after {BOOT_TIMEOUT} s: see {console}")
+    if not waiting.until(came_up):
+        raise LabError(f"{node.name} is not up after {waiting.PATIENCE:.0f} s: see {console}")
 
 
 def _supervisor_log(plan: Plan, node: NodePlan) -> Path:
@@ -187,7 +183,7 @@ def pull_plug(plan: Plan, node: NodePlan, group: str) -> None:
     leader = status(plan, node, group).leader
     if leader in cgroup.pids(f"{group}/{node.name}/machine"):
         os.kill(leader, signal.SIGKILL)
-    wait(lambda: not cgroup.pids(f"{group}/{node.name}/supervisor"), 10)
+    waiting.until(lambda: not cgroup.pids(f"{group}/{node.name}/supervisor"), seconds=60)
     # Whatever did not go by itself (a supervisor at fault, a node that never came up).
     cgroup.end(f"{group}/{node.name}")
     network.unplug(plan, node)
@@ -199,16 +195,6 @@ def request_reboot(plan: Plan, node: NodePlan, group: str) -> None:
     if now.state != "running":
         raise LabError(f"{node.name} is {now.state}: only a running node can be rebooted")
     os.kill(now.leader, SIGNAL_REBOOT)
-
-
-def wait(condition: Callable[[], bool], timeout: float) -> bool:
-    """Until `condition` holds; False when it did not within `timeout` seconds."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def clear_runtime(lab: str) -> None:

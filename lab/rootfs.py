@@ -115,7 +115,7 @@ def build(say: host.Say) -> Path:
         shutil.rmtree(partial, ignore_errors=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         command = [*recipe(source), str(partial), *source.lines()]
-        done = host.run(command, check=False, env={"LAB_IMAGE": str(IMAGE)}, timeout=1800)
+        done = host.run(command, check=False, env={"LAB_IMAGE": str(IMAGE)}, timeout=7200)
         if done.returncode:
             log = cache() / "build.log"
             log.write_text(done.stderr)

@@ -11,11 +11,11 @@ import os
 import shutil
 import socket
 import subprocess
-import time
+from collections.abc import Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from lab import cgroup, host, network
+from lab import cgroup, host, network, waiting
 from lab.errors import LabError
 from lab.plan import Plan, state_directory
 
@@ -116,12 +116,13 @@ def start(plan: Plan, group: str) -> None:
     for path in (folder / "acng-log", _cache(plan.name), _pool()):
         path.mkdir(parents=True, exist_ok=True)
     _link_packages(_pool(), _cache(plan.name))
-    for name, command in (
-        ("dnsmasq", _dnsmasq(plan)),
-        ("apt-cacher-ng", _apt_cacher(plan)),
+    servers = {}
+    for name, port, command in (
+        ("dnsmasq", 53, _dnsmasq(plan)),
+        ("apt-cacher-ng", PROXY_PORT, _apt_cacher(plan)),
     ):
         with (folder / f"{name}.out").open("wb") as output:
-            subprocess.Popen(
+            servers[port] = subprocess.Popen(
                 cgroup.wrap(f"{group}/services", network.inside(plan.name, "router", command)),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -129,22 +130,28 @@ def start(plan: Plan, group: str) -> None:
                 start_new_session=True,
                 env=host.environment(),
             )
-    _wait(plan)
+    wait_listening(plan, servers)
 
 
-def _wait(plan: Plan, timeout: float = 10) -> None:
-    """Until DNS and the proxy listen: asked of the kernel, in the router's namespace."""
-    deadline = time.monotonic() + timeout
-    wanted = {f"{plan.router}:53", f"{plan.router}:{PROXY_PORT}"}
-    while time.monotonic() < deadline:
-        if wanted <= listening(plan):
-            return
-        time.sleep(0.05)
-    folder = state_directory(plan.name)
-    missing = ", ".join(sorted(wanted - listening(plan)))
-    raise LabError(
-        f"the lan's router does not answer on {missing}: see *.out and *.log in {folder}"
+def wait_listening(plan: Plan, servers: Mapping[int, subprocess.Popen[bytes]]) -> None:
+    """
+    Until the router listens there: asked of the kernel, in the router's namespace.
+
+    + servers: by their ports of TCP, at the router's address in the lan; a LabError if one ends
+    """
+    wanted = {f"{plan.router}:{port}" for port in servers}
+    waiting.until(
+        lambda: (
+            wanted <= listening(plan)
+            or any(server.poll() is not None for server in servers.values())
+        )
     )
+    if not wanted <= listening(plan):
+        folder = state_directory(plan.name)
+        missing = ", ".join(sorted(wanted - listening(plan)))
+        raise LabError(
+            f"the lan's router does not answer on {missing}: see *.out and *.log in {folder}"
+        )
 
 
 def listening(plan: Plan) -> set[str]:

@@ -39,6 +39,11 @@ def _file(name: str) -> Path:
     return Path("/proc/sys") / name
 
 
+def borrowers() -> list[str]:
+    """The labs that are signed in."""
+    return _read()["labs"]
+
+
 def borrow(lab: str) -> None:
     """Raise what is too low, and sign `lab` in. Safe to repeat, also after the host restarted."""
     with host.lock("borrowed"):

@@ -6,7 +6,14 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes depends on the machine, and on who else works on it.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 # These look at a desk, and a check that has nothing to look at there is an answer.
 LOOKS_AT_A_DESK = Path(__file__).parent / "cluster"

@@ -6,9 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
+
+from lab.waiting import until
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -30,7 +31,6 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
     )
     print(done.stdout)
     assert "Traceback" not in done.stdout
@@ -38,22 +38,30 @@ def run(
 
 
 def cut(desk: Path, when: Callable[[], bool], **card: object) -> None:
-    """Kill a run, and all that it has started, at that moment."""
+    """
+    Kill a run, and all that it has started, at that moment.
+
+    Whoever looks for the moment comes before the run wherever both want the processor.
+    """
     run = subprocess.Popen(
-        command("-y", **card),
+        ["nice", "-n", "19", *command("-y", **card)],
         cwd=desk,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    end = time.monotonic() + 60
-    while not when():
-        assert time.monotonic() < end, "that moment never came"
-        assert run.poll() is None, "it ended before that moment"
-        time.sleep(0.0005)
+    came = until(lambda: when() or run.poll() is not None, pause=0.0005)
+    assert run.poll() is None, "it ended before that moment"
     os.killpg(run.pid, signal.SIGKILL)
+    assert came, "that moment never came"
     run.wait()
+
+
+def reads_the_keyboard(pid: int) -> bool:
+    """Whether the kernel has it waiting in a system call on its standard input (proc(5))."""
+    call = Path(f"/proc/{pid}/syscall").read_text().split()
+    return len(call) > 2 and call[1] == "0x0"
 
 
 def interrupt(desk: Path, question: str, *arguments: str, **card: object) -> tuple[int, str]:
@@ -76,9 +84,9 @@ def interrupt(desk: Path, question: str, *arguments: str, **card: object) -> tup
             assert more, f"it ended before that question: {said.decode()}"
             said += more
         # Just before it reads, Python would see the signal only once it has read.
-        time.sleep(0.5)
+        assert until(lambda: reads_the_keyboard(run.pid)), said
         run.send_signal(signal.SIGINT)
-        rest, _ = run.communicate(timeout=20)
+        rest, _ = run.communicate()
     finally:
         run.kill()
         os.close(master)

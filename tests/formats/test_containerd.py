@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import tomlkit
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from formats.containerd import (
@@ -258,7 +258,6 @@ CRI = {
 }
 
 
-@settings(deadline=None)  # tomlkit is slow, and slower on a busy machine
 @given(st.sampled_from([2, 3]), OTHERS, OTHERS, OTHERS)
 def test_whatever_others_have_set_is_kept(
     number: int, root: dict[str, Any], plugins: dict[str, Any], cri: dict[str, Any]

@@ -95,6 +95,19 @@ def test_no_test_skips_itself() -> None:
     assert {str(file): found for file in OURS if (found := skips & set(calls(file)))} == {}
 
 
+def test_no_test_counts_seconds() -> None:
+    """It waits for events (`lab.waiting.until`); what must be fast is measured by `make bench`."""
+    counts = {"time.sleep", "time.monotonic", "time.perf_counter", "os.getloadavg"}
+    show_a_person = {"conftest.py", "suite.py", "bench.py"}
+    found = {
+        file.name: calls_of_it
+        for file in OURS
+        if (calls_of_it := counts & set(calls(file))) and file.name not in show_a_person
+    }
+    # There the clock is what is looked at: it must not be moved.
+    assert found == {"test_lab_itself.py": {"time.monotonic"}}
+
+
 def test_every_folder_of_tests_is_in_a_part_of_make_test() -> None:
     parts = {word for part in suite.PARTS["test"] for word in part.arguments}
     folders = {file.parent for file in TESTS.rglob("test_*.py")} - {TESTS / "cluster"}

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from lab.api import Lab
+from lab.waiting import until
 from tests.lab.runs import ok
 
 
@@ -20,7 +23,7 @@ def kubeconfig(lab: Lab) -> Path:
 
 
 def kubectl(lab: Lab, *arguments: str) -> str:
-    return ok(lab.run(["kubectl", "--context=bramble", "--request-timeout=20s", *arguments]))
+    return ok(lab.run(["kubectl", "--context=bramble", "--request-timeout=120s", *arguments]))
 
 
 def nodes(lab: Lab) -> dict[str, dict[str, Any]]:
@@ -40,6 +43,11 @@ def ready(lab: Lab) -> set[str]:
     return found
 
 
+def all_are_ready(lab: Lab, *names: str) -> None:
+    """These nodes are all there are, and are Ready, or will be."""
+    assert until(lambda: ready(lab) == set(names), pause=1), nodes(lab)
+
+
 def no_token_is_left(lab: Lab) -> None:
     selector = "--field-selector=type=bootstrap.kubernetes.io/token"
     assert kubectl(lab, "get", "secrets", "--all-namespaces", selector, "-o", "name") == ""
@@ -49,20 +57,27 @@ def no_token_is_left(lab: Lab) -> None:
 @contextmanager
 def tokens_made(lab: Lab) -> Iterator[list[str]]:
     """The tokens that are made meanwhile: their Secrets, from the API server to who watches it."""
-    command = ["kubectl", "--context=bramble", "-n", "kube-system", "get", "secrets"]
-    watching = subprocess.Popen(
-        lab.operator_command([*command, "--watch-only", "--output-watch-events"]),
-        env=lab.operator_environment(),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    command = ["kubectl", "--context=bramble", "-n", "kube-system", "get", "secrets", "-v=6"]
+    mark = ["-n", "kube-system", "secret", f"watched-{token_hex(4)}"]
     tokens: list[str] = []
-    try:
-        yield tokens
-    finally:
-        watching.terminate()
-        output, _ = watching.communicate(timeout=20)
-        tokens += re.findall(r"(?m)^ADDED +(bootstrap-token-\S+)", output)
+    with tempfile.NamedTemporaryFile("w+") as seen, tempfile.NamedTemporaryFile("w+") as log:
+        watching = subprocess.Popen(
+            lab.operator_command([*command, "--watch-only", "--output-watch-events"]),
+            env=lab.operator_environment(),
+            stdout=seen,
+            stderr=log,
+        )
+        try:
+            assert until(lambda: "watch=true" in Path(log.name).read_text()), "nobody watches"
+            yield tokens
+            # All that was made before this has been seen when this is.
+            kubectl(lab, "create", *mark[:3], "generic", mark[3])
+            assert until(lambda: f" {mark[3]} " in Path(seen.name).read_text()), mark
+            kubectl(lab, "delete", *mark)
+        finally:
+            watching.terminate()
+            watching.wait()
+        tokens += re.findall(r"(?m)^ADDED +(bootstrap-token-\S+)", Path(seen.name).read_text())
 
 
 def work_of(changed: Sequence[str]) -> dict[str, list[str]]:

@@ -46,7 +46,7 @@ systemctl list-unit-files --state=enabled --no-legend | sed 's/^/unit /'
 
 @dataclass(frozen=True)
 class Run:
-    """How a run of pyinfra ended: exit status, seconds, and all that a person saw."""
+    """How a run of pyinfra ended: exit status, and all that a person saw."""
 
     status: int
     output: str
@@ -69,11 +69,9 @@ class Run:
         return (changed, failed) == (0, 0) and same > 0
 
 
-def pyinfra(
-    lab: Lab, *arguments: str, deploys: Sequence[str] = NETWORK, timeout: float = 400
-) -> Run:
+def pyinfra(lab: Lab, *arguments: str, deploys: Sequence[str] = NETWORK) -> Run:
     """Run a deploy from the operator's machine, with nobody at the keyboard."""
-    done = lab.run(["pyinfra", "inventory.py", *deploys, *arguments], timeout=timeout)
+    done = lab.run(["pyinfra", "inventory.py", *deploys, *arguments])
     return Run(done.returncode, done.stdout + done.stderr)
 
 

@@ -44,23 +44,35 @@ def on(at: str, fails: str, says: str, do: str, undo: str, **settings: object) -
 
 
 def edited(
-    at: str, fails: str, says: str, file: str, change: str, then: str = "true", undone: str = "true"
+    at: str,
+    fails: str,
+    says: str,
+    file: str,
+    change: str,
+    then: str = "true",
+    done: str = "true",
+    undone: str = "true",
 ) -> Sabotage:
     """
     A sabotage that changes a file.
 
     + change: shell; "$f" is the file
     + then: what makes it count, also when the file is as before again
-    + undone: what waits for that
+    + done, undone: what waits for that
     """
     kept = f"/root/kept{file.replace('/', '-')}"
-    do = f"f={file}; cp -a $f {kept}; {change}; {then}"
+    do = f"f={file}; cp -a $f {kept}; {change}; {then}; {done}"
     return on(at, fails, says, do, f"mv -fT {kept} {file} && {then} && {undone}")
 
 
 def until(command: str) -> str:
-    """Wait, for the node's own word in the cluster."""
-    return f"until kubectl --kubeconfig=/etc/kubernetes/kubelet.conf {command}; do sleep 0.3; done"
+    """Shell: wait until this succeeds."""
+    return f"until {command}; do sleep 0.3; done"
+
+
+def known(what: str) -> str:
+    """Shell: wait for the node's own word in the cluster."""
+    return until(f"kubectl --kubeconfig=/etc/kubernetes/kubelet.conf get node {what}")
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.lab.sabotage import edited, on, until
+from tests.lab.sabotage import edited, known, on, until
 
 # A certificate that ends in five days, in the place of one that doesn't.
 SHORT = (
@@ -11,6 +11,11 @@ SHORT = (
 )
 PROXY = "kubectl proxy --kubeconfig=/etc/kubernetes/admin.conf --port=8099"
 SSHD = "/etc/ssh/sshd_config.d/00-other.conf"
+# What sshd says to somebody without a key.
+PASSWORDS = (
+    "ssh -o PreferredAuthentications=none -o StrictHostKeyChecking=no "
+    "-o UserKnownHostsFile=/dev/null 127.0.0.1 2>&1 | grep -q 'denied.*password'"
+)
 KUBECONFIG = ".cluster/kubeconfig"
 # The head has 0; of a worker's routes the other one is the other worker's, whoever joined first.
 PODS_OF_NODE3 = r"^10\.244\.[12]\.0/24"
@@ -178,7 +183,7 @@ FIRST = (
         "node1",
         "kubectl_proxy/here",
         "it runs on node1, and asks nobody who they are",
-        f"systemd-run -q --unit=loose {PROXY}",
+        f"systemd-run -q --unit=loose {PROXY}; " + until("ss -Hltn | grep -q ':8099 '"),
         "systemctl stop loose",
     ),
     edited(
@@ -188,7 +193,8 @@ FIRST = (
         "/var/lib/kubelet/kubeadm-flags.env",
         "sed -i s/192.168.2.13/192.168.2.99/ $f",
         then="systemctl restart kubelet",
-        undone=until("get node node3 -o wide | grep -q 192.168.2.13"),
+        done=known("node3 -o wide | grep -q 192.168.2.99"),
+        undone=known("node3 -o wide | grep -q 192.168.2.13"),
     ),
 )
 
@@ -216,7 +222,8 @@ SECOND = (
         "/etc/containerd/config.toml",
         "sed -i '1i disabled_plugins = [\"io.containerd.grpc.v1.cri\"]' $f",
         then="systemctl restart containerd",
-        undone=until("get node node2 | grep -q ' Ready '"),
+        done=known("node2 | grep -q ' NotReady '"),
+        undone=known("node2 | grep -q ' Ready '"),
     ),
     on(
         "node1",
@@ -237,8 +244,8 @@ SECOND = (
         "node2",
         "passwords",
         "sshd takes password now",
-        f"echo PasswordAuthentication yes > {SSHD}; systemctl reload ssh",
-        f"rm {SSHD}; systemctl reload ssh",
+        f"echo PasswordAuthentication yes > {SSHD}; systemctl reload ssh; {until(PASSWORDS)}",
+        f"rm {SSHD}; systemctl reload ssh; {until(f'! {PASSWORDS}')}",
         password_login=False,
     ),
     on("here", "kubectl_proxy", ":8080/version does not answer", "", "", kubectl_proxy=True),

@@ -45,8 +45,10 @@ class Hand:
     also: str = ""
 
 
-_LIVE_DNS = """f=/etc/NetworkManager/conf.d/90-bramble-dns.conf; mv $f /root/kept
-systemctl reload NetworkManager; sleep 1; mv /root/kept $f"""
+_LIVE_DNS = """f=/etc/NetworkManager/conf.d/90-bramble-dns.conf; o=org.freedesktop.NetworkManager
+mode() { busctl get-property $o /org/freedesktop/NetworkManager/DnsManager $o.DnsManager Mode; }
+before=$(mode); mv $f /root/kept; systemctl reload NetworkManager
+until [ "$(mode)" != "$before" ]; do sleep 0.2; done; mv /root/kept $f"""
 
 HANDS = [
     Hand("file (.*/.ssh/authorized_keys)", "chmod 640 $1"),
@@ -148,7 +150,7 @@ def spoil(lab: Lab, plan: Plan) -> None:
 
     def one(node: str) -> None:
         script = "set -e\n" + "\n".join(plan.scripts[node])
-        ok(lab.ssh(node, "sudo sh", stdin=script, timeout=60))
+        ok(lab.ssh(node, "sudo sh", stdin=script))
 
     for words in sorted(plan.words, key=lambda words: words[0] == "config"):  # the way in: last
         kubectl(lab, *words)

@@ -69,12 +69,12 @@ def desk(new_lab: Callable[..., Lab]) -> Iterator[Desk]:
 
 
 def report(lab: Lab, *arguments: str) -> Run:
-    done = lab.run(["python", "-m", "report", *arguments], timeout=300)
+    done = lab.run(["python", "-m", "report", *arguments])
     return Run(done.returncode, done.stdout + done.stderr)
 
 
 def drift(lab: Lab, *arguments: str) -> tuple[int, dict[str, Any]]:
-    done = lab.run(["python", "-m", "report", "drift", "--json", *arguments], timeout=300)
+    done = lab.run(["python", "-m", "report", "drift", "--json", *arguments])
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
 
@@ -93,7 +93,7 @@ def mended(lab: Lab) -> set[tampering.Managed]:
     """What a run for real has changed."""
     path = lab.desk / ".cluster" / "result.json"
     env = {result.VARIABLE: str(path)}
-    done = lab.run(["pyinfra", "inventory.py", *CLUSTER, "-y"], timeout=400, env=env)
+    done = lab.run(["pyinfra", "inventory.py", *CLUSTER, "-y"], env=env)
     assert done.returncode == 0, done.stderr
     found = result.read(path)
     assert found is not None
@@ -155,7 +155,7 @@ def test_a_second_run_is_short_and_pyinfras_own_words_are_in_the_log_and_with_v(
 def test_nothing_that_shows_a_run_can_break_it(desk: Desk, part: str) -> None:
     run = ["python", "-c", BROKEN, part, "inventory.py", *SSH_ACCESS, "-y"]
     env = {result.VARIABLE: str(desk.lab.desk / ".cluster" / "broken.json")}
-    done = desk.lab.run(run, timeout=60, env=env)
+    done = desk.lab.run(run, env=env)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert "sabotage" in done.stderr or part in ("screen.Screen.__init__", "logs.os.open")

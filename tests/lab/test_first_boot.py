@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,9 +9,10 @@ from pathlib import Path
 import pytest
 
 import settings
-from lab import node, seed
+from lab import seed
 from lab.api import Lab
 from lab.errors import LabError
+from lab.waiting import until
 from settings import first_boot
 from tests.cards import images
 from tests.lab.runs import ok
@@ -50,7 +50,7 @@ def write_card(lab: Lab, name: str, *data: str) -> Path:
 def strictly(lab: Lab, name: str, command: str) -> str:
     """What the command prints on the node, whose host key has to be the known one."""
     ssh = lab.ssh_command(name, command)
-    return ok(lab.run([ssh[0], "-o", "BatchMode=yes", *STRICT, *ssh[1:]], timeout=60))
+    return ok(lab.run([ssh[0], "-o", "BatchMode=yes", *STRICT, *ssh[1:]]))
 
 
 def left_on_the_card(lab: Lab, name: str) -> str:
@@ -114,7 +114,7 @@ def test_a_first_boot_that_loses_power_is_finished_at_the_next(boards: Lab) -> N
     seed.wipe(boards.name, "node2")
     with ThreadPoolExecutor() as pool:
         booting = pool.submit(boards.fresh, "node2", card)
-        assert node.wait(key.exists, 30)
+        assert until(key.exists, pause=0.002)
         boards.power_off("node2")
         with pytest.raises(LabError, match="did not come up"):
             booting.result()
@@ -127,12 +127,12 @@ def test_hypriotos_dialect_gives_the_same_board(boards: Lab) -> None:
     """Read by today's cloud-init, which understands it too. The board starts twice by itself."""
     before = strictly(boards, "node3", "cat /etc/machine-id")
     boards.fresh("node3", write_card(boards, "node3", "image_dialect=cloud-init-0.7.9"))
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+
+    def started_twice() -> bool:
         state = next(each for each in boards.status() if each.plan.name == "node3").status
-        if state.boots > 1 and state.state == "running":
-            break
-        time.sleep(0.2)
+        return state.boots > 1 and state.state == "running"
+
+    assert until(started_twice)
     is_as_its_card_says(boards, "node3", "192.168.2.13")
     assert "eth0=eth0" in strictly(boards, "node3", "sudo ifquery --state").split()
     assert strictly(boards, "node3", "cat /etc/machine-id") != before

@@ -62,7 +62,7 @@ linux = encode((1, "/kubepods.slice/kubepods-podtest.slice"), (2, encode((1, spa
 names = encode((1, "test"), (2, sys.argv[1]), (3, "default"))
 sandbox = encode((1, names), (8, linux))
 runtime = Runtime("unix:///run/containerd/containerd.sock")
-call = lambda method, message: runtime.call(RUNTIME, method, message, timeout=60)
+call = lambda method, message: runtime.call(RUNTIME, method, message, timeout=600)
 pod = call("RunPodSandbox", encode((1, sandbox)))[1][0]
 limits = encode((1, number(4, 64 << 20) + number(5, -997)), (2, encode((3, spaces))))
 container = encode((1, encode((1, "test"))), (2, encode((1, sys.argv[2]))), (15, limits))
@@ -109,7 +109,7 @@ def deployed(served: Lab) -> Lab:
 @pytest.fixture(scope="module")
 def pause(deployed: Lab) -> str:
     """The name of the sandboxes' image, with a program in it."""
-    return ok(deployed.ssh("node1", "sudo sh", stdin=PAUSE, timeout=120))
+    return ok(deployed.ssh("node1", "sudo sh", stdin=PAUSE))
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_two_wishes_at_odds_are_refused(
 
 
 def test_a_deploy_from_the_mirror_ends_with_a_ready_node(deployed: Lab, folder: Path) -> None:
-    ready = ["kubectl", "wait", "--for=condition=Ready", "node", "--all", "--timeout=60s"]
+    ready = ["kubectl", "wait", "--for=condition=Ready", "node", "--all", "--timeout=600s"]
     assert ok(deployed.run(ready)) == "node/node1 condition met"
     # Packages, key, manifest and images are the folder's.
     source = ok(deployed.ssh("node1", "cat /etc/apt/sources.list.d/*kubernetes*"))
@@ -187,7 +187,7 @@ def test_the_kubelet_finds_the_kernel_as_it_wants_it_and_leaves_the_hosts_alone(
 def run_pod(lab: Lab, pause: str) -> str:
     """Run a pod on the head, look at it from inside and outside, and give its container's id."""
     uid = os.urandom(4).hex()
-    said = ok(lab.ssh("node1", f"sudo python3 - {uid} {pause}", stdin=POD, timeout=120))
+    said = ok(lab.ssh("node1", f"sudo python3 - {uid} {pause}", stdin=POD))
     name, inside = said.split("\n", 1)
     assert inside.startswith("/bin/sleep 100000")
     slices = f"kubepods-podtest.slice/cri-containerd-{name}.scope"

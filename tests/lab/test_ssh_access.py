@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lab.api import Lab
+from lab.waiting import until
 from tests.lab.runs import ok, pyinfra
 
 SSH_ACCESS = ["deploys/ssh_access.py"]
@@ -30,6 +31,7 @@ def board(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     lab.up(workers=0)
     done = lab.console("node1", ["sh", "-ec", PASSWORD_ONLY])
     assert done.returncode == 0, done.stderr
+    assert until(lambda: takes_a_password(lab)), "sshd has not read its configuration"
     yield lab
     lab.down()
 
@@ -40,7 +42,9 @@ def test_the_operators_key_is_made_for_the_operator_alone(board: Lab) -> None:
     assert (folder / "id_ed25519").stat().st_mode & 0o777 == 0o600
 
 
-def test_the_first_contact_by_password_brings_the_key(board: Lab) -> None:
+@pytest.fixture(scope="module")
+def by_key(board: Lab) -> Lab:
+    """The same after the first contact."""
     assert board.ssh("node1", "true").returncode != 0, "the key opens it already"
     refused = pyinfra(board, "-y", "--limit", "node1", deploys=SSH_ACCESS)
     assert refused.status != 0
@@ -48,6 +52,11 @@ def test_the_first_contact_by_password_brings_the_key(board: Lab) -> None:
         board, "-y", "--limit", "node1", "--ssh-password", "raspberry", deploys=SSH_ACCESS
     )
     assert run.status == 0, run.output
+    return board
+
+
+def test_the_first_contact_by_password_brings_the_key(by_key: Lab) -> None:
+    board = by_key
     lines = ok(board.ssh("node1", "cat .ssh/authorized_keys")).splitlines()
     assert lines[:2] == THEIRS.splitlines()
     key = (board.desk / ".cluster" / "id_ed25519.pub").read_text().split()
@@ -56,8 +65,8 @@ def test_the_first_contact_by_password_brings_the_key(board: Lab) -> None:
     assert modes == ["700 pi:pi", "600 pi:pi"]
 
 
-def test_a_second_run_by_key_changes_nothing(board: Lab) -> None:
-    run = pyinfra(board, "-y", "--limit", "node1", deploys=SSH_ACCESS)
+def test_a_second_run_by_key_changes_nothing(by_key: Lab) -> None:
+    run = pyinfra(by_key, "-y", "--limit", "node1", deploys=SSH_ACCESS)
     assert run.status == 0, run.output
     assert run.left_alone("node1")
 
@@ -71,8 +80,9 @@ def takes_a_password(board: Lab) -> bool:
 
 
 def test_passwords_are_forbidden_once_the_key_is_proved_and_come_back_with_the_setting(
-    board: Lab,
+    by_key: Lab,
 ) -> None:
+    board = by_key
     assert takes_a_password(board)
     keys_only = ("-y", "--limit", "node1", "--data", "password_login=false")
     run = pyinfra(board, *keys_only, deploys=SSH_ACCESS)
@@ -86,14 +96,15 @@ def test_passwords_are_forbidden_once_the_key_is_proved_and_come_back_with_the_s
     assert takes_a_password(board)
 
 
-def test_passwords_stay_where_only_a_password_opens_the_board(board: Lab) -> None:
+def test_passwords_stay_where_only_a_password_opens_the_board(by_key: Lab) -> None:
+    board = by_key
     keys = ok(board.ssh("node1", "cat .ssh/authorized_keys"))
     lost = "mv /home/pi/.ssh/authorized_keys /home/pi/.ssh/lost"
     assert board.console("node1", ["sh", "-c", lost]).returncode == 0
     deploy = board.desk / "keys-only.py"
     deploy.write_text(
         "from operations import guard, sshd\n"
-        'with guard.change("Keys only", 8):\n'
+        'with guard.change("Keys only", 300):\n'
         "    sshd.passwords(allowed=False)\n"
     )
     run = pyinfra(

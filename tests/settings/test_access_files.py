@@ -194,8 +194,8 @@ def test_an_address_is_asked_by_connecting(monkeypatch: pytest.MonkeyPatch) -> N
     ("script", "answers"),
     [
         ("echo SSH-2.0-OpenSSH_10.0", True),
-        ("echo SSH-2.0-OpenSSH_10.0; exec sleep 60", True),
-        ("exec sleep 60", False),
+        ("echo SSH-2.0-OpenSSH_10.0; exec sleep 3600", True),
+        ("exec sleep 3600", False),
         ("exit 255", False),
     ],
 )
@@ -207,7 +207,7 @@ def test_the_head_asks_by_listening_for_the_greeting(
     answers: bool,
 ) -> None:
     monkeypatch.setattr(ssh, "_PROBE_HEAD", 0)
-    monkeypatch.setattr(ssh, "_PROBE", 0.5)
+    monkeypatch.setattr(ssh, "_PROBE", 10 if answers else 0.5)
     command = tmp_path / "ssh"
     command.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\n{script}\n')
     command.chmod(0o755)
