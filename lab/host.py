@@ -170,7 +170,9 @@ def install_packages(say: Say, tools: Mapping[str, str] = TOOLS) -> None:
         raise LabError(f"missing on this machine: {', '.join(packages)} (Debian's package names)")
     say(f"installing on this machine: {', '.join(packages)}")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
+    # Whoever else installs something here just now is waited for.
+    patient = "-oDPkg::Lock::Timeout=600"
+    command = ["apt-get", patient, "install", "-y", "-q", "--no-install-recommends", *packages]
     with lock("packages"), _no_service_starts():
         if run(command, check=False, env=quiet, timeout=3600).returncode:
             # Lists too old to fetch from, or none at all: once more with fresh ones.
