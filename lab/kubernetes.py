@@ -15,6 +15,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -146,17 +147,17 @@ def kubectl_folder() -> Path:
     program = folder / "usr" / "bin" / "kubectl"
     if not program.exists():
         with host.lock("stand-in"):  # which is made of it too
-            _unpack_kubectl(folder)
+            if not program.exists():  # another lab may have done it while this one waited
+                _unpack_kubectl(folder)
     return program.parent
 
 
 def _unpack_kubectl(folder: Path) -> None:
-    if folder.exists():  # another lab did while this one waited
-        return
     sources = mirror.choose(mirror.read_sources())
     debian.debian_kubectl(host.home() / "cache", sources.lines(), sources.keyring)
     partial = folder.with_suffix(".partial")
     host.run(["dpkg-deb", "-x", str(host.home() / "cache" / "kubectl.deb"), str(partial)])
+    shutil.rmtree(folder, ignore_errors=True)  # what was cut off
     partial.rename(folder)
 
 
