@@ -53,14 +53,13 @@ def become_root(module: str, arguments: Sequence[str]) -> None:
         f"PATH={host.environment()['PATH']}",
         f"PYTEST_ADDOPTS={os.environ.get('PYTEST_ADDOPTS', '')} -p no:cacheprovider",
         "PYTHONDONTWRITEBYTECODE=1",
-        "HYPOTHESIS_STORAGE_DIRECTORY=/tmp/bramble-hypothesis",
+        f"HYPOTHESIS_STORAGE_DIRECTORY={host.home() / 'hypothesis'}",
     ]
     # Without SUDO_UID: the lab's desks are root's here, not the person's behind sudo.
     command = ["sudo", "env", "-u", "SUDO_UID", "-u", "SUDO_GID", *kept, sys.executable]
-    try:
-        os.execvp("sudo", [*command, "-m", module, *arguments])
-    except FileNotFoundError:
-        sys.exit("there is no sudo on this machine: run this as root")
+    if not shutil.which("sudo"):
+        sys.exit("There is no sudo on this machine: run this as root")
+    os.execvp("sudo", [*command, "-m", module, *arguments])
 
 
 def here(*tools: str, root: bool = True) -> None:
