@@ -40,10 +40,10 @@ def become_root(module: str, arguments: Sequence[str]) -> None:
     """
     if os.geteuid() == 0:
         return
-    print(
-        "The tests need root (virtual nodes, network namespaces, loop devices): going on with sudo",
-        flush=True,
-    )
+    why = "The tests need root (virtual nodes, network namespaces, loop devices)"
+    if not shutil.which("sudo"):
+        sys.exit(f"{why}, and there is no sudo on this machine: run this as root")
+    print(f"{why}: going on with sudo", flush=True)
     kept = [
         f"{name}={value}"
         for name, value in os.environ.items()
@@ -57,8 +57,6 @@ def become_root(module: str, arguments: Sequence[str]) -> None:
     ]
     # Without SUDO_UID: the lab's desks are root's here, not the person's behind sudo.
     command = ["sudo", "env", "-u", "SUDO_UID", "-u", "SUDO_GID", *kept, sys.executable]
-    if not shutil.which("sudo"):
-        sys.exit("There is no sudo on this machine: run this as root")
     os.execvp("sudo", [*command, "-m", module, *arguments])
 
 
