@@ -82,7 +82,7 @@ FAULTS: dict[str, dict[str, Fault]] = {
             ("`-A INPUT -p tcp -m tcp --dport 10250 -j DROP`", "let pass 6443/tcp, 10250/tcp"),
         ),
         "ports": Fault(
-            "systemd-run -q systemd-socket-activate -l 6443 /bin/true; "
+            "systemd-run -q systemd-socket-activate --accept -l 6443 /bin/true; "
             "until ss -Hltn | grep -q ':6443 '; do sleep 0.1; done",
             "failure",
             ("6443 is taken by systemd-socket", "sudo ss -ltnp"),
