@@ -44,6 +44,8 @@ u=$(echo "$run" | awk 'BEGIN {n=split(ENVIRON["at"], f, "\\n"); for (i=1; i<=n; 
 $2 in is {print $1}' | sort -u);
 for u in $u $(systemctl show -p TriggeredBy --value -- $u 2>/dev/null); do
 printf 'Enabled=%s|' "$(systemctl is-enabled -- "$u" 2>/dev/null)";
+printf 'Zram=%s|' "$(echo "$run" | awk -v u="$u" '$1 == u {print $2}' |
+xargs -r grep -lsI -d skip zram | head -n 1)";
 systemctl show -p ActiveState,LoadState,FragmentPath,TriggeredBy,ExecMainStartTimestampMonotonic \
 -- "$u" | tr '\\n' '|'; echo "$u"; done | base64 -w0; echo;
 for f in """
@@ -78,6 +80,7 @@ class SwapState(State):
     + scripts: files that turn swap on at boot and are run by no unit of their own
     + accounted: what of ``in_use`` units stand for, fstab's too
     + by_service: whether a service that has run in this boot turns swap on
+    + by_zram_service: whether one of those speaks of zram
     """
 
     in_use: list[str]
@@ -90,6 +93,7 @@ class SwapState(State):
     scripts: list[str] = field(default_factory=list)
     accounted: list[str] = field(default_factory=list)
     by_service: bool = False
+    by_zram_service: bool = False
 
 
 class Swap(WholeFact[SwapState]):
@@ -131,6 +135,7 @@ class Swap(WholeFact[SwapState]):
             scripts=[*scripts.split(), *todo["tell"]],
             accounted=[each["Of"] for each in own if each["FragmentPath"] and each["Of"]],
             by_service=any(_has_run(each) for each in callers),
+            by_zram_service=any(_has_run(each) and each["Zram"] for each in callers),
             files=parse_files(files, FILES),
         )
 

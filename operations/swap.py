@@ -84,8 +84,7 @@ def warnings(swap: SwapState) -> list[str]:
 
 def _unaccounted(swap: SwapState) -> list[str]:
     """The swap in use that no unit, no line of fstab and no known program stands for."""
-    services = [name for name in swap.services if not name.endswith(".swap")]
-    if swap.rpi_swap or swap.by_service or services or swap.scripts:
+    if swap.rpi_swap or swap.scripts:
         return []
     fields = [line.split() for line in fstab.swap_lines(swap.files[FSTAB].text or "")]
     named = {words[0] for words in fields if words}
@@ -94,6 +93,7 @@ def _unaccounted(swap: SwapState) -> list[str]:
         each
         for each in swap.in_use
         if each not in {*named, *swap.accounted}
+        and not (swap.by_zram_service if "zram" in each else swap.by_service)
         and not (by_label and each.startswith("/dev/") and "zram" not in each)
     ]
 
