@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from formats import authorized_keys, fstab, hosts, resolv_conf
+from tests import needs
 from tests.lab.readers import Readers
 
 MANY = 60
@@ -19,8 +19,7 @@ CHANCE = 20260101
 
 @pytest.fixture(scope="module")
 def ask() -> Iterator[Readers]:
-    if os.geteuid() != 0:
-        pytest.skip("another root file system needs root")
+    needs.here()
     with Readers() as readers:
         yield readers
 

@@ -104,7 +104,7 @@ def test_passwords_stay_where_only_a_password_opens_the_board(by_key: Lab) -> No
     deploy = board.desk / "keys-only.py"
     deploy.write_text(
         "from operations import guard, sshd\n"
-        'with guard.change("Keys only", 300):\n'
+        'with guard.change("Keys only", 24):\n'
         "    sshd.passwords(allowed=False)\n"
     )
     run = pyinfra(

@@ -9,14 +9,15 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from lab.api import Lab
+from lab.waiting import until
 from tests.lab.runs import CLUSTER, Run, changes, differences, look, ok, pyinfra, start
 
 pytestmark = pytest.mark.timeout(2400)  # much has to come and go
@@ -60,16 +61,22 @@ def at_work(lab: Lab) -> Iterator[subprocess.Popen[str]]:
     """A run that has begun to change node1, of all three nodes."""
     running = start(lab, "-y", deploys=["slow.py"])
     try:
-        for node in ("node1", "node2", "node3"):
-            while not is_locked(lab, node):
-                assert running.poll() is None, running.communicate()[0]
-                time.sleep(0.1)
+        assert until(lambda: all_are_locked(lab) or running.poll() is not None)
+        assert running.poll() is None, running.communicate()[0]
         yield running
     finally:
         if running.poll() is None:
             lab.console("node1", ["touch", "/run/go-on"])
         output = running.communicate(timeout=600)[0]
         print(output)
+
+
+def is_free(lab: Lab, node: str) -> bool:
+    return not is_locked(lab, node)
+
+
+def all_are_locked(lab: Lab) -> bool:
+    return all(is_locked(lab, node) for node in ("node1", "node2", "node3"))
 
 
 def is_locked(lab: Lab, node: str) -> bool:
@@ -154,8 +161,7 @@ def test_what_changes_nothing_is_not_stopped_and_preflight_warns(lab: Lab) -> No
         dry = pyinfra(lab, "--dry", deploys=CLUSTER)
         assert dry.status == 0, dry.output
         assert any("warning: other runs: `pyinfra" in line for line in dry.lines("node2"))
-    while is_locked(lab, "node2"):
-        time.sleep(0.1)
+    assert until(lambda: not is_locked(lab, "node2"))
     assert changes(lab, deploys=NETWORK) != []
     shown = pyinfra(lab, "-y", "-vv", deploys=NETWORK)
     assert "run lock" not in shown.output
@@ -186,8 +192,8 @@ def test_a_run_whose_computer_lost_its_power_frees_the_nodes_by_itself(lab: Lab)
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:
-            while any(is_locked(lab, node) for node in ("node1", "node2", "node3")):
-                time.sleep(1)
+            for node in ("node1", "node2", "node3"):
+                assert until(partial(is_free, lab, node)), node
             assert changes(lab, deploys=NETWORK) != []
         finally:
             for pid in pids:

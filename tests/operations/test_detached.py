@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.waiting import until
 from operations import connection, detached
 from operations.detached import Outcome, follow, start
 from operations.remote_shell import RemoteFailure, Unreachable
@@ -100,13 +100,12 @@ def test_files_are_removed_when_the_service_is_stopped(
     monkeypatch.setattr(detached, "run", lambda *words, stdin: given.append(stdin))
     secret, started = tmp_path / "a b", tmp_path / "started"
     secret.write_text("token")
-    wait = f"touch {started}; exec sleep 60"
+    wait = f"touch {started}; exec sleep 3600"
     start(HOST, "unit", "what", ["sh", "-c", wait], remove=[str(secret)])
     shell = subprocess.Popen(["sh", "-c", given[0]], start_new_session=True)
-    while not started.exists():
-        time.sleep(0.01)
+    assert until(started.exists)
     os.killpg(shell.pid, signal.SIGTERM)  # as systemd does: all of the service's processes
-    assert shell.wait(timeout=60) == 143
+    assert shell.wait() == 143
     assert not secret.exists()
 
 
