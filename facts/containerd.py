@@ -4,6 +4,7 @@ containerd: what is installed, how it is set up, whether it runs and answers Kub
 
 from __future__ import annotations
 
+from base64 import b64decode
 from dataclasses import dataclass
 
 from pyinfra.api import StringCommand
@@ -31,6 +32,7 @@ END {print s ? s : "-"}';
     + RESTART_MARK
     + f""" ] && echo restart || echo -;
 ours=$(grep -lsxF '{MIRROR_MARK}' {CERTS_DIR}/*/hosts.toml); echo $ours;
+containerd config dump 2>/dev/null | base64 -w0; echo;
 for f in $ours; do case " $* " in *" $f "*) ;; *) set -- "$@" "$f";; esac; done;
 """
     + READ_FILES
@@ -47,6 +49,7 @@ class ContainerdState(State):
     + enabled, active: of its service
     + cri: whether it offers Kubernetes' interface
     + wants_restart: whether it hasn't been restarted since its files were changed
+    + dump: its configuration in effect, with the files that others import; "" when there is none
     + files: the files that were asked for, and those of registry mirrors that we have written
     """
 
@@ -56,6 +59,7 @@ class ContainerdState(State):
     active: bool
     cri: bool
     wants_restart: bool
+    dump: str
     files: dict[str, FileState]
 
 
@@ -83,6 +87,7 @@ class Containerd(WholeFact[ContainerdState]):
         cri: str,
         restart: str,
         ours: str,
+        dump: str,
         *files: str,
     ) -> ContainerdState:
         return ContainerdState(
@@ -92,6 +97,7 @@ class Containerd(WholeFact[ContainerdState]):
             active=one_of(active, "active", "-") == "active",
             cri=cri == "ok",
             wants_restart=one_of(restart, "restart", "-") == "restart",
+            dump=b64decode(dump).decode("utf-8", "replace"),
             files=parse_files(files, list(dict.fromkeys([*self.paths, *_paths(ours)]))),
         )
 

@@ -1,35 +1,46 @@
 """
 containerd's /etc/containerd/config.toml, and hosts.toml for a registry mirror.
 
-containerd-config.toml(5), containerd's docs/cri/config.md and docs/hosts.md. Three versions of the
-file are in use: 2 (containerd 1.3 and later, Debian 13's own), 3 (2.0 and later) and 4 (2.3 and
-later, which moved the servers' sections; those of the CRI are as in 3). Whatever else stands in a
-file, comments too, is kept.
+containerd-config.toml(5), containerd's docs/cri/config.md and docs/hosts.md. Four versions of the
+file are in use: 1 (which is meant where none is said; containerd 2 no longer reads it), 2
+(containerd 1.3 and later, Debian 13's own), 3 (2.0 and later) and 4 (2.3 and later, which moved the
+servers' sections; those of the CRI are as in 3). Whatever else stands in a file, comments too, is
+kept.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import MutableMapping
+import tomllib
+from collections.abc import Iterator, MutableMapping
+from copy import deepcopy
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import tomlkit
 from tomlkit import TOMLDocument
 from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import InlineTable
 
-from formats.unreadable import Unreadable
+from formats.unreadable import Unreadable, reading
+
+Table = MutableMapping[str, Any]
 
 CERTS_DIR = "/etc/containerd/certs.d"
 MIRROR_MARK = "# bramble: a registry mirror of its settings; it goes with the setting."
+HUB, HUBS_SERVER = "docker.io", "registry-1.docker.io"
 RUNC = "io.containerd.runc.v2"
+_CRI_2 = "io.containerd.grpc.v1.cri"
 # The names under which the CRI can be switched off; Docker's containerd.io does so.
 _CRI = {
     "cri",
-    "io.containerd.grpc.v1.cri",
+    _CRI_2,
     "io.containerd.cri.v1.images",
     "io.containerd.cri.v1.runtime",
 }
+# Docker Hub, by whichever name: those of its images begin with docker.io.
+_OTHER_NAMES = dict.fromkeys((HUBS_SERVER, "index.docker.io", "hub.docker.com"), HUB)
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 
 
@@ -48,10 +59,6 @@ class Runtime:
     cni_bin_dir: str = "/opt/cni/bin"
     cni_conf_dir: str = "/etc/cni/net.d"
     mirrors: bool = False
-
-
-class ConfigError(Unreadable):
-    """This config.toml can't be brought to what is wanted; the message says why and what to do."""
 
 
 def release(version: str) -> tuple[int, int]:
@@ -83,56 +90,109 @@ def configured(text: str | None, wanted: Runtime, version: str) -> str:
     + version: containerd's own version
     + returns: the same text when nothing is missing
 
-    ``ConfigError`` for a file that isn't TOML, or that this containerd can't read, or where a
+    ``Unreadable`` for a file that isn't TOML, or that this containerd can't read, or where a
     setting of someone else stands in the way.
     """
-    document = _parse(text or "")
-    if "version" not in document:
-        if "plugins" in document:
-            raise ConfigError(
-                "is of version 1, which containerd 2 no longer reads: turn it into the present one "
-                "with `containerd config migrate`, or remove it"
-            )
+    text = text or ""
+    document = _parse(text)
+    if "version" not in document and "plugins" not in document:
         # 4 says nothing that 3 does not, and fewer read it
-        number = min(newest_config_version(version), 3)
-        document = _parse(f"version = {number}\n\n{text or ''}")
+        text = f"version = {min(newest_config_version(version), 3)}\n\n{text}"
+        document = _parse(text)
     number = _config_version(document, version)
-    before = _parse(text or "").unwrap()
-    if number == 2:
-        _version_2(document, wanted)
-    else:
-        _version_3(document, wanted)
-    disabled = document.get("disabled_plugins", [])
-    if any(name in _CRI for name in disabled):
-        document["disabled_plugins"] = [name for name in disabled if name not in _CRI]
-    if text is not None and document.unwrap() == before:
-        return text
-    return tomlkit.dumps(document)
+    with reading("has a value of another kind than containerd wants there"):
+        meant = _edited(document.unwrap(), wanted, number)
+        if meant == document.unwrap() and text:
+            return text
+        ways = (tomlkit.dumps(_edited(document, wanted, number)), _rewritten(document, meant))
+    comments = [line[line.index("#") :] for line in text.splitlines() if "#" in line]
+    for made in ways:
+        if _data(made) == meant and all(comment in made for comment in comments):
+            return made
+    raise Unreadable(
+        "is written in a form that can't be changed without losing comments: give its plugins "
+        "tables of their own"
+    )
+
+
+def _data(text: str) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return None
+
+
+def _rewritten(document: TOMLDocument, meant: Table) -> str:
+    """The document with the CRI's tables taken out and written anew at its end."""
+    names = _CRI & {*document["plugins"]}
+    for name in names:
+        document["plugins"].pop(name)
+    tables = {"plugins": {name: meant["plugins"][name] for name in sorted(names)}}
+    return f"{tomlkit.dumps(document).rstrip()}\n\n{tomlkit.dumps(tables)}"
+
+
+def overridden(dump: str, wanted: Runtime) -> list[str]:
+    """
+    What containerd makes of its configuration that is not what Kubernetes wants.
+
+    + dump: of ``containerd config dump``, which has the files in it that are imported
+    + returns: the settings' names, such as "plugins.….options.SystemdCgroup"
+    """
+    with reading("what containerd prints of its configuration is not understood"):
+        found = _parse(dump).unwrap()
+        return sorted(_differences(found, _edited(deepcopy(found), wanted, found["version"])))
+
+
+def _differences(one: Any, other: Any, name: str = "") -> Iterator[str]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in one.keys() | other.keys():
+            yield from _differences(one.get(key), other.get(key), f"{name}.{key}".lstrip("."))
+    elif one != other:
+        yield name
 
 
 def _parse(text: str) -> TOMLDocument:
     try:
         return tomlkit.parse(text)
     except TOMLKitError as error:
-        raise ConfigError(f"is not valid TOML: {error}") from None
+        raise Unreadable(f"is not valid TOML: {error}") from None
 
 
 def _config_version(document: TOMLDocument, version: str) -> int:
-    number = document["version"]
-    if number not in (2, 3, 4):
-        raise ConfigError(f"says version = {number}: 2, 3 and 4 are known here")
+    number = document.get("version", 1)
+    if number not in (1, 2, 3, 4) or isinstance(number, bool):
+        raise Unreadable(f"says version = {number}: 1 to 4 are known here")
     newest = newest_config_version(version)
     if number > newest and release(version) > (0, 0):
-        raise ConfigError(
+        raise Unreadable(
             f"says version = {number}, and containerd {version} reads no more than {newest}: "
             "it was made for a newer containerd; install that one, or remove the file"
+        )
+    if number == 1 and newest > 2:
+        raise Unreadable(
+            f"is of version 1, which containerd {version} no longer reads: move it away, run this "
+            "again, and put what you miss of it into the new file"
         )
     return int(number)
 
 
-def _version_2(document: TOMLDocument, wanted: Runtime) -> None:
-    cri = _table(document, "plugins", "io.containerd.grpc.v1.cri")
+def _edited(document: Table, wanted: Runtime, number: int) -> Table:
+    """The document, tomlkit's or plain data, with what is wanted in it."""
+    if number > 2:
+        _version_3(document, wanted)
+    else:
+        # In version 1 plugins go by their short names, and say the same.
+        _version_2(_table(document, "plugins", _CRI_2 if number == 2 else "cri"), wanted)
+    disabled = document.get("disabled_plugins") or []
+    if any(name in _CRI for name in disabled):
+        document["disabled_plugins"] = [name for name in disabled if name not in _CRI]
+    return document
+
+
+def _version_2(cri: Table, wanted: Runtime) -> None:
     _set(cri, "sandbox_image", wanted.pause_image)
+    if cri.get("systemd_cgroup"):  # of a runtime that is gone: beside runc's own no CRI is loaded
+        cri["systemd_cgroup"] = False
     _set(_table(cri, "cni"), "bin_dir", wanted.cni_bin_dir)
     _set(_table(cri, "cni"), "conf_dir", wanted.cni_conf_dir)
     _runtimes(_table(cri, "containerd", "runtimes"))
@@ -140,7 +200,7 @@ def _version_2(document: TOMLDocument, wanted: Runtime) -> None:
         _mirrors(_table(cri, "registry"))
 
 
-def _version_3(document: TOMLDocument, wanted: Runtime) -> None:
+def _version_3(document: Table, wanted: Runtime) -> None:
     images = _table(document, "plugins", "io.containerd.cri.v1.images")
     runtime = _table(document, "plugins", "io.containerd.cri.v1.runtime")
     _set(_table(images, "pinned_images"), "sandbox", wanted.pause_image)
@@ -159,19 +219,18 @@ def _version_3(document: TOMLDocument, wanted: Runtime) -> None:
         _mirrors(_table(images, "registry"))
 
 
-def _runtimes(runtimes: MutableMapping[str, Any]) -> None:
+def _runtimes(runtimes: Table) -> None:
     """systemd's cgroups for runc and each other runtime on its shim: they must all agree."""
     runc = _table(runtimes, "runc")
     if not runc.get("runtime_type"):  # an options table alone leaves it empty, and no pod starts
         runc["runtime_type"] = RUNC
-    for runtime in runtimes.values():
-        if runtime.get("runtime_type") == RUNC:
-            _set(_table(runtime, "options"), "SystemdCgroup", True)
+    for name in [name for name, each in runtimes.items() if each.get("runtime_type") == RUNC]:
+        _set(_table(runtimes, name, "options"), "SystemdCgroup", True)
 
 
-def _mirrors(registry: MutableMapping[str, Any]) -> None:
+def _mirrors(registry: Table) -> None:
     if registry.get("mirrors") or registry.get("configs"):
-        raise ConfigError(
+        raise Unreadable(
             "names registry mirrors itself, which containerd refuses beside config_path: move them "
             f"into {CERTS_DIR}/REGISTRY/hosts.toml and remove them there"
         )
@@ -180,21 +239,79 @@ def _mirrors(registry: MutableMapping[str, Any]) -> None:
         registry["config_path"] = ":".join([CERTS_DIR, *paths])
 
 
-def _table(parent: MutableMapping[str, Any], *names: str) -> MutableMapping[str, Any]:
+def _table(parent: Table, *names: str) -> Table:
     """The table of that name, made where it is missing (without headers of its own for parents)."""
     for name in names:
-        if name not in parent:
-            parent[name] = tomlkit.table(is_super_table=True)
+        child = parent.get(name)
+        if child is None:
+            parent[name] = {} if type(parent) is dict else tomlkit.table(is_super_table=True)
+        elif isinstance(child, InlineTable):  # which takes no tables: written as one with a header
+            parent.pop(name)
+            parent[name] = table = tomlkit.table()
+            for key, value in child.items():
+                table.append(key, value)
+            if note := child.trivia.comment:
+                table.comment(note.removeprefix("#").strip())
         parent = parent[name]
         if not isinstance(parent, MutableMapping):
-            raise ConfigError(f"has a value where the table {name!r} belongs")
+            raise Unreadable(f"has a value where the table {name!r} belongs")
     return parent
 
 
-def _set(table: MutableMapping[str, Any], key: str, value: object) -> None:
+def _set(table: Table, key: str, value: object) -> None:
     """Set a value only where it differs: what is right keeps its own way of being written."""
     if key not in table or table[key] != value:
         table[key] = value
+
+
+def check_mirror(registry: str, mirror: str) -> None:
+    """
+    ``ValueError`` for a registry or a mirror of a form that containerd would never ask.
+
+    + registry, mirror: as for ``hosts_toml``
+    """
+    bare = re.sub(r"^[a-z+]*://", "", registry, flags=re.IGNORECASE).partition("/")[0].lower()
+    near = _OTHER_NAMES.get(bare, bare)
+    if "*" in registry:
+        raise ValueError(f'{registry!r}: containerd knows no patterns, "_default" stands for all')
+    if registry != "_default":
+        if near != registry:
+            raise ValueError(f"{registry!r} is no registry's name: did you mean {near}?")
+        _check_authority(registry)
+        if not re.search(r"[.:]|^localhost$", registry):
+            raise ValueError(f"{registry!r} is no registry's name: it has neither a dot nor a port")
+    scheme, separator, rest = mirror.partition("://")
+    if not separator:
+        raise ValueError(f"{mirror!r} has no scheme: did you mean http://{mirror.rstrip('/')}?")
+    if scheme not in ("http", "https"):
+        raise ValueError(f"{mirror!r} begins with neither https:// nor http://")
+    authority = re.split("[/?#]", rest)[0]
+    if authority != rest:
+        raise ValueError(
+            f"{mirror!r} has a path, and a mirror is its address alone: did you mean "
+            f"{scheme}://{authority}?"
+        )
+    _check_authority(authority)
+
+
+def _check_authority(text: str) -> None:
+    """``ValueError`` for what is no host with or without a port (RFC 3986, 3.2)."""
+    match = re.fullmatch(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::([0-9]+))?", text)
+    if match is None:
+        v6 = ": an IPv6 address has brackets, [fd00::1]:5000" if text.count(":") > 1 else ""
+        raise ValueError(f"{text!r} is no host with a port, such as mirror:5000{v6}")
+    host, port = match.groups()
+    if port and not 1 <= int(port) <= 65535:
+        raise ValueError(f"{text!r}: port {port} is out of range (1 to 65535)")
+    try:
+        if host.startswith("["):
+            IPv6Address(host[1:-1].replace("%", " "))
+        elif re.fullmatch("[0-9.]+", host):
+            IPv4Address(host)
+        elif not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?", host):
+            raise ValueError
+    except ValueError:
+        raise ValueError(f"{text!r} is no host with a port, such as mirror:5000") from None
 
 
 def hosts_toml(registry: str, mirror: str) -> str:
@@ -206,7 +323,8 @@ def hosts_toml(registry: str, mirror: str) -> str:
     """
     document = tomlkit.parse(f"{MIRROR_MARK}\n")
     if registry != "_default":
-        document["server"] = f"https://{registry}"
+        server = HUBS_SERVER if registry == HUB else registry
+        document["server"] = f"https://{server}"
     host = tomlkit.table()
     host["capabilities"] = ["pull", "resolve"]
     hosts = tomlkit.table(is_super_table=True)

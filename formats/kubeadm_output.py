@@ -15,6 +15,8 @@ from typing import Literal
 
 from formats.unreadable import reading
 
+# gRPC's answer of a containerd that runs and has not loaded its CRI plugin.
+NO_CRI = "unknown service runtime.v1.RuntimeService"
 _PROBLEM = re.compile(r"^\s*\[(ERROR|WARNING) ([^\]]+)\]: (.*)$")
 _TOKEN = re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b")
 _BEGINS = re.compile(r"^\[([a-z-]+)\] ")
@@ -127,9 +129,12 @@ def _preflight(problem: Problem) -> str:
         return f"the program {name.removeprefix('FileExisting-')} is not installed"
     if name in ("NumCPU", "Mem"):
         return f'{message}; ignore_preflight_errors = ["{name}"] goes on all the same'
-    if name == "CRI":
-        return "containerd does not answer at its socket: look at `systemctl status containerd`"
-    if name == "ContainerRuntimeVersion" and "could not connect" in message:
+    if NO_CRI in message:
+        return (
+            "containerd answers, without the interface that Kubernetes asks (CRI): "
+            "deploys/runtime.py says why, and starts it again"
+        )
+    if name == "CRI" or (name == "ContainerRuntimeVersion" and "could not connect" in message):
         return "containerd does not answer at its socket: look at `systemctl status containerd`"
     if name == "FileContent--proc-sys-net-ipv4-ip_forward":
         return "IP forwarding is off (net.ipv4.ip_forward is not 1)"

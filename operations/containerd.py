@@ -5,6 +5,7 @@ containerd, set up for Kubernetes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import astuple
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand
@@ -12,8 +13,16 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from facts.containerd import CONFIG, RESTART_MARK, Containerd, ContainerdState
-from formats.containerd import CERTS_DIR, ConfigError, Runtime, configured, hosts_toml, release
+from formats.containerd import (
+    CERTS_DIR,
+    Runtime,
+    configured,
+    hosts_toml,
+    overridden,
+    release,
+)
 from formats.kubernetes_version import Wanted, parse_wanted
+from formats.unreadable import Unreadable
 from operations import apt
 from operations.base import Commands, Refused, manages, operation, read, tell
 from operations.files import ensure
@@ -25,19 +34,24 @@ NEWEST_FOR_CONTAINERD_1 = Wanted(1, 36)
 
 _MARK = f'mkdir -p "$(dirname {RESTART_MARK})" && : > {RESTART_MARK}'
 
-# A configuration of more than one file (``imports``) can take back what ours says: the daemon's own
-# view decides.
-_RESTART = f"""systemctl enable --quiet containerd.service;
-why() {{ journalctl -u containerd.service -o cat -n 30 --no-pager 2>/dev/null \
-| grep -E 'level=(error|fatal)|^containerd:' | tail -n 1 | cut -c1-300; }};
+# containerd starts without a plugin that fails, and says so in its journal alone: a line of its
+# present or last start. Asked once it answers, it has loaded all that it will.
+WHY_NO_CRI = """log() { journalctl -o cat --no-pager _SYSTEMD_INVOCATION_ID="$(systemctl show \
+-p InvocationID --value containerd.service)" 2>/dev/null; };
+w=$(log | grep 'failed to load plugin' | grep -E 'grpc[.]v1[.]cri|cri[.]v1' | tail -n 1);
+[ -n "$w" ] || w=$(log | grep -E 'level=(error|fatal)|^containerd:' | tail -n 1);
+printf '%s\\n' "${w:-it gives no reason}" | cut -c1-600"""
+_DUMP = """d=$(containerd config dump 2>/dev/null) && printf '%s\\n' "$d" ||
+{ containerd config dump 2>&1 > /dev/null | tail -n 1; exit 1; }"""
+_RESTART = f"""why() {{ {WHY_NO_CRI}; }};
+systemctl enable --quiet containerd.service;
 timeout 90 systemctl restart containerd.service 2>/dev/null \
 || {{ echo "containerd does not start: $(why)"; exit 1; }};
-n=0; until ctr plugins ls 2>/dev/null | grep -Eq '^io.containerd.grpc.v1 +cri .*ok *$'; do
-n=$((n+1)); [ $n -lt 60 ] || {{ echo "containerd runs, and offers Kubernetes no interface (CRI) \
-after 60 s: $(why)"; exit 1; }}; sleep 1; done;
-dump=$(containerd config dump) || {{ echo "containerd config dump failed"; exit 1; }};
-echo "$dump" | grep -q 'SystemdCgroup = true' || {{ echo "a file that {CONFIG} imports \
-sets SystemdCgroup back to false: remove that there"; exit 1; }};
+n=0; until p=$(ctr plugins ls 2>/dev/null) && [ -n "$p" ]; do
+n=$((n+1)); [ $n -lt 60 ] || {{ echo "containerd does not answer: $(why)"; exit 1; }};
+sleep 1; done;
+printf '%s\\n' "$p" | grep -Eq '^io.containerd.grpc.v1 +cri .*ok *$' || {{
+echo "containerd answers, without the interface that Kubernetes asks (CRI): $(why)"; exit 1; }};
 rm -f {RESTART_MARK}"""
 
 
@@ -90,6 +104,8 @@ def runtime(
         *(command for path in former for command in _hosts(state, path, None)),
     ]
     runs = state.version and state.enabled and state.active and state.cri
+    if state.dump and not changes:
+        _check_effect(state.dump, wanted)
     if not changes and runs and not state.wants_restart:
         host.noop(f"containerd {state.version} runs, set up for Kubernetes")
         return
@@ -104,12 +120,34 @@ def runtime(
     if not state.version:
         yield from apt.install(["containerd", "runc"])
         _check_version(read(Containerd, paths=[CONFIG, *hosts]).version, kubernetes_version)
-    yield FunctionCommand(_restart, (), {})
+    yield FunctionCommand(_restart, astuple(wanted), {})
 
 
-def _restart(state: State, host: Host) -> bool:
+def _restart(
+    state: State, host: Host, pause_image: str, bin_dir: str, conf_dir: str, mirrors: bool
+) -> bool:
+    dump = run(state, host, StringCommand("sh", "-c", QuoteString(_DUMP)))
+    if dump.status != 0:
+        return failed(host, f"containerd can't read {CONFIG}: {dump.last_line}")
+    try:
+        _check_effect("\n".join(dump.lines), Runtime(pause_image, bin_dir, conf_dir, mirrors))
+    except Refused as error:
+        return failed(host, str(error))
     result = run(state, host, StringCommand("sh", "-c", QuoteString(_RESTART)))
     return result.status == 0 or failed(host, result.last_line)
+
+
+def _check_effect(dump: str, wanted: Runtime) -> None:
+    """``Refused`` where a file that ``CONFIG`` imports takes back what is wanted."""
+    try:
+        names = overridden(dump, wanted)
+    except Unreadable as error:
+        raise Refused(str(error)) from None
+    if names:
+        raise Refused(
+            f"a file that {CONFIG} imports sets {', '.join(names)} to something else: take that "
+            "out of it"
+        )
 
 
 def _config(state: ContainerdState, wanted: Runtime) -> Commands:
@@ -117,7 +155,7 @@ def _config(state: ContainerdState, wanted: Runtime) -> Commands:
     try:
         there = now.text if now.kind == "file" else None
         text = configured(there, wanted, state.version or state.candidate)
-    except ConfigError as error:
+    except Unreadable as error:
         raise Refused(f"{CONFIG} {error}") from None
     if now.kind == "file":
         yield from ensure(CONFIG, text, now.mode, now.user, now.group, now=now)

@@ -11,8 +11,9 @@ from pyinfra.api.state import State
 
 from facts.kubeadm import INIT_UNIT, JOIN_UNIT
 from formats.kubeadm import Join, Registration
-from formats.kubeadm_output import explained, masked, node_is_there, phase
+from formats.kubeadm_output import NO_CRI, explained, masked, node_is_there, phase
 from operations import detached, files
+from operations.containerd import WHY_NO_CRI
 from operations.following import detail, failed
 from operations.join_token import granted
 from operations.kubelet_watch import KubeletWatch
@@ -71,7 +72,7 @@ def _pull_images(host: Host) -> bool:
     detached.start(host, _PULL_UNIT, "bramble: images for kubeadm", command)
     outcome = detached.follow(host, _PULL_UNIT, show, _PULL_MINUTES)
     if outcome.status != 0:
-        for line in explained(outcome.lines):
+        for line in _causes(host, outcome):
             failed(host, line)
     return outcome.status == 0
 
@@ -120,11 +121,21 @@ def _followed(host: Host, command: str, unit: str, minutes: float) -> bool:
     outcome = detached.follow(host, unit, _shown(host, command), minutes, in_vain)
     if outcome.status == 0:
         return True
-    for line in explained(outcome.lines) if outcome.status else ["it was cut off"]:
+    for line in _causes(host, outcome):
         failed(host, f"{command}: {line}")
     if outcome.status and (words := watch.last_words()):
         failed(host, f"the kubelet has exited: {words}")
     return False
+
+
+def _causes(host: Host, outcome: detached.Outcome) -> list[str]:
+    """Why kubeadm failed, a line for each reason."""
+    if not outcome.status:
+        return ["it was cut off"]
+    causes = explained(outcome.lines)
+    if any(NO_CRI in line for line in outcome.lines):
+        causes += [f"containerd says: {line}" for line in run(host, WHY_NO_CRI)]
+    return causes
 
 
 def _guarded(host: Host, work: Callable[[], bool]) -> bool:

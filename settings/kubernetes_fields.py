@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator
 
-from formats import accept_hosts, kubernetes_version
+from formats import accept_hosts, containerd, kubernetes_version
 from settings.fields import _list_of, _matching, _text, host_name
 
 # An image's name without its tag, or with it: a registry, then lower-case words.
@@ -78,6 +78,13 @@ def _texts(value: object) -> dict[str, str]:
     return {key: _text(item) for key, item in _mapping(value).items()}
 
 
+def _mirrors(value: object) -> dict[str, str]:
+    mirrors = _texts(value)
+    for registry, mirror in mirrors.items():
+        containerd.check_mirror(registry, mirror)
+    return mirrors
+
+
 def _labels(value: object) -> dict[str, str | None]:
     labels = {}
     for key, item in _mapping(value).items():
@@ -106,6 +113,7 @@ WaitSeconds = Annotated[int, PlainValidator(_wait_seconds)]
 Port = Annotated[int, PlainValidator(_port)]
 Mapping = Annotated[dict[str, Any], PlainValidator(_mapping)]
 Texts = Annotated[dict[str, str], PlainValidator(_texts)]
+Mirrors = Annotated[dict[str, str], PlainValidator(_mirrors)]
 Labels = Annotated[dict[str, str | None], PlainValidator(_labels)]
 Words = Annotated[tuple[str, ...], PlainValidator(_list_of(_text))]
 AcceptedHosts = Annotated[tuple[str, ...], PlainValidator(_list_of(_accepted))]

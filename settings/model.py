@@ -66,7 +66,7 @@ class Cluster(BaseModel):
     kubernetes_key_fingerprint: kubernetes_fields.Fingerprint
     image_repository: kubernetes_fields.Image
     pause_image: kubernetes_fields.Image
-    registry_mirrors: kubernetes_fields.Texts
+    registry_mirrors: kubernetes_fields.Mirrors
     image_archives: fields.OptionalFilePath
     docker: fields.Switch
     control_plane_endpoint: kubernetes_fields.HostName

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from formats.containerd import (
     CERTS_DIR,
-    ConfigError,
     Runtime,
+    check_mirror,
     configured,
     hosts_toml,
     newest_config_version,
+    overridden,
 )
+from formats.unreadable import Unreadable
 
 PAUSE = "registry.k8s.io/pause:3.10.2"
 WANTED = Runtime(PAUSE)
@@ -212,7 +214,7 @@ def test_mirrors_of_the_old_kind_are_refused_with_what_to_do() -> None:
         "version = 2\n[plugins.'io.containerd.grpc.v1.cri'.registry.mirrors.'docker.io']\n"
         "endpoint = ['http://x']\n"
     )
-    with pytest.raises(ConfigError, match=r"hosts\.toml"):
+    with pytest.raises(Unreadable, match=r"hosts\.toml"):
         configured(text, Runtime(PAUSE, mirrors=True), OLD)
     assert cri2(configured(text, WANTED, OLD))["registry"]["mirrors"]["docker.io"]
 
@@ -221,7 +223,7 @@ def test_mirrors_of_the_old_kind_are_refused_with_what_to_do() -> None:
     ("text", "version", "message"),
     [
         ("version = [", OLD, "not valid TOML"),
-        ("[plugins.cri]\nsandbox_image = 'x'\n", OLD, "containerd config migrate"),
+        ("[plugins.cri]\nsandbox_image = 'x'\n", V2, "is of version 1.*move it away"),
         ("version = 5\n", LTS, "version = 5"),
         ("version = 'two'\n", OLD, "version = two"),
         ("version = 3\n", OLD, "reads no more than 2"),
@@ -230,7 +232,7 @@ def test_mirrors_of_the_old_kind_are_refused_with_what_to_do() -> None:
     ],
 )
 def test_a_file_that_can_not_be_used_is_refused(text: str, version: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(Unreadable, match=message):
         configured(text, WANTED, version)
 
 
@@ -284,3 +286,158 @@ def test_a_mirror_is_asked_before_the_registry() -> None:
         "host": {"http://192.168.1.10:5000": {"capabilities": ["pull", "resolve"]}},
     }
     assert "server" not in tomllib.loads(hosts_toml("_default", "http://192.168.1.10:5000"))
+
+
+def test_docker_hub_is_served_under_another_name() -> None:
+    hosts = tomllib.loads(hosts_toml("docker.io", "http://192.168.1.10:5000"))
+    assert hosts["server"] == "https://registry-1.docker.io"
+
+
+@pytest.mark.parametrize(
+    ("registry", "mirror"),
+    [
+        ("docker.io", "http://192.168.1.10:5000"),
+        ("_default", "https://mirror.example.org"),
+        ("localhost:5000", "http://mirror"),
+        ("registry.k8s.io", "http://[fd00::1]:5000"),
+        ("[fd00::1]:5000", "http://my_mirror.lan:65535"),
+    ],
+)
+def test_mirrors_that_containerd_asks(registry: str, mirror: str) -> None:
+    check_mirror(registry, mirror)
+
+
+@pytest.mark.parametrize(
+    ("registry", "message"),
+    [
+        ("https://docker.io", "did you mean docker.io"),
+        ("docker.io/library", "did you mean docker.io"),
+        ("docker.io/", "did you mean docker.io"),
+        ("registry-1.docker.io", "did you mean docker.io"),
+        ("Registry.k8s.io", "did you mean registry.k8s.io"),
+        ("*", "_default"),
+        ("*.example.org", "_default"),
+        ("registry", "neither a dot nor a port"),
+        ("", "is no host"),
+        ("quay.io:0", "out of range"),
+        ("quay.io:65536", "out of range"),
+        ("quay.io:", "is no host"),
+        ("quay.io:x", "is no host"),
+        ("fd00::1", "has brackets"),
+        ("quay .io", "is no host"),
+        ("../..", "is no"),
+    ],
+)
+def test_a_registry_that_no_image_is_named_after_is_refused(registry: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_mirror(registry, "http://mirror:5000")
+
+
+@pytest.mark.parametrize(
+    ("mirror", "message"),
+    [
+        ("mirror:5000", "did you mean http://mirror:5000"),
+        ("", "has no scheme"),
+        ("ftp://mirror", "neither https"),
+        ("http://mirror:5000/", r"did you mean http://mirror:5000\?"),
+        ("http://mirror/v2/cache", r"did you mean http://mirror\?"),
+        ("http://mirror?x", "did you mean"),
+        ("http://me:secret@mirror", "is no host"),
+        ("http://mirror:99999", "out of range"),
+        ("http://fd00::1:5000", "has brackets"),
+        ("http://[fd00::zz]:5000", "is no host"),
+        ("http://[fe80::1%eth0]:5000", "is no host"),
+        ("http://192.168.1.300:5000", "is no host"),
+        ("http://", "is no host"),
+        ("http://-mirror", "is no host"),
+        ("http:// mirror", "is no host"),
+    ],
+)
+def test_a_mirror_that_can_not_be_asked_is_refused(mirror: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_mirror("docker.io", mirror)
+
+
+CRI2 = '[plugins."io.containerd.grpc.v1.cri"]\n'
+FORMS = [
+    # Dotted keys, inline tables, and both in each other's place.
+    CRI2 + 'registry.config_path = "/x"\n',
+    CRI2 + 'registry.config_path = "/x"\nregistry.headers.X = ["a"]\nenable_cdi = true\n',
+    CRI2 + 'sandbox_image = "x"\ncontainerd.runtimes.runc.options.SystemdCgroup = false\n',
+    CRI2 + "containerd.runtimes.runc.options = { BinaryName = 'x', SystemdCgroup = false }\n",
+    CRI2 + 'registry = { config_path = "/x" } # keep\ncni = { bin_dir = "a" }\nx = 1\n',
+    'plugins."io.containerd.grpc.v1.cri".registry.config_path = "/x"\n',
+    'plugins = { "io.containerd.grpc.v1.cri" = { registry = { config_path = "/x" } } }\n',
+    '[plugins]\n"io.containerd.grpc.v1.cri" = { cni = { bin_dir = "a" } }\n"x" = { a = 1 }\n',
+    '[plugins]\n"io.containerd.grpc.v1.cri".cni.bin_dir = "/x"\n'
+    '"io.containerd.grpc.v1.cri".containerd.runtimes.runc.runtime_type = "io.containerd.runc.v2"\n',
+    '[plugins."io.containerd.grpc.v1.cri".containerd]\n'
+    'runtimes.crun = { runtime_type = "io.containerd.runc.v2" }\nsnapshotter = "native"\n',
+    '[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]\nBinaryName = "x"\n'
+    + CRI2
+    + 'registry.config_path = "/x"\n[plugins.other]\na = 1 # its own\n',
+]
+
+
+@pytest.mark.parametrize("mirrors", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+def test_whatever_form_a_file_has_its_settings_stay_where_they_are(
+    form: str, mirrors: bool
+) -> None:
+    before = "version = 2\n" + form
+    wanted = Runtime(PAUSE, mirrors=mirrors)
+    text = configured(before, wanted, OLD)
+    assert configured(text, wanted, OLD) is text
+    after = cri2(text)
+    assert_version_2(text)
+    changed = {"sandbox_image", "bin_dir", "conf_dir", "SystemdCgroup", "config_path"}
+    assert leaves(after, changed) - leaves(cri2(before), changed) <= {
+        (("containerd", "runtimes", "runc", "runtime_type"), "'io.containerd.runc.v2'")
+    }
+    assert leaves(cri2(before), changed) <= leaves(after, changed)
+    theirs = cri2(before).get("registry", {}).get("config_path")
+    paths = [CERTS_DIR] * mirrors + [theirs] * (theirs is not None)
+    assert after.get("registry", {}).get("config_path", "") == ":".join(paths)
+    assert all((word in text) == (word in before) for word in ("# keep", "# its own"))
+    for name, table in tomllib.loads(before)["plugins"].items():
+        assert name == "io.containerd.grpc.v1.cri" or tomllib.loads(text)["plugins"][name] == table
+
+
+def leaves(value: Any, but: set[str], path: tuple[str, ...] = ()) -> set[tuple[Any, str]]:
+    """Each value below a table with the way to it, without those of some names."""
+    if not isinstance(value, dict):
+        return {(path, repr(value))}
+    parts = (leaves(item, but, (*path, key)) for key, item in value.items() if key not in but)
+    return set().union(*parts)
+
+
+def test_a_form_that_would_lose_comments_is_refused() -> None:
+    text = f"version = 2\n{CRI2}containerd.runtimes.runc.options = {{ BinaryName = 'x' }} # mine\n"
+    with pytest.raises(Unreadable, match="without losing comments"):
+        configured(text, WANTED, OLD)
+
+
+def test_version_1_is_one_that_containerd_1_reads_by_short_names() -> None:
+    text = '[plugins.cri]\nsystemd_cgroup = true # mine\n[plugins.linux]\nshim = "x"\n'
+    made = tomllib.loads(configured(text, WANTED, OLD))
+    assert "version" not in made
+    assert made["plugins"]["cri"]["systemd_cgroup"] is False
+    assert made["plugins"]["cri"]["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"]
+    assert made["plugins"]["linux"] == {"shim": "x"}
+    explicit = configured("version = 1\n[plugins.cri]\n", WANTED, OLD)
+    assert tomllib.loads(explicit)["plugins"]["cri"]["sandbox_image"] == PAUSE
+
+
+def test_cgroups_of_the_runtime_that_is_gone_are_switched_off() -> None:
+    text = configured("version = 2\n" + CRI2 + "systemd_cgroup = true\n", WANTED, OLD)
+    assert cri2(text)["systemd_cgroup"] is False
+
+
+@pytest.mark.parametrize("version", [OLD, V2, LTS])
+def test_what_is_in_effect_is_seen_in_containerds_own_print(version: str) -> None:
+    dump = configured(None, WANTED, version)
+    assert overridden(dump, WANTED) == []
+    (name,) = overridden(dump.replace("SystemdCgroup = true", "SystemdCgroup = false"), WANTED)
+    assert name.endswith("containerd.runtimes.runc.options.SystemdCgroup")
+    off = 'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n' + dump
+    assert overridden(off, WANTED) == ["disabled_plugins"]

@@ -242,3 +242,15 @@ def test_expirations_are_read_from_the_first_brace_on() -> None:
         "admin.conf": datetime(2027, 11, 23, 7, 11, 37, tzinfo=UTC),
         "ca": datetime(2036, 11, 20, 7, 11, 37, tzinfo=UTC),
     }
+
+
+def test_a_containerd_without_cri_is_not_said_to_be_silent() -> None:
+    line = (
+        "\t[ERROR CRI]: could not connect to the container runtime: failed to create new CRI "
+        'runtime service: validate service connection: validate CRI v1 runtime API for endpoint "unix:///run/'
+        'containerd/containerd.sock": rpc error: code = Unimplemented desc = unknown service '
+        "runtime.v1.RuntimeService"
+    )
+    (cause,) = explained([line])
+    assert "containerd answers" in cause
+    assert "deploys/runtime.py" in cause

@@ -1,0 +1,165 @@
+"""containerd's configuration, judged by containerd itself: what it reads, and why it loads no CRI."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import tomllib
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from formats.containerd import CERTS_DIR, Runtime, configured, overridden
+from lab.api import Lab
+from tests.formats.test_containerd import DEBIAN, DOCKER, FORMS
+from tests.lab.runs import changes, ok, pyinfra
+
+HEAD = """
+head = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
+workers = []
+"""
+RUNTIME = ["deploys/runtime.py"]
+CONFIG = "/etc/containerd/config.toml"
+CRI = "io.containerd.grpc.v1.cri"
+TABLE = f'[plugins."{CRI}"]\n'
+CRI_IS_LOADED = "sudo ctr plugins ls | grep -Eq '^io.containerd.grpc.v1 +cri .*ok *$'"
+
+
+@pytest.fixture(scope="module")
+def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
+    made = new_lab("ctd", HEAD)
+    made.up()
+    run = pyinfra(made, "-y", deploys=RUNTIME)
+    assert run.status == 0, run.output
+    ok(made.ssh("node1", f"sudo cp {CONFIG} /root/config.toml"))
+    yield made
+    made.down()
+
+
+@pytest.fixture(autouse=True)
+def put_back(lab: Lab) -> Iterator[None]:
+    yield
+    ok(lab.ssh("node1", f"sudo cp /root/config.toml {CONFIG}; sudo systemctl restart containerd"))
+
+
+def write(lab: Lab, text: str, path: str = CONFIG) -> None:
+    """The file as a person leaves it, and containerd started with it."""
+    folder = path.rsplit("/", 1)[0]
+    encoded = b64encode(text.encode()).decode()
+    script = f"sudo mkdir -p {folder}; echo {encoded} | base64 -d | sudo tee {path} > /dev/null"
+    ok(lab.ssh("node1", f"{script}; sudo systemctl restart containerd"))
+
+
+def dumps(lab: Lab, texts: list[str]) -> list[str]:
+    """What containerd makes of each configuration; "" for one that it can't read."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for number, text in enumerate(texts):
+            member = tarfile.TarInfo(str(number))
+            member.size = len(text.encode())
+            tar.addfile(member, io.BytesIO(text.encode()))
+    script = (
+        "d=$(mktemp -d); cd $d; base64 -d | tar -x; for n in $(ls | sort -n); do "
+        "containerd --config $n config dump 2> /dev/null | base64 -w0; echo; done"
+    )
+    said = ok(lab.ssh("node1", script, stdin=b64encode(archive.getvalue()).decode()))
+    found = [b64decode(line).decode() for line in said.splitlines()]
+    assert len(found) == len(texts)
+    return found
+
+
+def cri(dump: str) -> Any:
+    return tomllib.loads(dump)["plugins"][CRI]
+
+
+@pytest.mark.parametrize("mirrors", [False, True])
+def test_containerd_reads_what_is_wanted_and_keeps_what_others_have_set(
+    lab: Lab, mirrors: bool
+) -> None:
+    wanted = Runtime("registry.k8s.io/pause:3.10.2", mirrors=mirrors)
+    before = [DEBIAN, DOCKER, *(f"version = 2\n{form}" for form in FORMS)]
+    after = [configured(text, wanted, "1.7.24") for text in before]
+    plain = [configured(None, wanted, "1.7.24")]
+    read = dumps(lab, [*before, *after, *plain])
+    for number, text in enumerate(after):
+        was, now = read[number], read[len(before) + number]
+        assert now, text
+        assert overridden(now, wanted) == [], text
+        if not was:  # a form that containerd's own reader of TOML does not take
+            continue
+        expected = tomllib.loads(was)
+        expected["disabled_plugins"] = []
+        mine, theirs = tomllib.loads(now), cri(was)
+        expected["plugins"].setdefault(CRI, cri(read[-1]))
+        theirs = expected["plugins"][CRI]
+        theirs["sandbox_image"] = wanted.pause_image
+        theirs["cni"] |= {"bin_dir": wanted.cni_bin_dir, "conf_dir": wanted.cni_conf_dir}
+        for runtime in theirs["containerd"]["runtimes"].values():
+            runtime["options"]["SystemdCgroup"] = True
+        path = theirs["registry"]["config_path"]
+        if mirrors:
+            theirs["registry"]["config_path"] = ":".join([CERTS_DIR, *([path] if path else [])])
+        assert mine == expected, text
+
+
+def test_a_persons_dotted_key_stays_where_it_was(lab: Lab) -> None:
+    write(lab, f'version = 2\n{TABLE}registry.config_path = "/etc/mine"\n')
+    run = pyinfra(lab, "-y", deploys=RUNTIME)
+    assert run.status == 0, run.output
+    found = cri(ok(lab.ssh("node1", "containerd config dump")))
+    assert found["registry"]["config_path"] == "/etc/mine"
+    assert found["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] is True
+    ok(lab.ssh("node1", CRI_IS_LOADED))
+    assert changes(lab, deploys=RUNTIME) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"version = 2\n{TABLE}systemd_cgroup = true\n",
+        "[plugins.cri]\nsystemd_cgroup = true\n",
+        'disabled_plugins = ["cri"]\n',
+        f'version = 2\ndisabled_plugins = ["{CRI}"]\n',
+    ],
+)
+def test_a_cri_that_was_not_loaded_is_afterwards(lab: Lab, text: str) -> None:
+    write(lab, text)
+    assert lab.ssh("node1", CRI_IS_LOADED).returncode != 0
+    run = pyinfra(lab, "-y", deploys=RUNTIME)
+    assert run.status == 0, run.output
+    ok(lab.ssh("node1", CRI_IS_LOADED))
+    assert changes(lab, deploys=RUNTIME) == []
+
+
+def test_why_no_cri_is_loaded_is_told_in_containerds_words_and_the_remedy_helps(lab: Lab) -> None:
+    mine = ok(lab.ssh("node1", f"cat {CONFIG}"))
+    broken = f'\n[plugins."{CRI}".containerd]\ndefault_runtime_name = "nosuch"\n'
+    write(lab, mine + broken)
+    run = pyinfra(lab, "-y", deploys=RUNTIME)
+    assert run.status != 0
+    (told,) = [line for line in run.lines("node1") if "nosuch" in line]
+    assert "failed to load plugin" in told
+    write(lab, mine)
+    assert changes(lab, deploys=RUNTIME) == []
+
+
+def test_a_file_that_is_imported_and_says_otherwise_is_told_before_anything_is_changed(
+    lab: Lab,
+) -> None:
+    mine = ok(lab.ssh("node1", f"cat {CONFIG}"))
+    theirs = "/etc/containerd/theirs/a.toml"
+    try:
+        other = f'[plugins."{CRI}".containerd.runtimes.runc.options]\nSystemdCgroup = false\n'
+        write(lab, f"version = 2\n{other}", theirs)
+        text = mine.replace("version = 2", f'version = 2\nimports = ["{theirs}"]', 1)
+        write(lab, text)
+        run = pyinfra(lab, "-y", deploys=RUNTIME)
+        assert run.status != 0
+        assert [
+            line for line in run.lines("node1") if "imports" in line and "SystemdCgroup" in line
+        ]
+        assert ok(lab.ssh("node1", f"cat {CONFIG}")) == text
+    finally:
+        ok(lab.ssh("node1", "sudo rm -r /etc/containerd/theirs"))
