@@ -15,21 +15,17 @@ from typing_extensions import override
 from facts.base import OddLine, State, WholeFact, ask, data_of, text_of
 from facts.files import Kind
 
-# Files first: /etc/network/interfaces, the files beside it, whatever their ``source`` lines name
-# (generously: which of them ifupdown takes is for formats.interfaces_tree), and those of others
-# that decide who has an interface. ``read`` without -r joins continued lines. Of the keys of Wi-Fi
-# networks only a digest leaves the node.
-_SCRIPT = r"""PATH=$PATH:/usr/sbin:/sbin; export PATH; seen=' ';
+# Files first: those that ifupdown says it reads, the others beside them, and those of others that
+# decide who has an interface. Of the keys of Wi-Fi networks only a digest leaves the node.
+_SCRIPT = r"""PATH=$PATH:/usr/sbin:/sbin; export PATH;
 show() { [ -L "$1" ] || [ -e "$1" ] || return;
 echo "file $1|$(stat -c '%F|%a|%U|%G' "$1" | tr -d '\n')|$([ -f "$1" ] && base64 -w0 < "$1")"; };
-set -- /etc/network/interfaces /etc/network/interfaces.d/*;
-while [ $# -gt 0 ]; do f=$1; shift; more=;
-case $seen in *" $f "*) continue; esac; seen="$seen$f ";
-show "$f"; [ -f "$f" ] || continue;
-while read word rest || [ -n "$word" ]; do case $word in source*)
-case $rest in /*) ;; *) rest=${f%/*}/$rest; esac;
-for g in $rest; do if [ -d "$g" ]; then more="$more $(echo "${g%/}"/*)"; else more="$more $g"; fi;
-done; esac; done < "$f"; set -- "$@" $more; done;
+q=; command -v ifquery > /dev/null && q="ifquery: parsing file /etc/network/interfaces
+$(ifquery --verbose --list 2>&1 | grep '^ifquery: ')";
+{ printf '%s\n' /etc/network/interfaces /etc/network/interfaces.d/*;
+printf '%s\n' "$q" | sed -n 's/^ifquery: parsing file //p'; } | awk '!seen[$0]++' |
+while IFS= read -r f; do show "$f"; done;
+printf '%s\n' "$q" | sed 's/^/ifquery /';
 for f in /etc/NetworkManager/conf.d/bramble-*.conf /etc/dhcpcd.conf /etc/dhcp/dhclient.conf \
 /etc/cloud/cloud.cfg.d/99-bramble-network.cfg; do show "$f"; done;
 for f in /etc/wpa_supplicant/bramble-*.conf; do [ -f "$f" ] &&
@@ -42,8 +38,9 @@ ifquery --state 2>/dev/null | sed 's/^/up /';
 (cd /var/lib/bramble/guard 2>/dev/null &&
 echo "unconfirmed $(cat armed/what restoring/what 2>/dev/null)");
 for i in /sys/class/net/*; do [ -e "$i" ] && echo "link ${i##*/}"; done;
-ask() { a=$(ip -j -4 "$@") || a='ip failed'; echo "$a" | tr -d '\n'; };
-echo "addresses $(ask address show)"; echo "routes $(ask route show default)";
+ask() { a=$(ip -j "$@") || a='ip failed'; echo "$a" | tr -d '\n'; };
+echo "details $(ask -d link show)";
+echo "addresses $(ask -4 address show)"; echo "routes $(ask -4 route show default)";
 if command -v NetworkManager > /dev/null; then
 NetworkManager --print-config 2>/dev/null | sed 's/^/nm-config /';
 nmcli -t -f DEVICE,STATE device 2>/dev/null | sed 's/^/nm-device /'; fi"""
@@ -76,13 +73,15 @@ class Link(State):
 
     ``addresses``: its IPv4 addresses of global scope, with prefix; ``leased``: those of them that
     run out (they came by DHCP); ``gateways``: of its default routes; ``nm_state``: what
-    NetworkManager says of it, empty when it does not run.
+    NetworkManager says of it, empty when it does not run; ``master``: the bridge or bond whose port
+    it is.
     """
 
     addresses: list[str]
     leased: list[str]
     gateways: list[str]
     nm_state: str
+    master: str = ""
 
 
 class InterfacesState(TypedDict):
@@ -90,6 +89,7 @@ class InterfacesState(TypedDict):
     What ``InterfacesFiles`` returns.
 
     + files: by path, what ifupdown may read, and our own and the DHCP clients' configuration
+    + ifquery: what ifupdown's own ``ifquery`` says of its files; empty: it is not installed
     + keys: by path, our Wi-Fi configurations; ``text`` is the content's SHA-256
     + tools: which programs there are
     + units: by systemd unit, (enabled or not, active or not) in systemctl's words
@@ -100,6 +100,7 @@ class InterfacesState(TypedDict):
     """
 
     files: dict[str, InterfacesFile]
+    ifquery: list[str]
     keys: dict[str, InterfacesFile]
     tools: list[str]
     units: dict[str, list[str]]
@@ -139,6 +140,7 @@ def _parse(lines: list[tuple[str, str]]) -> InterfacesState:
     devices = dict(rest.rsplit(":", 1) for rest in of("nm-device"))
     return {
         "files": dict(_file(rest, decode=True) for rest in of("file")),
+        "ifquery": [line for line in of("ifquery") if line],
         "keys": dict(_file(rest, decode=False) for rest in of("key")),
         "tools": list(of("tool")),
         "units": {unit: [enabled, active] for unit, enabled, active in units},
@@ -146,6 +148,7 @@ def _parse(lines: list[tuple[str, str]]) -> InterfacesState:
         "unconfirmed": next(of("unconfirmed"), ""),
         "links": _links(
             list(of("link")),
+            data_of(next(of("details"), "")) or [],
             data_of(next(of("addresses"), "")) or [],
             data_of(next(of("routes"), "")) or [],
             devices,
@@ -171,11 +174,13 @@ def _file(rest: str, decode: bool) -> tuple[str, InterfacesFile]:
 
 def _links(
     names: list[str],
+    details: list[dict[str, Any]],
     addresses: list[dict[str, Any]],
     routes: list[dict[str, Any]],
     devices: dict[str, str],
 ) -> dict[str, Link]:
-    links = {name: Link([], [], [], devices.get(name, "")) for name in names}
+    masters = {link["ifname"]: link.get("master", "") for link in details if "ifname" in link}
+    links = {name: Link([], [], [], devices.get(name, ""), masters.get(name, "")) for name in names}
     for device in addresses:
         for info in device.get("addr_info", []):
             if device.get("ifname") in links and info.get("scope") == "global":

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from formats.interfaces import (
     SPACE,
@@ -24,6 +26,7 @@ from formats.interfaces import (
     parse,
     render,
 )
+from formats.interfaces import Mapping as MappingStanza
 
 ROOT = "/etc/network/interfaces"
 HOOKS = ("pre-up", "up", "down", "post-down")
@@ -54,9 +57,26 @@ class Definition:
         return f"{self.path}, line {self.iface.line}"
 
 
+def asked(lines: Iterable[str]) -> tuple[list[str], list[str]]:
+    """
+    What ``ifquery --verbose --list`` says of the interfaces files.
+
+    + lines: what it prints, behind a line of the same kind for the first file, which it leaves out
+    + returns: the files that ifupdown reads, in its order; "FILE:LINE: reason" where it stops
+    """
+    read, stops = [], []
+    for line in lines:
+        said = line.removeprefix("ifquery: ")
+        if said.startswith("parsing file "):
+            read.append(said.removeprefix("parsing file "))
+        elif said != line and re.match(r"/.*:\d+: ", said) and "ignored" not in said:
+            stops.append(said)
+    return list(dict.fromkeys(read)), stops
+
+
 def walk(texts: Mapping[str, str], start: str = ROOT) -> Iterator[tuple[str, Item]]:
     """
-    Every item that ifupdown reads, in its order, with its file.
+    Every item that ifupdown reads, in its order, with its file: where no ifupdown can be asked.
 
     A file that is named twice is read once; of a file with an error, what stands before it.
 
@@ -81,43 +101,71 @@ def _read(texts: Mapping[str, str], start: str) -> Iterator[tuple[str, Item | No
         for item in _readable(texts[path]).items:
             yield path, item
             if isinstance(item, Source):
-                for found in _expand(item, path, texts):
+                for found in sources(item, path, texts):
                     yield from visit(found)
 
     return visit(start)
 
 
-def is_read(path: str, texts: Mapping[str, str], start: str = ROOT) -> bool:
+def items(texts: Mapping[str, str], read: Sequence[str] = ()) -> Iterator[tuple[str, Item]]:
+    """
+    The same of the files that ifupdown itself says that it reads.
+
+    + read: their paths, as by ``asked``; none: it was not there to be asked
+    """
+    if not read:
+        yield from walk(texts)
+    for path in read:
+        for item in _readable(texts.get(path, "")).items:
+            yield path, item
+
+
+def is_read(path: str, texts: Mapping[str, str], read: Sequence[str] = ()) -> bool:
     """
     Whether ifupdown reads a file, which may be one that is still to be written.
 
-    + path: absolute
-    + texts, start: as for ``walk``
-    """
+    In doubt it says no: a file that is named once more is read once all the same.
 
-    return any(found == path for found, _ in _read({path: "", **texts}, start))
+    + path: absolute
+    + texts, read: as for ``items``
+    """
+    if read and path in texts:
+        return path in read
+    named = (
+        sources(item, place, [path])
+        for place, item in items(texts, read)
+        if isinstance(item, Source)
+    )
+    return any(path in paths for paths in named)
 
 
 def errors(texts: Mapping[str, str], start: str = ROOT) -> list[tuple[str, InterfacesError]]:
-    """The files in which ifupdown stops reading, and where; in the first it is fatal to all."""
+    """The files in which ifupdown stops reading, and where: where no ifupdown can be asked."""
     found = []
-    for path in dict.fromkeys(path for path, _ in _read(texts, start)):
-        try:
-            parse(texts[path])
-        except InterfacesError as error:
-            found.append((path, error))
+    before: list[Definition] = []
+    for path, item in _read(texts, start):
+        if item is None:
+            try:
+                parse(texts[path])
+            except InterfacesError as error:
+                found.append((path, error))
+        elif isinstance(item, Iface):
+            if item.inherits and _template(item, before) is None:
+                reason = f"iface {item.name} inherits {item.inherits}, which nothing before defines"
+                found.append((path, InterfacesError(item.line, reason)))
+            before.append(resolve(item, before, path))
     return found
 
 
-def definitions(texts: Mapping[str, str], start: str = ROOT) -> list[Definition]:
+def definitions(texts: Mapping[str, str], read: Sequence[str] = ()) -> list[Definition]:
     """
     Every stanza that ifupdown knows, in its order, with what it inherits.
 
-    + texts, start: as for ``walk``
+    + texts, read: as for ``items``
     """
 
     found: list[Definition] = []
-    for path, item in walk(texts, start):
+    for path, item in items(texts, read):
         if isinstance(item, Iface):
             found.append(resolve(item, found, path))
     return found
@@ -132,14 +180,7 @@ def resolve(iface: Iface, before: Sequence[Definition] = (), path: str = "") -> 
     + path: the file that it stands in
     """
 
-    template = next(
-        (
-            other
-            for other in before
-            if other.iface.name == iface.inherits and iface.family in (None, other.family)
-        ),
-        None,
-    )
+    template = _template(iface, before)
     options = list(template.options) if template else []
     for option in iface.options:
         name = SYNONYMS.get(option.name, option.name)
@@ -151,6 +192,64 @@ def resolve(iface: Iface, before: Sequence[Definition] = (), path: str = "") -> 
     family = iface.family or (template.family if template else "")
     method = iface.method or (template.method if template else "")
     return Definition(path, iface, family, method, tuple(options))
+
+
+def _template(iface: Iface, before: Iterable[Definition]) -> Definition | None:
+    for other in before:
+        if other.iface.name == iface.inherits and iface.family in (None, other.family):
+            return other
+    return None
+
+
+def handed_over(
+    name: str, texts: Mapping[str, str], read: Sequence[str] = ()
+) -> Iterator[tuple[str, str]]:
+    """
+    What else in the files has a say in an interface, so that a definition of its own has none.
+
+    + name: the interface
+    + texts, read: as for ``items``
+    + returns: the line's place, and what it does
+    """
+    for path, item in items(texts, read):
+        place = f"{path}, line {item.line}" if not isinstance(item, Text) else ""
+        if isinstance(item, MappingStanza) and any(
+            fnmatchcase(name, each) for each in item.patterns
+        ):
+            yield place, f"maps {name} to a definition that a script chooses"
+        elif isinstance(item, Selection) and item.keyword == "rename":
+            for old, _, new in (word.partition("=") for word in item.names):
+                if fnmatchcase(name, old) and new != name:
+                    yield place, f"renames {name} to {new}"
+        elif isinstance(item, Iface):
+            for option in item.options:
+                if _takes(option, name, item.name):
+                    yield f"{path}, line {option.line}", f"makes {name} a port of {item.name}"
+                elif item.name == name and option.name in ("bond-master", "bond_master"):
+                    yield f"{path}, line {option.line}", f"makes {name} a port of {option.value}"
+
+
+def _takes(option: Option, name: str, bridge: str) -> bool:
+    """Whether a bridge or a bond has an interface for its own (bridge-utils-interfaces(5))."""
+    key = option.name.replace("-", "_")
+    if key not in ("bridge_ports", "bond_slaves", "slaves") or name == bridge:
+        return False
+    words = option.value.split()
+    if key == "bridge_ports":
+        for before, word in zip(["", *words], words, strict=False):
+            # Without a file system of its own: what is no Ethernet goes into no bridge by "all".
+            if before == "regex" and _matches(word, name):
+                return True
+            if word == "all" and re.match("eth|en|wlan|wl", name):
+                return True
+    return name in words
+
+
+def _matches(pattern: str, name: str) -> bool:
+    try:
+        return re.search(f"^({pattern})$", name) is not None
+    except re.error:
+        return False
 
 
 def started(file: File, name: str) -> frozenset[str]:
@@ -215,64 +314,76 @@ def _readable(text: str) -> File:
         return _readable("".join(f"{line}\n" for line in text.split("\n")[: error.line - 1]))
 
 
-def _expand(source: Source, inside: str, texts: Iterable[str]) -> list[str]:
-    """The files that one ``source`` line names, as wordexp(3) and scandir(3) would list them."""
+def sources(source: Source, inside: str, texts: Iterable[str]) -> list[str]:
+    """
+    The files that one ``source`` line names, among those that there are.
+
+    Quotes are taken off; what wordexp(3) would fill in from outside of the line (variables, homes,
+    commands), and what it refuses, names nothing.
+    """
+    try:
+        words = shlex.split(source.pattern)
+    except ValueError:
+        return []
+    if re.search(r"[$`|&;<>(){}~]", source.pattern):
+        return []
     found: list[str] = []
-    base = posixpath.dirname(inside)
-    for number, word in enumerate(source.pattern.split()):
+    for number, word in enumerate(words):
         # only the beginning of the line is taken relative to the file's own directory
-        pattern = word if number or word.startswith("/") else f"{base}/{word}"
+        pattern = word if number or word.startswith("/") else f"{posixpath.dirname(inside)}/{word}"
         if source.keyword == "source":
-            matches = _glob(pattern)
-            found += sorted(path for path in texts if matches(path))
+            found += sorted(path for path in texts if _globs(pattern, path))
         else:
-            matches = _glob(pattern)
             found += sorted(
                 path
                 for path in texts
-                if matches(posixpath.dirname(path))
+                if _globs(pattern, posixpath.dirname(path))
                 and re.fullmatch(r"[A-Za-z0-9_-]+", posixpath.basename(path))
             )
     return found
 
 
-def _glob(pattern: str) -> Callable[[str], bool]:
-    """A shell pattern: no ``*`` goes over a slash, or matches the dot of a hidden file."""
-    parts: list[str] = []
-    for part in posixpath.normpath(pattern).split("/"):
-        regex = "" if part.startswith(".") else r"(?!\.)"
-        for sign in re.findall(r"\[!?\]?[^]]*\]|.", part):
-            if sign == "*":
-                regex += "[^/]*"
-            elif sign == "?":
-                regex += "[^/]"
-            elif len(sign) > 1:
-                regex += sign.replace("[!", "[^", 1)
-            else:
-                regex += re.escape(sign)
-        parts.append(regex)
-    compiled = re.compile("/".join(parts))
-    return lambda path: compiled.fullmatch(path) is not None
+def _globs(pattern: str, path: str) -> bool:
+    """Whether a shell pattern fits: no ``*`` goes over a slash, or matches a hidden file's dot."""
+    globs, parts = posixpath.normpath(pattern).split("/"), path.split("/")
+    return len(globs) == len(parts) and all(
+        fnmatchcase(part, glob) and (not part.startswith(".") or glob.startswith("."))
+        for glob, part in zip(globs, parts, strict=True)
+    )
 
 
-def flattened(texts: Mapping[str, str], start: str = ROOT) -> str:
+def flattened(texts: Mapping[str, str], read: Sequence[str] = ()) -> str:
     """
     All that ifupdown reads as one file, without secrets: enough to take an interface down by.
 
-    + texts, start: as for ``walk``
+    What a definition inherits is written out: the order of the files is not kept.
+
+    + texts, read: as for ``items``
     """
 
-    items = (item for _, item in walk(texts, start) if not isinstance(item, Source | Text))
-    return render(File(tuple(_harmless(item) for item in items)))
+    found: list[Item] = []
+    before: list[Definition] = []
+    for path, item in items(texts, read):
+        if isinstance(item, Iface):
+            before.append(resolve(item, before, path))
+            found.append(_harmless(before[-1]))
+        elif not isinstance(item, Source | Text):
+            found.append(item)
+    return render(File(tuple(found)))
 
 
-def _harmless(item: Item) -> Item:
-    if not isinstance(item, Iface):
-        return item
-    body = tuple(
+def _harmless(definition: Definition) -> Iface:
+    iface = definition.iface
+    body = iface.body
+    if iface.inherits:
+        lines = ((name, value.split("\n")) for name, value in definition.options)
+        body = tuple(Option(name, value) for name, values in lines for value in values)
+    kept = tuple(
         replace(line, value="hidden", raw=None)
         if isinstance(line, Option) and _SECRETS.fullmatch(line.name)
         else line
-        for line in item.body
+        for line in body
     )
-    return replace(item, body=body)
+    if not iface.inherits:
+        return replace(iface, body=kept)
+    return Iface(iface.name, definition.family, definition.method, body=kept)

@@ -168,8 +168,13 @@ def check_confirmed(now: InterfacesState) -> None:
 
 
 def must_exist(name: str, now: InterfacesState) -> None:
-    """``Refused`` where there is no such interface."""
+    """``Refused`` where there is no such interface, or it belongs to a bridge or a bond."""
     if name in now["links"]:
+        if master := now["links"][name].master:
+            raise Refused(
+                f"{name} is a port of {master}: take it out (`ip link set {name} nomaster`, and "
+                "whatever put it there), or name another interface in the settings"
+            )
         return
     names = [known for known in now["links"] if known != "lo"]
     close = get_close_matches(name, names, 1)

@@ -18,9 +18,11 @@ from formats.interfaces_meaning import meaning
 from formats.interfaces_tree import (
     ROOT,
     Definition,
+    asked,
     definitions,
     errors,
     flattened,
+    handed_over,
     holds_secret,
     is_read,
     resolve,
@@ -78,11 +80,12 @@ class Plan:
         self.texts = {
             path: files[path].text or "" for path in files if files[path].text is not None
         }
-        self.before = flattened(self.texts).encode("utf-8", "replace").decode()
-        for path, error in errors(self.texts):
-            raise Refused(
-                f"{path}, {error}: ifupdown reads no further; mend that line, then run this again"
-            )
+        self.read, stops = asked(now["ifquery"])
+        if not self.read:
+            stops = [f"{path}, {error}" for path, error in errors(self.texts)]
+        for stop in stops:
+            raise Refused(f"{stop}: ifupdown reads no further; mend that line, then run this again")
+        self.before = flattened(self.texts, self.read).encode("utf-8", "replace").decode()
 
     def show(self) -> None:
         """Say what will be, before the first command."""
@@ -144,7 +147,14 @@ class Plan:
 
     def define(self, wanted: Interface) -> None:
         """The definition in its own file, which ifupdown reads, and nowhere else."""
+        for place, what in handed_over(self.name, self.texts, self.read):
+            raise Refused(
+                f"{place} {what}, and ifupdown is to have it as the settings say: take that line "
+                "out, then run this again"
+            )
         taken = self._taken_from_cloud_init()
+        if taken:
+            self._check_heirs()
         for other in self._elsewhere():
             raise Refused(
                 f"{self.name} is also defined in {other.place}: take that definition out (or"
@@ -156,8 +166,7 @@ class Plan:
         if new is None:
             rest = self._rest(old)
             new = render(File((_HEADER, *wanted.file().items, *rest.items)))
-        texts = {**self.texts, self.own: new}
-        if not is_read(self.own, texts):
+        if not is_read(self.own, self.texts, self.read):
             root = self.texts.get(ROOT)
             line = f"source {self.own}\n"
             end = "" if not root or root.endswith("\n") else "\n"
@@ -217,6 +226,7 @@ class Plan:
         if old is not None:
             rest = self._rest(old)
             if render(rest) != old:
+                self._check_heirs()
                 after = render(rest) if rest.items else None
                 self.put(self.own, after, "600" if _secret(after) else "644", _secret(old))
         self.put(self._networkmanager, None)
@@ -226,10 +236,19 @@ class Plan:
 
     # --- what is -------------------------------------------------------------------------------
 
+    def _check_heirs(self) -> None:
+        """``Refused`` where another definition inherits from the one that goes."""
+        for found in definitions(self.texts, self.read):
+            if found.iface.inherits == self.name and found.iface.name != self.name:
+                raise Refused(
+                    f"{found.place}: {found.iface.name} inherits from {self.name}, whose "
+                    "definition there is to go: write out what it inherits, then run this again"
+                )
+
     def _elsewhere(self) -> list[Definition]:
         return [
             found
-            for found in definitions(self.texts)
+            for found in definitions(self.texts, self.read)
             if found.iface.name == self.name and found.family == "inet" and found.path != self.own
         ]
 
@@ -251,7 +270,7 @@ class Plan:
     def _says(self, text: str, wanted: Interface) -> bool:
         here = [
             found
-            for found in definitions({self.own: text}, self.own)
+            for found in definitions({self.own: text}, [self.own])
             if found.iface.name == self.name and found.family == "inet"
         ]
         return (

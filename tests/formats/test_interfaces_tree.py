@@ -6,9 +6,11 @@ import pytest
 
 from formats.interfaces import parse, render
 from formats.interfaces_tree import (
+    asked,
     definitions,
     errors,
     flattened,
+    handed_over,
     holds_secret,
     is_read,
     says_nothing,
@@ -60,6 +62,15 @@ def test_source_directory_reads_plain_names_only() -> None:
         (f"{FOLDER}/eth1 {FOLDER}/*", ["eth1", "eth0", "wlan0"]),
         ("*/eth0", ["eth0"]),
         ("nowhere/*", []),
+        (f'"{FOLDER}/eth0"', ["eth0"]),
+        (f"'{FOLDER}'/eth1 {FOLDER}/wlan0", ["eth1", "wlan0"]),
+        ("interfaces.d/[z-a]*", []),
+        ("interfaces.d/[", []),
+        ("interfaces.d/{eth0,eth1}", []),
+        ("$(echo interfaces.d/eth0)", []),
+        ("`echo interfaces.d/eth0`", []),
+        ('"interfaces.d/eth0', []),
+        ("interfaces.d/eth0;interfaces.d/eth1", []),
     ],
 )
 def test_patterns_are_the_shells(pattern: str, names: list[str]) -> None:
@@ -149,3 +160,96 @@ def test_flattened_it_is_one_file_without_secrets() -> None:
 def test_a_secret_is_seen() -> None:
     assert holds_secret("iface wlan0 inet dhcp\n\twpa-psk 12345678\n")
     assert not holds_secret("iface wlan0 inet dhcp\n\twpa-ssid wpa-psk\n# wpa-psk x\n")
+
+
+def test_ifupdown_is_asked_which_files_it_reads_and_where_it_stops() -> None:
+    said = [
+        f"ifquery: parsing file {ROOT}",
+        "ifquery: reading directory /srv/net",
+        "ifquery: parsing file /srv/net/a b",
+        "ifquery: /srv/net/a b:3: misplaced option",
+        f"ifquery: {ROOT}:2: extra parameter for the iface line not understood and ignored: x",
+        f"ifquery: parsing file {ROOT}",
+    ]
+    assert asked(said) == ([ROOT, "/srv/net/a b"], ["/srv/net/a b:3: misplaced option"])
+    assert asked([]) == ([], [])
+
+
+def test_what_ifupdown_reads_by_its_own_word_is_read() -> None:
+    texts = {ROOT: 'source "$HOME"/a\n', "/root/a": _iface("a"), "/root/b": _iface("b")}
+    read = [ROOT, "/root/a"]
+    assert [found.iface.name for found in definitions(texts, read)] == ["a"]
+    assert is_read("/root/a", texts, read)
+    assert not is_read("/root/b", texts, read)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("iface a inet manual inherits zz\n", 1),
+        ("iface a inet manual inherits b\niface b inet manual\n", 1),
+        ("iface b inet6 manual\niface a inet manual inherits b\n", 2),
+        ("iface b inherits b\n", 1),
+    ],
+)
+def test_who_inherits_from_nobody_is_where_ifupdown_stops(text: str, line: int) -> None:
+    assert [error.line for _, error in errors({ROOT: text})] == [line]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "iface b inet6 manual\niface a inherits b\n",
+        "iface b inet manual\niface b inet manual inherits b\n",
+        f"source {FOLDER}/*\niface a inet manual inherits b\n",
+    ],
+)
+def test_who_inherits_from_what_stands_before_is_read(text: str) -> None:
+    assert errors({ROOT: text, f"{FOLDER}/b": "iface b inet manual\n"}) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("mapping eth*\n  script /x\n", "maps eth0"),
+        ("mapping e?h[0-9]\n  script /x\n", "maps eth0"),
+        ("rename eth0=lan0\n", "renames eth0 to lan0"),
+        ("rename wlan0=x e*=y\n", "renames eth0 to y"),
+        ("iface br0 inet dhcp\n  bridge_ports none eth0\n", "port of br0"),
+        ("iface br0 inet dhcp\n  bridge-ports all\n", "port of br0"),
+        ("iface br0 inet dhcp\n  bridge_ports regex eth.*\n", "port of br0"),
+        ("iface bond0 inet dhcp\n  slaves eth0 eth1\n", "port of bond0"),
+        ("iface eth0 inet manual\n  bond-master bond0\n", "port of bond0"),
+    ],
+)
+def test_it_is_seen_who_else_has_a_say_in_an_interface(text: str, what: str) -> None:
+    ((place, found),) = handed_over("eth0", {ROOT: text})
+    assert place.startswith(ROOT)
+    assert what in found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mapping wlan*\n  script /x\n",
+        "rename eth0=eth0 eth1=x\n",
+        "iface br0 inet dhcp\n  bridge_ports eth01 wlan0\n",
+        "iface br0 inet dhcp\n  bridge_ports none\n",
+        "iface br0 inet dhcp\n  bridge_ports regex wlan.* [\n",
+        "iface eth0 inet dhcp\n",
+    ],
+)
+def test_others_have_no_say_in_it(text: str) -> None:
+    assert list(handed_over("eth0", {ROOT: text})) == []
+
+
+def test_flattened_it_does_not_depend_on_the_order_of_its_files() -> None:
+    texts = {
+        ROOT: f"source {FOLDER}/*\niface eth0 inet static inherits base\n  up hello\n",
+        f"{FOLDER}/base": "iface base inet static\n  address 10.0.0.1/8\n  wpa-psk 12345678\n",
+    }
+    flat = flattened(texts, [ROOT, f"{FOLDER}/base"])
+    assert "inherits" not in flat
+    assert flattened(texts).endswith(
+        "iface eth0 inet static\n    address 10.0.0.1/8\n    wpa-psk hidden\n    up hello\n"
+    )

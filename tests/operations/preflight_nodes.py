@@ -68,6 +68,7 @@ def found(name: str) -> PreflightState:
     links = {each: Link([], [], [], "connected") for each in names}
     interfaces: InterfacesState = {
         "files": {},
+        "ifquery": [],
         "keys": {},
         "tools": ["NetworkManager"],
         "units": {"dhcpcd": ["", "inactive"]},

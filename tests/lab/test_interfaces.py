@@ -1,0 +1,180 @@
+"""Interfaces files, judged by ifupdown itself; and what keeps an interface from being ours."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from formats.interfaces_tree import asked, definitions, errors, walk
+from lab.api import Lab
+from tests.lab.runs import NETWORK, changes, differences, look, ok, pyinfra
+
+HEAD = """
+head = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
+workers = []
+"""
+ROOT = "/etc/network/interfaces"
+TOP = "/tmp/corpus"  # on the node
+
+# ifupdown without being installed, and so without taking part in the node's network.
+UNPACK = f"""set -e; sudo rm -rf {TOP}; mkdir -p {TOP}/d; cd {TOP}
+apt-get download -q ifupdown > /dev/null 2>&1; dpkg -x ifupdown*.deb unpacked
+ln -s {TOP}/unpacked/usr/sbin/ifup ifquery"""
+FOLDER = {
+    "eth0": "iface eth0 inet manual\n",
+    "eth1": "iface eth1 inet manual\n",
+    "eth0.bak": "iface bak inet manual\n",
+    ".hidden": "iface hidden inet manual\n",
+    "a b": "iface blank inet manual\n",
+    "base": "iface base inet static\n  address 10.0.0.1/8\n  up hello\n",
+    "wrong": "iface w1 inet manual\nauto x\nbad\niface w2 inet manual\n",
+}
+PATTERNS = [
+    *("d/*", "d/eth?", "d/eth[!0]", "d/[z-a]*", "d/[", "d/nosuch", '"d/eth0"', "'d/eth0'"),
+    *("d/a\\ b", '"d/a b"', "d/eth0 d/eth1", f"d/eth1 {TOP}/d/*", "d/{eth0,eth1}", "d/.h*"),
+    *("$(echo d/eth0)", "`echo d/eth0`", "d/eth0;d/eth1", "d/eth0|d/eth1", '"d/eth0', "d/(x)"),
+    *("*/eth0", "d/../d/eth0", "d//eth0", "./d/eth0", "d/wrong"),
+]
+TEXTS = [
+    "",
+    "iface a inet manual inherits zz\n",
+    "iface a inet manual inherits b\niface b inet manual\n",
+    "iface b inet6 manual\niface a inet manual inherits b\n",
+    "iface b inet6 manual\niface a inherits b\n",
+    "iface b inherits b\n",
+    "iface b inet manual\niface b inet manual inherits b\n",
+    "iface b inet static\n  address 10.0.0.1/8\n  up one\niface a inherits b\n  up two\n",
+    "source d/base\niface a inet static inherits base\n  address 10.0.0.2/8\n",
+    "iface a inet static inherits base\nsource d/base\n",
+    "iface a inet nosuch\n",
+    "iface a nosuch static\n",
+    "iface a\n",
+    "iface\n",
+    "auto a\nmisplaced option\n",
+    "iface a inet manual\n  empty\n",
+    "iface a inet \\\n  manual\n  up x \\\n   y\n",
+    "mapping x\n  script /x\n  script /y\n",
+    "mapping x\n  other y\n",
+    "source-directory d\n",
+    "source-dir d\n",
+    "source-directory d/*\n",
+    *(f"source {pattern}\niface last inet manual\n" for pattern in PATTERNS),
+]
+
+
+@pytest.fixture(scope="module")
+def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
+    made = new_lab("ifs", HEAD)
+    made.up()
+    yield made
+    made.down()
+
+
+def put(lab: Lab, path: str, text: str) -> None:
+    encoded = b64encode(text.encode()).decode()
+    ok(lab.ssh("node1", f"echo {encoded} | base64 -d | sudo tee '{path}' > /dev/null"))
+
+
+def ifquery(lab: Lab, names: Sequence[str]) -> list[list[str]]:
+    """What the real one says of each corpus file, and of each interface in it."""
+    script = (
+        f"cd {TOP}; for n in {' '.join(names)}; do ./ifquery -v -l -i $PWD/$n 2>&1; "
+        "for i in a b last eth0 base; do echo == $i; ./ifquery -i $PWD/$n $i 2>/dev/null; done; "
+        "echo ====; done"
+    )
+    said = ok(lab.ssh("node1", script))
+    return [part.splitlines() for part in said.split("====\n")[:-1]]
+
+
+def test_ours_reads_files_as_ifupdown_does_where_there_is_none_to_ask(lab: Lab) -> None:
+    ok(lab.ssh("node1", UNPACK, timeout=300))
+    for name, text in FOLDER.items():
+        put(lab, f"{TOP}/d/{name}", text)
+    names = [f"t{number}" for number in range(len(TEXTS))]
+    for name, text in zip(names, TEXTS, strict=True):
+        put(lab, f"{TOP}/{name}", text)
+    folder = {f"{TOP}/d/{name}": text for name, text in FOLDER.items()}
+    for name, text, said in zip(names, TEXTS, ifquery(lab, names), strict=True):
+        start = f"{TOP}/{name}"
+        texts = {**folder, start: text}
+        read, stops = asked([f"ifquery: parsing file {start}", *said])
+        ours = errors(texts, start)
+        assert [f"{path}:{error.line}" for path, error in ours] == [
+            ":".join(stop.split(":")[:2]) for stop in stops
+        ], text
+        if any(path == start for path, _ in ours):
+            continue  # then ifupdown has nothing of the file, whatever stands before
+        there = dict.fromkeys(path for path, _ in [(start, None), *walk(texts, start)])
+        assert list(there) == [path.replace("//", "/").replace("/./", "/") for path in read], text
+        for interface, lines in answers(said).items():
+            meant = [each for each in definitions(texts, read) if each.iface.name == interface]
+            options = [f"{name}: {value}" for each in meant for name, value in each.options]
+            assert sorted(options) == sorted(lines), (text, interface)
+
+
+def answers(said: list[str]) -> dict[str, list[str]]:
+    """By interface, the lines of ``ifquery NAME``."""
+    found: dict[str, list[str]] = {}
+    name = None
+    for line in said:
+        if line.startswith("== "):
+            name = line.removeprefix("== ")
+        elif name is not None:
+            found.setdefault(name, []).append(line)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("iface a inet manual inherits nobody\n", rf"{ROOT}, line 1: .*nobody"),
+        ("mapping eth*\n  script /bin/true\n", rf"{ROOT}, line 1 maps eth0"),
+        ("rename eth0=lan0\n", rf"{ROOT}, line 1 renames eth0 to lan0"),
+        ("iface br0 inet dhcp\n  bridge_ports eth0\n", rf"{ROOT}, line 2 makes eth0 a port of br0"),
+        ("source d/[z-a]*\niface eth0 inet dhcp\n", rf"eth0 is also defined in {ROOT}, line 2"),
+    ],
+)
+def test_what_stands_in_the_way_is_told_before_anything_is_changed(
+    lab: Lab, text: str, told: str
+) -> None:
+    put(lab, ROOT, text)
+    try:
+        before = look(lab, "node1")
+        for deploys in (["deploys/preflight.py"], ["deploys/network.py"]):
+            run = pyinfra(lab, "-y", deploys=deploys)
+            assert run.status != 0
+            assert re.search(told, run.output.replace("\n", " ")), run.output
+        assert not [each for each in differences(before, look(lab, "node1")) if "network" in each]
+    finally:
+        ok(lab.ssh("node1", f"sudo rm {ROOT}"))
+
+
+def test_the_port_of_a_live_bridge_is_told_before_anything_is_changed(lab: Lab) -> None:
+    ok(lab.ssh("node1", "sudo ip link add br9 type bridge; sudo ip link set eth0 master br9"))
+    try:
+        run = pyinfra(lab, "-y", deploys=["deploys/network.py"])
+        assert run.status != 0
+        assert "eth0 is a port of br9" in run.output
+    finally:
+        ok(lab.ssh("node1", "sudo ip link set eth0 nomaster; sudo ip link del br9"))
+
+
+def test_with_ifupdown_installed_it_says_what_is_read_and_where_it_stops(lab: Lab) -> None:
+    run = pyinfra(lab, "-y", deploys=NETWORK)
+    assert run.status == 0, run.output
+    mine = ok(lab.ssh("node1", f"cat {ROOT}"))
+    quoted = mine.replace(f"source {ROOT}.d/*", f'source "$NOWHERE"{ROOT}.d/*')
+    assert quoted != mine
+    try:
+        put(lab, ROOT, quoted)
+        assert changes(lab, deploys=NETWORK) == []
+        put(lab, ROOT, f"{quoted}iface a inet manual inherits nobody\n")
+        run = pyinfra(lab, "-y", deploys=NETWORK)
+        assert run.status != 0
+        assert "unknown iface to inherit from: nobody" in run.output
+    finally:
+        put(lab, ROOT, mine)
+    assert changes(lab, deploys=NETWORK) == []
