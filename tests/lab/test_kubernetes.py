@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 import yaml
 
+from formats.kubeconfig import Access, merged
 from lab.api import Lab
 from tests.lab.clusters import (
     all_are_ready,
@@ -181,6 +182,26 @@ def test_the_nodes_keep_the_keys_private_and_the_packages_held(made: Made) -> No
     for node in ("node1", "node2"):
         held = ok(made.lab.ssh(node, "apt-mark showhold")).split()
         assert held == ["kubeadm", "kubectl", "kubelet", "kubernetes-cni"]
+
+
+def test_a_kubeconfig_of_the_heads_user_that_holds_more_is_never_overwritten(made: Made) -> None:
+    lab, deploys = made.lab, ["deploys/control_plane.py"]
+    ours = ok(lab.ssh("node1", "cat ~/.kube/config"))
+    more = merged(ours, Access("elsewhere", "https://192.0.2.1:6443", "QQ==", "QQ==", "QQ=="))
+    other = more.replace("client-key-data: LS0t", "client-key-data: AAAA")
+    put = "cat > ~/.kube/config"
+    try:
+        ok(lab.ssh("node1", put, stdin=more))
+        assert changes(lab, deploys=deploys) == []
+        assert ok(lab.ssh("node1", "cat ~/.kube/config")) == more
+        ok(lab.ssh("node1", put, stdin=other))
+        run = pyinfra(lab, "-y", deploys=deploys)
+        assert run.status != 0
+        assert [line for line in run.lines("node1") if ".kube/config holds something else" in line]
+        assert ok(lab.ssh("node1", "cat ~/.kube/config")) == other
+    finally:
+        ok(lab.ssh("node1", put, stdin=ours))
+    assert changes(lab, deploys=deploys) == []
 
 
 def test_no_log_of_either_side_shows_a_secret(made: Made) -> None:
