@@ -164,11 +164,24 @@ def definitions(texts: Mapping[str, str], read: Sequence[str] = ()) -> list[Defi
     + texts, read: as for ``items``
     """
 
-    found: list[Definition] = []
-    for path, item in items(texts, read):
+    return [each for _, each in _resolved(texts, read) if isinstance(each, Definition)]
+
+
+def _resolved(
+    texts: Mapping[str, str], read: Sequence[str]
+) -> Iterator[tuple[str, Item | Definition]]:
+    """The items, with each stanza as what it comes to."""
+    there = list(items(texts, read))
+    # Of files that ifupdown has read it is not known where in another they are: whoever inherits
+    # does so from somebody, or ifupdown would have stopped.
+    others = [resolve(item, (), path) for path, item in there if isinstance(item, Iface) and read]
+    before: list[Definition] = []
+    for path, item in there:
         if isinstance(item, Iface):
-            found.append(resolve(item, found, path))
-    return found
+            before.append(resolve(item, [*before, *others], path))
+            yield path, before[-1]
+        else:
+            yield path, item
 
 
 def resolve(iface: Iface, before: Sequence[Definition] = (), path: str = "") -> Definition:
@@ -361,15 +374,10 @@ def flattened(texts: Mapping[str, str], read: Sequence[str] = ()) -> str:
     + texts, read: as for ``items``
     """
 
-    found: list[Item] = []
-    before: list[Definition] = []
-    for path, item in items(texts, read):
-        if isinstance(item, Iface):
-            before.append(resolve(item, before, path))
-            found.append(_harmless(before[-1]))
-        elif not isinstance(item, Source | Text):
-            found.append(item)
-    return render(File(tuple(found)))
+    kept = (item for _, item in _resolved(texts, read) if not isinstance(item, Source | Text))
+    return render(
+        File(tuple(_harmless(item) if isinstance(item, Definition) else item for item in kept))
+    )
 
 
 def _harmless(definition: Definition) -> Iface:

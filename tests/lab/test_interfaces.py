@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
+from posixpath import normpath
 
 import pytest
 
@@ -47,7 +48,7 @@ TEXTS = [
     "iface b inherits b\n",
     "iface b inet manual\niface b inet manual inherits b\n",
     "iface b inet static\n  address 10.0.0.1/8\n  up one\niface a inherits b\n  up two\n",
-    "source d/base\niface a inet static inherits base\n  address 10.0.0.2/8\n",
+    "source d/base\niface a inet static inherits base\n  mtu 1400\n",
     "iface a inet static inherits base\nsource d/base\n",
     "iface a inet nosuch\n",
     "iface a nosuch static\n",
@@ -81,8 +82,9 @@ def put(lab: Lab, path: str, text: str) -> None:
 def ifquery(lab: Lab, names: Sequence[str]) -> list[list[str]]:
     """What the real one says of each corpus file, and of each interface in it."""
     script = (
-        f"cd {TOP}; for n in {' '.join(names)}; do ./ifquery -v -l -i $PWD/$n 2>&1; "
-        "for i in a b last eth0 base; do echo == $i; ./ifquery -i $PWD/$n $i 2>/dev/null; done; "
+        f"cd /; for n in {' '.join(names)}; do {TOP}/ifquery -v -l -i {TOP}/$n 2>&1; "
+        f"for i in a b last eth0 base; do echo == $i; {TOP}/ifquery -i {TOP}/$n $i 2>/dev/null; "
+        "done; "
         "echo ====; done"
     )
     said = ok(lab.ssh("node1", script))
@@ -107,12 +109,18 @@ def test_ours_reads_files_as_ifupdown_does_where_there_is_none_to_ask(lab: Lab) 
         ], text
         if any(path == start for path, _ in ours):
             continue  # then ifupdown has nothing of the file, whatever stands before
-        there = dict.fromkeys(path for path, _ in [(start, None), *walk(texts, start)])
-        assert list(there) == [path.replace("//", "/").replace("/./", "/") for path in read], text
+        there = dict.fromkeys([start, *(path for path, _ in walk(texts, start))])
+        assert list(there) == [normpath(path) for path in read if path.startswith("/")], text
         for interface, lines in answers(said).items():
             meant = [each for each in definitions(texts, read) if each.iface.name == interface]
-            options = [f"{name}: {value}" for each in meant for name, value in each.options]
-            assert sorted(options) == sorted(lines), (text, interface)
+            options = [f"{key}: {value}" for each in meant for key, value in each.options]
+            assert plain(options) == plain(lines), (text, interface)
+
+
+def plain(lines: Sequence[str]) -> list[str]:
+    """Without what ifquery works out of an address itself."""
+    computed = ("netmask:", "broadcast:")
+    return sorted(line.split("/")[0] for line in lines if not line.startswith(computed))
 
 
 def answers(said: list[str]) -> dict[str, list[str]]:
