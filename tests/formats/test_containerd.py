@@ -439,5 +439,6 @@ def test_what_is_in_effect_is_seen_in_containerds_own_print(version: str) -> Non
     assert overridden(dump, WANTED) == []
     (name,) = overridden(dump.replace("SystemdCgroup = true", "SystemdCgroup = false"), WANTED)
     assert name.endswith("containerd.runtimes.runc.options.SystemdCgroup")
+    assert overridden(dump.replace("bin_dirs = [", "bin_dir = ''\nbin_dirs = ["), WANTED) == []
     off = 'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n' + dump
     assert overridden(off, WANTED) == ["disabled_plugins"]
