@@ -63,10 +63,10 @@ def dumps(lab: Lab, texts: list[str]) -> list[str]:
             tar.addfile(member, io.BytesIO(text.encode()))
     script = (
         "d=$(mktemp -d); cd $d; base64 -d | tar -x; for n in $(ls | sort -n); do "
-        "containerd --config $n config dump 2> /dev/null | base64 -w0; echo; done"
+        "echo x $(containerd --config $n config dump 2> /dev/null | base64 -w0); done"
     )
     said = ok(lab.ssh("node1", script, stdin=b64encode(archive.getvalue()).decode()))
-    found = [b64decode(line).decode() for line in said.splitlines()]
+    found = [b64decode(line.partition(" ")[2]).decode() for line in said.splitlines()]
     assert len(found) == len(texts)
     return found
 
@@ -85,10 +85,12 @@ def test_containerd_reads_what_is_wanted_and_keeps_what_others_have_set(
     read = dumps(lab, [*before, *after])
     for number, text in enumerate(after):
         was, now = read[number], read[len(before) + number]
+        if not was:  # a form that containerd's own reader of TOML does not take
+            continue
         assert now, text
         assert overridden(now, wanted) == [], text
-        if CRI not in tomllib.loads(was or "[plugins]")["plugins"]:
-            continue  # no CRI before, or a form that containerd's reader of TOML does not take
+        if CRI not in tomllib.loads(was)["plugins"]:  # switched off before
+            continue
         theirs = tomllib.loads(before[number]).get("plugins", {}).get(CRI, {})
         assert leaves(theirs, CHANGED) <= leaves(cri(now), CHANGED), text
         # Of the rest nothing but runc's own entry, made anew where there was none.
