@@ -4,13 +4,12 @@ containerd: what is installed, how it is set up, whether it runs and answers Kub
 
 from __future__ import annotations
 
-from base64 import b64decode
 from dataclasses import dataclass
 
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import OddLine, State, WholeFact, ask, one_of
+from facts.base import OddLine, State, WholeFact, ask, one_of, text_of
 from facts.files import READ_FILES, FileState, parse_files
 from formats.containerd import CERTS_DIR, MIRROR_MARK
 
@@ -97,7 +96,7 @@ class Containerd(WholeFact[ContainerdState]):
             active=one_of(active, "active", "-") == "active",
             cri=cri == "ok",
             wants_restart=one_of(restart, "restart", "-") == "restart",
-            dump=b64decode(dump).decode("utf-8", "replace"),
+            dump=text_of(dump, "replace"),
             files=parse_files(files, list(dict.fromkeys([*self.paths, *_paths(ours)]))),
         )
 
