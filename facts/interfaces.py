@@ -45,6 +45,8 @@ if command -v NetworkManager > /dev/null; then
 NetworkManager --print-config 2>/dev/null | sed 's/^/nm-config /';
 nmcli -t -f DEVICE,STATE device 2>/dev/null | sed 's/^/nm-device /'; fi"""
 _WORDS = (
+    "details",
+    "ifquery",
     *("file", "key", "tool", "unit", "up", "unconfirmed", "link", "addresses", "routes"),
     *("nm-config", "nm-device"),
 )
