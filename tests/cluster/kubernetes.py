@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.connections import Connections
-from tests.cluster.words import Wrong, deploy, said, wrong
+from tests.cluster.words import Wrong, control_plane_logs, deploy, said, wrong
 
 KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf --request-timeout=15s "
 # Seconds until all nodes are Ready again after a reboot of all.
@@ -48,7 +48,7 @@ class Kubernetes:
         if done.rc:
             wrong(
                 f"kubectl on {self.cluster.head.name} says: {said(done)}",
-                f"on {self.cluster.head.name}: sudo crictl ps -a; sudo journalctl -u kubelet -n 50",
+                control_plane_logs(self.cluster.head.name),
             )
         return str(done.stdout)
 

@@ -13,7 +13,7 @@ import yaml
 from settings import Cluster
 from settings import kubernetes as names
 from tests.cluster.kubernetes import Kubernetes
-from tests.cluster.words import deploy, listed, wrong
+from tests.cluster.words import control_plane_logs, deploy, listed, wrong
 
 TIMEOUT = 10  # seconds
 
@@ -44,7 +44,7 @@ def test_kubeconfig(cluster: Cluster) -> None:
     except requests.RequestException as error:
         wrong(
             f"{server['server']} does not answer ({type(error).__name__})",
-            f"on {cluster.head.name}: sudo crictl ps -a; sudo journalctl -u kubelet -n 50",
+            control_plane_logs(cluster.head.name),
         )
     if answer.status_code != 200:
         wrong(
