@@ -4,6 +4,7 @@ The clock: how far it is from this computer's, and what keeps it right.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -32,8 +33,8 @@ class ClockState(State):
     """
     A node's clock.
 
-    + ahead: seconds that it is ahead of this computer's (less than 0: behind), give or take the
-      time that the answer took
+    + ahead: seconds that it is ahead of this computer's (less than 0: behind), at least: the node
+      read it at some moment between the question and the answer
     + shows: what it shows, in UTC
     + synchronised: whether the kernel says so; None where that isn't known
     + services: the enabled services that keep it right
@@ -56,6 +57,7 @@ class Clock(WholeFact[ClockState]):
 
     @override
     def command(self) -> StringCommand:
+        self.asked = time.time()
         return ask(_SCRIPT)
 
     @override
@@ -69,10 +71,20 @@ class Clock(WholeFact[ClockState]):
         timesyncd: str,
     ) -> ClockState:
         return ClockState(
-            ahead=number(seconds) - round(time.time()),
+            ahead=_outside(number(seconds), self.asked, time.time()),
             shows=shows,
             synchronised={"yes": True, "no": False, "unknown": None}[synchronised],
             services=words_of(services, _SERVICES),
             stopped=words_of(stopped, _SERVICES),
             timesyncd=one_of(timesyncd, "timesyncd", "-") == "timesyncd",
         )
+
+
+def _outside(shown: int, asked: float, answered: float) -> int:
+    """
+    How far the time shown is outside of the interval in which it was read.
+
+    + shown: whole seconds, cut off
+    + asked, answered: this computer's time before and after, in seconds
+    """
+    return max(shown - math.floor(answered), 0) + min(shown - math.floor(asked), 0)

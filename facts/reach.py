@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from facts.base import OddLine, WholeFact, ask, text_of
 
-SECONDS = 3  # that anything has to answer in
+SECONDS = 10  # that anything has to answer in: all are asked at once, and a slow Wi-Fi is none
 
 # Asked of apt's own helper, which goes by the proxies and certificates that apt goes by, and is on
 # every Debian. Containers' registries know nothing of apt's proxy. Everything at once; what is
