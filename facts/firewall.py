@@ -1,5 +1,5 @@
 """
-Firewalls that are not iptables': programs that run one, and nftables' own chains.
+Firewalls that are not iptables': programs that run one, and the rules of nftables.
 """
 
 from __future__ import annotations
@@ -9,26 +9,30 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import State, WholeFact, ask, data_of, words_of
+from facts.base import State, WholeFact, ask, one_of, text_of, words_of
 
-# iptables-nft keeps its rules in tables of these names, which iptables-save shows.
-_OF_IPTABLES = ("filter", "nat", "mangle", "raw", "security")
-
+# The list has no words that a person types, so it is asked for those too.
 _SCRIPT = """for u in ufw firewalld; do
 systemctl is-active --quiet $u && printf '%s ' $u; done; echo;
-if command -v nft >/dev/null; then if c=$(nft -j list chains 2>&1); then echo "$c" | tr -d '\\n';
-else echo "nft: $c" | tail -n 1 | tr -d '\\n'; fi; fi; echo"""
+if ! command -v nft >/dev/null; then echo absent; echo; echo;
+elif j=$(nft -j list ruleset 2>/dev/null); then echo ok; printf %s "$j" | base64 -w0; echo;
+nft -a list ruleset 2>/dev/null | base64 -w0; echo;
+else echo failed; nft -j list ruleset 2>&1 >/dev/null | head -n 1 | base64 -w0; echo; echo; fi"""
 
 
 @dataclass(frozen=True)
 class FirewallState(State):
     """
     + programs: those that run: "ufw", "firewalld"
-    + dropping: nftables' own chains that drop what they do not let through: "inet filter input"
+    + nft: "ok", "absent" (there is no nft), or what nft says when it fails
+    + ruleset: what ``nft -j list ruleset`` prints
+    + listing: what ``nft -a list ruleset`` prints
     """
 
     programs: list[str]
-    dropping: list[str]
+    nft: str
+    ruleset: str
+    listing: str
 
 
 class Firewall(WholeFact[FirewallState]):
@@ -41,18 +45,13 @@ class Firewall(WholeFact[FirewallState]):
         return ask(_SCRIPT)
 
     @override
-    def parse(self, programs: str, chains: str) -> FirewallState:
-        found = [
-            each["chain"]
-            for each in (data_of(chains) or {}).get("nftables", [{}])
-            if "chain" in each
-        ]
-        return FirewallState(
-            words_of(programs, ("ufw", "firewalld")),
-            [
-                f"{chain['family']} {chain['table']} {chain['name']}"
-                for chain in found
-                if chain.get("policy") == "drop"
-                and not (chain["family"] in ("ip", "ip6") and chain["table"] in _OF_IPTABLES)
-            ],
-        )
+    def parse(self, programs: str, nft: str, ruleset: str, listing: str) -> FirewallState:
+        running = words_of(programs, ("ufw", "firewalld"))
+        if one_of(nft, "ok", "absent", "failed") == "failed":
+            return FirewallState(running, _text(ruleset).strip() or "it failed", "", "")
+        return FirewallState(running, nft, _text(ruleset), _text(listing))
+
+
+def _text(line: str) -> str:
+    """A comment may have any bytes: what is not UTF-8 is shown as ``\\xff``."""
+    return text_of(line, "backslashreplace")

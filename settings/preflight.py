@@ -40,6 +40,7 @@ def wanted(cluster: Cluster, node: Node) -> dict[str, Any]:
         },
         "head": head.name,
         "head_address": str(head.address),
+        "peers": {each.name: str(each.address) for each in cluster.nodes if each.name != node.name},
         "way_out": cluster.way_out(node),
         "translates": nat and is_head,
         "ignored": list(cluster.ignore_preflight_errors),

@@ -1,5 +1,5 @@
 """
-What filters packets on a node: iptables' back ends, and rules of others on our path.
+What filters packets on a node, and whether all that a cluster needs gets through.
 """
 
 from __future__ import annotations
@@ -7,17 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
-from formats.iptables import CHAINS, parse_save, words
+from formats.iptables import Tables, parse_save
+from formats.nftables import parse_ruleset
 from operations import iptables as rulesets
 from operations.base import Refused
-from operations.preflight.rows import API_PORT, Desk, Node, Verdict, known, ok, warning
-
-# Chains of Kubernetes, of flannel, of CNI's plugins, of Docker and of ours: they drop what they
-# have to. fail2ban's drop single strangers.
-_KNOWN = ("KUBE-", "FLANNEL-", "CNI-", "DOCKER", "BRAMBLE-", "f2b-")
-# The kubelet's, etcd's, flannel's (UDP); the API server's is the head's.
-_SHOWN = 3  # of what drops packets; ufw alone has dozens of rules
-_PORTS = {"worker": (10250, 8472), "head": (API_PORT, 10250, 8472, 2379, 2380)}
+from operations.preflight.firewall import judge
+from operations.preflight.firewall.chains import BaseChain
+from operations.preflight.firewall.flows import Site
+from operations.preflight.firewall.iptables_rules import base_chains as iptables_chains
+from operations.preflight.firewall.nft_rules import base_chains as nft_chains
+from operations.preflight.rows import Desk, Node, Verdict, known, ok, warning
 
 
 def iptables(node: Node, desk: Desk) -> Verdict:
@@ -35,85 +34,87 @@ def iptables(node: Node, desk: Desk) -> Verdict:
 
 
 def firewall(node: Node, desk: Desk) -> Verdict:
-    """Nobody else drops what the nodes say to each other."""
+    """What the nodes say to each other gets through."""
+    site = _site(node, desk)
+    tables = parse_save(known(node.found.iptables).rules)
+    _add_what_the_run_adds(tables, node, site)
+    chains = [*_chains(node, tables)]
+    judgement = judge(chains, site)
+    if judgement.dropped:
+        return warning(f"on {node.name} {judgement.dropped}: let it pass: `{judgement.remedy}`")
+    unsure = [f"can't tell whether {judgement.unsure}"] if judgement.unsure else []
+    unsure += [f"nftables' own tables are not known ({why})" for why in _unread(node)]
+    return ok("; ".join(["no rule of others drops what the nodes say to each other", *unsure]))
+
+
+def _site(node: Node, desk: Desk) -> Site:
+    wanted, networks = node.wanted, known(node.found.networks)
+    hardware = {
+        name: other.found.networks.hardware[other.wanted.names[0]].lower()
+        for name, other in desk.items()
+        if other.found.networks and other.wanted.names[0] in other.found.networks.hardware
+    }
+    pods = [str(IPv4Network(each, strict=False)) for each in networks.addresses.get("cni0", [])]
+    return Site(
+        name=node.name,
+        address=wanted.address,
+        interface=wanted.names[0],
+        cluster=wanted.networks["cluster_network"],
+        pods=wanted.networks["pod_network"],
+        services=wanted.networks["service_network"],
+        head=wanted.head,
+        head_address=wanted.head_address,
+        peers=wanted.peers,
+        hardware=hardware,
+        own_pods=pods[0] if pods else None,
+        uplink=wanted.names[1] if wanted.translates else None,
+        nameservers=wanted.resolver["nameservers"],
+    )
+
+
+def _add_what_the_run_adds(tables: Tables, node: Node, site: Site) -> None:
+    """Of ours what leads the workers out, first; of flannel what lets pods pass, last."""
+    table = tables.get("filter")
+    if table is None or "FORWARD" not in table.chains:
+        return
+    forward = table.rules.setdefault("FORWARD", [])
+    inner, pods = site.cluster, site.pods
+    if site.uplink and "BRAMBLE-FORWARD" not in table.chains:
+        near, far = site.interface, site.uplink
+        forward[:0] = [
+            f"-A FORWARD -s {inner} -i {near} -o {far} -j ACCEPT",
+            f"-A FORWARD -d {inner} -i {far} -o {near} -m conntrack"
+            " --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        ]
+    if "FLANNEL-FWD" not in table.chains:
+        forward += [f"-A FORWARD -s {pods} -j ACCEPT", f"-A FORWARD -d {pods} -j ACCEPT"]
+
+
+def _chains(node: Node, tables: Tables) -> Iterator[BaseChain]:
+    state, others = known(node.found.iptables), known(node.found.firewall)
+    is_nft = state.backend == "nf_tables"
+    yield from iptables_chains("iptables", tables)
+    yield from iptables_chains(
+        "iptables-legacy" if is_nft else "iptables-nft", parse_save(state.other)
+    )
+    if others.nft == "ok" and not _unread(node):
+        listed = parse_ruleset(others.ruleset, others.listing)
+        shown = parse_save(state.rules if is_nft else state.other)  # by iptables, of its own
+        yield from nft_chains(
+            {
+                (family, name): table
+                for (family, name), table in listed.items()
+                if family != "ip" or name not in shown
+            }
+        )
+
+
+def _unread(node: Node) -> list[str]:
     others = known(node.found.firewall)
-    table = parse_save(known(node.found.iptables).rules).get("filter")
-    found = [f"{program} runs" for program in others.programs]
-    found += [f"nftables' chain {chain} drops what it is not told of" for chain in others.dropping]
-    if table is not None:
-        found += [
-            f"the policy of {chain} is {table.chains[chain]}"
-            for chain in ("INPUT", "OUTPUT")
-            if table.chains.get(chain, "ACCEPT") != "ACCEPT"
-        ]
-        lines = [
-            line
-            for chain in table.rules
-            if not chain.startswith(_KNOWN)
-            for line in table.rules[chain]
-        ]
-        found += [f"there is `{line}`" for line in lines if _drops_ours(line, node)]
-    if not found:
-        return ok("no rule of others drops what the nodes say to each other")
-    shown = "; ".join(found[:_SHOWN])
-    if len(found) > _SHOWN:
-        shown += f"; and {len(found) - _SHOWN} more"
-    return warning(f"{shown}: let pass {_needs(node)}, or take it out")
-
-
-def _needs(node: Node) -> str:
-    names = [f"{port}/{'udp' if port == 8472 else 'tcp'}" for port in _PORTS[node.wanted.role]]
-    return f"{', '.join(names)} from {node.wanted.networks['cluster_network']}, and the pods'"
-
-
-def _drops_ours(line: str, node: Node) -> bool:
-    """Whether a printed rule drops what comes and goes on our path."""
-    given: dict[str, str] = {}  # an option's values in one word, with "!" before when negated
-    name, negation = "", ""
-    for word in words(line):
-        if word == "!":
-            negation = "!"
-        elif word.startswith("-"):
-            name = word
-            given[name], negation = negation, ""
-        else:
-            given[name] += word
-    if given.get("-j") not in ("DROP", "REJECT"):
-        return False
-    ours = [node.wanted.network(each) for each in node.wanted.networks if each != "uplink_network"]
-    near = [*node.wanted.names[:1], "cni0", "flannel.1"]
-    if any(not _meets(given.get(side), ours) for side in ("-s", "-d")):
-        return False
-    if given["-A"] in CHAINS["filter"] and not (
-        _is_near(given.get("-i"), near) and _is_near(given.get("-o"), near)
-    ):
-        return False
-    if "INVALID" in (given.get("--ctstate"), given.get("--state")):
-        return False
-    if any(option in given for option in ("--sport", "--sports", "--icmp-type")):
-        return False
-    ports = given.get("--dport", given.get("--dports", "!"))
-    wanted = _PORTS[node.wanted.role]
-    return ports.startswith("!") or any(port in wanted for port in _ports(ports))
-
-
-def _meets(text: str | None, networks: list[IPv4Network]) -> bool:
-    if text is None or text.startswith("!"):
-        return True
-    return any(IPv4Network(text, strict=False).overlaps(network) for network in networks)
-
-
-def _is_near(name: str | None, near: list[str]) -> bool:
-    """Whether an interface may be one of these; ``cni+`` is every one that begins so."""
-    if name is None or name.startswith("!"):
-        return True
-    if name.endswith("+"):
-        return any(each.startswith(name[:-1]) for each in near)
-    return name in near
-
-
-def _ports(text: str) -> Iterator[int]:
-    for word in text.split(","):
-        first, _, last = word.partition(":")
-        if first.isdigit() and (last or first).isdigit():
-            yield from range(int(first), int(last or first) + 1)
+    if others.nft != "ok":
+        return ["nft is not installed" if others.nft == "absent" else others.nft]
+    try:
+        parse_ruleset(others.ruleset, others.listing)
+    except ValueError as error:
+        return [str(error)]
+    return []

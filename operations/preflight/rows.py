@@ -46,6 +46,7 @@ class Wanted:
     + networks: of the settings, by the setting's name
     + resolver: as ``resolv_conf.resolver`` takes it: nameservers, search, options
     + head, head_address: its name, its address on the cluster's network
+    + peers: the other nodes' addresses on the cluster's network, by name
     + way_out: the node that leads this one out; None: no other node does
     + translates: whether it is the one that leads others out
     + ignored: names of kubeadm's checks that shall only warn
@@ -62,6 +63,7 @@ class Wanted:
     resolver: Mapping[str, Any]
     head: str
     head_address: str
+    peers: Mapping[str, str] = field(default_factory=dict)
     way_out: str | None = None
     translates: bool = False
     ignored: Sequence[str] = ()

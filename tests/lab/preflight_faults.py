@@ -77,9 +77,13 @@ FAULTS: dict[str, dict[str, Fault]] = {
             ("both of iptables' back ends are in use", "update-alternatives"),
         ),
         "firewall": Fault(
-            "iptables -A INPUT -p tcp --dport 10250 -j DROP",
+            "iptables -t raw -A PREROUTING -i eth0 -p tcp --dport 6443 -j DROP",
             "warning",
-            ("`-A INPUT -p tcp -m tcp --dport 10250 -j DROP`", "let pass 6443/tcp, 10250/tcp"),
+            (
+                "on node1 `-A PREROUTING -i eth0 -p tcp -m tcp --dport 6443 -j DROP` "
+                "(iptables, table raw, chain PREROUTING) drops 6443/tcp from node2 (192.168.2.12)",
+                "let it pass: `sudo iptables -t raw -I PREROUTING -i eth0 -s 192.168.2.0/24 ",
+            ),
         ),
         "ports": Fault(
             "systemd-run -q systemd-socket-activate --accept -l 6443 /bin/true; "
@@ -118,6 +122,15 @@ FAULTS: dict[str, dict[str, Fault]] = {
             says("/proc/meminfo", "MemTotal: 428256 kB\nMemAvailable: 300000 kB\n"),
             "warning",
             ("418 MB", "leave little of it to pods"),
+        ),
+        "firewall": Fault(
+            """nft 'table inet own { chain input { type filter hook input priority 0;
+            iif lo accept; tcp dport 22 accept; ct state established accept; drop; }; }'""",
+            "warning",
+            (
+                "on node2 `drop` (nft, table inet own, chain input) drops 10250/tcp from node1",
+                'let it pass: `sudo nft \'insert rule inet own input iifname "eth0" ip saddr ',
+            ),
         ),
         "disk": Fault(
             SMALL_DISK, "failure", ("disk is full", "700 MB are wanted", "apt-get clean")
@@ -185,7 +198,10 @@ FAULTS: dict[str, dict[str, Fault]] = {
             "iptables -A INPUT -i lo -j ACCEPT; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; "
             "iptables -P INPUT DROP",
             "warning",
-            ("the policy of INPUT is DROP", "10250/tcp, 8472/udp from 192.168.2.0/24"),
+            (
+                "on node3 the policy of INPUT (iptables, table filter) drops the answer to 6443",
+                "let it pass: `sudo iptables -I INPUT ",
+            ),
         ),
         "earlier cluster": Fault(
             "touch /usr/local/bin/k3s", "failure", ("k3s, a Kubernetes", "k3s-uninstall.sh")

@@ -123,6 +123,65 @@ def test_a_worker_that_is_not_fit_is_left_as_it_is_and_the_others_go_on(lab: Lab
     as_root(lab, "node3", "rm /usr/local/bin/k3s")
 
 
+FIREWALLS = {
+    "node1": (
+        "iptables -t raw -A PREROUTING -p tcp --dport 6443 -j DROP",
+        "iptables -t mangle -A FORWARD -s 192.168.2.0/24 -j DROP",
+        "iptables -A OUTPUT -p udp --dport 8472 -j REJECT",
+        "iptables -A INPUT -p igmp -j DROP",
+    ),
+    "node2": (
+        """nft 'table inet own { chain input { type filter hook input priority 0; policy drop;
+        iif lo accept; tcp dport 22 accept; ct state established accept; }; }'""",
+    ),
+    "node3": (
+        "iptables -A INPUT -p tcp --dport 22 -j ACCEPT",
+        "iptables -P INPUT DROP",
+        "iptables -P FORWARD DROP",
+    ),
+}
+NO_RULES = """for t in filter mangle raw; do iptables -t $t -F; done
+iptables -P INPUT ACCEPT; iptables -P FORWARD ACCEPT; nft delete table inet own 2>/dev/null || :"""
+
+
+def follow_remedy(lab: Lab, node: str, words: str) -> None:
+    """Type what a warning of the firewall check tells."""
+    remedy = re.search(r"let it pass: `(.+)`$", words)
+    assert remedy, words
+    ok(lab.ssh(node, "sh -e", stdin=remedy[1]))
+
+
+def test_a_dropped_flow_passes_once_the_remedy_has_been_followed(lab: Lab) -> None:
+    for node, commands in FIREWALLS.items():
+        as_root(lab, node, *commands)
+    run = pyinfra(lab, "-y", deploys=PREFLIGHT)
+    assert run.status == 0, run.output
+    for node in NODES:
+        words = row(run, node, "firewall")
+        assert words.startswith(f"warning: on {node} "), words
+        follow_remedy(lab, node, words)
+    run = pyinfra(lab, "-y", deploys=PREFLIGHT)
+    for node in NODES:
+        assert row(run, node, "firewall").startswith("OK: no rule of others drops"), run.output
+        as_root(lab, node, NO_RULES)
+
+
+def test_ufw_lets_pass_what_the_remedy_tells_it_to(lab: Lab) -> None:
+    as_root(
+        lab,
+        "node1",
+        "DEBIAN_FRONTEND=noninteractive apt-get -qq install -y ufw >/dev/null 2>&1",
+        "ufw allow 22/tcp; ufw default deny routed; ufw --force enable",
+    )
+    words = row(pyinfra(lab, "-y", deploys=PREFLIGHT), "node1", "firewall")
+    assert words.startswith("warning: on node1 the policy of INPUT (iptables, table filter)"), words
+    assert "`sudo ufw prepend allow in on eth0 proto tcp from 192.168.2.0/24" in words
+    follow_remedy(lab, "node1", words)
+    words = row(pyinfra(lab, "-y", deploys=PREFLIGHT), "node1", "firewall")
+    assert words == "OK: no rule of others drops what the nodes say to each other"
+    as_root(lab, "node1", "ufw --force disable; apt-get -qq purge -y ufw >/dev/null 2>&1")
+
+
 def test_every_check_has_its_fault() -> None:
     faulty = {check for faults in FAULTS.values() for check in faults}
     assert faulty == CHECKS.keys()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -56,6 +57,25 @@ def in_filter(*lines: str, policy: str = "ACCEPT") -> str:
         f":INPUT {policy} [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:KUBE-X - [0:0]\n"
     )
     return f"*filter\n{chains}" + "".join(f"{line}\n" for line in lines) + "COMMIT\n"
+
+
+def nft_chain(
+    hook: str,
+    end: str,
+    policy: str = "accept",
+    family: str = "inet",
+    table: str = "own",
+    **more: str,
+) -> str:
+    """What nft lists of a table with one chain, which has one rule."""
+    place = {"family": family, "table": table}
+    base = {"type": "filter", "hook": hook.lower(), "prio": 0, "policy": policy, **more}
+    entries = [
+        {"table": {"family": family, "name": table}},
+        {"chain": {**place, "name": hook, "handle": 1, **base}},
+        {"rule": {**place, "chain": hook, "handle": 1, "expr": [{end: None}]}},
+    ]
+    return json.dumps({"nftables": entries})
 
 
 def cmdline(text: str | None) -> dict[str, Any]:
@@ -167,22 +187,65 @@ CASES: list[tuple[str, str, dict[str, Any], str, tuple[str, ...]]] = [
     ("iptables", "node1", {"other": "*filter\n-A INPUT -j DROP\nCOMMIT\n"}, "failure", ("both of iptables' back ends are in use", "update-alternatives")),
     ("iptables", "node2", {"other": "*filter\n-A INPUT -j DROP\nCOMMIT\n"}, "warning", ("both of iptables' back ends",)),
     ("iptables", "node1", {"backend": None}, "OK", ("not installed yet",)),
-    ("firewall", "node1", {"rules": in_filter("-A INPUT -p tcp -m tcp --dport 6443 -j DROP")}, "warning", ("`-A INPUT -p tcp -m tcp --dport 6443 -j DROP`", "6443/tcp", "192.168.2.0/24")),
-    ("firewall", "node2", {"rules": in_filter("-A INPUT -p udp -m multiport --dports 53,8000:8500 -j REJECT --reject-with icmp-port-unreachable")}, "warning", ("8000:8500",)),
-    ("firewall", "node2", {"rules": in_filter("-A FORWARD -s 10.244.0.0/16 -j DROP")}, "warning", ("-s 10.244.0.0/16",)),
-    ("firewall", "node2", {"rules": in_filter("-A INPUT -i eth+ -j DROP")}, "warning", ("-i eth+",)),
-    ("firewall", "node2", {"rules": in_filter(policy="DROP")}, "warning", ("the policy of INPUT is DROP", "10250/tcp, 8472/udp")),
-    ("firewall", "node2", {"programs": ["ufw"], "rules": in_filter(*["-A INPUT -j DROP"] * 5)}, "warning", ("ufw runs; there is `-A INPUT -j DROP`; there is `-A INPUT -j DROP`; and 3 more: let pass",)),
-    ("firewall", "node2", {"programs": ["ufw"]}, "warning", ("ufw runs: let pass",)),
-    ("firewall", "node2", {"dropping": ["inet filter input"]}, "warning", ("nftables' chain inet filter input drops",)),
-    *[("firewall", "node1", {"rules": in_filter(rule)}, "OK", ("no rule of others",)) for rule in (
+    ("firewall", "node1", {"rules": in_filter("-A INPUT -p tcp -m tcp --dport 6443 -j DROP")}, "warning", ("on node1 `-A INPUT -p tcp -m tcp --dport 6443 -j DROP` (iptables, table filter, chain INPUT) drops 6443/tcp from node2 (192.168.2.12)", "`sudo iptables -I INPUT -i eth0 -s 192.168.2.0/24 -p tcp --dport 6443 -j ACCEPT")),
+    ("firewall", "node2", {"rules": in_filter("-A INPUT -p udp -m multiport --dports 53,8000:8500 -j REJECT --reject-with icmp-port-unreachable")}, "warning", ("8000:8500", "drops 8472/udp from node1 (192.168.2.11), 8472/udp from node3 (192.168.2.13): ")),
+    ("firewall", "node2", {"rules": in_filter("-A FORWARD -s 10.244.0.0/16 -j DROP")}, "warning", ("-s 10.244.0.0/16", "53/udp from pod to pod")),
+    ("firewall", "node2", {"rules": in_filter("-A INPUT -i eth+ -j DROP")}, "warning", ("-i eth+", "the answer to 6443/tcp to node1")),
+    ("firewall", "node2", {"rules": in_filter("-A KUBE-X -p udp -j DROP", "-A INPUT -j KUBE-X")}, "warning", ("`-A KUBE-X -p udp -j DROP` (iptables, table filter, chain KUBE-X)",)),
+    ("firewall", "node2", {"rules": in_filter("-A OUTPUT -d 192.168.2.11/32 -p tcp -j DROP")}, "warning", ("6443/tcp to node1 (192.168.2.11)", "sudo iptables -I OUTPUT -o eth0 -d 192.168.2.0/24 -p tcp --dport 6443 -j ACCEPT")),
+    ("firewall", "node2", {"rules": in_filter(policy="DROP")}, "warning", ("the policy of INPUT (iptables, table filter) drops the answer to 6443/tcp to node1 (192.168.2.11), 10250/tcp from node1 (192.168.2.11), 8472/udp from node1",)),
+    ("firewall", "node2", {"rules": "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -s 192.168.2.11/32 -p tcp -m tcp --sport 6443 -j DROP\nCOMMIT\n"}, "warning", ("table raw, chain PREROUTING", "the answer to 6443/tcp", "sudo iptables -t raw -I PREROUTING -i eth0 -s 192.168.2.0/24 -p tcp --sport 6443 -j ACCEPT")),
+    ("firewall", "node2", {"rules": "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 10.96.0.0/12 -j DROP\nCOMMIT\n"}, "warning", ("drops 53/udp from its pods to services: let it pass: `sudo iptables -t raw -I PREROUTING -s 10.244.0.0/16 -j ACCEPT`",)),
+    ("firewall", "node1", {"rules": "*mangle\n:FORWARD DROP [0:0]\nCOMMIT\n"}, "warning", ("table mangle", "80/tcp from node2 (192.168.2.12) to the internet", "-t mangle -I FORWARD -i eth0 -o wlan0 -s 192.168.2.0/24 -p tcp -m multiport --dports 80,443 -j ACCEPT")),
+    ("firewall", "node2", {"other": in_filter("-A INPUT -p udp -j DROP")}, "warning", ("(iptables-legacy, table filter, chain INPUT)", "`sudo iptables-legacy -I INPUT")),
+    ("firewall", "node2", {"rules": in_filter("-A INPUT -m mac --mac-source dc:a6:32:00:00:01 -j DROP"), "hardware": {"eth0": "dc:a6:32:00:00:02"}}, "OK", ("no rule of others",)),
+    ("firewall", "node2", {"rules": in_filter("-A INPUT -m mac --mac-source dc:a6:1:eth0 -j DROP")}, "warning", ("dc:a6:1:eth0", "8472/udp from node1 (192.168.2.11): let")),
+    ("firewall", "node2", {"ruleset": nft_chain("input", "drop")}, "warning", ("`handle 1` (nft, table inet own, chain input)", "`sudo nft 'insert rule inet own input")),
+    ("firewall", "node2", {"ruleset": nft_chain("input", "drop"), "listing": "table inet own { # handle 2\n\tchain input { # handle 1\n\t\tcounter drop # handle 1\n"}, "warning", ("`counter drop` (nft, table inet own, chain input)",)),
+    ("firewall", "node2", {"ruleset": nft_chain("ingress", "drop", family="netdev")}, "OK", ("can't tell whether",)),
+    ("firewall", "node2", {"ruleset": nft_chain("ingress", "drop", family="netdev", dev="eth0")}, "warning", ("nft, table netdev own", "'insert rule netdev own ingress ip saddr 192.168.2.0/24 tcp dport { 10250 } accept'")),
+    ("firewall", "node2", {"ruleset": nft_chain("ingress", "drop", family="netdev", dev="eth1")}, "OK", ("no rule of others",)),
+    ("firewall", "node2", {"ruleset": nft_chain("input", "accept", policy="drop")}, "OK", ("no rule of others",)),
+    ("firewall", "node2", {"ruleset": nft_chain("forward", "counter", policy="drop", family="bridge")}, "OK", ("no rule of others",)),
+    ("firewall", "node2", {"ruleset": nft_chain("postrouting", "counter", policy="drop", family="bridge")}, "warning", ("the policy of postrouting (nft, table bridge own)",)),
+    ("firewall", "node2", {"ruleset": nft_chain("INPUT", "drop", family="ip", table="filter"), "rules": in_filter()}, "OK", ("no rule of others",)),
+    ("firewall", "node2", {"ruleset": nft_chain("INPUT", "drop", family="ip", table="filter"), "rules": "# Table `filter' is incompatible, use 'nft' tool.\n"}, "warning", ("nft, table ip filter",)),
+    ("firewall", "node2", {"ruleset": nft_chain("INPUT", "drop", family="ip", table="filter"), "backend": None}, "warning", ("nft, table ip filter",)),
+    ("firewall", "node2", {"nft": "absent"}, "OK", ("no rule of others", "nftables' own tables are not known (nft is not installed)")),
+    ("firewall", "node2", {"nft": "Error: JSON support not compiled-in"}, "OK", ("(Error: JSON support not compiled-in)",)),
+    ("firewall", "node2", {"ruleset": "[]"}, "OK", ("own tables are not known (nft's list is not understood",)),
+    *[("firewall", "node2", {"rules": in_filter(rule)}, "OK", ("can't tell whether `-A INPUT -m",)) for rule in (
+        "-A INPUT -m set --match-set f2b-sshd src -j REJECT --reject-with icmp-port-unreachable",
+        "-A INPUT -m recent --update --seconds 60 --name x --mask 255.255.255.255 --rsource -j DROP",
+        "-A INPUT -m string --string \"-j ACCEPT\" --algo bm -j DROP",
+        "-A INPUT -m nobody-knows-it --nor 5 --this -j DROP",
+        "-A INPUT -m comment --comment \"its target\" -j NOBODYKNOWS",
+    )],
+    ("firewall", "node1", {"rules": "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -m tcp --dport 23 -j DROP\nCOMMIT\n"}, "OK", ("no rule of others",)),
+    *[("firewall", "node1", {"rules": in_filter(rule)}, "OK", ("no rule of others drops what the nodes say to each other",)) for rule in (
         "-A FORWARD -s 10.9.9.9/32 -m comment --comment \"not ours\" -j DROP",
         "-A INPUT -p tcp -m tcp --dport 23 -j DROP",
         "-A INPUT -i wlan0 -j DROP",
         "-A FORWARD -m conntrack --ctstate INVALID -j DROP",
         "-A KUBE-X ! -s 127.0.0.0/8 -d 127.0.0.0/8 -j DROP",
         "-A INPUT -p tcp -m tcp --dport 6443 -j ACCEPT",
+        "-A INPUT -p igmp -j DROP",
+        "-A INPUT -p 112 -m set --match-set anything src -j DROP",
+        "-A INPUT -d 224.0.0.0/4 -j DROP",
+        "-A INPUT -m pkttype --pkt-type broadcast -j DROP",
+        "-A INPUT -m addrtype --dst-type BROADCAST,MULTICAST -j DROP",
+        "-A INPUT -p tcp -m tcp --tcp-flags FIN,SYN FIN,SYN -j DROP",
+        "-A INPUT -p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -m conntrack --ctstate NEW -j DROP",
+        "-A INPUT -p tcp -m multiport --dports 22 -m set --match-set f2b-sshd src -j REJECT --reject-with icmp-port-unreachable",
+        "-A INPUT -m iprange --src-range 172.16.0.1-172.31.255.254 -j DROP",
+        "-A INPUT ! -i lo -p tcp -m tcp --dport 2379:2380 -j DROP",
+        "-A INPUT -s 127.0.0.0/8 ! -i lo -j DROP",
+        "-A INPUT -m mark --mark 0x8000/0x8000 -j DROP",
+        "-A OUTPUT -p tcp -m tcp --dport 25 -j REJECT --reject-with icmp-port-unreachable",
+        "-A FORWARD -i docker0 -o br-1234 -j DROP",
     )],
+    ("firewall", "node1", {"rules": in_filter("-A INPUT -i eth0 -s 192.168.2.0/24 -j ACCEPT", "-A INPUT -p tcp -m tcp --dport 10250 ! -i lo -j DROP")}, "OK", ("no rule of others",)),
+    ("firewall", "node1", {"rules": in_filter().replace("FORWARD ACCEPT", "FORWARD DROP")}, "OK", ("no rule of others",)),
     ("ports", "node1", {"listeners": {"6443": "nginx", "2379": ""}}, "failure", ("6443 is taken by nginx, 2379 is taken by a program", "ss -ltnp")),
     ("ports", "node1", {"listeners": {"6443": "nginx"}, "ignored": ["Port-6443"]}, "warning", ("6443 is taken",)),
     ("ports", "node1", {"listeners": {"6443": "kube-apiserver"}, "control_plane": FINISHED}, "OK", ("its own",)),
@@ -277,6 +340,22 @@ def test_what_could_not_be_read_is_a_warning_with_the_reason() -> None:
     assert said["iptables"].words == "could not be looked at: no memory"
     assert {said["iptables"].status, said["firewall"].status} == {"warning"}
     assert said["swap"].status == "OK"
+
+
+def test_the_hardware_address_of_a_node_that_was_not_looked_at_is_not_known() -> None:
+    rule = "-A INPUT -m mac --mac-source dc:a6:32:00:00:01 -j DROP"
+    alone = {"node2": desk("node2", rules=in_filter(rule))["node2"]}
+    said = rows(alone, "node2")["firewall"]
+    assert (said.status, "can't tell whether" in said.words) == ("OK", True)
+
+
+@pytest.mark.parametrize(
+    ("node", "parts"),
+    [case[1:3] for case in CASES if case[4] and case[4][-1].startswith("no rule of others")],
+)
+def test_of_what_certainly_passes_no_doubt_is_said(node: str, parts: dict[str, Any]) -> None:
+    said = rows(desk(node, **parts), node)["firewall"].words
+    assert said == "no rule of others drops what the nodes say to each other"
 
 
 def test_the_table_counts_and_has_a_line_for_each_check() -> None:

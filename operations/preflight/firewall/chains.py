@@ -1,0 +1,289 @@
+"""
+Rules in their order, and what becomes of a packet that walks through them.
+
+Source: iptables(8), nft(8), the Netfilter hooks (linux/netfilter.h, nf_tables_core.c).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from operations.preflight.firewall.packets import Answer, Packet, merge
+
+Hook = Literal["ingress", "prerouting", "input", "forward", "output", "postrouting", "egress"]
+TRACKING = -200  # the priority at which the connection of a packet is looked up
+_DEEP = 64  # jumps inside each other; the kernel allows 16
+
+Match = Callable[[Packet], Answer]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Changes the packet and goes on: a mark, an address."""
+
+    change: Callable[[Packet], Packet]
+
+
+@dataclass(frozen=True)
+class End:
+    """
+    What a rule does with a packet that it matches.
+
+    + kind: "accept", "drop", "return" to the chain that led here, "jump", "goto", "continue";
+      "unknown": any of accept, drop, continue; "redirect": another node or port gets it
+    + chain: of a jump or goto
+    """
+
+    kind: str
+    chain: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A verdict map: the first of these that matches."""
+
+    cases: Sequence[tuple[Match, End]]
+
+
+Step = Match | Effect | End | Choice
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """
+    + text: as the program that lists it writes it
+    + steps: in their order; a match that fails ends the rule
+    """
+
+    text: str
+    steps: Sequence[Step]
+
+
+@dataclass(frozen=True)
+class BaseChain:
+    """
+    A chain where the kernel's path leads in, with the chains that it can jump to.
+
+    + program: whose syntax its rules have, and what changes them: "nft", "iptables",
+      "iptables-legacy", "iptables-nft"
+    + family, table, name: where it is
+    + hook, priority: its place on a packet's way
+    + nat: whether only the first packet of a connection comes here
+    + policy: what becomes of a packet that no rule decides on: "accept" or "drop"
+    + rules: by chain, of the whole table
+    + devices: of ingress and egress; None: not known
+    """
+
+    program: str
+    family: str
+    table: str
+    name: str
+    hook: Hook
+    priority: int
+    policy: str
+    rules: Mapping[str, Sequence[Rule]] = field(repr=False, compare=False)
+    nat: bool = False
+    devices: Sequence[str] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Place:
+    """
+    Where a packet is dropped, or where that can't be told.
+
+    + base: the base chain
+    + chain: the chain with the rule, of the same table
+    + rule: None: the policy
+    + packet: as it came to the base chain
+    """
+
+    base: BaseChain
+    chain: str
+    rule: Rule | None
+    packet: Packet = field(compare=False)
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What may become of a packet: None for what can't."""
+
+    accepted: Packet | None = None
+    returned: Packet | None = None
+    going: Packet | None = None  # to the next rule
+    dropped: tuple[str, Rule] | None = None  # by which rule of which chain
+
+
+@dataclass(frozen=True)
+class Stage:
+    """
+    A hook on a packet's way.
+
+    + packet: as it is here; its mark and state are those that it has so far
+    + low, high: between which priorities it is like that
+    + family: of the chains that it meets: "ip" (and inet), or "bridge"
+    """
+
+    hook: Hook
+    packet: Packet
+    low: float = float("-inf")
+    high: float = float("inf")
+    family: str = "ip"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    + drops: where the packet is certainly dropped, at most once a base chain
+    + doubts: where it may be
+    """
+
+    drops: Sequence[Place]
+    doubts: Sequence[Place]
+
+
+def walk(chains: Iterable[BaseChain], stages: Iterable[Stage]) -> Outcome:
+    """
+    Lead a packet along its way.
+
+    After a base chain that drops it, it goes on as if a first rule of that chain had accepted it:
+    so all of them are found at once.
+    """
+
+    ordered = sorted(chains, key=lambda chain: chain.priority)
+    drops: list[Place] = []
+    doubts: list[Place] = []
+    carried: Packet | None = None
+    for stage in stages:
+        packet = stage.packet
+        if carried is not None:
+            packet = replace(packet, mark=carried.mark, state=carried.state)
+        if stage.family == "bridge":  # where connections are not looked up, or elsewhere
+            packet = replace(packet, state=None)
+        for base in ordered:
+            if not _is_on_way(base, stage) or (base.nat and packet.state != "NEW"):
+                continue
+            early = stage.hook == "ingress" or (
+                stage.hook in ("prerouting", "output") and base.priority < TRACKING
+            )
+            entering = replace(packet, tracked=packet.in_interface == "lo" or not early)
+            accepted, place = _through(base, entering)
+            if place is not None and accepted is None:
+                drops.append(place)
+            elif place is not None:
+                doubts.append(place)
+            if accepted is not None:
+                packet = accepted
+            if packet.redirected:
+                return Outcome(drops, doubts)
+        if stage.family != "bridge":
+            carried = packet
+    return Outcome(drops, doubts)
+
+
+def _is_on_way(base: BaseChain, stage: Stage) -> bool:
+    if base.hook != stage.hook or not stage.low <= base.priority <= stage.high:
+        return False
+    if base.family == "netdev" or base.hook in ("ingress", "egress"):
+        packet = stage.packet
+        name = packet.in_interface if base.hook == "ingress" else packet.out_interface
+        return base.devices is None or name in base.devices
+    return base.family == stage.family or (base.family == "inet" and stage.family == "ip")
+
+
+def _through(base: BaseChain, packet: Packet) -> tuple[Packet | None, Place | None]:
+    """How it may leave a base chain, and where it may be dropped there."""
+    result = _chain(base, base.name, packet, 0)
+    accepted = result.accepted
+    place = Place(base, *result.dropped, packet) if result.dropped else None
+    if base.policy == "accept":
+        accepted = merge(accepted, result.returned)
+    elif result.returned is not None:
+        place = Place(base, base.name, None, packet)
+    if base.hook in ("ingress", "egress") and base.devices is None:
+        accepted = merge(accepted, packet)  # it may be another interface's
+    return accepted, place
+
+
+def _chain(base: BaseChain, name: str, packet: Packet, depth: int) -> _Result:
+    """``going`` is None: a chain's end is a return."""
+    rules = base.rules.get(name)
+    if rules is None or depth > _DEEP:
+        rules = [Rule(f"(the chain {name})", [End("unknown")])]
+    accepted: Packet | None = None
+    returned: Packet | None = None
+    dropped: tuple[str, Rule] | None = None
+    for rule in rules:
+        result = _rule(base, name, rule, packet, depth)
+        accepted = merge(accepted, result.accepted)
+        returned = merge(returned, result.returned)
+        dropped = result.dropped or dropped
+        if result.going is None:
+            return _Result(accepted, returned, None, dropped)
+        packet = result.going
+    return _Result(accepted, merge(returned, packet), None, dropped)
+
+
+def _rule(base: BaseChain, name: str, rule: Rule, packet: Packet, depth: int) -> _Result:
+    skipping: Packet | None = None  # as it leaves the rule at a match that may fail
+    for step in rule.steps:
+        if isinstance(step, Effect):
+            packet = step.change(packet)
+        elif isinstance(step, End | Choice):
+            cases = [((lambda _: True), step)] if isinstance(step, End) else step.cases
+            result = _choose(base, name, rule, cases, packet, depth)
+            return replace(result, going=merge(skipping, result.going))
+        else:
+            answer = step(packet)
+            if answer is not True:
+                skipping = merge(skipping, packet)
+            if answer is False:
+                return _Result(going=skipping)
+    return _Result(going=merge(skipping, packet))
+
+
+def _choose(
+    base: BaseChain,
+    name: str,
+    rule: Rule,
+    cases: Iterable[tuple[Match, End]],
+    packet: Packet,
+    depth: int,
+) -> _Result:
+    found = _Result()
+    for match, end in cases:
+        answer = match(packet)
+        if answer is False:
+            continue
+        result = _end(base, name, rule, end, packet, depth)
+        found = _Result(
+            merge(found.accepted, result.accepted),
+            merge(found.returned, result.returned),
+            merge(found.going, result.going),
+            result.dropped or found.dropped,
+        )
+        if answer is True:
+            return found
+    return replace(found, going=merge(found.going, packet))
+
+
+def _end(base: BaseChain, name: str, rule: Rule, end: End, packet: Packet, depth: int) -> _Result:
+    if end.kind in ("jump", "goto"):
+        result = _chain(base, end.chain, packet, depth + 1)
+        if end.kind == "goto":
+            return result
+        return replace(result, returned=None, going=result.returned)
+    here = (name, rule)
+    return {
+        "accept": _Result(accepted=packet),
+        "drop": _Result(dropped=here),
+        "return": _Result(returned=packet),
+        "continue": _Result(going=packet),
+        "redirect": _Result(accepted=replace(packet, redirected=True), dropped=here),
+        "unknown": _Result(
+            accepted=replace(packet, mark=None, state=None),
+            going=replace(packet, mark=None, state=None),
+            dropped=here,
+        ),
+    }[end.kind]

@@ -1,0 +1,305 @@
+"""
+What the nodes of a cluster say to each other, as the firewall of one of them sees it.
+
+Source: kubernetes.io, "Ports and Protocols"; flannel's documentation of its vxlan backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from operations.preflight.firewall.chains import Hook, Stage
+from operations.preflight.firewall.packets import CHOSEN_PORTS, MADE_UP, Packet, network_span
+
+API_PORT, KUBELET_PORT, FLANNEL_PORT = 6443, 10250, 8472
+ETCD_PORTS = (2379, 2380)
+DNS_PORT, PROBE_PORT = 53, 8080  # CoreDNS's: of its service, of its health
+_TRANSLATING = -100  # the priority at which the answer to a translated packet finds its way back
+_REPLY, _LATER = frozenset({"syn", "ack"}), frozenset({"ack"})
+_LOOPBACK = "127.0.0.1"
+_INTERNET = "64.0.0.0/3"  # stands for all of it: no private or special network is in there
+
+
+@dataclass(frozen=True)
+class Site:
+    """
+    A node on its networks.
+
+    + name, address, interface: on the cluster's network
+    + cluster, pods, services: the cluster's network, the pod network, the service network
+    + head, head_address: the node with the API server
+    + peers: the other nodes' addresses by name
+    + hardware: hardware addresses by node, as far as they are known
+    + own_pods: the pod network of this node; the whole one while that is not known
+    + uplink: the interface by which it leads the others out; None: it does not
+    + nameservers: that those others ask
+    """
+
+    name: str
+    address: str
+    interface: str
+    cluster: str
+    pods: str
+    services: str
+    head: str
+    head_address: str
+    peers: Mapping[str, str]
+    hardware: Mapping[str, str] = field(default_factory=dict)
+    own_pods: str | None = None
+    uplink: str | None = None
+    nameservers: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """
+    What a rule has to let pass for a packet: a network rather than its single nodes.
+
+    + side, port: "dport" or "sport"; None: all that the networks say to each other
+    + source, destination: None: whatever it is
+    """
+
+    protocol: str
+    side: str
+    port: int | None
+    source: str | None
+    destination: str | None
+    in_interface: str = ""
+    out_interface: str = ""
+
+
+@dataclass(frozen=True)
+class Trip:
+    """
+    One packet of a flow.
+
+    + reply: whether it answers
+    + stages: its way
+    """
+
+    reply: bool
+    stages: Sequence[Stage]
+    allowed: Allowed
+
+
+@dataclass(frozen=True)
+class Flow:
+    """
+    + words: "6443/tcp from node2 (192.168.2.12)"
+    + trips: all of them have to pass
+    + certain: False: of many ports; those that are dropped may be none that anybody uses
+    """
+
+    words: str
+    trips: Sequence[Trip]
+    certain: bool = True
+
+
+@dataclass(frozen=True)
+class _End:
+    """
+    One of two that talk.
+
+    + interface: by which it is reached; empty: it is this node
+    + addresses: its own; network: what a rule names for it
+    """
+
+    interface: str
+    addresses: str
+    network: str | None
+    hardware: str | None = None
+
+
+def needed(site: Site) -> Iterator[Flow]:
+    """All flows that the firewall of a node has to let pass."""
+    here = _End("", site.address, None)
+    for name, address in site.peers.items():
+        there = _End(site.interface, address, site.cluster, site.hardware.get(name))
+        who = f"{name} ({address})"
+        if site.name == site.head:
+            yield _flow(f"{API_PORT}/tcp from {who}", "tcp", API_PORT, there, here)
+            yield _flow(f"{KUBELET_PORT}/tcp to {who}", "tcp", KUBELET_PORT, here, there)
+        elif name == site.head:
+            yield _flow(f"{API_PORT}/tcp to {who}", "tcp", API_PORT, here, there)
+            yield _flow(f"{KUBELET_PORT}/tcp from {who}", "tcp", KUBELET_PORT, there, here)
+        yield _flow(f"{FLANNEL_PORT}/udp from {who}", "udp", FLANNEL_PORT, there, here, False)
+        yield _flow(f"{FLANNEL_PORT}/udp to {who}", "udp", FLANNEL_PORT, here, there, False)
+        if site.uplink:
+            yield from _way_out(site, who, there)
+    yield from _pods(site)
+    yield from _alone(site)
+
+
+def _alone(site: Site) -> Iterator[Flow]:
+    """What the control plane says to itself."""
+    if site.name != site.head:
+        return
+    own = _End("lo", site.address, None, "")
+    for port, end in (
+        (API_PORT, own),
+        (KUBELET_PORT, own),
+        (ETCD_PORTS[0], replace(own, addresses=_LOOPBACK)),
+    ):
+        words = f"{port}/tcp from this node itself ({end.addresses})"
+        yield _flow(words, "tcp", port, end, end)
+
+
+def _pods(site: Site) -> Iterator[Flow]:
+    here = _End("", site.own_pods or site.pods, None)
+    own = _End("cni0", site.own_pods or site.pods, site.pods, MADE_UP)
+    if site.name == site.head:
+        words = f"{API_PORT}/tcp from its pods"
+        yield _flow(words, "tcp", API_PORT, own, replace(here, addresses=site.address))
+    elif site.head_address:
+        head = _End(site.interface, site.head_address, site.cluster, site.hardware.get(site.head))
+        words = f"{API_PORT}/tcp from its pods to {site.head} ({site.head_address})"
+        yield _flow(words, "tcp", API_PORT, own, head, translated=True)
+    yield _flow(f"{PROBE_PORT}/tcp to its pods", "tcp", PROBE_PORT, here, own)
+    yield _services(site)
+    far = _End("flannel.1", site.pods, site.pods, MADE_UP)
+    for protocol, port in (("udp", DNS_PORT), ("tcp", DNS_PORT), ("tcp", None)):
+        what = f"{port or 'all'}/{protocol}"
+        yield _flow(f"{what} from pod to pod", protocol, port, own, own)
+        if site.peers:
+            yield _flow(f"{what} from other nodes' pods", protocol, port, far, own)
+            yield _flow(f"{what} to other nodes' pods", protocol, port, own, far)
+
+
+def _services(site: Site) -> Flow:
+    """Until its address is translated, what a pod asks for goes to a service's."""
+    packet = Packet(
+        "udp",
+        source=network_span(site.own_pods or site.pods),
+        destination=network_span(site.services),
+        sport=CHOSEN_PORTS,
+        dport=(DNS_PORT, DNS_PORT),
+        in_interface="cni0",
+        flags=frozenset(),
+        hardware=MADE_UP,
+    )
+    stages = [Stage("prerouting", packet, high=_TRANSLATING - 1)]
+    allowed = Allowed("udp", "dport", None, site.pods, site.services, "cni0")
+    trip = Trip(False, stages, allowed)
+    return Flow(f"{DNS_PORT}/udp from its pods to services", [trip], certain=False)
+
+
+def _way_out(site: Site, who: str, there: _End) -> Iterator[Flow]:
+    """Packages, images and names for those behind this node."""
+    assert site.uplink
+    for protocol, port, addresses in (
+        ("tcp", 80, [_INTERNET]),
+        ("tcp", 443, [_INTERNET]),
+        ("udp", DNS_PORT, site.nameservers),
+    ):
+        for address in addresses:
+            far = _End(site.uplink, address, None)
+            named = "the internet" if address == _INTERNET else address
+            words = f"{port}/{protocol} from {who} to {named}"
+            yield _flow(words, protocol, port, there, far, translated=True)
+
+
+def _flow(
+    words: str,
+    protocol: str,
+    port: int | None,
+    client: _End,
+    server: _End,
+    answered: bool = True,
+    translated: bool = False,
+) -> Flow:
+    """
+    + port: None: any
+    + answered: whether packets come back in the same connection
+    + translated: whether the client's address is another one outside
+    """
+    ask = Packet(
+        protocol,
+        source=network_span(client.addresses),
+        destination=network_span(server.addresses),
+        sport=CHOSEN_PORTS,
+        dport=(port, port) if port else (1, 65535),
+        in_interface=client.interface,
+        out_interface=server.interface,
+        flags=frozenset({"syn"}) if protocol == "tcp" else frozenset(),
+        hardware=client.hardware,
+        from_here=not client.interface or client.interface == "lo",
+        to_here=not server.interface or server.interface == "lo",
+    )
+    # What pods say to each other is for them to choose.
+    between_pods = client.network is not None and client.network == server.network
+    allowed = None if between_pods else port
+    trips = [_trip(False, ask, client, server, ("dport", allowed), False)]
+    if answered:
+        answer = replace(
+            ask,
+            source=ask.destination,
+            destination=ask.source,
+            sport=ask.dport,
+            dport=ask.sport,
+            in_interface=ask.out_interface,
+            out_interface=ask.in_interface,
+            state="ESTABLISHED",
+            flags=_REPLY if protocol == "tcp" else frozenset(),
+            hardware=server.hardware,
+            from_here=ask.to_here,
+            to_here=ask.from_here,
+        )
+        trips.append(_trip(True, answer, server, client, ("sport", allowed), translated))
+        more = replace(ask, state="ESTABLISHED", flags=_LATER if protocol == "tcp" else frozenset())
+        trips.append(_trip(False, more, client, server, ("dport", allowed), False))
+    return Flow(words, trips, port is not None)
+
+
+def _trip(
+    reply: bool,
+    packet: Packet,
+    sender: _End,
+    receiver: _End,
+    port: tuple[str, int | None],
+    translated: bool,
+) -> Trip:
+    allowed = Allowed(
+        packet.protocol,
+        *port,
+        sender.network,
+        receiver.network,
+        sender.interface,
+        receiver.interface,
+    )
+    return Trip(reply, list(_stages(packet, translated)), allowed)
+
+
+def _stages(packet: Packet, translated: bool) -> Iterator[Stage]:
+    inner, outer = packet.in_interface, packet.out_interface
+    if inner == outer == "lo":  # out of the node, and in again
+        yield from _stages(replace(packet, in_interface="", to_here=True), False)
+        yield from _stages(replace(packet, out_interface=""), False)
+        return
+    arriving = replace(packet, out_interface="")
+    if inner:
+        yield from _bridged(packet, inner, ("prerouting", "input"))
+        yield Stage("ingress", arriving)
+        if translated:  # at first it is for this node
+            # Its port is kept where it can be.
+            early = replace(arriving, destination=None, to_here=True)
+            yield Stage("prerouting", early, high=_TRANSLATING - 1)
+            yield Stage("prerouting", arriving, low=_TRANSLATING)
+        else:
+            yield Stage("prerouting", arriving)
+        yield Stage("forward", packet) if outer else Stage("input", arriving)
+    else:
+        yield Stage("output", packet)
+    if outer:
+        yield Stage("postrouting", replace(packet, in_interface=None if inner else ""))
+        yield Stage("egress", replace(packet, in_interface=""))
+        yield from _bridged(packet, outer, ("output", "postrouting"))
+
+
+def _bridged(packet: Packet, interface: str | None, hooks: tuple[Hook, Hook]) -> Iterator[Stage]:
+    """The bridge cni0 has hooks of its own, and an interface for each pod."""
+    if interface == "cni0":
+        for hook in hooks:
+            yield Stage(
+                hook, replace(packet, in_interface=None, out_interface=None), family="bridge"
+            )

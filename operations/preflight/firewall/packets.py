@@ -1,0 +1,146 @@
+"""
+Packets as a firewall sees them, and comparisons with three answers.
+
+A value of a packet may be known only as a range (a port that the kernel chooses, an address
+somewhere in the pod network) or not at all. A comparison answers True, False, or None: can't tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import reduce
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+Span = tuple[int, int]  # from, to, both included
+Answer = bool | None
+
+# net.ipv4.ip_local_port_range as the kernel sets it: the port of the side that asks.
+CHOSEN_PORTS: Span = (32768, 60999)
+
+
+# A hardware address that the kernel has chosen, as those of pods.
+MADE_UP = "made up"
+
+
+@dataclass(frozen=True)
+class Packet:
+    """
+    One packet at one place on its way; None stands for what is not known.
+
+    + protocol: "tcp" or "udp"
+    + source, destination, sport, dport: as ranges
+    + in_interface, out_interface: empty where a packet has none
+    + state: of its connection: "NEW", "ESTABLISHED", "UNTRACKED"
+    + tracked: whether it has come past the place where connections are looked up
+    + flags: of TCP
+    + hardware: the sender's hardware address (MAC); empty where there is none (lo); ``MADE_UP``
+    + mark: the firewall mark
+    + from_here, to_here: whether the address is one of this node
+    + redirected: whether a NAT rule may have sent it elsewhere
+    """
+
+    protocol: str
+    source: Span | None
+    destination: Span | None
+    sport: Span | None
+    dport: Span | None
+    in_interface: str | None = ""
+    out_interface: str | None = ""
+    state: str | None = "NEW"
+    tracked: bool = True
+    flags: frozenset[str] | None = frozenset({"syn"})
+    hardware: str | None = None
+    mark: int | None = 0
+    from_here: bool | None = False
+    to_here: bool | None = False
+    redirected: bool = False
+
+    @property
+    def seen_state(self) -> str | None:
+        """The state as rules see it: before the look-up, every packet counts as INVALID."""
+        return self.state if self.tracked or self.state in ("UNTRACKED", None) else "INVALID"
+
+
+def merge(one: Packet | None, other: Packet | None) -> Packet | None:
+    """A packet of which only is known that it is one of two."""
+    if one is None or other is None or one == other:
+        return one or other
+    differing: dict[str, Any] = {
+        each.name: None
+        for each in fields(one)
+        if each.name not in ("tracked", "redirected")
+        and getattr(one, each.name) != getattr(other, each.name)
+    }
+    return replace(one, redirected=one.redirected or other.redirected, **differing)
+
+
+def both(*answers: Answer) -> Answer:
+    """All of them hold."""
+    if False in answers:
+        return False
+    return None if None in answers else True
+
+
+def either(*answers: Answer) -> Answer:
+    """One of them holds."""
+    if True in answers:
+        return True
+    return None if None in answers else False
+
+
+def opposite(answer: Answer, negated: bool = True) -> Answer:
+    """The answer to the negated question."""
+    return answer if answer is None or not negated else not answer
+
+
+def joined(spans: Iterable[Span]) -> list[Span]:
+    """The same numbers in as few ranges as possible."""
+
+    def add(found: list[Span], span: Span) -> list[Span]:
+        if found and span[0] <= found[-1][1] + 1:
+            return [*found[:-1], (found[-1][0], max(found[-1][1], span[1]))]
+        return [*found, span]
+
+    return reduce(add, sorted(spans), [])
+
+
+def inside(value: Span | None, spans: Sequence[Span]) -> Answer:
+    """Whether a number that is somewhere in a range is in one of ``spans`` (as ``joined``)."""
+    if value is None:
+        return None
+    low, high = value
+    if any(first <= low and high <= last for first, last in spans):
+        return True
+    return None if any(first <= high and low <= last for first, last in spans) else False
+
+
+def network_span(network: str | IPv4Network) -> Span:
+    """The addresses of a network or of one address; ``ValueError`` for what is neither."""
+    found = IPv4Network(network, strict=False)
+    return int(found.network_address), int(found.broadcast_address)
+
+
+def address_span(first: str, last: str) -> Span:
+    """The addresses from one to another."""
+    return int(IPv4Address(first)), int(IPv4Address(last))
+
+
+def same_interface(name: str | None, pattern: str, wildcard: str) -> Answer:
+    """Whether an interface is meant by a name, or by its start and the wildcard behind it."""
+    if name is None:
+        return True if pattern == wildcard else None
+    if pattern.endswith(wildcard):
+        return name.startswith(pattern[: -len(wildcard)])
+    return name == pattern
+
+
+def same_hardware(hardware: str | None, wanted: str, negated: bool = False) -> Answer:
+    """Whether a sender has a hardware address; False, negated or not, where there is none."""
+    if not hardware:
+        return None if hardware is None else False
+    if hardware == MADE_UP:
+        chosen = int(wanted.split(":")[0], 16) & 2  # the bit of those that no maker has given
+        return None if chosen else negated
+    return (hardware == wanted.lower()) != negated

@@ -1,0 +1,152 @@
+"""
+Commands that let pass what a firewall drops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from operations.preflight.firewall.chains import Place
+from operations.preflight.firewall.flows import Site, Trip
+
+_IN = ("ingress", "prerouting", "input", "forward")  # where a packet's -i is known …
+_OUT = ("forward", "output", "postrouting", "egress")  # … and where its -o
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """
+    A rule to put first into a chain.
+
+    + established: answers, whatever else they are
+    """
+
+    established: bool = False
+    in_interface: str = ""
+    out_interface: str = ""
+    source: str | None = None
+    destination: str | None = None
+    protocol: str = ""
+    side: str = ""
+    ports: tuple[int, ...] = ()
+
+
+def commands(dropped: Iterable[tuple[Trip, Place]], site: Site) -> list[str]:
+    """
+    What to type on the node, so that all of these packets pass.
+
+    + dropped: packets, and where they are dropped
+    """
+
+    by_program: dict[tuple[str, ...], list[tuple[Trip, Place]]] = {}
+    for trip, place in dropped:
+        by_program.setdefault(_program(trip, place), []).append((trip, place))
+    found: list[str] = []
+    for (program, *_), cases in by_program.items():
+        place = cases[0][1]
+        rules = _joined(_rule(trip, place) for trip, place in cases)
+        if program == "firewalld":
+            found.append(_firewalld(site))
+        elif program == "ufw":
+            found += [f"sudo ufw {_ufw(rule, place)}" for rule in rules]
+        elif program == "nft":
+            into = f"{place.base.family} {place.base.table} {place.base.name}"
+            found += [f"sudo nft 'insert rule {into} {_nft(rule)}accept'" for rule in rules]
+        else:
+            table = "" if place.base.table == "filter" else f"-t {place.base.table} "
+            into = f"{table}-I {place.base.name}"
+            found += [f"sudo {program} {into} {_iptables(rule)}-j ACCEPT" for rule in rules]
+    return list(dict.fromkeys(found))
+
+
+def _program(trip: Trip, place: Place) -> tuple[str, ...]:
+    """Who is to be told; what firewalld and ufw have made, they would make again."""
+    base = place.base
+    if (base.program == "nft" and base.table == "firewalld") or "INPUT_ZONES" in base.rules:
+        return ("firewalld",)
+    of_ufw = place.rule is None or place.chain.startswith("ufw-")
+    if (
+        "ufw-user-input" in base.rules
+        and of_ufw
+        and not place.chain.startswith("ufw-before")
+        and place.packet.state == "NEW"
+    ):
+        return ("ufw", base.table, base.name)
+    return (base.program, base.family, base.table, base.name)
+
+
+def _rule(trip: Trip, place: Place) -> _Rule:
+    allowed, hook, base = trip.allowed, place.base.hook, place.base
+    on_device = base.family in ("netdev", "bridge") or hook in ("ingress", "egress")
+    if "lo" in (allowed.in_interface, allowed.out_interface) and not on_device:
+        coming = hook in ("prerouting", "input")
+        return _Rule(in_interface="lo") if coming else _Rule(out_interface="lo")
+    named = allowed.port is not None
+    if place.packet.seen_state == "ESTABLISHED" and named and not on_device:
+        return _Rule(established=True)
+    return _Rule(
+        in_interface=allowed.in_interface if named and hook in _IN and not on_device else "",
+        out_interface=allowed.out_interface if named and hook in _OUT and not on_device else "",
+        source=allowed.source if hook in _IN else None,
+        destination=allowed.destination if hook in _OUT else None,
+        protocol=allowed.protocol if named else "",
+        side=allowed.side if named else "",
+        ports=() if allowed.port is None else (allowed.port,),
+    )
+
+
+def _joined(rules: Iterable[_Rule]) -> Iterator[_Rule]:
+    """One rule for all ports of a kind."""
+    ports: dict[_Rule, set[int]] = {}
+    for rule in rules:
+        bare = _Rule(**{**vars(rule), "ports": ()})
+        ports.setdefault(bare, set()).update(rule.ports)
+    for bare, found in ports.items():
+        yield _Rule(**{**vars(bare), "ports": tuple(sorted(found))})
+
+
+def _iptables(rule: _Rule) -> str:
+    if rule.established:
+        return "-m conntrack --ctstate RELATED,ESTABLISHED "
+    options = (
+        ("-i", rule.in_interface),
+        ("-o", rule.out_interface),
+        ("-s", rule.source),
+        ("-d", rule.destination),
+        ("-p", rule.protocol),
+    )
+    words = "".join(f"{option} {value} " for option, value in options if value)
+    if len(rule.ports) > 1:
+        return f"{words}-m multiport --{rule.side}s {','.join(map(str, rule.ports))} "
+    return words + "".join(f"--{rule.side} {port} " for port in rule.ports)
+
+
+def _nft(rule: _Rule) -> str:
+    if rule.established:
+        return "ct state established,related "
+    options = (
+        ("iifname", rule.in_interface and f'"{rule.in_interface}"'),
+        ("oifname", rule.out_interface and f'"{rule.out_interface}"'),
+        ("ip saddr", rule.source),
+        ("ip daddr", rule.destination),
+    )
+    words = "".join(f"{option} {value} " for option, value in options if value)
+    if not rule.ports:
+        return words
+    ports = ", ".join(map(str, rule.ports))
+    return f"{words}{rule.protocol} {rule.side} {{ {ports} }} "
+
+
+def _ufw(rule: _Rule, place: Place) -> str:
+    words = "route prepend allow" if place.base.hook == "forward" else "prepend allow"
+    words += f" in on {rule.in_interface}" if rule.in_interface else ""
+    words += f" out on {rule.out_interface}" if rule.out_interface else ""
+    words += f" proto {rule.protocol}" if rule.protocol else ""
+    words += f" from {rule.source or 'any'} to {rule.destination or 'any'}"
+    return words + (f" port {','.join(map(str, rule.ports))}" if rule.ports else "")
+
+
+def _firewalld(site: Site) -> str:
+    sources = f"--add-source={site.cluster} --add-source={site.pods}"
+    return f"sudo firewall-cmd --permanent --zone=trusted {sources} && sudo firewall-cmd --reload"
