@@ -50,7 +50,6 @@ def read(fact: WholeFact[Any], *arguments: Any) -> Any:
     ("fact", "arguments", "tool", "named"),
     [
         (BlockDevices, [], "lsblk", "lsblk failed"),
-        (Firewall, [], "nft", "it does not work"),
         (InterfacesFiles, [], "ip", "line"),  # there may be a secret in its lines
         (Listeners, [], "ss", "ss failed"),
         (Networks, [], "ip", "ip failed"),
@@ -70,6 +69,13 @@ def test_the_fact_is_not_read(
         tools("dpkg", "echo amd64")
     with pytest.raises(FactProcessError, match=named):
         read(fact(), *arguments)
+
+
+def test_of_an_nft_that_fails_the_reason_is_known(tools: Callable[[str, str], None]) -> None:
+    """Preflight goes on with the rules of iptables, and says so."""
+    tools("nft", FAILS)
+    state = read(Firewall())
+    assert (state.nft, state.ruleset) == ("it does not work", "")
 
 
 def test_a_containerd_whose_images_cannot_be_listed_is_not_one_without_images(
