@@ -170,6 +170,7 @@ def test_ufw_lets_pass_what_the_remedy_tells_it_to(lab: Lab) -> None:
     as_root(
         lab,
         "node1",
+        "apt-get -qq update >/dev/null 2>&1",
         "DEBIAN_FRONTEND=noninteractive apt-get -qq install -y ufw >/dev/null 2>&1",
         "ufw allow 22/tcp; ufw default deny routed; ufw --force enable",
     )
