@@ -444,7 +444,7 @@ def load(room: Room, kind: str, dice: random.Random, text: str = "") -> tuple[st
     + text: empty: made up; others where the program refuses them
     """
     make = iptables_ruleset if kind == "iptables" else nft_ruleset
-    for _ in range(9):
+    for _ in range(99):
         tried = text or make(dice)
         try:
             room.run("node", READERS[kind], tried)
