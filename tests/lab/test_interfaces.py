@@ -84,7 +84,7 @@ def ifquery(lab: Lab, names: Sequence[str]) -> list[list[str]]:
         "echo ====; done"
     )
     said = ok(lab.ssh("node1", script))
-    return [part.splitlines() for part in said.split("====\n")[:-1]]
+    return [part.splitlines() for part in said.split("====")[:-1]]
 
 
 def test_ours_reads_files_as_ifupdown_does_where_there_is_none_to_ask(lab: Lab) -> None:
