@@ -8,6 +8,7 @@ import pyinfra_cli.cli as _cli
 from pyinfra import config, logger
 from pyinfra.connectors.sshuserclient import SSHClient as _SSHClient
 
+import settings
 from operations import failures, login_shell
 from report import ending, interrupt
 
@@ -50,12 +51,6 @@ logging.getLogger("paramiko.transport").setLevel(logging.CRITICAL)
 # A changed host key on the way through the head ends pyinfra 3.10 with an AttributeError.
 _SSHClient._ssh_config = {}
 
-# pyinfra reads the inventory before anything of ours runs: a typing error there is told here.
-_inventory = Path("inventory.py")
-if _inventory.exists():
-    try:
-        compile(_inventory.read_text(encoding="utf-8"), str(_inventory), "exec")
-    except SyntaxError as error:
-        raise SystemExit(
-            f"inventory.py line {error.lineno}: not valid Python: {error.msg}"
-        ) from None
+# pyinfra runs the inventory and group_data/ before anything of ours: what is not Python ends here.
+if Path("inventory.py").exists():
+    settings.check_files("inventory.py")

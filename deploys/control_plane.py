@@ -4,7 +4,7 @@ from pyinfra import host, inventory
 
 import settings
 from operations import flannel, kubeadm, kubeconfig
-from settings import kubernetes
+from settings import kubernetes, specifications
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
@@ -12,15 +12,10 @@ node = cluster.node(host.name)
 if node.role == "head":
     kubeadm.init(
         name="The control plane",
-        pod_network=str(cluster.pod_network),
-        service_network=str(cluster.service_network),
-        cert_names=kubernetes.certificate_names(cluster),
         wanted_version=cluster.kubernetes_version,
         repository=kubernetes.repository(cluster),
-        image_repository=cluster.image_repository,
-        kubelet_config=cluster.kubelet_config,
-        kube_proxy_config=cluster.kube_proxy_config,
-        **kubernetes.registration(cluster, node),
+        **specifications.control_plane(cluster),
+        **specifications.registration(cluster, node),
     )
     kubeconfig.admin(name=f"kubectl for {node.admin_user}", user=node.admin_user)
     flannel.flannel(

@@ -5,6 +5,7 @@ from pyinfra.api import HiddenValue
 
 import settings
 from operations import base, guard, hosts, interfaces, iptables, resolv_conf
+from settings import specifications
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
@@ -23,10 +24,7 @@ def network() -> None:
             psk = cluster.wifi_psk() if interface.wifi else None
             interfaces.interface(
                 name=f"The interface {interface.name}",
-                interface=interface.name,
-                method="static" if interface.address else "dhcp",
-                address=str(interface.address) if interface.address else None,
-                gateway=str(interface.gateway) if interface.gateway else None,
+                **specifications.interface(interface),
                 start="both",
                 wifi_ssid=cluster.wifi_ssid if interface.wifi else None,
                 wifi_psk=HiddenValue(psk.get_secret_value()) if psk else None,
@@ -35,12 +33,7 @@ def network() -> None:
                 reach=str(cluster.connect_address(node)) if interface.reached else None,
             )
 
-        resolv_conf.resolver(
-            name="Its nameservers",
-            nameservers=[str(server) for server in cluster.nameservers_of(node)],
-            search=list(node.search_domains),
-            options=list(node.resolver_options),
-        )
+        resolv_conf.resolver(name="Its nameservers", **specifications.resolver(cluster, node))
 
 
 if node.role == "head":

@@ -4,11 +4,11 @@ from pyinfra import host, inventory
 
 import settings
 from operations import preflight
-from settings.preflight import wanted
+from settings import specifications
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
 alone = host.current_deploy_name is None  # not a part of cluster.py
 
-preflight.look(name="Look at every node", **wanted(cluster, node))
+preflight.look(name="Look at every node", **specifications.preflight(cluster, node))
 preflight.judged(name="Every node is fit for a cluster", show_all=alone)

@@ -4,7 +4,7 @@ from pyinfra import host, inventory
 
 import settings
 from operations import base, kubeadm, nodes
-from settings import kubernetes
+from settings import kubernetes, specifications
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
@@ -13,7 +13,7 @@ head = cluster.head.name
 base.depends_on(name="The control plane is there", other=head)
 
 if node.role == "worker":
-    kubeadm.join(name="Join the cluster", head=head, **kubernetes.registration(cluster, node))
+    kubeadm.join(name="Join the cluster", head=head, **specifications.registration(cluster, node))
 
 base.depends_on(name="The workers have joined", other=None)
 

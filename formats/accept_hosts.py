@@ -38,12 +38,15 @@ def pattern(host: str) -> str:
     except (AddressValueError, NetmaskValueError) as error:
         looks_numeric = re.fullmatch(r"[0-9./]+", host)
         if looks_numeric or not _NAME.fullmatch(host):
-            reason = f"{host!r} is no IPv4 network, IPv4 address or host name"
-            raise ValueError(reason) from error
+            raise ValueError(
+                f"{host!r} is neither a network nor an address nor a name: write 192.168.1.0/24 "
+                "or localhost"
+            ) from error
         # Host names know no case; nothing but the dot in one means anything in an expression.
         return "(?i)^" + host.replace(".", r"\.") + "$"
     except ValueError as error:  # host bits set
-        raise ValueError(str(error)) from error
+        network = IPv4Network(host, strict=False)
+        raise ValueError(f"{host!r} has host bits set: did you mean {network}?") from error
     first = str(network.network_address).split(".")
     last = str(network.broadcast_address).split(".")
     octets = [octet(int(low), int(high)) for low, high in zip(first, last, strict=True)]

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 from formats.unreadable import reading
 
+# Archives in a folder are told by their names.
+PATTERN = "*.tar"
+
 
 @dataclass(frozen=True)
 class Image:

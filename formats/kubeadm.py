@@ -11,11 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from ipaddress import IPv4Network, ip_address, ip_network
 from typing import Any
 
 import yaml
 
+from formats import component_config
 from formats.unreadable import MALFORMED, Unreadable, reading
 
 API_PORT = 6443
@@ -40,10 +42,17 @@ _TIMEOUTS = {
     "discovery",
     "upgradeManifests",
 }
-_PROXY_MODES = {"", "iptables", "ipvs", "nftables"}
+# The names of kubeadm's checks; those of a port, file or service go on with its name.
+_CHECKS = (
+    "NumCPU", "Mem", "Swap", "CRI", "Hostname", "Firewalld", "HTTPProxy", "HTTPProxyCIDR",
+    "IsPrivilegedUser", "ImagePull", "KubeletVersion", "KubernetesVersion", "SystemVerification",
+    "ContainerRuntimeVersion", "ExternalEtcdVersion", "ExternalEtcdClientCertificates",
+    "CreateJob", "StaticPodManifest", "ControlPlaneNodesReady", "CoreDNSUnsupportedPlugins",
+    "CoreDNSMigration",
+)  # fmt: skip
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 _DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(ms|h|m|s))+")
-_VERSION = re.compile(r"v?[0-9]+\.[0-9]+\.[0-9]+([-+][-+.0-9A-Za-z]*)?")
+_VERSION = re.compile(r"v?[0-9]+\.([0-9]+)\.[0-9]+([-+][-+.0-9A-Za-z]*)?")
 
 
 @dataclass(frozen=True)
@@ -74,9 +83,7 @@ class Registration:
         if not _NAME.fullmatch(self.name) or len(self.name) > 253:
             found.append(f"node name {self.name!r} is not a lower-case DNS name")
         found += _address_mistake("node address", self.address)
-        if "all" in (name.lower() for name in self.ignore_preflight_errors):
-            found.append("ignoring all preflight errors would set up a cluster over a running one")
-        return found
+        return found + ignored_mistakes(self.ignore_preflight_errors)
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,9 @@ class Init:
     def mistakes(self) -> list[str]:
         """What is wrong with it, each in one line; nothing when kubeadm can work with it."""
         found = self.registration.mistakes()
-        if not _VERSION.fullmatch(self.version):
+        version = _VERSION.fullmatch(self.version)
+        minor = int(version[1]) if version else 0
+        if not version:
             found.append(f"Kubernetes version {self.version!r} is not a whole one such as v1.36.3")
         if not _NAME.fullmatch(self.endpoint):
             found.append(f"control-plane endpoint {self.endpoint!r} is not a lower-case DNS name")
@@ -115,39 +124,15 @@ class Init:
         for name in self.cert_names:
             if not _is_address(name) and not _NAME.fullmatch(name.removeprefix("*.")):
                 found.append(f"certificate name {name!r} is neither an address nor a DNS name")
-        found += self._network_mistakes()
+        found += network_mistakes(self.pod_network, self.service_network)
+        for what in ("pod", "service"):
+            if _holds(getattr(self, f"{what}_network"), self.registration.address):
+                network, address = getattr(self, f"{what}_network"), self.registration.address
+                found.append(f"{what} network {network} holds the node's address {address}")
         found += timeout_mistakes(self.timeouts)
-        mode = self.kube_proxy.get("mode", "")
-        if mode not in _PROXY_MODES:
-            found.append(f"kube-proxy mode {mode!r} is none of iptables, ipvs, nftables")
-        return found
-
-    def _network_mistakes(self) -> list[str]:
-        found = []
-        networks = {}
-        for what, text in (("pod", self.pod_network), ("service", self.service_network)):
-            try:
-                network = ip_network(text)
-            except ValueError as error:
-                found.append(f"{what} network {text}: {error}")
-                continue
-            if not isinstance(network, IPv4Network):
-                found.append(f"{what} network {text} is not an IPv4 network")
-                continue
-            networks[what] = network
-        pods, services = networks.get("pod"), networks.get("service")
-        # Each node gets a /24 of the pod network; kubeadm allows 16 bits for the nodes.
-        if pods and not 8 <= pods.prefixlen <= 24:
-            found.append(f"pod network {pods} has no room for a /24 for each node, or too much")
-        if services and not 12 <= services.prefixlen <= 28:
-            found.append(f"service network {services}: choose one from /12 to /28")
-        if pods and services and pods.overlaps(services):
-            found.append(f"pod network {pods} and service network {services} overlap")
-        if _is_address(self.registration.address):
-            for what, network in networks.items():
-                if ip_address(self.registration.address) in network:
-                    address = self.registration.address
-                    found.append(f"{what} network {network} holds the node's address {address}")
+        proxy = component_config.kube_proxy_mistakes(self.kube_proxy, minor)
+        kubelet = component_config.kubelet_mistakes(self.kubelet, minor)
+        found += [f"kube-proxy {text}" for text in proxy] + [f"kubelet {text}" for text in kubelet]
         return found
 
     def text(self) -> str:
@@ -242,14 +227,71 @@ def settled(config_text: str) -> dict[str, str]:
     raise Unreadable(problem)
 
 
+def network_mistakes(pods: str, services: str) -> list[str]:
+    """What is wrong with Kubernetes' own networks, each in one line."""
+    found = []
+    for mistake, text in ((pod_network_mistake, pods), (service_network_mistake, services)):
+        try:
+            found.append(mistake(IPv4Network(text)))
+        except ValueError as error:
+            found.append(f"{text}: {error}")
+    if not any(found) and IPv4Network(pods).overlaps(IPv4Network(services)):
+        found.append(f"pod network {pods} and service network {services} overlap")
+    return [text for text in found if text]
+
+
+def pod_network_mistake(network: IPv4Network, nodes: int = 1) -> str | None:
+    """
+    Why the pods of a cluster can't be in it; None when they can.
+
+    + nodes: how many there are: each takes a /24 of it, and kubeadm allows 16 bits for them
+    """
+    if network.prefixlen < 8:
+        return f"{network} is too large for pods: write {network.network_address}/8"
+    if network.prefixlen > 24 or 2 ** (24 - network.prefixlen) < nodes:
+        longest = 24 - (nodes - 1).bit_length()
+        larger = network.supernet(new_prefix=longest)
+        many = "one node" if nodes == 1 else f"{nodes} nodes"
+        return f"{network} is too small for {many}, each of which takes a /24: write {larger}"
+    return None
+
+
+def service_network_mistake(network: IPv4Network) -> str | None:
+    """Why services can't be in it; None when they can: kubeadm's and the API server's limits."""
+    if 12 <= network.prefixlen <= 28:
+        return None
+    if network.prefixlen < 12:
+        return f"{network} is too large for services: write {network.network_address}/12"
+    return f"{network} is too small for services: write {network.supernet(new_prefix=28)}"
+
+
+def ignored_mistakes(names: Iterable[str]) -> list[str]:
+    """Names of kubeadm's checks that can't be meant, each in one line."""
+    found = []
+    known = {name.lower(): name for name in _CHECKS}
+    for name in names:
+        near = get_close_matches(name.lower(), known, 1)
+        if name.lower() == "all":
+            found.append(
+                "'all' would set up a cluster over a running one: name the checks, such as Mem"
+            )
+        elif not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name):
+            found.append(f"{name!r} is not the name of a preflight check such as Mem")
+        elif near and name.lower() not in known:
+            found.append(f"{name!r} is not a preflight check: did you mean {known[near[0]]}?")
+    return found
+
+
 def timeout_mistakes(timeouts: Mapping[str, str]) -> list[str]:
     """Unknown names and values that are no durations, each in one line."""
     found = []
     for name, value in timeouts.items():
         if name not in _TIMEOUTS:
-            found.append(f"timeout {name!r} is none of {', '.join(sorted(_TIMEOUTS))}")
-        elif not _DURATION.fullmatch(value):
-            found.append(f"timeout {name}: {value!r} is not a duration such as 4m0s")
+            near = get_close_matches(name, _TIMEOUTS, 1)
+            hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(sorted(_TIMEOUTS))}"
+            found.append(f"{name!r} is not a timeout of kubeadm's: {hint}")
+        elif not isinstance(value, str) or not _DURATION.fullmatch(value):
+            found.append(f'{name}: {value!r} is not a duration such as "4m0s"')
     return found
 
 
@@ -285,6 +327,13 @@ _Dumper.add_representer(str, _string)
 
 def _address_mistake(what: str, text: str) -> list[str]:
     return [] if _is_address(text) else [f"{what} {text!r} is not an IP address"]
+
+
+def _holds(network: str, address: str) -> bool:
+    try:
+        return ip_address(address) in ip_network(network)
+    except ValueError:
+        return False
 
 
 def _is_address(text: str) -> bool:

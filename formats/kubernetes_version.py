@@ -9,7 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_WANTED = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
+_NUMBER = r"(0|[1-9][0-9]{0,3})"
+_WANTED = re.compile(rf"{_NUMBER}\.{_NUMBER}(?:\.{_NUMBER})?")
+# kubeadm.k8s.io/v1beta4 came with it.
+OLDEST_MINOR = 31
+
 _PACKAGED = re.compile(r"(?:\d+:)?(\d+)\.(\d+)\.(\d+)(?:-(.+))?")
 
 
@@ -54,13 +58,29 @@ def parse_wanted(text: str) -> Wanted:
     """
     A version as a person writes it.
 
-    + text: "1.36" or "1.36.4", with or without a leading "v"; ``ValueError`` for anything else
+    + text: "1.36" or "1.36.4"; ``ValueError`` for anything else
     """
     match = _WANTED.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no version of Kubernetes: write it as 1.36 or 1.36.4")
+        bare = text.strip().lower().removeprefix("v").removesuffix(".x").removesuffix(".*")
+        near = f": did you mean {bare}?" if _WANTED.fullmatch(bare) else ""
+        raise ValueError(
+            f"{text!r} is not a version of Kubernetes: write it as 1.36 or 1.36.4{near}"
+        )
     major, minor, patch = match.groups()
     return Wanted(int(major), int(minor), None if patch is None else int(patch))
+
+
+def check_wanted(text: str) -> None:
+    """``ValueError`` for a version that bramble can't install, or that there can't be."""
+    wanted = parse_wanted(text)
+    if wanted.major != 1:
+        raise ValueError(f"{text!r} does not exist, Kubernetes has releases 1.x: write 1.36")
+    if wanted.minor < OLDEST_MINOR:
+        raise ValueError(
+            f"{text!r} is too old: kubeadm reads its configuration (v1beta4) from "
+            f"1.{OLDEST_MINOR} on: write 1.36"
+        )
 
 
 def parse_package(version: str) -> Release | None:

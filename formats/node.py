@@ -4,6 +4,7 @@ Node, DaemonSet and Deployment objects of the API (v1, apps/v1): how they are, i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,12 @@ from typing import Any
 from formats.manifests import identity
 
 CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+
+# A DNS name, as a label's prefix; a name of 63 characters at most, as its name or value.
+_PREFIX = re.compile(
+    r"(?=.{1,253}/)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/"
+)
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,24 @@ class Node:
     labels: Mapping[str, str]
     taints: tuple[tuple[str, str], ...]
     trouble: str | None
+
+
+def check_label(label: str, value: str | None) -> None:
+    """
+    ``ValueError`` for what the API server would not take for a label of a node.
+
+    + value: None: the label goes
+
+    https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
+    """
+    prefix = _PREFIX.match(label)
+    if not _NAME.fullmatch(label[prefix.end() :] if prefix else label):
+        raise ValueError(f'{label!r} is not a label such as "example.org/disk" or "disk"')
+    if value and not _NAME.fullmatch(value):
+        raise ValueError(
+            f"{value!r} is not a value of a label ({label}): letters, digits, -, _ and . inside,"
+            " 63 at most"
+        )
 
 
 def nodes(objects: Iterable[Mapping[str, Any]]) -> dict[str, Node]:

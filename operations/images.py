@@ -41,7 +41,7 @@ def imported(folder: str) -> Commands:
         images.imported(name="Images from the local archives", folder="mirror/images")
     """
 
-    archives = sorted(Path(folder).glob("*.tar"))
+    archives = sorted(Path(folder).glob(image_archive.PATTERN))
     if not archives:
         raise Refused(f"no image archives (*.tar) in {folder} on this computer")
     state = read(Images)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from settings import known, overrides, sources, ssh
 from settings.build import build as _build
@@ -26,6 +27,7 @@ __all__ = [
     "Problem",
     "SettingsError",
     "changed_key_remedy",
+    "check_files",
     "host_key",
     "load",
     "of",
@@ -34,6 +36,19 @@ __all__ = [
     "prepare",
     "whose",
 ]
+
+_made: WeakKeyDictionary[sources.PyinfraInventory, dict[Path, Cluster]] = WeakKeyDictionary()
+
+
+def check_files(inventory: str) -> None:
+    """Check that the inventory and group_data/ are Python that runs, before pyinfra runs them.
+
+    Ends the program with the mistakes as its message, and status 1.
+    """
+    try:
+        sources.check_files(Path.cwd(), inventory)
+    except SettingsError as error:
+        raise SystemExit(str(error)) from None
 
 
 def whose(cluster: Cluster) -> str:
@@ -57,11 +72,18 @@ def load(desk: Path | None = None, inventory: str = "inventory.py") -> Cluster:
 
 
 def of(inventory: sources.PyinfraInventory, desk: Path | None = None) -> Cluster:
-    """The cluster that pyinfra's inventory describes, with what `--data` overrides.
+    """The cluster that pyinfra's inventory describes, with what `--data` overrides: made once for
+    an inventory, however many hosts and deploys ask.
 
     Raises `SettingsError`.
     """
-    return _build(sources.of_inventory(inventory, desk or Path.cwd()))
+    # pyinfra's `inventory` stands for the one of the run at hand.
+    itself: sources.PyinfraInventory = getattr(inventory.get_data, "__self__", inventory)
+    made = _made.setdefault(itself, {})
+    where = desk or Path.cwd()
+    if where not in made:
+        made[where] = _build(sources.of_inventory(itself, where))
+    return made[where]
 
 
 def prepare(inventory: str) -> None:

@@ -1,104 +1,130 @@
-"""From what was written to a cluster: parse each setting, check the whole, report everything."""
+"""From what was written to a cluster: pydantic reads it, and everything wrong is reported."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from settings import checks
-from settings.errors import Problem, SettingsError
+from settings import placement, rules, specifications
+from settings.errors import Problem, SettingsError, shown
+from settings.fields import Typed, did_you_mean
 from settings.model import Cluster, Node
-from settings.sources import Host, Sources
+from settings.sources import Host, Sources, Value
 
-Model = TypeVar("Model", bound=BaseModel)
-
-_NEEDED_BY = {
-    "router": "router",
-    "uplink_interface": "nat",
-    "uplink_network": "nat",
-    "uplink_gateway": "nat",
-    "uplink_method": "nat",
+_SECRET = ("wifi_psk_file", "ssh_password", "ssh_key_password")
+_NEEDED_BY = {"router": "router"} | dict.fromkeys(
+    ("uplink_interface", "uplink_network", "uplink_gateway", "uplink_method"), "nat"
+)
+# What is said of pydantic's own errors, with the names of their context.
+_WORDS = {
+    "string_type": "is not a text: put it in quotes",
+    "bool_type": "is neither True nor False: write one of them, without quotes",
+    "bool_parsing": "is neither true nor false: write one of them",
+    "int_type": "is not a whole number: write it in digits, without quotes",
+    "int_parsing": "is not a whole number: write it in digits",
+    "float_type": "is not a number: write it in digits, without quotes",
+    "greater_than_equal": "is too small: write {ge} or more",
+    "less_than_equal": "is too large: write {le} or less",
+    "tuple_type": 'is not a list: write ["...", "..."]',
+    "dict_type": 'is not a mapping: write {{"name": "value"}}',
+    "literal_error": "can't be: write {expected}",
 }
 
 
 def build(sources: Sources) -> Cluster:
     """Build the cluster. Raises `SettingsError` with every mistake in it."""
-    hosts = {host.name: host for host in _head_first(sources)}
-    problems: list[Problem] = []
-    nodes = []
-    for host in hosts.values():
-        role = "head" if "head" in host.groups else "worker"
-        given = {"name": host.name, "role": role}
-        nodes.append(_parse(Node, given, host, sources, problems))
-    first = _first(hosts.values(), sources)
-    cluster = _parse(
-        Cluster, {"desk": sources.desk, "nodes": tuple(nodes)}, first, sources, problems
-    )
-    draft = checks.Draft(sources, hosts, first, cluster)
-    for check in checks.CHECKS:
-        problems.extend(_run(check, draft, problems))
+    hosts = sources.members
+    first = _first(sources)
+    written: dict[str, Any] = {
+        **_written(first.data, Cluster),
+        "desk": sources.desk,
+        "nodes": tuple(
+            {
+                **_written(host.data, Node),
+                "name": host.name,
+                "role": "head" if "head" in host.groups else "worker",
+            }
+            for host in hosts
+        ),
+    }
+    problems = list(placement.problems(sources))
+    try:
+        seen = rules.Seen(tuple(host.name for host in hosts))
+        cluster = Cluster.model_validate(written, context=seen)
+    except ValidationError as error:
+        problems += _problems(error, sources, first)
+    else:
+        problems += [] if problems else specifications.problems(cluster)
     if problems:
         raise SettingsError(problems)
     return cluster
 
 
-def _head_first(sources: Sources) -> list[Host]:
-    ours = [host for host in sources.hosts if {"head", "workers"} & set(host.groups)]
-    return sorted(ours, key=lambda host: "head" not in host.groups)
-
-
-def _first(hosts: Iterable[Host], sources: Sources) -> Host:
-    """The host whose data hold for the whole cluster: the head (`same_everywhere` compares the
-    others'). Without a head the groups' data stand in, so that no more is reported than that."""
+def _first(sources: Sources) -> Host:
+    """The host whose data hold for the whole cluster: the head. Without one the groups' data stand
+    in, so that no more is reported than that."""
     groups = {**sources.groups.get("all", {}), **sources.groups.get("head", {})}
-    first = next(iter(hosts), Host("", (), {}))
+    first = next(iter(sources.members), Host("", (), {}))
     return Host(first.name, first.groups, {**groups, **first.data})
 
 
-def _parse(
-    model: type[Model],
-    given: Mapping[str, object],
-    host: Host,
-    sources: Sources,
-    problems: list[Problem],
-) -> Model:
-    """The model of the host's data. When some of it is wrong, that is added to the problems, and
-    the result lacks it."""
-    settings = [name for name in model.model_fields if name not in given]
-    written = {name: host.data[name].value for name in settings if name in host.data}
-    try:
-        return model.model_validate({**given, **written})
-    except ValidationError as error:
-        wrong = {str(detail["loc"][0]): detail for detail in error.errors()}
-    for name, detail in wrong.items():
-        if detail["type"] == "missing":
-            problems.append(_missing(name, host, sources))
-            continue
-        file = host.data[name].file
-        at_host = host.name if file == sources.inventory else None
-        problems.append(Problem(file, str(detail["ctx"]["error"]), at_host, name))
-    right = {
-        name: TypeAdapter(model.model_fields[name].rebuild_annotation()).validate_python(value)
-        for name, value in written.items()
-        if name not in wrong
+def _written(data: Mapping[str, Value], model: type[Cluster | Node]) -> dict[str, Any]:
+    return {
+        name: Typed(value.value)
+        if value.file == "--data" and isinstance(value.value, str)
+        else value.value
+        for name, value in data.items()
+        if name in model.model_fields
     }
-    return model.model_construct(_fields_set=None, **given, **right)
+
+
+def _problems(error: ValidationError, sources: Sources, first: Host) -> Iterator[Problem]:
+    for detail in error.errors(include_url=False):
+        host, (name, *_) = first, detail["loc"]
+        if name == "nodes":
+            _, number, name, *_ = detail["loc"]
+            host = sources.members[int(number)]
+        name = str(name)
+        if name == "name":
+            yield Problem(sources.inventory, _text(detail, name), host.name)
+        elif detail["type"] == "missing":
+            yield _missing(name, host, sources)
+        else:
+            file = host.data[name].file if name in host.data else sources.inventory
+            at_host = host.name if file == sources.inventory else None
+            yield Problem(file, _text(detail, name), at_host, name)
+
+
+def _text(detail: Mapping[str, Any], name: str) -> str:
+    """What is wrong: in the words of the function that found it, or of `_WORDS`."""
+    context = detail.get("ctx", {})
+    if "error" in context:
+        return str(context["error"])
+    value, kind = detail["input"], detail["type"]
+    given = "this" if name in _SECRET else shown(value)
+    words = _WORDS.get(kind, detail["msg"]).format(**context)
+    if isinstance(value, tuple) and len(value) == 1 and kind != "tuple_type":
+        words = "is a tuple: remove the comma at the end of the line"
+    elif kind == "string_type" and isinstance(value, (list, tuple, set, dict)):
+        words = "is not a text: write one text in quotes, without brackets"
+    elif kind == "string_type" and (value is None or isinstance(value, bool)):
+        words = "is not a text: write one in quotes"
+    elif kind == "tuple_type" and isinstance(value, str):
+        words = f"is not a list: write {json.dumps(re.split(r'[,; ]+', value.strip()))}"
+    elif kind == "literal_error" and isinstance(value, str):
+        near = did_you_mean(value, re.findall(r"'([^']*)'", context["expected"]))
+        words = f"{words}{near}"
+    return f"{given} {words}"
 
 
 def _missing(name: str, host: Host, sources: Sources) -> Problem:
-    if name in checks.HOST_DATA:
+    if name in placement.HOST_DATA:
         text = f'missing: write ("{host.name}", {{"{name}": "192.168.2.…"}})'
         return Problem(sources.inventory, text, host.name, name)
-    group = "head" if name in checks.HEAD_ONLY else "all"
+    group = "head" if name in placement.HEAD_ONLY else "all"
     needed = f', which topology "{_NEEDED_BY[name]}" needs' if name in _NEEDED_BY else ""
     return Problem(f"group_data/{group}.py", f"missing: write its line{needed}", setting=name)
-
-
-def _run(check: checks.Check, draft: checks.Draft, before: list[Problem]) -> Iterator[Problem]:
-    try:
-        yield from check(draft)
-    except AttributeError:
-        if not before:  # then everything was parsed, and this is a mistake in the check
-            raise

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from settings import sources
 from settings.build import build
-from settings.checks.draft import OURS
 from settings.errors import Problem, SettingsError
 from settings.fields import did_you_mean
 from settings.model import Cluster, Node
+from settings.placement import OURS
 
 _OWN = ("node", "device", "file", "yes", "any_disk")
 _USE = (

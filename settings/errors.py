@@ -25,6 +25,12 @@ class Problem:
         return ": ".join(part for part in (self.file, self.host, self.setting, self.text) if part)
 
 
+def shown(value: object) -> str:
+    """A value for a message: as Python writes it, and no longer than a line."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 class SettingsError(ValueError):
     """Everything that is wrong, at once.
 

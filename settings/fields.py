@@ -1,36 +1,39 @@
 """The types of the settings: each takes what a person writes, and says what is wrong with it.
 
-The parsers raise `ValueError` with the text of a `Problem`. A list may also come as one text with
-commas, which is how `--data` gives it.
+Forms are pydantic's own, strict: text, number, True or False, list, mapping (their messages are in
+`settings.build`). What a value means is asked of `formats`; a validator raises `ValueError` with
+the text of a `Problem`: the value, what is wrong with it, and the remedy.
 """
 
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, NetmaskValueError
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import PlainValidator
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, TypeAdapter
 
 # RFC 1123, as Kubernetes wants it for a node's name (a "DNS label"): lower case.
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_DOMAIN = re.compile(r"(?=.{1,253}$)([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.(?!$)|$))+")
 # 15 bytes is the kernel's limit; the characters are those of interfaces(5)'s source-directory, as
 # the interface's file there bears its name.
 _INTERFACE = re.compile(r"[A-Za-z0-9_-]{1,15}")
 # adduser(8)'s NAME_REGEX and useradd(8)'s length.
 _USER = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-# resolv.conf(5), glibc 2.41: the options, those with a number among them.
-_RESOLVER_OPTION = re.compile(
-    r"(ndots|timeout|attempts):\d+|debug|rotate|no-aaaa|no-check-names|inet6|edns0"
-    r"|single-request|single-request-reopen|no-tld-query|use-vc|no-reload|trust-ad"
-)
-_COUNTRY = re.compile(r"[A-Z]{2}")
+# Names that mean something else to pyinfra (its groups) or to every node.
+_TAKEN = ("all", "head", "workers", "inventory", "localhost", "local")
+# Where no machine of a network is: this host, loopback, link-local, multicast and above.
+_SPECIAL = [IPv4Network(t) for t in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")]
 
-Word = TypeVar("Word")
+T = TypeVar("T")
+
+
+class Typed(str):
+    """A value of the command line (`--data`), where numbers, lists and True are text too."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -39,161 +42,188 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f": did you mean {near[0]}?" if near else ""
 
 
-def host_name(value: str) -> str:
-    """A node's name, which becomes its host name and its name in Kubernetes."""
-    if _LABEL.fullmatch(value):
+def checked(check: Callable[[T], object]) -> AfterValidator:
+    """A validator that asks a function which raises `ValueError` for what can't be."""
+
+    def validate(value: T) -> T:
+        check(value)
         return value
-    near = re.sub(r"[^a-z0-9]+", "-", value.lower())[:63].strip("-")
-    raise ValueError(
-        f"{value!r} is no host name (a-z, 0-9 and - inside, 63 at most)"
-        + (f": did you mean {near}?" if near else "")
-    )
+
+    return AfterValidator(validate)
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not text: put it in quotes")
-    return value
+def without(mistakes: Callable[[T], Iterable[str | None]]) -> AfterValidator:
+    """A validator that asks a function which gives one line a mistake, or None."""
+
+    def check(value: T) -> None:
+        found = [text for text in mistakes(value) if text]
+        if found:
+            raise ValueError("; ".join(found))
+
+    return checked(check)
 
 
-def _matching(pattern: re.Pattern[str], otherwise: str) -> Callable[[object], str]:
-    """A parser of text that the pattern matches; `otherwise` is what other text is called."""
+def matching(pattern: re.Pattern[str], otherwise: str) -> AfterValidator:
+    """A validator of text that the pattern matches; `otherwise` says what other text is not."""
 
-    def parse(value: object) -> str:
-        text = _text(value)
+    def check(text: str) -> None:
         if not pattern.fullmatch(text):
-            raise ValueError(f"{text!r} is {otherwise}")
-        return text
+            near = text.strip().lower()
+            hint = f": did you mean {near}?" if near != text and pattern.fullmatch(near) else ""
+            raise ValueError(f"{text!r} is not {otherwise}{hint}")
 
-    return parse
-
-
-def _list_of(parse: Callable[[object], Word]) -> Callable[[object], tuple[Word, ...]]:
-    def parse_list(value: object) -> tuple[Word, ...]:
-        if isinstance(value, str):
-            value = [word.strip() for word in value.split(",") if word.strip()]
-        if not isinstance(value, (list, tuple)):
-            raise ValueError(f'{value!r} is not a list: write ["...", "..."]')
-        return tuple(parse(word) for word in value)
-
-    return parse_list
+    return checked(check)
 
 
-def _or_none(parse: Callable[[object], Word]) -> Callable[[object], Word | None]:
-    return lambda value: None if value is None else parse(value)
+def of_text(parse: Callable[[str], object]) -> BeforeValidator:
+    """A validator that makes something else of a text."""
+    text = TypeAdapter(Annotated[str, Strict()])
+    return BeforeValidator(lambda value: parse(text.validate_python(value)))
 
 
-def _one_of(*words: str) -> Callable[[object], str]:
-    def parse_word(value: object) -> str:
-        if value not in words:
-            allowed = " or ".join(f'"{word}"' for word in words)
-            raise ValueError(f"{value!r} is not {allowed}{did_you_mean(str(value), words)}")
-        return str(value)
-
-    return parse_word
+def _of_command_line(form: type[Any]) -> BeforeValidator:
+    lax = TypeAdapter(form)
+    return BeforeValidator(lambda v: lax.validate_python(str(v)) if isinstance(v, Typed) else v)
 
 
-def _address(value: object) -> IPv4Address:
-    text = _text(value)
-    try:
-        return IPv4Address(text)
-    except AddressValueError:
-        pass
-    bare, slash, _ = text.partition("/")
-    if slash:
+def _listed(value: object) -> object:
+    if isinstance(value, Typed):
+        return tuple(Typed(word.strip()) for word in value.split(",") if word.strip())
+    return tuple(value) if isinstance(value, list) else value
+
+
+def host_name(name: str) -> str:
+    """A name of a node or of the API server: in /etc/hosts, in Kubernetes, in SSH's files."""
+    if _is(IPv4Address, name) or _is(IPv6Address, name):
+        raise ValueError(f"{name!r} is an address: write a name in its place")
+    if not _LABEL.fullmatch(name):
+        bare = re.sub(r"^[a-z]+://|[:/].*$", "", name.lower())
+        near = re.sub(r"[^a-z0-9]+", "-", bare)[:63].strip("-")
         raise ValueError(
-            f"{text} has a prefix length, which belongs to its network: did you mean {bare}?"
+            f"{name!r} is not a host name (a-z, 0-9 and - inside, 63 at most)"
+            + (f": did you mean {near}?" if near and near not in _TAKEN else ": write node2")
         )
-    raise ValueError(f"{text!r} is not an IPv4 address, such as 192.168.2.11")
-
-
-def _network(value: object) -> IPv4Network:
-    text = _text(value)
+    if name in _TAKEN:
+        raise ValueError(f"{name!r} means something else already: choose another name")
     try:
-        network = IPv4Network(text, strict=False)
+        socket.inet_aton(name)
+    except OSError:
+        return name
+    raise ValueError(f"{name!r} is an address to every program: begin it with a letter")
+
+
+def address(text: str) -> IPv4Address:
+    """The IPv4 address of one machine of a network."""
+    found = _address(text)
+    for network in _SPECIAL:
+        if found in network:
+            raise ValueError(f"{text!r} is in {network}, where no node is: write its real address")
+    return found
+
+
+def _address(text: str) -> IPv4Address:
+    if _is(IPv4Address, text):
+        return IPv4Address(text)
+    near, slash, _ = _repaired(text).partition("/")
+    if not _is(IPv4Address, near):
+        if _is(IPv6Address, text):
+            raise ValueError(f"{text!r} is an IPv6 address: write the IPv4 address")
+        raise ValueError(f"{text!r} is not an IPv4 address, such as 192.168.2.11")
+    wrong = "has a prefix length, which belongs to its network" if slash else "is not an address"
+    raise ValueError(f"{text!r} {wrong}: did you mean {near}?")
+
+
+def network(text: str) -> IPv4Network:
+    """An IPv4 network that has room for machines."""
+    try:
+        found = IPv4Network(text, strict=False)
     except (AddressValueError, NetmaskValueError):
-        raise ValueError(f"{text!r} is not an IPv4 network, such as 192.168.2.0/24") from None
+        near = _repaired(text)
+        hint = f": did you mean {near}?" if near != text and _is(IPv4Network, near) else ""
+        raise ValueError(f"{text!r} is not an IPv4 network, such as 192.168.2.0/24{hint}") from None
     if "/" not in text:
-        raise ValueError(f"{text} has no prefix length: did you mean {text}/24?")
-    if str(network.network_address) != text.partition("/")[0]:
-        raise ValueError(f"{text} is an address in a network: did you mean {network}?")
-    if network.prefixlen > 30:
-        raise ValueError(f"{text} has no room for nodes: the longest prefix is /30")
-    return network
+        raise ValueError(f"{text!r} has no prefix length: did you mean {text}/24?")
+    if str(found.network_address) != text.partition("/")[0]:
+        raise ValueError(f"{text!r} is an address in a network: did you mean {found}?")
+    if found.prefixlen > 30:
+        raise ValueError(f"{text!r} has no room for nodes: write a /30 or a shorter prefix")
+    for special in _SPECIAL:
+        if found.overlaps(special):
+            raise ValueError(
+                f"{text!r} overlaps {special}, where no node is: choose a private one, "
+                "such as 192.168.2.0/24"
+            )
+    return found
 
 
-def _nameserver(value: object) -> IPv4Address | Literal["router"]:
-    return "router" if value == "router" else _address(value)
+def _is(form: Callable[[str], object], text: str) -> bool:
+    try:
+        form(text)
+    except ValueError:
+        return False
+    return True
 
 
-_search_domain = _matching(_DOMAIN, "not a domain name")
-_resolver_option = _matching(_RESOLVER_OPTION, "not an option of resolv.conf(5), such as timeout:1")
-_interface = _matching(_INTERFACE, "no interface name (A-Z, a-z, 0-9, _ and -, 15 at most)")
-_country = _matching(_COUNTRY, 'no country of two capital letters, such as "US"')
+def _repaired(text: str) -> str:
+    """The text without blanks, leading zeros, and commas where dots belong."""
+    dotted = re.sub(r"\s", "", text).replace(",", ".").replace("\\", "/")
+    return re.sub(r"(?<![0-9])0+(?=[0-9])", "", dotted)
 
 
-def _user(value: object) -> str:
-    text = _text(value)
-    if not _USER.fullmatch(text):
-        near = f": did you mean {text.lower()}?" if _USER.fullmatch(text.lower()) else ""
-        raise ValueError(f"{text!r} is no user name (a-z first, then a-z, 0-9, _ and -){near}")
-    if text == "root":
-        raise ValueError("root is not let in by SSH: name a user, who gets sudo")
-    return text
+def _user(name: str) -> None:
+    if name == "root":
+        raise ValueError("'root' is not let in by SSH: name a user, who gets sudo")
 
 
-def _ssid(value: object) -> str:
-    text = _text(value)
-    if not 1 <= len(text.encode()) <= 32:
-        raise ValueError(f"{text!r} is {len(text.encode())} bytes long: a Wi-Fi name has 1 to 32")
-    return text
+def _interface(name: str) -> None:
+    if name == "lo":
+        raise ValueError("'lo' is the loopback interface: name the one with the cable, eth0")
 
 
-def _path(value: object) -> Path:
-    text = _text(value)
+def _ssid(text: str) -> None:
+    octets = len(text.encode(errors="replace"))
+    if not 1 <= octets <= 32:
+        raise ValueError(f"{text!r} is {octets} bytes long: a Wi-Fi name has 1 to 32, or is None")
+
+
+def _path(text: str) -> Path:
+    if not text.strip():
+        raise ValueError(f"{text!r} names no file: write its path")
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise ValueError(f"{text}: there is no such user's home folder: write it out") from None
+        raise ValueError(f"{text!r}: there is no such user's home folder: write it out") from None
 
 
-def _switch(value: object) -> bool:
-    words = {"true": True, "yes": True, "false": False, "no": False}
-    if isinstance(value, bool):
-        return value
-    if str(value).lower() in words:
-        return words[str(value).lower()]
-    raise ValueError(f"{value!r} is neither True nor False{did_you_mean(str(value), words)}")
+def as_written(path: Path) -> str:
+    """A path for a message: with ~ where it was, perhaps, written so."""
+    home = Path.home()
+    return f"'~/{path.relative_to(home)}'" if path.is_relative_to(home) else f"'{path}'"
 
 
-def _guard_seconds(value: object) -> int:
-    try:
-        seconds = int(str(value))
-    except ValueError:
-        raise ValueError(f"{value!r} is no number of seconds, such as 60") from None
-    if not 5 <= seconds <= 900:
-        raise ValueError(
-            f"{seconds} s is no time for a node to go back by itself after: from 5 to 900"
-        )
-    return seconds
+Text = Annotated[str, Strict()]
+Switch = Annotated[bool, Strict(), _of_command_line(bool)]
+Number = Annotated[int, Strict(), _of_command_line(int)]
+Listed = BeforeValidator(_listed)
+Mapping = Annotated[dict[Text, Any], Strict()]
 
-
-Address = Annotated[IPv4Address, PlainValidator(_address)]
-OptionalAddress = Annotated[IPv4Address | None, PlainValidator(_or_none(_address))]
-Network = Annotated[IPv4Network, PlainValidator(_network)]
-Nameservers = Annotated[
-    tuple[IPv4Address | Literal["router"], ...], PlainValidator(_list_of(_nameserver))
+Address = Annotated[IPv4Address, of_text(address)]
+Network = Annotated[IPv4Network, of_text(network)]
+Nameserver = Annotated[
+    IPv4Address | Literal["router"],
+    of_text(lambda text: "router" if text.lower() == "router" else _address(text)),
 ]
-SearchDomains = Annotated[tuple[str, ...], PlainValidator(_list_of(_search_domain))]
-ResolverOptions = Annotated[tuple[str, ...], PlainValidator(_list_of(_resolver_option))]
-InterfaceName = Annotated[str, PlainValidator(_interface)]
-UserName = Annotated[str, PlainValidator(_user)]
-Topology = Annotated[Literal["nat", "router"], PlainValidator(_one_of("nat", "router"))]
-UplinkMethod = Annotated[Literal["dhcp", "static"], PlainValidator(_one_of("dhcp", "static"))]
-OptionalSsid = Annotated[str | None, PlainValidator(_or_none(_ssid))]
-OptionalCountry = Annotated[str | None, PlainValidator(_or_none(_country))]
-FilePath = Annotated[Path, PlainValidator(_path)]
-OptionalFilePath = Annotated[Path | None, PlainValidator(_or_none(_path))]
-Switch = Annotated[bool, PlainValidator(_switch)]
-OptionalSwitch = Annotated[bool | None, PlainValidator(_or_none(_switch))]
-GuardSeconds = Annotated[int, PlainValidator(_guard_seconds)]
+Nameservers = Annotated[tuple[Nameserver, ...], Strict(), Listed]
+Texts = Annotated[tuple[Text, ...], Strict(), Listed]
+InterfaceName = Annotated[
+    Text,
+    checked(_interface),
+    matching(_INTERFACE, "an interface name (A-Z, a-z, 0-9, _ and -, 15 at most) such as eth0"),
+]
+UserName = Annotated[
+    Text, checked(_user), matching(_USER, "a user name (a-z first, then a-z, 0-9, _ and -)")
+]
+HostName = Annotated[Text, checked(host_name)]
+FilePath = Annotated[Path, of_text(_path)]
+Ssid = Annotated[Text, checked(_ssid)]
+GuardSeconds = Annotated[Number, Field(ge=5, le=900)]

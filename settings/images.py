@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import PlainValidator
+from pydantic import AfterValidator
 
-from settings.fields import _one_of, _or_none, _text, did_you_mean
+from settings.fields import Text, checked, did_you_mean
 from settings.first_boot import Dialect
 
 if TYPE_CHECKING:
@@ -62,7 +62,6 @@ CATALOGUE = {
         dialect="cloud-init-0.7.9",
     ),
 }
-DIALECTS = tuple(dict.fromkeys(image.dialect for image in CATALOGUE.values()))
 
 
 def of(cluster: Cluster) -> Image:
@@ -81,12 +80,11 @@ def is_url(image: str) -> bool:
     return "://" in image
 
 
-def _image(value: object) -> str:
-    text = _text(value)
+def _image(text: str) -> None:
     if text in CATALOGUE or (is_url(text) and _URL.fullmatch(text)):
-        return text
+        return
     if not is_url(text) and ("/" in text or "." in text):
-        return text
+        return
     known = " or ".join(f'"{name}"' for name in CATALOGUE)
     raise ValueError(
         f"{text!r} is neither {known} nor the path or the URL of an image"
@@ -94,15 +92,15 @@ def _image(value: object) -> str:
     )
 
 
-def _checksum(value: object) -> str:
-    text = re.sub(r"\s", "", _text(value)).removeprefix("sha256:")
+def _checksum(value: str) -> str:
+    text = re.sub(r"\s", "", value).removeprefix("sha256:")
     if re.fullmatch(r"[0-9A-Fa-f]{64}", text) or _URL.fullmatch(text):
         return text
     raise ValueError(
-        f"{value!r} is no SHA-256 checksum (64 hexadecimal digits), and no URL of a file with one"
+        f"{value!r} is not a SHA-256 checksum (64 hexadecimal digits), nor the URL of a file with "
+        "one"
     )
 
 
-ImageName = Annotated[str, PlainValidator(_image)]
-ImageChecksum = Annotated[str | None, PlainValidator(_or_none(_checksum))]
-ImageDialect = Annotated[Dialect, PlainValidator(_one_of(*DIALECTS))]
+ImageName = Annotated[Text, checked(_image)]
+ImageChecksum = Annotated[Text, AfterValidator(_checksum)]

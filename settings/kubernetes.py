@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from formats import kubernetes_version
 
 if TYPE_CHECKING:
-    from settings.model import Cluster, Node
+    from settings.model import Cluster
 
 API_PORT = 6443
 
@@ -43,14 +43,3 @@ def proxy_url(cluster: Cluster) -> str:
 def labels(cluster: Cluster) -> dict[str, dict[str, str | None]]:
     """Each node's labels."""
     return {node.name: dict(node.node_labels) for node in cluster.nodes}
-
-
-def registration(cluster: Cluster, node: Node) -> dict[str, Any]:
-    """How a node is made known to the cluster, as `kubeadm.init` and `kubeadm.join` take it."""
-    return {
-        "node": node.name,
-        "address": str(node.address),
-        "endpoint": cluster.control_plane_endpoint,
-        "timeouts": cluster.kubeadm_timeouts,
-        "ignore_preflight_errors": cluster.ignore_preflight_errors,
-    }

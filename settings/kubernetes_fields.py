@@ -3,117 +3,146 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import PlainValidator
+from pydantic import AfterValidator, Field, Strict, ValidationInfo
 
-from formats import accept_hosts, containerd, kubernetes_version
-from settings.fields import _list_of, _matching, _text, host_name
+from formats import (
+    accept_hosts,
+    component_config,
+    containerd,
+    image_archive,
+    kubeadm,
+    kubernetes_version,
+    node,
+)
+from settings import fields
+from settings.fields import checked, matching, without
 
-# An image's name without its tag, or with it: a registry, then lower-case words.
-_IMAGE = re.compile(r"[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9._-]+)*(:[A-Za-z0-9._-]{1,128})?")
-# Kubernetes' label syntax: an optional DNS prefix, then a name; the value is like a name, or empty.
-_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
-_LABEL_KEY = re.compile(rf"([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_NAME}")
-_LABEL_VALUE = re.compile(rf"({_NAME})?")
+# The OCI distribution specification's names, and a tag or a digest.
+_REPOSITORY = r"[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
+_TAG = r":[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
+_DIGEST = r"@sha256:[0-9a-f]{64}"
+_URL = re.compile(r"https?://[^\s/@]+(/\S*)?")
+_CONTEXT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/-]*")
+# What Kubernetes listens on, on a control plane; and what services are given.
+_PORTS = {6443, 2379, 2380, 2381, 10248, 10249, 10250, 10256, 10257, 10259}
 
 
-def _version(value: object) -> str:
-    text = _text(value)
-    try:
-        kubernetes_version.parse_wanted(text)
-    except ValueError:
-        raise ValueError(f'{text!r} is no version such as "1.36" or "1.36.4"') from None
-    return text
-
-
-def _url(value: object) -> str:
-    text = _text(value)
-    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
-        raise ValueError(f"{text!r} is no address that begins with https:// or http://")
+def _url(text: str) -> str:
+    if not _URL.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is not an address that begins with https:// or http://: write "
+            "https://pkgs.k8s.io/core:/stable:/v{minor}/deb/, or that of a mirror"
+        )
     return text if text.endswith("/") else f"{text}/"
 
 
-def _hexadecimal(digits: int, what: str) -> Callable[[object], str]:
-    def parse(value: object) -> str:
-        text = re.sub(r"\s", "", _text(value)).removeprefix("sha256:")
+def _placeholders(text: str) -> None:
+    for word in re.findall(r"\{[^}]*\}?|\}", text.replace("{minor}", "")):
+        raise ValueError(f"{text!r}: {word!r} is not a placeholder: write {{minor}}")
+
+
+def hexadecimal(digits: int, what: str) -> Any:
+    """A validator of hexadecimal digits: blanks, and the word "sha256:", are left out."""
+
+    def parse(value: str) -> str:
+        text = re.sub(r"\s", "", value).removeprefix("sha256:")
         if not re.fullmatch(rf"[0-9A-Fa-f]{{{digits}}}", text):
-            raise ValueError(f"{value!r} is no {what}: it has {digits} hexadecimal digits")
+            raise ValueError(f"{value!r} is not a {what}: it has {digits} hexadecimal digits")
         return text
 
-    return parse
+    return AfterValidator(parse)
 
 
-_image = _matching(_IMAGE, 'no image or registry such as "registry.k8s.io/pause:3.10"')
+def _port(port: int) -> None:
+    if port in _PORTS or 30000 <= port <= 32767:
+        raise ValueError(f"{port} is a port of Kubernetes': write another, such as 8080")
 
 
-def _port(value: object) -> int:
-    try:
-        port = int(str(value))
-    except ValueError:
-        raise ValueError(f"{value!r} is no port: a number from 1024 to 65535") from None
-    if not 1024 <= port <= 65535:
-        raise ValueError(f"{port} is no port for it: from 1024 to 65535")
-    return port
-
-
-def _wait_seconds(value: object) -> int:
-    try:
-        seconds = int(str(value))
-    except ValueError:
-        raise ValueError(f"{value!r} is no number of seconds, such as 300") from None
-    if not 30 <= seconds <= 3600:
-        raise ValueError(f"{seconds} s: from 30 to 3600")
-    return seconds
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise ValueError(f'{value!r} is no mapping: write {{"name": value}}')
-    return value
-
-
-def _texts(value: object) -> dict[str, str]:
-    return {key: _text(item) for key, item in _mapping(value).items()}
-
-
-def _mirrors(value: object) -> dict[str, str]:
-    mirrors = _texts(value)
-    for registry, mirror in mirrors.items():
+def _mirrors(value: Mapping[str, str]) -> None:
+    for registry, mirror in value.items():
         containerd.check_mirror(registry, mirror)
-    return mirrors
 
 
-def _labels(value: object) -> dict[str, str | None]:
-    labels = {}
-    for key, item in _mapping(value).items():
-        if not _LABEL_KEY.fullmatch(key):
-            raise ValueError(f'{key!r} is no label such as "example.org/disk" or "disk"')
-        if item is not None and not _LABEL_VALUE.fullmatch(_text(item)):
-            raise ValueError(f"{item!r} is no value of a label: letters, digits, -, _ and . inside")
-        labels[key] = item
-    return labels
+def _labels(value: Mapping[str, str | None]) -> None:
+    for label, item in value.items():
+        node.check_label(label, item)
 
 
-def _accepted(value: object) -> str:
-    text = _text(value)
-    accept_hosts.pattern(text)
-    return text
+def manifest(text: str) -> None:
+    """A file on another computer, or here: whether it is here is asked of `settings.rules`."""
+    scheme = text.partition("://")[0] if "://" in text else ""
+    if scheme not in ("", "https", "http") or (scheme and not _URL.fullmatch(text)):
+        raise ValueError(
+            f"{text!r} can't be fetched: write an https:// address, or the path of a file here"
+        )
 
 
-KubernetesVersion = Annotated[str, PlainValidator(_version)]
-Url = Annotated[str, PlainValidator(_url)]
-Text = Annotated[str, PlainValidator(_text)]
-Fingerprint = Annotated[str, PlainValidator(_hexadecimal(40, "fingerprint of a key"))]
-Checksum = Annotated[str, PlainValidator(_hexadecimal(64, "SHA-256 checksum"))]
-Image = Annotated[str, PlainValidator(_image)]
-HostName = Annotated[str, PlainValidator(lambda value: host_name(_text(value)))]
-WaitSeconds = Annotated[int, PlainValidator(_wait_seconds)]
-Port = Annotated[int, PlainValidator(_port)]
-Mapping = Annotated[dict[str, Any], PlainValidator(_mapping)]
-Texts = Annotated[dict[str, str], PlainValidator(_texts)]
-Mirrors = Annotated[dict[str, str], PlainValidator(_mirrors)]
-Labels = Annotated[dict[str, str | None], PlainValidator(_labels)]
-Words = Annotated[tuple[str, ...], PlainValidator(_list_of(_text))]
-AcceptedHosts = Annotated[tuple[str, ...], PlainValidator(_list_of(_accepted))]
+def component(mistakes: Any) -> AfterValidator:
+    """A validator of the fields of a component's configuration, for the wanted version."""
+
+    def check(value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        wanted = info.data.get("kubernetes_version")
+        minor = kubernetes_version.parse_wanted(wanted).minor if wanted else 0
+        if found := mistakes(value, minor):
+            raise ValueError("; ".join(found))
+        return value
+
+    return AfterValidator(check)
+
+
+def archives(folder: Path, written: Path) -> None:
+    """A folder that the nodes' images are read from."""
+    if not folder.is_dir():
+        why = "is a file" if folder.exists() else "does not exist"
+        raise ValueError(f"'{written}' {why}: write a folder with image archives, or None")
+    if not any(folder.glob(image_archive.PATTERN)):
+        raise ValueError(
+            f"'{written}' has no image archives ({image_archive.PATTERN}): make them with "
+            "`docker save`, or write None"
+        )
+
+
+def _released(text: str) -> None:
+    """Kubernetes has three minors a year; 1.37 is of August 2026."""
+    newest = 37 + max((date.today() - date(2026, 8, 26)).days, 0) // 90
+    if kubernetes_version.parse_wanted(text).minor > newest:
+        raise ValueError(f"{text!r} is not released yet: write 1.36, or another that is")
+
+
+KubernetesVersion = Annotated[
+    fields.Text, checked(kubernetes_version.check_wanted), checked(_released)
+]
+Repository = Annotated[fields.Text, checked(_placeholders), AfterValidator(_url)]
+Manifest = Annotated[fields.Text, checked(manifest)]
+Fingerprint = Annotated[fields.Text, hexadecimal(40, "fingerprint of a key")]
+Checksum = Annotated[fields.Text, hexadecimal(64, "SHA-256 checksum")]
+ImageRepository = Annotated[
+    fields.Text,
+    matching(
+        re.compile(_REPOSITORY), 'a registry such as "registry.k8s.io", without https:// and tag'
+    ),
+]
+Image = Annotated[
+    fields.Text,
+    matching(
+        re.compile(f"{_REPOSITORY}({_TAG}({_DIGEST})?|{_DIGEST})"),
+        'an image with its tag, such as "registry.k8s.io/pause:3.10"',
+    ),
+]
+Context = Annotated[
+    fields.Text, matching(_CONTEXT, 'a name of a context (letters, digits, . _ - @ : /), "bramble"')
+]
+WaitSeconds = Annotated[fields.Number, Field(ge=30, le=3600)]
+Port = Annotated[fields.Number, Field(ge=1024, le=65535), checked(_port)]
+Labels = Annotated[dict[fields.Text, fields.Text | None], Strict(), checked(_labels)]
+Mirrors = Annotated[dict[fields.Text, fields.Text], Strict(), checked(_mirrors)]
+Timeouts = Annotated[dict[fields.Text, Any], Strict(), without(kubeadm.timeout_mistakes)]
+IgnoredErrors = Annotated[fields.Texts, without(kubeadm.ignored_mistakes)]
+AcceptedHosts = Annotated[fields.Texts, checked(accept_hosts.accept_hosts)]
+Kubelet = Annotated[fields.Mapping, component(component_config.kubelet_mistakes)]
+KubeProxy = Annotated[fields.Mapping, component(component_config.kube_proxy_mistakes)]

@@ -5,35 +5,52 @@ from __future__ import annotations
 from functools import cached_property
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import ConfigDict, Field, SecretStr
 
-from settings import card_fields, fields, images, interfaces, kubernetes_fields, wifi
+from formats import resolv_conf
+from formats import wifi as wifi_format
+from settings import (
+    card_fields,
+    connection,
+    fields,
+    first_boot,
+    images,
+    interfaces,
+    kubernetes_fields,
+    rules,
+    wifi,
+)
 
 Role = Literal["head", "worker"]
 
 
-class Node(BaseModel):
+class Node(connection.PerNode):
     """One node: what is said of it in the inventory, and the settings that may differ by node."""
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
+    name: fields.HostName
     role: Role
-    address: fields.Address
-    uplink_address: fields.OptionalAddress = None
-    first_address: fields.OptionalAddress = None
+    address: Annotated[fields.Address, rules.on_cluster_network, rules.its_alone]
+    uplink_address: Annotated[
+        fields.Address | None,
+        rules.on_uplink,
+        rules.its_alone,
+        Field(validate_default=True),
+    ] = None
+    first_address: Annotated[fields.Address | None, rules.its_alone] = None
 
     admin_user: fields.UserName
-    cluster_interface: fields.InterfaceName
-    nameservers: fields.Nameservers
-    search_domains: fields.SearchDomains
-    resolver_options: fields.ResolverOptions
+    cluster_interface: Annotated[fields.InterfaceName, rules.beside_uplink]
+    nameservers: Annotated[fields.Nameservers, rules.nameservers]
+    search_domains: Annotated[fields.Texts, fields.checked(resolv_conf.check_search)]
+    resolver_options: Annotated[fields.Texts, fields.checked(resolv_conf.check_options)]
     node_labels: kubernetes_fields.Labels
 
 
-class Cluster(BaseModel):
+class Cluster(connection.Derived):
     """All nodes, and the settings that are one for the whole cluster.
 
     + desk: the folder that holds inventory.py and .cluster/
@@ -43,60 +60,62 @@ class Cluster(BaseModel):
     + guard_seconds: after which an unconfirmed change of a node's network goes back
     + pod_network_seconds, nodes_ready_seconds: that the pods of flannel, kube-proxy and CoreDNS,
       and the nodes, are waited for
+
+    A rule sees the fields above its own: the order matters.
     """
 
     model_config = ConfigDict(frozen=True)
 
     desk: Path
-    nodes: tuple[Node, ...]
 
-    topology: fields.Topology
-    cluster_network: fields.Network
-    router: fields.Address
-    pod_network: fields.Network
-    service_network: fields.Network
-    ssh_private_key: fields.OptionalFilePath
-    password_login: fields.OptionalSwitch
+    topology: Literal["nat", "router"]
+    cluster_network: Annotated[fields.Network, rules.separate]
+    router: Annotated[fields.Address, rules.gateway]
+    uplink_interface: fields.InterfaceName
+    uplink_network: Annotated[fields.Network, rules.separate]
+    uplink_gateway: Annotated[fields.Address, rules.gateway]
+    uplink_method: Literal["dhcp", "static"]
+    pod_network: Annotated[fields.Network, rules.room_for_pods, rules.separate]
+    service_network: Annotated[fields.Network, rules.room_for_services, rules.separate]
+    wifi_ssid: fields.Ssid | None
+    wifi_psk_file: Annotated[fields.FilePath, rules.wifi_key]
+    wifi_country: Annotated[card_fields.Country | None, rules.wifi_country]
+
+    ssh_private_key: Annotated[fields.FilePath | None, rules.private_key]
+    password_login: fields.Switch | None
     guard_seconds: fields.GuardSeconds
     timezone: card_fields.TimeZone
     locale: card_fields.Locale
+    image: images.ImageName
+    image_checksum: Annotated[images.ImageChecksum | None, rules.checksum]
+    image_dialect: first_boot.Dialect
 
     kubernetes_version: kubernetes_fields.KubernetesVersion
-    kubernetes_repository: kubernetes_fields.Url
+    kubernetes_repository: kubernetes_fields.Repository
     kubernetes_key_fingerprint: kubernetes_fields.Fingerprint
-    image_repository: kubernetes_fields.Image
+    image_repository: kubernetes_fields.ImageRepository
     pause_image: kubernetes_fields.Image
     registry_mirrors: kubernetes_fields.Mirrors
-    image_archives: fields.OptionalFilePath
+    image_archives: Annotated[fields.FilePath | None, rules.archives]
     docker: fields.Switch
-    control_plane_endpoint: kubernetes_fields.HostName
-    flannel_manifest: kubernetes_fields.Text
+    control_plane_endpoint: Annotated[fields.HostName, rules.not_a_node]
+    flannel_manifest: Annotated[kubernetes_fields.Manifest, rules.manifest]
     flannel_checksum: kubernetes_fields.Checksum
     pod_network_seconds: kubernetes_fields.WaitSeconds
     nodes_ready_seconds: kubernetes_fields.WaitSeconds
     pods_on_head: fields.Switch
-    kubeconfig: fields.FilePath
-    kube_context: kubernetes_fields.Text
+    kubeconfig: Annotated[fields.FilePath, rules.one_file]
+    kube_context: kubernetes_fields.Context
     kubectl_proxy: fields.Switch
     kubectl_proxy_port: kubernetes_fields.Port
     kubectl_proxy_accept: kubernetes_fields.AcceptedHosts
-    kubelet_config: kubernetes_fields.Mapping
-    kube_proxy_config: kubernetes_fields.Mapping
-    kubeadm_timeouts: kubernetes_fields.Texts
-    ignore_preflight_errors: kubernetes_fields.Words
+    kubelet_config: kubernetes_fields.Kubelet
+    kube_proxy_config: kubernetes_fields.KubeProxy
+    kubeadm_timeouts: kubernetes_fields.Timeouts
+    ignore_preflight_errors: kubernetes_fields.IgnoredErrors
     memory_cgroup: fields.Switch
 
-    uplink_interface: fields.InterfaceName
-    uplink_network: fields.Network
-    uplink_gateway: fields.Address
-    uplink_method: fields.UplinkMethod
-    wifi_ssid: fields.OptionalSsid
-    wifi_psk_file: fields.FilePath
-    wifi_country: fields.OptionalCountry
-
-    image: images.ImageName
-    image_checksum: images.ImageChecksum
-    image_dialect: images.ImageDialect
+    nodes: Annotated[tuple[Node, ...], rules.remember_cluster]
 
     @cached_property
     def head(self) -> Node:
@@ -156,4 +175,5 @@ class Cluster(BaseModel):
         """The Wi-Fi key as the 64 digits that the radio uses, None when the uplink is a cable."""
         if self.wifi_ssid is None:
             return None
-        return wifi.hashed(self.wifi_ssid, wifi.read_key(self.desk, self.wifi_psk_file))
+        key = wifi.read_key(self.desk, self.wifi_psk_file)
+        return SecretStr(wifi_format.psk(key.get_secret_value(), self.wifi_ssid))

@@ -7,15 +7,18 @@ wins), all.
 from __future__ import annotations
 
 import ast
-import sys
 import traceback
-from collections.abc import Iterator, Mapping
+import warnings
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from settings.errors import Problem, SettingsError
+from settings.errors import Problem, SettingsError, shown
 from settings.overrides import VARIABLE, given, of_environment
 
 # True while an inventory file is read here, so that its own call of `prepare` does nothing.
@@ -55,6 +58,12 @@ class Sources:
     groups: Mapping[str, Mapping[str, Value]]
     listed: tuple[tuple[str, str], ...]
 
+    @cached_property
+    def members(self) -> tuple[Host, ...]:
+        """The hosts in the groups head and workers, the head first."""
+        ours = [host for host in self.hosts if {"head", "workers"} & set(host.groups)]
+        return tuple(sorted(ours, key=lambda host: "head" not in host.groups))
+
     @property
     def whole(self) -> str:
         """The group, named after the inventory file, that pyinfra puts every host into."""
@@ -86,12 +95,18 @@ class PyinfraInventory(Protocol):
 
 
 def of_inventory(inventory: PyinfraInventory, desk: Path) -> Sources:
-    """What pyinfra has read, `--data` included."""
+    """What pyinfra has read, `--data` included. What it makes of its own options (`--ssh-user` and
+    such) holds for its connections, not for the settings."""
 
     outranking = of_environment()
+    override = {
+        name: value
+        for name, value in inventory.get_override_data().items()
+        if not name.startswith("ssh_")
+    }
 
     def file_of(host: PyinfraHost, name: str) -> str:
-        if name in inventory.get_override_data():
+        if name in override or name in given():
             return "--data"
         if name in outranking:
             return VARIABLE
@@ -103,7 +118,11 @@ def of_inventory(inventory: PyinfraInventory, desk: Path) -> Sources:
         return "group_data/all.py"
 
     def read(host: PyinfraHost) -> Host:
-        values = {**host.data.dict(), **outranking, **inventory.get_override_data(), **given()}
+        own = host.data.dict()
+        flags = {name for name in inventory.get_override_data() if name not in override}
+        for name in flags - inventory.get_host_data(host.name).keys():
+            own.pop(name)
+        values = {**own, **outranking, **override, **given()}
         data = {name: Value(value, file_of(host, name)) for name, value in values.items()}
         return Host(host.name, tuple(host.groups), data)
 
@@ -135,17 +154,19 @@ def of_desk(desk: Path, inventory: str, given: Mapping[str, object]) -> Sources:
     host_data: dict[str, dict[str, Value]] = {}
     listed: list[tuple[str, str]] = []
     for group, value in written.items():
+        if text := _misplaced(group, value):
+            problems.append(Problem(inventory, text, setting=group))
+            continue
         if group.startswith("_") or not isinstance(value, (list, tuple)):
             continue
-        entries, group_data = value if isinstance(value, tuple) else (value, {})
+        try:
+            entries, group_data = _members(value)
+        except ValueError as error:
+            problems.append(Problem(inventory, str(error), setting=group))
+            continue
         inline = {name: Value(item, inventory) for name, item in group_data.items()}
         groups[group] = {**inline, **groups.get(group, {})}
-        for entry in entries:
-            name, data = entry if isinstance(entry, tuple) else (entry, {})
-            if not isinstance(name, str) or not isinstance(data, dict):
-                text = f'{name!r} is no node: write ("node2", {{"address": "192.168.2.12"}})'
-                problems.append(Problem(inventory, text, setting=group))
-                continue
+        for name, data in entries:
             listed.append((group, name))
             host_data.setdefault(name, {}).update(
                 {key: Value(item, inventory) for key, item in data.items()}
@@ -169,28 +190,81 @@ def of_desk(desk: Path, inventory: str, given: Mapping[str, object]) -> Sources:
     return Sources(desk, inventory, tuple(hosts), groups, tuple(listed))
 
 
+def check_files(desk: Path, inventory: str) -> None:
+    """See that the desk's files are Python that runs, before pyinfra runs them.
+
+    Raises `SettingsError`.
+    """
+    of_desk(desk, inventory, {})
+
+
+_NODE = '("node2", {"address": "192.168.2.12"})'
+
+
+def _misplaced(name: str, value: object) -> str | None:
+    """Why a name can't stand in the inventory with that value."""
+    listed = isinstance(value, (list, tuple))
+    if name in ("head", "workers"):
+        return None if listed else f"{shown(value)} is not a list of nodes: write [{_NODE}]"
+    if name in _settings():
+        return "it is a setting: move it to group_data/all.py"
+    if name == "all" and listed:
+        return "every node is in this group already: remove it"
+    near = get_close_matches(name.lower(), ("head", "workers"), 1)
+    if near and not listed:
+        return f"it is not a list of nodes: did you mean {near[0]}?"
+    return None
+
+
+def _settings() -> Collection[str]:
+    from settings.placement import OURS  # which stands on this module
+
+    return OURS
+
+
+def _members(value: Any) -> tuple[list[tuple[str, dict[str, Any]]], dict[str, Any]]:
+    """The nodes of a group, and the group's own data. Raises `ValueError`."""
+    whole = isinstance(value, tuple) and len(value) == 2
+    entries: Any = value[0] if whole else value
+    data: Any = value[1] if whole else {}
+    if not isinstance(entries, list) or not isinstance(data, dict):
+        raise ValueError(f"{shown(value)} is not a list of nodes: write [{_NODE}]")
+    return [_entry(entry) for entry in entries], data
+
+
+def _entry(entry: object) -> tuple[str, dict[str, Any]]:
+    """A node's name and its data. Raises `ValueError`."""
+    name, data = (entry, {}) if isinstance(entry, str) else (None, None)
+    if isinstance(entry, tuple) and len(entry) == 2:
+        name, data = entry
+    if isinstance(entry, tuple) and len(entry) > 2:
+        raise ValueError(f"{shown(entry)} has a third part: write all data in one {{...}}: {_NODE}")
+    if not isinstance(name, str) or not isinstance(data, dict):
+        raise ValueError(f"{shown(entry)} is not a node: write {_NODE}")
+    if any(not isinstance(key, str) for key in data):
+        raise ValueError(f"{name!r}: the names of its data are to be in quotes: write {_NODE}")
+    return name, data
+
+
 def _run(path: Path, file: str, problems: list[Problem]) -> dict[str, Any]:
-    """The names that the Python file sets, its imports left out."""
-    if not path.exists():
-        problems.append(Problem(file, "not in this folder: run this where it is"))
-        return {}
+    """The names that the Python file sets, its imports left out. pyinfra reads it as UTF-8."""
     names: dict[str, Any] = {"__file__": str(path)}
     token = reading.set(True)
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
-        exec(compile(tree, str(path), "exec"), names)
-    except SyntaxError as error:
-        line = f" line {error.lineno}" if error.lineno else ""
-        problems.append(Problem(file + line, f"not valid Python: {error.msg}"))
-        return {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a missing comma, which is an error all the same
+            tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+            exec(compile(tree, str(path), "exec"), names)
     except Exception as error:
-        frames = traceback.extract_tb(sys.exc_info()[2])
-        lines = [f" line {frame.lineno}" for frame in frames if frame.filename == str(path)]
-        kind = type(error).__name__
-        problems.append(Problem(file + "".join(lines[-1:]), f"{kind}: {error}"))
+        line, text = _words(error, path)
+        problems.append(Problem(f"{file} line {line}" if line else file, text))
+        return {}
+    except SystemExit:
+        problems.append(Problem(file, "it ends the program: remove exit() from it"))
         return {}
     finally:
         reading.reset(token)
+    problems.extend(_without_effect(tree, file))
     imported = {
         (alias.asname or alias.name).split(".")[0]
         for node in tree.body
@@ -202,3 +276,48 @@ def _run(path: Path, file: str, problems: list[Problem]) -> dict[str, Any]:
         for name, value in names.items()
         if not name.startswith("__") and name not in imported
     }
+
+
+def _without_effect(tree: ast.Module, file: str) -> Iterator[Problem]:
+    """What Python takes, and does not do what it seems to say."""
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and node.value is None:
+            line = f"{ast.unparse(node.target)} = {ast.unparse(node.annotation)}"
+            yield Problem(f"{file} line {node.lineno}", f"it sets nothing: write {line}")
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Compare):
+            yield Problem(f"{file} line {node.lineno}", "it sets nothing: write = in place of ==")
+    for each in (node for node in ast.walk(tree) if isinstance(node, ast.Dict)):
+        written = Counter(key.value for key in each.keys if isinstance(key, ast.Constant))
+        for key, times in written.items():
+            if times > 1:
+                text = f"{key!r} is there {times} times in one {{...}}: remove one"
+                yield Problem(f"{file} line {each.lineno}", text)
+
+
+def _words(error: Exception, path: Path) -> tuple[int | None, str]:
+    """Where and why a file is not Python that runs, with the remedy."""
+    frames = traceback.extract_tb(error.__traceback__)
+    line = next((at.lineno for at in reversed(frames) if at.filename == str(path)), None)
+    if isinstance(error, FileNotFoundError) and line is None:
+        return None, "not in this folder: run this where it is"
+    if isinstance(error, OSError) and line is None:
+        return None, f"it can't be read ({error.strerror}): chmod or chown it"
+    if isinstance(error, UnicodeDecodeError) and line is None:
+        found = path.read_bytes()[: error.start].count(b"\n") + 1
+        return found, "it is not UTF-8: save it as UTF-8"
+    if isinstance(error, SyntaxError):
+        if "U+FEFF" in str(error.msg):
+            return error.lineno, "it begins with a byte order mark: save it as UTF-8 without BOM"
+        if isinstance(error, IndentationError):
+            return error.lineno, f"not valid Python: {error.msg}: begin the line as those around it"
+        remedy = "texts and addresses are written in quotes, one setting a line"
+        return error.lineno, f"not valid Python: {error.msg}: {remedy}"
+    if isinstance(error, NameError):
+        words = {"True": "true yes on", "False": "false no off", "None": "none null nil"}
+        wrong = (error.name or "").lower()
+        word = next((word for word, others in words.items() if wrong in others.split()), None)
+        hint = f"did you mean {word}?" if word else "put it in quotes, if it is a text"
+        return line, f"NameError: {error}: {hint}"
+    if isinstance(error, TypeError) and "not callable" in str(error):
+        return line, f"TypeError: {error}: is a comma missing between two nodes?"
+    return line, f"{type(error).__name__}: {error}: correct the line".replace("\n", " ")

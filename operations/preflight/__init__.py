@@ -42,7 +42,7 @@ def look(**wanted: Any) -> Commands:
 
     .. code:: python
 
-        preflight.look(name="Look at every node", **settings.preflight.wanted(cluster, node))
+        preflight.look(name="Look at every node", **specifications.preflight(cluster, node))
     """
 
     desk = _desks.setdefault(host.state, {})

@@ -106,13 +106,13 @@ def test_a_path_that_ssh_cannot_hold_is_refused(desk: Path, name: str) -> None:
 
 def test_ones_own_key_is_used_and_none_made(desk: Path, tmp_path: Path) -> None:
     key = tmp_path / "mine"
-    key.write_text("private\n")
-    (tmp_path / "mine.pub").write_text(f"{KEY} me\n")
+    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "me", "-f", str(key)]
+    subprocess.run(made, check=True)
     with (desk / "group_data/all.py").open("a") as file:
         file.write(f'ssh_private_key = "{key}"\n')
     cluster = settings.load(desk)
     assert f"IdentityFile {key}\n" in ssh.write_config(cluster).read_text()
-    assert settings.operator_public_key(cluster) == f"{KEY} me"
+    assert settings.operator_public_key(cluster) == key.with_suffix(".pub").read_text().strip()
     assert not (desk / ".cluster/id_ed25519").exists()
 
 

@@ -1,12 +1,17 @@
-"""Each file in bad/ is a mistake: what it writes onto the desk, and the lines that a person sees.
+"""Mistakes, and the lines that a person sees.
 
-A file of group_data/ is appended to the repository's own one, any other file replaces it, and null
-removes it.
++ bad/all.txt, head.txt, workers.txt: lines added to that file of group_data/; indented below them,
+  what is said. "<1>" is the number of the first line added
++ bad/inventory.txt: likewise, of an inventory; with the usual head when it has none
++ bad/desks.yaml: what is written onto the desk, by file: added in group_data/, else in its place;
+  null removes it
 """
 
 from __future__ import annotations
 
 import ast
+import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,29 +23,44 @@ import yaml
 
 import settings
 
-CASES = sorted((Path(__file__).parent / "bad").glob("*.yaml"))
+BAD = Path(__file__).parent / "bad"
+HEAD = 'head = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]\n'
 # Where mistakes are found and worded.
 HERE = Path(str(settings.__file__)).parent
 MODULES = [
-    *(
-        HERE / name
-        for name in (
-            "build.py",
-            "card_fields.py",
-            "fields.py",
-            "images.py",
-            "kubernetes_fields.py",
-            "sources.py",
-            "wifi.py",
-        )
-    ),
-    *(HERE / "checks").glob("*.py"),
-]
+    HERE / f"{name}.py"
+    for name in (
+        "build", "card_fields", "connection", "fields", "images", "kubernetes_fields", "placement",
+        "rules", "sources", "wifi",
+    )
+]  # fmt: skip
+
+Files = dict[str, str | None]
 
 
-def mistakes(case: Path, desk: Path) -> list[str]:
-    files: dict[str, str | None] = yaml.safe_load(case.read_text(encoding="utf-8"))
-    del files["message"]
+def table(name: str) -> Iterator[tuple[str, list[str]]]:
+    """The mistakes of a table, each with what is said of it."""
+    text = (BAD / f"{name}.txt").read_text(encoding="utf-8")
+    for match in re.finditer(r"((?:(?! {4}).*\n)+)((?: {4}.*\n)+)", text):
+        yield match[1], [line.removeprefix("    ") for line in match[2].splitlines()]
+
+
+def cases() -> Iterator[tuple[str, Files, list[str]]]:
+    for group in ("all", "head", "workers"):
+        for text, said in table(group):
+            yield text.strip(), {f"group_data/{group}.py": text}, said
+    for text, said in table("inventory"):
+        head = "" if re.search("^head", text, re.MULTILINE) else HEAD
+        yield text.strip(), {"inventory.py": head + text}, said
+    desks = yaml.safe_load((BAD / "desks.yaml").read_text(encoding="utf-8"))
+    for name, files in desks.items():
+        yield name, files, files.pop("message")
+
+
+CASES = list(cases())
+
+
+def mistakes(files: Files, desk: Path) -> list[str]:
     for name, text in files.items():
         path = desk / name
         if text is None:
@@ -56,33 +76,119 @@ def mistakes(case: Path, desk: Path) -> list[str]:
     return str(caught.value).splitlines()
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
-def test_mistake_is_told_in_these_words(case: Path, desk: Path) -> None:
-    said = mistakes(case, desk)
-    last = len((desk / "group_data" / "all.py").read_text(encoding="utf-8").splitlines())
-    expected = yaml.safe_load(case.read_text(encoding="utf-8"))["message"]
-    assert said == [line.replace("<last>", str(last)) for line in expected]
+@pytest.mark.parametrize(("name", "files", "expected"), CASES, ids=[case[0] for case in CASES])
+def test_mistake_is_told_in_these_words(
+    name: str, files: Files, expected: list[str], desk: Path
+) -> None:
+    file = desk / next(iter(files))
+    before = len(file.read_text(encoding="utf-8").splitlines()) if file.exists() else 0
+    said = mistakes(files, desk)
+    for number in (1, 2):
+        expected = [
+            text.replace(f"line <{number}>", f"line {before + number}") for text in expected
+        ]
+    assert said == expected
+
+
+def test_every_line_names_its_file_and_a_remedy() -> None:
+    remedy = re.compile(
+        r"did you mean|write|remove|choose|move|put|set|make|list|give|begin|name |leave|save"
+        r"|use|correct|missing|chmod|is a comma missing|every node needs|the (first|last) one"
+        r"|run this|in quotes|has \d+ hexadecimal|such as|alone|nor the|8 to 63|1 to 32|at most"
+    )
+    for _, _, said in CASES:
+        for line in said:
+            assert re.match(r"(inventory|group_data/\w+)\.py( line \S+)?: ", line), line
+            assert remedy.search(line.partition(": ")[2]), line
 
 
 def test_wifi_key_is_in_no_message() -> None:
-    for case in CASES:
-        content = yaml.safe_load(case.read_text(encoding="utf-8"))
-        for key in (text for name, text in content.items() if name.endswith("wifi_psk")):
-            assert key.strip() not in "\n".join(content["message"])
+    for _, files, said in CASES:
+        for key in (text for name, text in files.items() if name.endswith("wifi_psk")):
+            assert key is not None
+            assert key.strip() not in "\n".join(said)
+    assert "geheim" not in "\n".join(line for *_, said in CASES for line in said)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xef\xbb\xbfx = 1\n", "line 1: it begins with a byte order mark: save it as UTF-8"),
+        (b"x = 1\ny = '\xe4'\n", "line 2: it is not UTF-8: save it as UTF-8"),
+        (b"x = '\0'\n", ": not valid Python: source code string cannot contain null bytes"),
+        (b"if True:\n\tx = 1\n        y = 2\n", "line 3: not valid Python: "),
+        (b"def x():\n    return x()\nx()\n", "line 2: RecursionError: "),
+        (b"class Odd(Exception):\n  pass\nraise Odd('two\\nlines')\n", "line 3: Odd: two lines: "),
+    ],
+)
+@pytest.mark.parametrize("file", ["inventory.py", "group_data/head.py"])
+def test_a_file_that_is_not_python_is_told_by_its_line(
+    file: str, content: bytes, said: str, desk: Path
+) -> None:
+    (desk / file).write_bytes(content)
+    with pytest.raises(settings.SettingsError) as caught:
+        settings.load(desk)
+    line = next(line for line in str(caught.value).splitlines() if line.startswith(file))
+    assert said in line
+
+
+def key(folder: Path, *options: str) -> Path:
+    path = folder / "key"
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-f", str(path), *(options or ("-N", ""))]
+    subprocess.run(command, check=True)
+    return path
+
+
+def said_of_key(desk: Path, path: str, *lines: str) -> str:
+    with (desk / "group_data/all.py").open("a") as file:
+        file.write(f"ssh_private_key = {path!r}\n" + "".join(f"{line}\n" for line in lines))
+    with pytest.raises(settings.SettingsError) as caught:
+        settings.load(desk)
+    line = str(caught.value)
+    assert line.startswith("group_data/all.py: ssh_private_key: "), line
+    return line
+
+
+def test_a_key_that_ssh_takes_is_taken(desk: Path) -> None:
+    key(desk)
+    with (desk / "group_data/all.py").open("a") as file:
+        file.write('ssh_private_key = "key"\n')
+    assert settings.load(desk).ssh_private_key == Path("key")
+
+
+def test_a_key_with_a_passphrase_wants_an_agent(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    key(desk, "-N", "a passphrase")
+    assert "write ssh_allow_agent = True and run ssh-add 'key'" in said_of_key(desk, "key")
+    said = said_of_key(desk, "key", "ssh_allow_agent = True")
+    assert "no SSH agent holds it: ssh-add 'key'" in said
+
+
+def test_a_key_that_is_none_is_told(desk: Path) -> None:
+    path = key(desk)
+    assert "is the public half: write 'key'" in said_of_key(desk, "key.pub")
+    path.chmod(0o644)
+    assert "can be read by others, which ssh refuses: chmod 600 'key'" in said_of_key(desk, "key")
+    path.chmod(0o600)
+    (desk / "key.pub").rename(desk / "own.pub")
+    assert "'key.pub' does not exist: ssh-keygen -y -f 'key' > 'key.pub'" in said_of_key(
+        desk, "key"
+    )
+    (desk / "key.pub").write_text("ssh-ed25519 AAAA another\n")
+    assert "'key.pub' is another key's: ssh-keygen -y" in said_of_key(desk, "key")
+    path.write_text("not a key\n")
+    assert "'key' is not a private key (" in said_of_key(desk, "key")
 
 
 def complaints(module: Path) -> Iterator[range]:
-    """The lines of each statement that words a mistake: those with a text made on the spot."""
+    """The lines of each statement that words a mistake."""
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
         words = (
             (isinstance(node, ast.Raise) and "ValueError" in ast.dump(node))
             or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Yield))
             or (isinstance(node, ast.Expr) and ast.unparse(node).startswith("problems.append"))
-            or (
-                module.parent.name == "checks"
-                and isinstance(node, ast.Return)
-                and isinstance(node.value, ast.JoinedStr)
-            )
         )
         if words:
             assert isinstance(node, ast.stmt)
@@ -101,11 +207,11 @@ def test_every_complaint_has_an_example(make_desk: Callable[[], Path]) -> None:
         return trace
 
     before = sys.gettrace()
-    for case in CASES:
+    for _, written, _ in CASES:
         folder = make_desk()
         sys.settrace(trace)
         try:
-            mistakes(case, folder)
+            mistakes(written, folder)
         finally:
             sys.settrace(before)
     without = [

@@ -71,7 +71,7 @@ def test_device_and_file_at_once_are_refused(desk: Path) -> None:
     [
         ({"devise": "/dev/sdb"}, "--data: devise: no such setting: did you mean device?"),
         ({"yes": "yess"}, "--data: yes: 'yess' is not true"),
-        ({"timezone": "Europe/Lisbn"}, "--data: timezone: 'Europe/Lisbn' is no time zone"),
+        ({"timezone": "Europe/Lisbn"}, "--data: timezone: 'Europe/Lisbn' is not a time zone"),
     ],
 )
 def test_a_typing_error_is_told(desk: Path, data: dict[str, object], line: str) -> None:

@@ -163,14 +163,13 @@ def test_possible_wifi_keys_are_taken_as_they_are(tmp_path: Path, text: str, end
     file.chmod(0o600)
     key = wifi.read_key(tmp_path, Path("key"))
     assert key.get_secret_value() == text
-    assert len(wifi.hashed("home", key).get_secret_value()) == 64
 
 
-def test_a_hashed_wifi_key_is_not_hashed_again(tmp_path: Path) -> None:
+def test_a_hashed_wifi_key_is_refused_for_wpa3(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("0A" * 32)
     (tmp_path / "key").chmod(0o600)
-    key = wifi.read_key(tmp_path, Path("key"))
-    assert wifi.hashed("home", key).get_secret_value() == "0a" * 32
+    with pytest.raises(ValueError, match="WPA3 needs the passphrase"):
+        wifi.read_key(tmp_path, Path("key"), hashed=False)
 
 
 IMAGES = "console=serial0,115200 console=tty1 root=PARTUUID=4f8a-02 rootwait resize\n"

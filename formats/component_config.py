@@ -1,0 +1,165 @@
+"""
+Fields of kubelet.config.k8s.io/v1beta1 KubeletConfiguration and kubeproxy.config.k8s.io/v1alpha1
+KubeProxyConfiguration, with the form of each value.
+
+Both programs decode their file strictly: a field that they do not know, or a value of another type,
+keeps the kubelet from starting, on every node. Sources: ``types.go`` of k8s.io/kubelet and
+k8s.io/kube-proxy, Kubernetes 1.37.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+# The newest minor whose fields are all known here.
+_NEWEST_MINOR = 37
+
+_DURATION = re.compile(r"[-+]?(0|([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h))+")
+_QUANTITY = re.compile(
+    r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?|[0-9.]+%"
+)
+
+_KUBELET = {
+    "bool": """
+        enableServer enableDebuggingHandlers cgroupsPerQOS singleProcessOOMKill cpuCFSQuota
+        serializeImagePulls mergeDefaultEvictionSettings enableControllerAttachDetach
+        makeIPTablesUtilChains failSwapOn enableSystemLogHandler enableSystemLogQuery
+        enableProfilingHandler enableDebugFlagsHandler seccompDefault registerNode
+        localStorageCapacityIsolation failCgroupV1 rotateCertificates serverTLSBootstrap
+        enableContentionProfiling runOnce protectKernelDefaults kernelMemcgNotification""",
+    "text": """
+        staticPodPath podLogsDir staticPodURL address tlsCertFile tlsPrivateKeyFile tlsMinVersion
+        healthzBindAddress clusterDomain kubeletCgroups systemCgroups cgroupRoot cgroupDriver
+        cpuManagerPolicy memoryManagerPolicy topologyManagerPolicy topologyManagerScope hairpinMode
+        podCIDR contentType reservedSystemCPUs showHiddenMetricsForVersion systemReservedCgroup
+        kubeReservedCgroup volumePluginDir providerID containerRuntimeEndpoint resolvConf
+        imageServiceEndpoint imagePullCredentialsVerificationPolicy memoryReservationPolicy
+        configMapAndSecretChangeDetectionStrategy""",
+    "quantity": "containerLogMaxSize",
+    "duration": """
+        syncFrequency fileCheckFrequency httpCheckFrequency streamingConnectionIdleTimeout
+        nodeStatusUpdateFrequency nodeStatusReportFrequency imageMinimumGCAge imageMaximumGCAge
+        volumeStatsAggPeriod cpuManagerReconcilePeriod runtimeRequestTimeout cpuCFSQuotaPeriod
+        evictionPressureTransitionPeriod shutdownGracePeriod shutdownGracePeriodCriticalPods
+        containerLogMonitorInterval""",
+    "int": """
+        port readOnlyPort registryBurst eventBurst nodeLeaseDurationSeconds maxPods kubeAPIBurst
+        evictionMaxPodGracePeriod podsPerCore registryPullQPS eventRecordQPS healthzPort oomScoreAdj
+        imageGCHighThresholdPercent imageGCLowThresholdPercent nodeStatusMaxImages kubeAPIQPS
+        maxParallelImagePulls iptablesMasqueradeBit iptablesDropBit containerLogMaxFiles
+        containerLogMaxWorkers podPidsLimit maxOpenFiles""",
+    "float": "memoryThrottlingFactor",
+    "list of text": """
+        tlsCipherSuites preloadedImagesVerificationAllowlist clusterDNS enforceNodeAllocatable
+        allowedUnsafeSysctls""",
+    "list": """
+        tlsCurvePreferences shutdownGracePeriodByPodPriority reservedMemory registerWithTaints""",
+    "map of quantity": "evictionHard evictionSoft evictionMinimumReclaim",
+    "map of duration": "evictionSoftGracePeriod",
+    "map of text": """
+        systemReserved kubeReserved qosReserved cpuManagerPolicyOptions
+        topologyManagerPolicyOptions defaultPodSysctls""",
+    "map of bool": "featureGates",
+    "map": """
+        staticPodURLHeader authentication authorization memorySwap logging crashLoopBackOff
+        tracing userNamespaces""",
+}
+_KUBE_PROXY = {
+    "bool": "bindAddressHardFail enableProfiling windowsRunAsService",
+    "text": """
+        hostnameOverride bindAddress healthzBindAddress metricsBindAddress
+        showHiddenMetricsForVersion mode detectLocalMode clusterCIDR portRange""",
+    "duration": "configSyncPeriod",
+    "int": "oomScoreAdj",
+    "list of text": "nodePortAddresses",
+    "map of bool": "featureGates",
+    "map": "clientConnection logging iptables ipvs nftables winkernel detectLocal conntrack",
+}
+_MODES = ("iptables", "ipvs", "nftables")
+_EXAMPLES = {
+    "bool": "True or False",
+    "text": "a text",
+    "quantity": 'a quantity such as "100Mi"',
+    "duration": 'a duration such as "1m30s"',
+    "int": "a whole number",
+    "float": "a number",
+    "list": "a list",
+    "map": 'a mapping {"name": value}',
+}
+
+
+def kubelet_mistakes(fields: Mapping[str, Any], minor: int) -> list[str]:
+    """
+    What keeps a kubelet from starting with these fields, each in one line.
+
+    + minor: of the wanted Kubernetes, 36 of 1.36: a later one may have fields unknown here
+    """
+
+    found = _mistakes(fields, _KUBELET, "KubeletConfiguration", minor)
+    driver = fields.get("cgroupDriver", "systemd")
+    if driver != "systemd":
+        found.append(f"cgroupDriver {driver!r} is not containerd's: remove it, it is systemd")
+    return found
+
+
+def kube_proxy_mistakes(fields: Mapping[str, Any], minor: int) -> list[str]:
+    """The same of kube-proxy."""
+    found = _mistakes(fields, _KUBE_PROXY, "KubeProxyConfiguration", minor)
+    mode = fields.get("mode", "")
+    if isinstance(mode, str) and mode not in ("", *_MODES):
+        near = get_close_matches(mode.lower(), _MODES, 1)
+        hint = f": did you mean {near[0]}?" if near else ""
+        found.append(f"mode {mode!r} is none of {', '.join(_MODES)}{hint}")
+    return found
+
+
+def _mistakes(
+    fields: Mapping[str, Any], known: Mapping[str, str], kind: str, minor: int
+) -> list[str]:
+    forms = {name: form for form, names in known.items() for name in names.split()}
+    found = []
+    for name, value in fields.items():
+        near = get_close_matches(name, forms, 1)
+        if name in ("apiVersion", "kind"):
+            found.append(f"{name} is written by bramble: remove it")
+        elif name in forms:
+            if not _has_form(value, forms[name]):
+                shape, _, of = forms[name].partition(" of ")
+                what = _EXAMPLES[shape] + (f", each value {_EXAMPLES[of]}" if of else "")
+                found.append(f"{name}: {value!r} can't be: write {what}")
+        elif near or minor <= _NEWEST_MINOR:
+            hint = f": did you mean {near[0]}?" if near else ": remove it"
+            found.append(f"{name!r} is not a field of {kind}{hint}")
+    return found
+
+
+def _has_form(value: object, form: str) -> bool:
+    shape, _, of = form.partition(" of ")
+    if shape == "bool":
+        return isinstance(value, bool)
+    if shape in ("int", "float"):
+        numbers = (int, float) if shape == "float" else int
+        return isinstance(value, numbers) and not isinstance(value, bool)
+    if shape == "list":
+        return isinstance(value, list) and _plain(value) and _all(value, of)
+    if shape == "map":
+        return isinstance(value, dict) and _plain(value) and _all(value.values(), of)
+    pattern = {"duration": _DURATION, "quantity": _QUANTITY}.get(shape)
+    return isinstance(value, str) and (pattern is None or bool(pattern.fullmatch(value)))
+
+
+def _all(values: Any, form: str) -> bool:
+    return not form or all(_has_form(value, form) for value in values)
+
+
+def _plain(value: object) -> bool:
+    """Whether it can stand in a YAML file."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True

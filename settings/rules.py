@@ -1,0 +1,240 @@
+"""What the settings must agree on: validators that see the fields before theirs.
+
+Each is an `Annotated` part of a field in `settings.model`; a field that is wrong is not among those
+that the later ones see, so that every mistake is told at once. Of a node's field the cluster's are
+in the context (`Seen`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any
+
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+
+from formats import kubeadm, resolv_conf
+from settings import images, keys, kubernetes_fields, wifi
+from settings.fields import as_written
+
+_NETWORKS = ("cluster_network", "uplink_network", "pod_network", "service_network")
+
+
+@dataclass
+class Seen:
+    """What has been read so far, for the nodes' fields.
+
+    + names: of all nodes
+    + cluster: the cluster's fields that are right
+    + taken: addresses, each with what has it
+    """
+
+    names: tuple[str, ...]
+    cluster: Mapping[str, Any] = field(default_factory=dict)
+    taken: dict[IPv4Address, str] = field(default_factory=dict)
+
+
+def _rule(check: Callable[[Any, ValidationInfo], None]) -> AfterValidator:
+    def validate(value: Any, info: ValidationInfo[Any]) -> Any:
+        check(value, info)
+        return value
+
+    return AfterValidator(validate)
+
+
+def _remember(value: Any, info: ValidationInfo[Any]) -> Any:
+    seen: Seen = info.context
+    seen.cluster = info.data
+    gateway = "router" if info.data.get("topology") == "router" else "uplink_gateway"
+    if info.data.get(gateway):
+        seen.taken[info.data[gateway]] = gateway
+    return value
+
+
+# Of the field `nodes`, which is the last.
+remember_cluster = BeforeValidator(_remember)
+
+
+@_rule
+def separate(network: IPv4Network, info: ValidationInfo[Any]) -> None:
+    nat = info.data.get("topology") == "nat"
+    for name in (info.field_name, *_NETWORKS):
+        if name == "uplink_network" and not nat:
+            if name == info.field_name:
+                return
+        elif name in info.data and network.overlaps(info.data[name]):
+            other = info.data[name]
+            raise ValueError(f"{network} overlaps {name} {other}: choose another network")
+
+
+@_rule
+def room_for_pods(network: IPv4Network, info: ValidationInfo[Any]) -> None:
+    _refuse(kubeadm.pod_network_mistake(network, max(len(info.context.names), 1)))
+
+
+@_rule
+def room_for_services(network: IPv4Network, info: ValidationInfo[Any]) -> None:
+    _refuse(kubeadm.service_network_mistake(network))
+
+
+@_rule
+def gateway(address: IPv4Address, info: ValidationInfo[Any]) -> None:
+    """The router is on the cluster network, and the uplink's is on the uplink's network."""
+    used, name = {
+        "router": ("router", "cluster_network"),
+        "uplink_gateway": ("nat", "uplink_network"),
+    }[str(info.field_name)]
+    if info.data.get("topology") == used and name in info.data:
+        _place(address, name, info.data[name])
+
+
+def _place(address: IPv4Address, name: str, network: IPv4Network) -> None:
+    where = f"{name} {network}"
+    if address == network.network_address:
+        raise ValueError(
+            f"{address} is the address of {where} itself: the first one for a machine is "
+            f"{network[1]}"
+        )
+    if address == network.broadcast_address:
+        raise ValueError(
+            f"{address} is the broadcast address of {where}: the last one for a machine is "
+            f"{network[-2]}"
+        )
+    if address not in network:
+        near = network[int(address) & int(network.hostmask)]
+        if near in (network.network_address, network.broadcast_address):
+            near = network[1]
+        raise ValueError(f"{address} is not in {where}: did you mean {near}?")
+
+
+def _refuse(mistake: str | None) -> None:
+    if mistake:
+        raise ValueError(mistake)
+
+
+# --- a node's own ---------------------------------------------------------------------------------
+
+
+@_rule
+def on_cluster_network(address: IPv4Address, info: ValidationInfo[Any]) -> None:
+    if network := info.context.cluster.get("cluster_network"):
+        _place(address, "cluster_network", network)
+
+
+@_rule
+def on_uplink(address: IPv4Address | None, info: ValidationInfo[Any]) -> None:
+    """The head has an address in front of the cluster, with NAT, and no other node has one."""
+    cluster, is_head = info.context.cluster, info.data.get("role") == "head"
+    if not is_head:
+        if address is not None:
+            raise ValueError(f"{address}: only the head has one: remove it")
+    elif cluster.get("topology") == "nat":
+        if address is None:
+            raise ValueError(
+                'missing: topology "nat" needs the head\'s address on the network in front of it: '
+                'write {"uplink_address": "192.168.1.32"}'
+            )
+        if network := cluster.get("uplink_network"):
+            _place(address, "uplink_network", network)
+
+
+@_rule
+def its_alone(address: IPv4Address | None, info: ValidationInfo[Any]) -> None:
+    """No two nodes have one address, and none has its gateway's."""
+    seen: Seen = info.context
+    unused = info.field_name == "uplink_address" and seen.cluster.get("topology") == "router"
+    if address is None or unused:
+        return
+    name = str(info.data.get("name"))
+    owner = seen.taken.setdefault(address, name)
+    if owner != name:
+        raise ValueError(f"{address} is taken by {owner}: choose another")
+
+
+@_rule
+def beside_uplink(interface: str, info: ValidationInfo[Any]) -> None:
+    cluster = info.context.cluster
+    nat_head = cluster.get("topology") == "nat" and info.data.get("role") == "head"
+    if nat_head and interface == cluster.get("uplink_interface"):
+        raise ValueError(f"{interface!r} is uplink_interface too: write another, such as eth0")
+
+
+@_rule
+def nameservers(servers: tuple[IPv4Address | str, ...], info: ValidationInfo[Any]) -> None:
+    cluster = info.context.cluster
+    router = cluster.get("router" if cluster.get("topology") == "router" else "uplink_gateway")
+    found = [router if server == "router" else server for server in servers]
+    for name in ("pod_network", "service_network"):
+        for server in found:
+            if server and server in cluster.get(name, ()):
+                raise ValueError(
+                    f"{server} is in {name} {cluster[name]}, which a node asks nobody in: write "
+                    "the address of a resolver outside the cluster"
+                )
+    if None not in found or not servers:
+        resolv_conf.check_nameservers([str(server) for server in found])
+
+
+# --- the cluster's --------------------------------------------------------------------------------
+
+
+@_rule
+def not_a_node(name: str, info: ValidationInfo[Any]) -> None:
+    if name in info.context.names:
+        raise ValueError(f"{name!r} is a node: it needs a name of its own, write another")
+
+
+@_rule
+def wifi_key(file: Path, info: ValidationInfo[Any]) -> None:
+    if info.data.get("topology") == "nat" and info.data.get("wifi_ssid") is not None:
+        security = info.data.get("wifi_security", "wpa2")
+        wifi.read_key(info.data["desk"], file, hashed=security == "wpa2")
+
+
+@_rule
+def wifi_country(country: str | None, info: ValidationInfo[Any]) -> None:
+    if info.data.get("topology") == "nat" and info.data.get("wifi_ssid") and country is None:
+        raise ValueError('None: the radio stays off without a country, such as "US"')
+
+
+@_rule
+def checksum(value: str | None, info: ValidationInfo[Any]) -> None:
+    if images.is_url(info.data.get("image", "")) and value is None:
+        raise ValueError(
+            "None: an image from the internet needs one: write the publisher's SHA-256, or its URL"
+        )
+
+
+@_rule
+def private_key(path: Path | None, info: ValidationInfo[Any]) -> None:
+    if path is not None:
+        keys.check(info.data["desk"], path, agent=bool(info.data.get("ssh_allow_agent")))
+
+
+@_rule
+def archives(folder: Path | None, info: ValidationInfo[Any]) -> None:
+    if folder is not None:
+        kubernetes_fields.archives(info.data["desk"] / folder, folder)
+
+
+@_rule
+def manifest(text: str, info: ValidationInfo[Any]) -> None:
+    if "://" not in text and not (info.data["desk"] / Path(text).expanduser()).is_file():
+        raise ValueError(f"{text!r} does not exist: write an https:// address, or a file's path")
+
+
+@_rule
+def one_file(path: Path, info: ValidationInfo[Any]) -> None:
+    """A kubeconfig is one file, whatever the variable KUBECONFIG may hold."""
+    file: Path = info.data["desk"] / path
+    shown = as_written(path)
+    if file.is_dir():
+        raise ValueError(f"{shown} is a folder: write the path of a file, such as ~/.kube/config")
+    if os.pathsep in str(path) and not file.exists():
+        raise ValueError(f"{shown} is a list of files: write one, such as ~/.kube/config")
+    blocking = next((parent for parent in file.parents if parent.exists()), None)
+    if blocking and not blocking.is_dir():
+        raise ValueError(f"{shown}: '{blocking.name}' is a file, not a folder: write another path")

@@ -1,0 +1,132 @@
+"""What the settings make of each node: the arguments of operations, for deploys and preflight.
+
+Made here once; `formats` is asked whether each can be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Interface
+from typing import TYPE_CHECKING, Any
+
+from formats import hosts, interface_wanted, kubeadm
+from settings import kubernetes
+from settings.errors import Problem
+
+if TYPE_CHECKING:
+    from settings.interfaces import Interface
+    from settings.model import Cluster, Node
+
+# Where flannel's manifest, as its project publishes it, has its images.
+_FLANNEL_REGISTRY = "ghcr.io"
+
+
+def interface(each: Interface) -> dict[str, Any]:
+    """An interface's definition, as `interfaces.interface` takes it."""
+    return {
+        "interface": each.name,
+        "method": "static" if each.address else "dhcp",
+        "address": str(each.address) if each.address else None,
+        "gateway": str(each.gateway) if each.gateway else None,
+    }
+
+
+def resolver(cluster: Cluster, node: Node) -> dict[str, list[str]]:
+    """The node's nameservers, as `resolv_conf.resolver` takes them."""
+    return {
+        "nameservers": [str(server) for server in cluster.nameservers_of(node)],
+        "search": list(node.search_domains),
+        "options": list(node.resolver_options),
+    }
+
+
+def registration(cluster: Cluster, node: Node) -> dict[str, Any]:
+    """How a node is made known to the cluster, as `kubeadm.init` and `kubeadm.join` take it."""
+    return {
+        "node": node.name,
+        "address": str(node.address),
+        "endpoint": cluster.control_plane_endpoint,
+        "timeouts": cluster.kubeadm_timeouts,
+        "ignore_preflight_errors": cluster.ignore_preflight_errors,
+    }
+
+
+def control_plane(cluster: Cluster) -> dict[str, Any]:
+    """What else `kubeadm.init` takes."""
+    return {
+        "pod_network": str(cluster.pod_network),
+        "service_network": str(cluster.service_network),
+        "cert_names": kubernetes.certificate_names(cluster),
+        "image_repository": cluster.image_repository,
+        "kubelet_config": cluster.kubelet_config,
+        "kube_proxy_config": cluster.kube_proxy_config,
+    }
+
+
+def preflight(cluster: Cluster, node: Node) -> dict[str, Any]:
+    """What is wanted of the node before anything is changed, as `preflight.look` takes it."""
+    nat, is_head = cluster.topology == "nat", node.role == "head"
+    names = ["cluster_network", "pod_network", "service_network", *["uplink_network"] * nat]
+    proxy = {str(cluster.kubectl_proxy_port): "kubectl_proxy_port"} if cluster.kubectl_proxy else {}
+    return {
+        "role": node.role,
+        "user": node.admin_user,
+        "address": str(node.address),
+        "interfaces": [interface(each) for each in cluster.interfaces(node)],
+        "networks": {name: str(getattr(cluster, name)) for name in names},
+        "resolver": resolver(cluster, node),
+        "head": cluster.head.name,
+        "head_address": str(cluster.head.address),
+        "peers": {each.name: str(each.address) for each in cluster.nodes if each.name != node.name},
+        "way_out": cluster.way_out(node),
+        "translates": nat and is_head,
+        "ignored": list(cluster.ignore_preflight_errors),
+        "memory_cgroup": cluster.memory_cgroup,
+        "ports": proxy if is_head else {},
+        "archives": [f"{kubernetes.repository(cluster).rstrip('/')}/InRelease"],
+        "registries": _registries(cluster),
+    }
+
+
+def _registries(cluster: Cluster) -> list[str]:
+    """Where the images come from that every node needs; nowhere, when this computer sends them."""
+    if cluster.image_archives:
+        return []
+    images = (cluster.image_repository, cluster.pause_image)
+    named = [*(image.partition("/")[0] for image in images), _FLANNEL_REGISTRY]
+    mirrors = cluster.registry_mirrors
+    places = [mirrors.get(name, mirrors.get("_default", f"https://{name}")) for name in named]
+    return [f"{place.rstrip('/')}/v2/" for place in dict.fromkeys(places)]
+
+
+def problems(cluster: Cluster) -> Iterator[Problem]:
+    """What `formats` refuses of all this, whatever the fields' own types let through."""
+    for node in cluster.nodes:
+        for each in cluster.interfaces(node):
+            made = interface_wanted.Interface(
+                each.name,
+                "static" if each.address else "dhcp",
+                IPv4Interface(each.address) if each.address else None,
+                each.gateway,
+            )
+            for text in made.problems():
+                yield Problem("inventory.py", text, node.name)
+    try:
+        hosts.check(cluster.host_names)
+    except ValueError as error:
+        yield Problem("inventory.py", str(error))
+    head, plane = cluster.head, control_plane(cluster)
+    init = kubeadm.Init(
+        kubeadm.Registration(head.name, str(head.address), tuple(cluster.ignore_preflight_errors)),
+        version=f"v{kubernetes.minor(cluster)}.0",
+        endpoint=cluster.control_plane_endpoint,
+        pod_network=plane["pod_network"],
+        service_network=plane["service_network"],
+        cert_names=tuple(plane["cert_names"]),
+        image_repository=plane["image_repository"],
+        timeouts=cluster.kubeadm_timeouts,
+        kubelet=plane["kubelet_config"],
+        kube_proxy=plane["kube_proxy_config"],
+    )
+    for text in init.mistakes():
+        yield Problem("group_data/all.py", text)
