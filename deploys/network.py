@@ -26,9 +26,8 @@ def network() -> None:
                 name=f"The interface {interface.name}",
                 **specifications.interface(interface),
                 start="both",
-                wifi_ssid=cluster.wifi_ssid if interface.wifi else None,
+                **(specifications.access_point(cluster) if interface.wifi else {}),
                 wifi_psk=HiddenValue(psk.get_secret_value()) if psk else None,
-                wifi_country=cluster.wifi_country if interface.wifi else None,
                 post_up=[iptables.post_up()] if interface.nat else [],
                 reach=str(cluster.connect_address(node)) if interface.reached else None,
             )

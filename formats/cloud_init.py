@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from formats.wifi import Security
+
 # What lies here is run at the end of every boot.
 PER_BOOT = "/var/lib/cloud/scripts/per-boot"
 
@@ -24,11 +26,15 @@ class AccessPoint:
 
     + psk: passphrase of 8 to 63 characters, or 64 hexadecimal digits
     + country: ISO 3166 code of two letters; without it Raspberry Pi OS keeps the radio off
+    + security: "wpa3" (SAE): then psk is the passphrase
+    + hidden: the network does not announce its name
     """
 
     ssid: str
     psk: str = field(repr=False)
     country: str
+    security: Security = "wpa2"
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -189,10 +195,15 @@ def _interface(interface: Interface) -> dict[str, Any]:
         }
     if interface.access_point is not None:
         config["regulatory-domain"] = interface.access_point.country
-        config["access-points"] = {
-            interface.access_point.ssid: {"password": interface.access_point.psk}
-        }
+        config["access-points"] = {interface.access_point.ssid: _access(interface.access_point)}
     return config
+
+
+def _access(point: AccessPoint) -> dict[str, Any]:
+    config: dict[str, Any] = {"password": point.psk}
+    if point.security == "wpa3":
+        config = {"auth": {"key-management": "sae", "password": point.psk}}
+    return {**config, "hidden": True} if point.hidden else config
 
 
 def user_data_text(config: dict[str, Any]) -> str:

@@ -71,7 +71,9 @@ def _network(interfaces: Sequence[Interface]) -> Iterator[dict[str, Any]]:
         conf = None
         if (point := interface.access_point) is not None:
             conf = f"/etc/wpa_supplicant/bramble-{interface.name}.conf"
-            text = wifi.configuration(interface.name, point.ssid, point.psk, point.country)
+            text = wifi.configuration(
+                interface.name, point.ssid, point.psk, point.country, point.security, point.hidden
+            )
             yield {"path": conf, "permissions": "0600", "content": text}
         wanted = Wanted(
             interface.name,

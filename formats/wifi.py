@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 from hashlib import pbkdf2_hmac
+from typing import Literal
+
+Security = Literal["wpa2", "wpa3"]
 
 
 class WifiError(ValueError):
@@ -36,21 +39,44 @@ def psk(passphrase: str, ssid: str) -> str:
     return pbkdf2_hmac("sha1", passphrase.encode("ascii"), name, 4096, 32).hex()
 
 
-def configuration(interface: str, ssid: str, passphrase: str, country: str | None = None) -> str:
+def configuration(
+    interface: str,
+    ssid: str,
+    passphrase: str,
+    country: str | None = None,
+    security: Security = "wpa2",
+    hidden: bool = False,
+) -> str:
     """
     The file that wpa_supplicant reads. For root's eyes only.
 
     + interface: whose file it is, for the comment
     + ssid: the network's name, 1 to 32 octets; written in hexadecimal, so that no name needs quotes
-    + passphrase: as ``psk`` takes it; only the key made of it is written
+    + passphrase: as ``psk`` takes it; only the key made of it is written. With ``wpa3`` it is
+      written itself: SAE has no other form of it
     + country: two capital letters (ISO 3166), which the radio's channels depend on
+    + security: ``wpa3`` (SAE) for a network that takes nothing else
+    + hidden: the network does not announce its name, and is asked for by it
     """
 
     if country is not None and not re.fullmatch(r"[A-Z]{2}", country):
         raise WifiError(f"Wi-Fi country {country!r} is no ISO 3166 code: two capitals, such as US")
+    key = psk(passphrase, ssid)
+    options = {"ssid": _octets(ssid).hex()}
+    if hidden:
+        options["scan_ssid"] = "1"
+    if security == "wpa3":
+        if key == passphrase.lower():
+            raise WifiError(f"WPA3 of Wi-Fi {ssid!r} needs the passphrase, not its hash")
+        # SAE protects management frames, always (IEEE 802.11w). In hexadecimal, as the name: "#"
+        # begins a comment even within quotes, when there is a quote before it.
+        password = passphrase.encode("ascii").hex()
+        options |= {"key_mgmt": "SAE", "ieee80211w": "2", "sae_password": password}
+    else:
+        options["psk"] = key
     lines = [f"# The Wi-Fi of {interface}. It holds the network's key: readable by root alone."]
     lines += [f"country={country}"] if country else []
-    lines += ["network={", f"\tssid={_octets(ssid).hex()}", f"\tpsk={psk(passphrase, ssid)}", "}"]
+    lines += ["network={", *(f"\t{name}={value}" for name, value in options.items()), "}"]
     return "\n".join(lines) + "\n"
 
 

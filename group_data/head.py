@@ -13,6 +13,11 @@ uplink_method = "dhcp"
 # The Wi-Fi network's name. None: the uplink is a cable.
 wifi_ssid = None
 
+# "wpa2", which a network of WPA2 and WPA3 takes too; "wpa3" for one that takes nothing else (ask
+# whether the board's radio can: `iw list` names SAE). True: the network does not announce its name.
+wifi_security = "wpa2"
+wifi_hidden = False
+
 # The file with the Wi-Fi key as its one line (8 to 63 characters, or 64 hexadecimal digits).
 # The key is a secret: it stands in this file alone, which git ignores and you alone can read:
 #   mkdir -p -m 700 .cluster && install -m 600 /dev/stdin .cluster/wifi_psk

@@ -14,6 +14,7 @@ from pyinfra.api import HiddenValue
 
 from facts.interfaces import InterfacesFiles, InterfacesState
 from formats.interface_wanted import Interface, Method, Start
+from formats.wifi import Security
 from operations import apt, guard
 from operations.base import Commands, Refused, manages, read, tell
 from operations.ifup import bring_up
@@ -30,6 +31,8 @@ def interface(
     wifi_ssid: str | None = None,
     wifi_psk: HiddenValue | str | None = None,
     wifi_country: str | None = None,
+    wifi_security: Security = "wpa2",
+    wifi_hidden: bool = False,
     post_up: list[str] | None = None,
     present: bool = True,
     reach: str | None = None,
@@ -46,7 +49,10 @@ def interface(
     + wifi_ssid: the Wi-Fi network's name
     + wifi_psk: its passphrase (8 to 63 printable ASCII characters) or key (64 hexadecimal digits),
       best as a ``HiddenValue``. Only the key made of it is written, to a file for root alone
+      (of WPA3 the passphrase itself)
     + wifi_country: two capital letters; the radio may need them
+    + wifi_security: ``wpa2``, or ``wpa3`` (SAE)
+    + wifi_hidden: the network does not announce its name
     + post_up: commands that ifupdown runs once the interface is up, in order. One that fails makes
       the interface count as failed
     + present: False: our definition goes, and NetworkManager, if there is one, has it again
@@ -88,7 +94,7 @@ def interface(
         else:
             must_exist(interface, now)
             plan.packages(wanted)
-            plan.wifi(wifi_ssid, psk, wifi_country)
+            plan.wifi(wifi_ssid, psk, wifi_country, wifi_security, wifi_hidden)
             plan.define(wanted)
             plan.owners(wanted)
         if plan.changes_meaning:

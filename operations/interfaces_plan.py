@@ -200,7 +200,14 @@ class Plan:
         if dhcpcd != before or dhcp_clients.dhcpcd_is_ours(before):
             self.put(DHCPCD, dhcpcd)
 
-    def wifi(self, ssid: str | None, passphrase: str | None, country: str | None) -> None:
+    def wifi(
+        self,
+        ssid: str | None,
+        passphrase: str | None = None,
+        country: str | None = None,
+        security: wifi.Security = "wpa2",
+        hidden: bool = False,
+    ) -> None:
         """The file for wpa_supplicant; of the one that is there only a digest is known."""
         path = wpa_conf(self.name)
         known = self.now["keys"].get(path)
@@ -210,7 +217,8 @@ class Plan:
                 self.changes.append(Change(path, before, None, secret=True))
             return
         try:
-            text = wifi.configuration(self.name, ssid, passphrase or "", country)
+            key = passphrase or ""
+            text = wifi.configuration(self.name, ssid, key, country, security, hidden)
         except wifi.WifiError as error:
             raise Refused(f"{self.name}: {error}") from None
         self.things.append(f"file {path}")
@@ -232,7 +240,7 @@ class Plan:
         self.put(self._networkmanager, None)
         if DHCPCD in self.texts:
             self.put(DHCPCD, dhcp_clients.dhcpcd_allow(self.texts[DHCPCD], self.name))
-        self.wifi(None, None, None)
+        self.wifi(None)
 
     # --- what is -------------------------------------------------------------------------------
 

@@ -114,4 +114,10 @@ def _access_point(cluster: Cluster) -> cloud_init.AccessPoint | None:
         return None
     assert cluster.wifi_ssid is not None
     assert cluster.wifi_country is not None, "checked: wifi_country"
-    return cloud_init.AccessPoint(cluster.wifi_ssid, psk.get_secret_value(), cluster.wifi_country)
+    return cloud_init.AccessPoint(
+        cluster.wifi_ssid,
+        psk.get_secret_value(),
+        cluster.wifi_country,
+        cluster.wifi_security,
+        cluster.wifi_hidden,
+    )

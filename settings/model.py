@@ -78,6 +78,8 @@ class Cluster(connection.Derived):
     pod_network: Annotated[fields.Network, rules.room_for_pods, rules.separate]
     service_network: Annotated[fields.Network, rules.room_for_services, rules.separate]
     wifi_ssid: fields.Ssid | None
+    wifi_security: wifi_format.Security
+    wifi_hidden: fields.Switch
     wifi_psk_file: Annotated[fields.FilePath, rules.wifi_key]
     wifi_country: Annotated[card_fields.Country | None, rules.wifi_country]
 
@@ -172,8 +174,12 @@ class Cluster(connection.Derived):
         return names
 
     def wifi_psk(self) -> SecretStr | None:
-        """The Wi-Fi key as the 64 digits that the radio uses, None when the uplink is a cable."""
+        """The Wi-Fi key as the 64 digits that the radio uses, with WPA3 the passphrase itself; None
+        when the uplink is a cable."""
         if self.wifi_ssid is None:
             return None
-        key = wifi.read_key(self.desk, self.wifi_psk_file)
+        hashed = self.wifi_security == "wpa2"
+        key = wifi.read_key(self.desk, self.wifi_psk_file, hashed)
+        if not hashed:
+            return key
         return SecretStr(wifi_format.psk(key.get_secret_value(), self.wifi_ssid))

@@ -190,8 +190,8 @@ def not_a_node(name: str, info: ValidationInfo[Any]) -> None:
 @_rule
 def wifi_key(file: Path, info: ValidationInfo[Any]) -> None:
     if info.data.get("topology") == "nat" and info.data.get("wifi_ssid") is not None:
-        security = info.data.get("wifi_security", "wpa2")
-        wifi.read_key(info.data["desk"], file, hashed=security == "wpa2")
+        security = info.data.get("wifi_security")
+        wifi.read_key(info.data["desk"], file, hashed=security != "wpa3")
 
 
 @_rule

@@ -234,11 +234,10 @@ def _members(value: Any) -> tuple[list[tuple[str, dict[str, Any]]], dict[str, An
 
 def _entry(entry: object) -> tuple[str, dict[str, Any]]:
     """A node's name and its data. Raises `ValueError`."""
-    name, data = (entry, {}) if isinstance(entry, str) else (None, None)
-    if isinstance(entry, tuple) and len(entry) == 2:
-        name, data = entry
-    if isinstance(entry, tuple) and len(entry) > 2:
+    parts: tuple[Any, ...] = entry if isinstance(entry, tuple) else (entry, {})
+    if len(parts) > 2:
         raise ValueError(f"{shown(entry)} has a third part: write all data in one {{...}}: {_NODE}")
+    name, data = parts if len(parts) == 2 else (None, None)
     if not isinstance(name, str) or not isinstance(data, dict):
         raise ValueError(f"{shown(entry)} is not a node: write {_NODE}")
     if any(not isinstance(key, str) for key in data):

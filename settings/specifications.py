@@ -31,6 +31,16 @@ def interface(each: Interface) -> dict[str, Any]:
     }
 
 
+def access_point(cluster: Cluster) -> dict[str, Any]:
+    """The Wi-Fi network of a radio, its key left out, as `interfaces.interface` takes it."""
+    return {
+        "wifi_ssid": cluster.wifi_ssid,
+        "wifi_country": cluster.wifi_country,
+        "wifi_security": cluster.wifi_security,
+        "wifi_hidden": cluster.wifi_hidden,
+    }
+
+
 def resolver(cluster: Cluster, node: Node) -> dict[str, list[str]]:
     """The node's nameservers, as `resolv_conf.resolver` takes them."""
     return {

@@ -120,6 +120,14 @@ def test_secrets_are_not_in_what_a_log_would_show() -> None:
     assert "pass: word" not in repr(WIFI)
 
 
+def test_wpa3_and_a_hidden_network_are_said_in_netplans_words() -> None:
+    point = cloud_init.AccessPoint("home", "a passphrase", "DE", "wpa3", hidden=True)
+    text = cloud_init.network_config([cloud_init.Interface("wlan0", access_point=point)])
+    assert yaml.safe_load(text)["wifis"]["wlan0"]["access-points"] == {
+        "home": {"auth": {"key-management": "sae", "password": "a passphrase"}, "hidden": True}
+    }
+
+
 @given(
     ssid=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=32),
     psk=st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=8, max_size=63),

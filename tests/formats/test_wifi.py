@@ -46,6 +46,22 @@ def test_the_file_has_the_key_and_never_the_passphrase() -> None:
     )
 
 
+def test_wpa3_and_a_hidden_network_are_said_in_wpa_supplicants_words() -> None:
+    text = configuration("wlan0", "home", 'pass" word#1', "DE", "wpa3", hidden=True)
+    assert text.splitlines()[1:] == [
+        "country=DE",
+        "network={",
+        "\tssid=686f6d65",
+        "\tscan_ssid=1",
+        "\tkey_mgmt=SAE",
+        "\tieee80211w=2",
+        "\tsae_password=7061737322" + b" word#1".hex(),
+        "}",
+    ]
+    with pytest.raises(WifiError, match="needs the passphrase"):
+        configuration("wlan0", "home", "0A" * 32, "DE", "wpa3")
+
+
 def test_a_country_is_two_capitals() -> None:
     assert "country" not in configuration("wlan0", "home", "password")
     with pytest.raises(WifiError, match="two capitals"):

@@ -96,3 +96,23 @@ def test_a_second_run_changes_nothing(wifi: Wifi) -> None:
     done = pyinfra(lab, "-y", "--limit", "node1")
     assert done.status == 0, done.output
     assert done.left_alone("node1")
+
+
+def test_wpa_supplicant_takes_wpa3_and_a_hidden_network(wifi: Wifi) -> None:
+    """The program that reads the file is asked, at an interface where it can do no harm."""
+    lab, *_ = wifi
+    head = lab.desk / "group_data" / "head.py"
+    text = head.read_text().replace('wifi_security = "wpa2"', 'wifi_security = "wpa3"')
+    head.write_text(text.replace("wifi_hidden = False", "wifi_hidden = True"))
+    run = pyinfra(lab, "-y", "--diff", "-vv", "--limit", "node1", deploys=NETWORK)
+    assert run.status == 0, run.output
+    assert KEY not in run.output
+    read = (
+        "sudo wpa_supplicant -B -P /run/asked.pid -f /run/asked.log -dd -D wired -i lo "
+        "-c /etc/wpa_supplicant/bramble-wlan0.conf && sudo pkill -F /run/asked.pid; "
+        "sudo cat /run/asked.log"
+    )
+    said = ok(lab.ssh("node1", read))
+    for words in ("key_mgmt: 0x400", "scan_ssid=1", "ieee80211w=2", "ssid='Your ssid'"):
+        assert words in said, said
+    assert "ailed to parse" not in said
