@@ -9,8 +9,10 @@ from pathlib import Path
 
 import click
 import pytest
+from pyinfra import inventory
 from pyinfra.api.inventory import Inventory
 from pyinfra.connectors.ssh import connector_data_meta
+from pyinfra.context import ctx_inventory
 
 import settings
 from settings import overrides, sources
@@ -59,6 +61,22 @@ def test_data_of_the_command_line_is_honoured(desk: Path) -> None:
     assert cluster.uplink_method == "static"
 
 
+def test_the_cluster_is_made_once_for_an_inventory(desk: Path) -> None:
+    first, other = inventory_of(desk), inventory_of(desk, {"admin_user": "paul"})
+    assert settings.of(first, desk) is settings.of(first, desk)
+    assert {node.admin_user for node in settings.of(first, desk).nodes} == {"pi"}
+    assert {node.admin_user for node in settings.of(other, desk).nodes} == {"paul"}
+    with ctx_inventory.use(first):
+        assert settings.of(inventory, desk) is settings.of(first, desk)
+    with ctx_inventory.use(other):
+        assert settings.of(inventory, desk) is settings.of(other, desk)
+
+
+def test_pyinfras_own_options_are_no_settings(desk: Path) -> None:
+    override: dict[str, object] = {"ssh_user": "ubuntu", "ssh_port": 2222, "ssh_password": "x"}
+    assert settings.of(inventory_of(desk, override), desk).nodes == settings.load(desk).nodes
+
+
 def test_a_mistake_is_found_where_it_was_written(desk: Path) -> None:
     with (desk / "group_data/workers.py").open("a") as file:
         file.write('cluster_interface = "eth0.1"\n')
@@ -100,6 +118,47 @@ def test_a_mistake_ends_pyinfra_with_its_line_and_no_traceback(desk: Path) -> No
     )
     assert "Traceback" not in done.stderr
     assert "Connecting" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("inventory.py", "head = [node1]\n", "inventory.py line 1: NameError: name 'node1'"),
+        ("inventory.py", "\ufeffhead = []\n", "inventory.py line 1: it begins with a byte order"),
+        ("inventory.py", "workers = {}\n", "inventory.py: workers: {} is not a list of nodes"),
+        ("inventory.py", "raise SystemExit(0)\n", "inventory.py: it ends the program"),
+        (
+            "group_data/head.py",
+            "import nothing_here\n",
+            "group_data/head.py line 1: ModuleNot",
+        ),
+        ("group_data/head.py", "x = (\n", "group_data/head.py line 1: not valid Python"),
+    ],
+)
+@pytest.mark.parametrize("command", [["pyinfra", "inventory.py", "deploys/x.py"], ["settings"]])
+def test_files_that_are_not_python_end_a_run_with_their_line(
+    command: list[str], file: str, text: str, said: str, desk: Path
+) -> None:
+    (desk / "config.py").symlink_to(ROOT / "config.py")
+    (desk / "deploys").mkdir()
+    (desk / "deploys/x.py").write_text("print('reached')\n")
+    (desk / file).write_text(text)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(desk)}
+    run = [sys.executable, "-m", *command]
+    done = subprocess.run(run, cwd=desk, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "reached" not in done.stdout
+
+
+def test_the_command_line_has_texts_alone(desk: Path) -> None:
+    words = ["nameservers=1.1.1.1,router", "guard_seconds=90", "docker=yes", "wifi_hidden=true"]
+    data = [word for each in words for word in ("--data", each)]
+    done = pyinfra(desk, "inventory.py", "debug-inventory", *data)
+    assert done.returncode == 0, done.stderr
+    done = pyinfra(desk, "inventory.py", "debug-inventory", "--data", "docker=perhaps")
+    assert "--data: docker: 'perhaps' is neither true nor false" in done.stderr
 
 
 def test_a_mistake_in_data_of_the_command_line_is_found_before_connecting(desk: Path) -> None:
