@@ -46,7 +46,7 @@ def check_files(inventory: str) -> None:
     Ends the program with the mistakes as its message, and status 1.
     """
     try:
-        sources.check_files(Path.cwd(), inventory)
+        sources.of_desk(Path.cwd(), inventory, overrides.given())
     except SettingsError as error:
         raise SystemExit(str(error)) from None
 
@@ -103,3 +103,5 @@ def prepare(inventory: str) -> None:
         ssh.write_config(cluster)
     except SettingsError as error:
         raise SystemExit(str(error)) from None
+    except OSError as error:
+        raise SystemExit(f"{error.filename}: {error.strerror}: chmod or move it") from None

@@ -26,7 +26,7 @@ from settings.fields import checked, matching, without
 _REPOSITORY = r"[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
 _TAG = r":[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 _DIGEST = r"@sha256:[0-9a-f]{64}"
-_URL = re.compile(r"https?://[^\s/@]+(/\S*)?")
+_URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 _CONTEXT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/-]*")
 # What Kubernetes listens on, on a control plane; and what services are given.
 _PORTS = {6443, 2379, 2380, 2381, 10248, 10249, 10250, 10256, 10257, 10259}

@@ -45,11 +45,16 @@ def of_environment() -> dict[str, object]:
 def given() -> dict[str, object]:
     """What stands after `--data` on the command line of the pyinfra that runs this; nothing when
     no pyinfra does. Parsed as pyinfra parses it, but for numbers: they stay text, so that 1.30 is
-    not 1.3 and a version needs no second pair of quotes."""
+    not 1.3 and a version needs no second pair of quotes.
+
+    Raises `SettingsError` for what is no "name=value".
+    """
     context = click.get_current_context(silent=True)
-    if context is not None:
-        pairs = (text.split("=", 1) for text in context.params.get("data", ()))
-        _seen.update({name: _value(text) for name, text in pairs})
+    for text in context.params.get("data", ()) if context else ():
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise SettingsError([Problem("--data", f"{text!r}: write --data name=value")])
+        _seen[name] = _value(value)
     return dict(_seen)
 
 

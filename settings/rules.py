@@ -159,7 +159,7 @@ def beside_uplink(interface: str, info: ValidationInfo[Any]) -> None:
     cluster = info.context.cluster
     nat_head = cluster.get("topology") == "nat" and info.data.get("role") == "head"
     if nat_head and interface == cluster.get("uplink_interface"):
-        raise ValueError(f"{interface!r} is uplink_interface too: write another, such as eth0")
+        raise ValueError(f"{interface!r} is uplink_interface too: write another for one of the two")
 
 
 @_rule

@@ -190,14 +190,6 @@ def of_desk(desk: Path, inventory: str, given: Mapping[str, object]) -> Sources:
     return Sources(desk, inventory, tuple(hosts), groups, tuple(listed))
 
 
-def check_files(desk: Path, inventory: str) -> None:
-    """See that the desk's files are Python that runs, before pyinfra runs them.
-
-    Raises `SettingsError`.
-    """
-    of_desk(desk, inventory, {})
-
-
 _NODE = '("node2", {"address": "192.168.2.12"})'
 
 

@@ -159,6 +159,9 @@ def test_the_command_line_has_texts_alone(desk: Path) -> None:
     assert done.returncode == 0, done.stderr
     done = pyinfra(desk, "inventory.py", "debug-inventory", "--data", "docker=perhaps")
     assert "--data: docker: 'perhaps' is neither true nor false" in done.stderr
+    (desk / "config.py").symlink_to(ROOT / "config.py")
+    done = pyinfra(desk, "inventory.py", "debug-inventory", "--data", "docker")
+    assert done.stderr.splitlines()[-1] == "--data: 'docker': write --data name=value"
 
 
 def test_a_mistake_in_data_of_the_command_line_is_found_before_connecting(desk: Path) -> None:
