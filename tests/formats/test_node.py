@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from formats.node import nodes, rollout_trouble
+from formats.node import check_label, nodes, rollout_trouble
 
 
 def node(name: str, status: str = "True", message: str = "") -> dict[str, Any]:
@@ -90,3 +90,21 @@ def test_rollouts(
     thing: dict[str, Any] | None, all_nodes: int, down: int, trouble: str | None
 ) -> None:
     assert rollout_trouble(thing, "x", all_nodes, down) == trouble
+
+
+@pytest.mark.parametrize(
+    ("label", "value"),
+    [("disk", "ssd"), ("example.org/disk", ""), ("node-role.kubernetes.io/worker", None)],
+)
+def test_a_label_that_the_api_server_takes(label: str, value: str | None) -> None:
+    check_label(label, value)
+
+
+@pytest.mark.parametrize(
+    ("label", "value"),
+    [("", "x"), ("my disk", "x"), ("a/b/c", "x"), ("Example.org/disk", ""), ("/disk", ""),
+     ("a..b/disk", ""), ("disk", "a b"), ("disk", "x" * 64), ("x" * 64, ""), ("disk", "-x")],
+)  # fmt: skip
+def test_a_label_that_it_refuses(label: str, value: str) -> None:
+    with pytest.raises(ValueError, match="is not a"):
+        check_label(label, value)
