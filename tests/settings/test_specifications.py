@@ -1,0 +1,59 @@
+"""What the settings make of each node fits the operations that take it, in both topologies."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import settings
+from operations import interfaces, kubeadm, resolv_conf
+from operations.preflight.rows import Wanted
+from settings import specifications
+
+WIFI = 'wifi_ssid = "home"\nwifi_country = "GB"\nwifi_security = "wpa3"\nwifi_hidden = True\n'
+
+
+@pytest.fixture(params=["nat", "router"])
+def cluster(request: pytest.FixtureRequest, desk: Path) -> settings.Cluster:
+    with (desk / "group_data/all.py").open("a") as file:
+        file.write(f'topology = "{request.param}"\n')
+    with (desk / "group_data/head.py").open("a") as file:
+        file.write(WIFI)
+    (desk / ".cluster").mkdir()
+    (desk / ".cluster/wifi_psk").touch(mode=0o600)
+    (desk / ".cluster/wifi_psk").write_text("correct horse\n")
+    return settings.load(desk)
+
+
+def fits(operation: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    inspect.signature(inspect.unwrap(operation)).bind(**arguments)
+
+
+def test_deploys_and_preflight_are_given_the_same(cluster: settings.Cluster) -> None:
+    for node in cluster.nodes:
+        wanted = Wanted(**specifications.preflight(cluster, node))
+        assert wanted.resolver == specifications.resolver(cluster, node)
+        assert list(wanted.interfaces) == [
+            specifications.interface(each) for each in cluster.interfaces(node)
+        ]
+        assert {field.name for field in fields(Wanted)} >= {
+            *specifications.preflight(cluster, node)
+        }
+
+
+def test_they_are_arguments_of_the_operations(cluster: settings.Cluster) -> None:
+    for node in cluster.nodes:
+        fits(resolv_conf.resolver, specifications.resolver(cluster, node))
+        for each in cluster.interfaces(node):
+            radio = specifications.access_point(cluster)
+            fits(interfaces.interface, specifications.interface(each) | radio)
+        registration = specifications.registration(cluster, node)
+        fits(kubeadm.join, {"head": "node1", **registration})
+    plane = specifications.control_plane(cluster)
+    version = {"wanted_version": "1.36", "repository": "https://pkgs.k8s.io/"}
+    fits(kubeadm.init, plane | version | specifications.registration(cluster, cluster.head))
