@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shutil
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -15,11 +16,15 @@ from operations import interfaces, kubeadm, resolv_conf
 from operations.preflight.rows import Wanted
 from settings import specifications
 
+ROOT = Path(__file__).parents[2]
 WIFI = 'wifi_ssid = "home"\nwifi_country = "GB"\nwifi_security = "wpa3"\nwifi_hidden = True\n'
 
 
 @pytest.fixture(params=["nat", "router"])
-def cluster(request: pytest.FixtureRequest, desk: Path) -> settings.Cluster:
+def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> settings.Cluster:
+    desk = tmp_path / "desk"
+    shutil.copytree(ROOT / "group_data", desk / "group_data")
+    shutil.copy(ROOT / "inventory.py", desk)
     with (desk / "group_data/all.py").open("a") as file:
         file.write(f'topology = "{request.param}"\n')
     with (desk / "group_data/head.py").open("a") as file:
