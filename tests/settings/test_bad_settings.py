@@ -93,7 +93,8 @@ def test_mistake_is_told_in_these_words(
 def test_every_line_names_its_file_and_a_remedy() -> None:
     remedy = re.compile(
         r"did you mean|write|remove|choose|move|put|set|make|list|give|begin|name |leave|save"
-        r"|out of range|neither|stands for|use|correct|missing|chmod|is a comma missing|every node needs|the (first|last) one"
+        r"|out of range|neither|stands for"
+        r"|use|correct|missing|chmod|is a comma missing|every node needs|the (first|last) one"
         r"|run this|in quotes|has \d+ hexadecimal|such as|alone|nor the|8 to 63|1 to 32|at most"
     )
     for _, _, said in CASES:
