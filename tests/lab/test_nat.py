@@ -133,6 +133,83 @@ def test_rules_that_someone_changed_are_mended_and_the_rules_of_others_stay(nat:
     assert differences(before, look(lab, "node1")) == []
 
 
+# As no iptables prints them, and what iptables prints of them.
+RULES = [
+    ("-A INPUT -p udp --dport 010 -j ACCEPT", ["-p udp -m udp --dport 10 -j ACCEPT"]),
+    (
+        "-A INPUT -m pkttype --pkt-type bcast -j ACCEPT",
+        ["-m pkttype --pkt-type broadcast -j ACCEPT"],
+    ),
+    ("-A INPUT -s 10.9.0.1,10.9.0.2", ["-s 10.9.0.1/32", "-s 10.9.0.2/32"]),
+    ("-A INPUT -s node2 -j ACCEPT", ["-s 192.168.2.12/32 -j ACCEPT"]),
+    ("-A INPUT -m conntrack --ctorigsrc 10/8", ["-m conntrack --ctorigsrc 0.0.0.10/8"]),
+    (
+        "-A INPUT -m comment --comment 'COMMIT' -j SOMEONE",
+        ["-m comment --comment COMMIT -j SOMEONE"],
+    ),
+    (
+        "-A INPUT -p tcp --dport ssh -m limit --limit 60/min",
+        ["-p tcp -m tcp --dport 22 -m limit --limit 1/sec"],
+    ),
+]
+REFUSED = "-A INPUT -s router.invalid -j DROP"
+
+
+def rules(lab: Lab, node: str, typed: list[str], *arguments: str, present: bool = True) -> Run:
+    """Run a deploy of nothing but these rules."""
+    call = f"rules={typed!r}, path='/etc/other_rules.fw', prefix='OTHER', present={present}"
+    text = f"from operations import iptables\n\niptables.ruleset(name='Other rules', {call})\n"
+    (lab.desk / "rules.py").write_text(text)
+    return pyinfra(lab, "--limit", node, *arguments, deploys=["rules.py"])
+
+
+def test_rules_are_what_the_nodes_iptables_says_they_are(nat: Deployed) -> None:
+    lab, typed = nat.lab, [rule for rule, _ in RULES]
+    ok(lab.ssh("node1", "sudo iptables -N SOMEONE"))
+    before = look(lab, "node1")
+    assert rules(lab, "node1", typed, "-y").status == 0
+    live = ok(lab.ssh("node1", "sudo iptables -S OTHER-INPUT")).splitlines()
+    assert live[1:] == [f"-A OTHER-INPUT {line}" for _, printed in RULES for line in printed]
+    with_them = look(lab, "node1")
+    again = rules(lab, "node1", typed, "-y")
+    assert again.left_alone("node1"), again.output
+    for arguments in (["--dry", "--diff"], ["-y"]):
+        refused = rules(lab, "node1", [*typed, REFUSED], *arguments)
+        assert refused.status != 0
+        said = [line for line in refused.lines("node1") if line.startswith("iptables: rule")]
+        assert said, refused.output
+        assert (
+            f"rule {REFUSED!r}: iptables says: host/network `router.invalid' not found" in said[0]
+        )
+    assert differences(with_them, look(lab, "node1")) == []
+    assert rules(lab, "node1", [], "-y", present=False).status == 0
+    assert differences(before, look(lab, "node1")) == []
+    ok(lab.ssh("node1", "sudo iptables -X SOMEONE"))
+
+
+def test_without_iptables_all_rules_are_to_come_and_a_bad_one_is_refused_once_it_is_there(
+    nat: Deployed,
+) -> None:
+    lab, typed = nat.lab, [rule for rule, _ in RULES if "SOMEONE" not in rule]
+    ok(lab.ssh("node3", "sudo dpkg --remove --force-depends iptables"))
+    before = look(lab, "node3")
+    dry = rules(lab, "node3", typed, "--dry", "--diff")
+    assert dry.status == 0, dry.output
+    said = dry.lines("node3")
+    assert "Will install iptables" in said
+    for rule in typed:
+        assert any(rule.removeprefix("-A INPUT ") in line for line in said), dry.output
+    assert differences(before, look(lab, "node3")) == []
+    refused = rules(lab, "node3", [*typed, REFUSED], "-y")
+    assert refused.status != 0
+    assert f"rule {REFUSED!r}: iptables says: " in refused.output
+    assert "OTHER" not in ok(lab.ssh("node3", "sudo iptables-save; ls /etc"))
+    good = rules(lab, "node3", typed, "-y")
+    assert good.status == 0, good.output
+    assert rules(lab, "node3", typed, "-y").left_alone("node3")
+    assert rules(lab, "node3", [], "-y", present=False).status == 0
+
+
 def test_all_of_it_survives_a_reboot_of_every_node(nat: Deployed) -> None:
     for node in ("node1", "node2", "node3"):
         nat.lab.reboot(node)
