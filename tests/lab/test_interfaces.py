@@ -172,8 +172,8 @@ def test_the_port_of_a_live_bridge_is_told_before_anything_is_changed(lab: Lab) 
 def test_with_ifupdown_installed_it_says_what_is_read_and_where_it_stops(lab: Lab) -> None:
     run = pyinfra(lab, "-y", deploys=NETWORK)
     assert run.status == 0, run.output
-    mine = ok(lab.ssh("node1", f"cat {ROOT}"))
-    quoted = mine.replace(f"source {ROOT}.d/*", f'source "$NOWHERE"{ROOT}.d/*')
+    mine = ok(lab.ssh("node1", f"cat {ROOT}")).rstrip("\n") + "\n"
+    quoted = mine.replace(f"source {ROOT}.d/*", f'source {ROOT}".d"$NOWHERE/*')
     assert quoted != mine
     try:
         put(lab, ROOT, quoted)
