@@ -9,14 +9,12 @@ from pathlib import Path
 from traceback import walk_tb
 from typing import Any
 
-import pyinfra_cli.util as cli_util
 from paramiko import SSHException
 from pyinfra import logger
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.context import ctx_host
-from pyinfra_cli.exceptions import UnexpectedExternalError
 
 from operations import record
 
@@ -78,6 +76,10 @@ def _where(error: Exception) -> str:
 
 def announce() -> None:
     """Once, from pyinfra's configuration: what a deploy file raises for a host fails it alone."""
+    # Here alone: it patches sockets and threads of whoever imports it.
+    import pyinfra_cli.util as cli_util
+    from pyinfra_cli.exceptions import UnexpectedExternalError
+
     load = cli_util._parallel_load_hosts
 
     def load_hosts(state: State, callback: Callable[[], Any], name: str) -> None:
