@@ -32,7 +32,7 @@ from formats.interfaces_tree import (
 )
 from operations.base import Refused, diff, tell
 from operations.files import write_command
-from operations.guard import Step
+from operations.guard import Step, staged_text
 
 FOLDER = "/etc/network/interfaces.d"
 DHCPCD = "/etc/dhcpcd.conf"
@@ -86,6 +86,10 @@ class Plan:
         for stop in stops:
             raise Refused(f"{stop}: ifupdown reads no further; mend that line, then run this again")
         self.before = flattened(self.texts, self.read).encode("utf-8", "replace").decode()
+        # Another interface of this change may have its line in there already.
+        root = staged_text(ROOT)
+        if root is not None:
+            self.texts[ROOT] = root
 
     def show(self) -> None:
         """Say what will be, before the first command."""
@@ -104,7 +108,7 @@ class Plan:
                 command = StringCommand("rm", "-f", "--", QuoteString(change.path))
             else:
                 command = write_command(change.path, change.after, change.mode, "root", "root")
-            yield Step.of(command, what=self.name, paths=[change.path])
+            yield Step.of(command, what=self.name, paths=[change.path], text=change.after)
 
     @property
     def changes_meaning(self) -> bool:

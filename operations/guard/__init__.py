@@ -27,7 +27,7 @@ from operations.base import Commands
 from operations.guard import transaction
 from operations.guard.step import Step
 
-__all__ = ["Step", "change", "keeping", "operation"]
+__all__ = ["Step", "change", "keeping", "operation", "staged_text"]
 
 P = ParamSpec("P")
 
@@ -103,6 +103,12 @@ def keeping(
     for command in commands:
         assert isinstance(command, StringCommand), command
         yield Step.of(command, what=what, paths=paths, network=network)
+
+
+def staged_text(path: str) -> str | None:
+    """What a file will hold after this host's change that is under way; None: as it is."""
+    steps = _staged.get(host.name, [])
+    return next((step.text for step in reversed(steps) if path in step.paths), None)
 
 
 def _stage(state: State, host: Host, step: Step) -> bool:

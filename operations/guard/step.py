@@ -23,6 +23,7 @@ class Step(StringCommand):
     + network: whether the way out and names may suffer from it, and are to be looked at
     + reach: where the node answers afterwards; None: where it does now
     + undoes: whether the state that comes is the one before the last change
+    + text: what the one file in ``paths`` will hold; None: not known, or no such file
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Step(StringCommand):
         network: bool = True,
         reach: str | None = None,
         undoes: bool = False,
+        text: str | None = None,
         **arguments: Any,
     ) -> None:
         super().__init__(*bits, **arguments)
@@ -49,6 +51,7 @@ class Step(StringCommand):
         self.network = network
         self.reach = reach
         self.undoes = undoes
+        self.text = text
 
     @classmethod
     def of(cls, command: StringCommand, **known: Any) -> Step:

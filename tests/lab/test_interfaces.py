@@ -185,3 +185,18 @@ def test_with_ifupdown_installed_it_says_what_is_read_and_where_it_stops(lab: La
     finally:
         put(lab, ROOT, mine)
     assert changes(lab, deploys=NETWORK) == []
+
+
+def test_two_interfaces_both_get_their_line_in_a_file_that_reads_no_folder(lab: Lab) -> None:
+    lab.fresh("node1")
+    put(lab, ROOT, "auto lo\niface lo inet loopback\n")
+    done = pyinfra(lab, "-y")
+    assert done.status == 0, done.output[-3000:]
+    text = ok(lab.ssh("node1", f"sudo cat {ROOT}"))
+    assert text.splitlines() == [
+        "auto lo",
+        "iface lo inet loopback",
+        *(f"source {ROOT}.d/{name}" for name in re.findall(r"\.d/(\w+)", text)),
+    ]
+    assert set(re.findall(r"\.d/(\w+)", text)) == {"eth0", "wlan0"}
+    assert changes(lab) == []
