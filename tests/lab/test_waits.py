@@ -1,0 +1,185 @@
+"""
+What is waited for in vain while a cluster comes up: a kubelet that keeps exiting, a node that is
+gone. It is noticed, the node at fault is named, the others go on, and the remedy leads to the end.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from lab.api import Lab
+from tests.cluster.words import control_plane_logs
+from tests.lab.runs import CLUSTER, NETWORK, Run, changes, ok, pyinfra, start
+from tests.lab.test_kubernetes_faults import remedies
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+
+CONTROL_PLANE = ["deploys/control_plane.py"]
+WORKERS = ["deploys/workers.py"]
+KUBEADM_WAITS_S = 240  # for a healthy kubelet
+NODES_ARE_WAITED_FOR_S = 300
+
+DROP_IN = "/etc/systemd/system/kubelet.service.d/99-fault.conf"
+JOINED = "/etc/kubernetes/kubelet.conf"
+# Once the node has joined, nothing of it reaches the API server.
+MUTE = f"""sudo systemd-run --quiet --unit=mute --path-property=PathExists={JOINED} \
+iptables -I OUTPUT -p tcp --dport 6443 -j DROP"""
+HEARD = "sudo systemctl stop mute.path; sudo iptables -D OUTPUT -p tcp --dport 6443 -j DROP"
+
+
+@pytest.fixture(scope="module")
+def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
+    """A head and two workers, ready for kubeadm."""
+    made = new_lab("waits")
+    made.up(workers=2)
+    before = [*NETWORK, "deploys/prepare.py", "deploys/runtime.py", "deploys/packages.py"]
+    run = pyinfra(made, "-y", deploys=before)
+    assert run.status == 0, run.output
+    yield made
+    made.down()
+
+
+def break_kubelet(lab: Lab, node: str, *lines: str) -> None:
+    text = "\n".join(["[Service]", *lines, ""])
+    ok(
+        lab.ssh(
+            node, f"sudo mkdir -p {DROP_IN.rpartition('/')[0]} && sudo tee {DROP_IN}", stdin=text
+        )
+    )
+    ok(lab.ssh(node, "sudo systemctl daemon-reload"))
+
+
+def mend_kubelet(lab: Lab, node: str) -> None:
+    ok(lab.ssh(node, f"sudo rm {DROP_IN} && sudo systemctl daemon-reload"))
+
+
+def is_told(run: Run, node: str, *words: str) -> None:
+    """It failed on this node alone, which has one line of the reason, with all these words."""
+    assert run.status != 0
+    lines = [line for line in run.lines(node) if words[0] in line]
+    assert len(lines) == 1, run.output
+    assert [word for word in words if word not in lines[0]] == [], lines
+    failures = re.findall(r"(?m)^(node\d) +\d+ +\d+ +(\d+) +[\d.]+ *$", run.output)
+    assert [name for name, count in failures if count != "0"] == [node], run.output
+
+
+def do_as_it_says(lab: Lab, run: Run, *expected: str) -> None:
+    """The commands that a person is told to give, on the nodes that are named with them."""
+    asked = remedies(run)
+    assert [node for node, _ in asked] == list(expected), run.output
+    for node, command in asked:
+        ok(lab.ssh(node, command))
+
+
+def test_a_kubelet_that_keeps_exiting_under_init_is_noticed_and_quoted(lab: Lab) -> None:
+    break_kubelet(lab, "node1", "ExecStartPre=/bin/sh -c 'echo out of cheese; exit 3'")
+    began = time.monotonic()
+    run = pyinfra(lab, "-y", deploys=CONTROL_PLANE)
+    assert time.monotonic() - began < KUBEADM_WAITS_S
+    is_told(run, "node1", "the kubelet keeps exiting", "out of cheese")
+    again = pyinfra(lab, "-y", deploys=CONTROL_PLANE)
+    is_told(again, "node1", "the kubelet keeps exiting", "out of cheese")
+    mend_kubelet(lab, "node1")
+    do_as_it_says(lab, run, "node1")
+    run = pyinfra(lab, "-y", deploys=CONTROL_PLANE)
+    assert run.status == 0, run.output
+    shows_phases(lab, run, "node1", "kubeadm init", "preflight", "certs", "addons")
+    run = pyinfra(lab, "-y", deploys=WORKERS)
+    assert run.status == 0, run.output
+    shows_phases(lab, run, "node2", "kubeadm join", "preflight", "kubelet-start")
+
+
+def test_verifys_remedy_for_a_silent_api_server_can_be_followed(lab: Lab) -> None:
+    node, _, commands = control_plane_logs("node1").removeprefix("on ").partition(": ")
+    for command in commands.split("; "):
+        assert ok(lab.ssh(node, command))
+
+
+def shows_phases(lab: Lab, run: Run, node: str, command: str, *phases: str) -> None:
+    """kubeadm's phases, each once, and none of its lines; those are in the log."""
+    shown = [line.partition(": ") for line in run.lines(node)]
+    names = [name for who, _, name in shown if who == command]
+    assert [name for name in names if name in phases] == list(phases), run.output
+    assert len(names) == len(set(names)), run.output
+    assert "[preflight] " not in run.output
+    log = re.search(r"\S+\.log$", run.output, re.MULTILINE)
+    assert log
+    assert f"[{node}] [preflight] Running pre-flight checks" in (lab.desk / log[0]).read_text()
+
+
+def test_a_kubelet_that_keeps_exiting_under_join_is_noticed_and_the_others_join(lab: Lab) -> None:
+    for node in ("node2", "node3"):
+        ok(lab.ssh(node, "sudo kubeadm reset -f"))
+        ok(
+            lab.ssh(
+                "node1", f"sudo kubectl --kubeconfig=/etc/kubernetes/admin.conf delete node {node}"
+            )
+        )
+    silent = "ExecStart=/bin/sh -c 'kill -9 $$$$'"
+    break_kubelet(lab, "node2", "ExecStart=", silent)
+    began = time.monotonic()
+    run = pyinfra(lab, "-y", deploys=WORKERS)
+    assert time.monotonic() - began < KUBEADM_WAITS_S
+    is_told(run, "node2", "the kubelet keeps exiting", "status=9/KILL")
+    assert "node3" in ready(lab)
+    mend_kubelet(lab, "node2")
+    do_as_it_says(lab, run, "node2")
+    run = pyinfra(lab, "-y", deploys=WORKERS)
+    assert run.status == 0, run.output
+
+
+def ready(lab: Lab) -> list[str]:
+    kubectl = "sudo kubectl --kubeconfig=/etc/kubernetes/admin.conf get nodes --no-headers"
+    lines = ok(lab.ssh("node1", kubectl)).splitlines()
+    return [line.split()[0] for line in lines if line.split()[1] == "Ready"]
+
+
+def test_a_worker_that_dies_after_its_join_is_named_and_a_slow_one_is_waited_for(lab: Lab) -> None:
+    for node in ("node2", "node3"):
+        ok(lab.ssh(node, "sudo kubeadm reset -f"))
+        ok(
+            lab.ssh(
+                "node1", f"sudo kubectl --kubeconfig=/etc/kubernetes/admin.conf delete node {node}"
+            )
+        )
+        ok(lab.ssh(node, MUTE))
+    began = time.monotonic()
+    running = start(lab, "-y", deploys=WORKERS)
+    assert running.stdout is not None
+    said = []
+    for line in running.stdout:
+        said.append(line)
+        if "waiting: " in line and "node3: " in line:
+            lab.power_off("node3")
+        if "node3" in line and "is not waited for" in line:
+            ok(lab.ssh("node2", HEARD))
+    run = Run(running.wait(), "".join(said))
+    assert time.monotonic() - began < NODES_ARE_WAITED_FOR_S
+    is_told(run, "node3", "does not answer any more, and is not waited for")
+    assert run.output.splitlines()[-1].startswith("node3 "), run.output
+    assert "node2" in ready(lab)
+    lab.power_on("node3")
+    run = pyinfra(lab, "-y", deploys=WORKERS)
+    assert run.status == 0, run.output
+
+
+def test_a_kubelet_that_keeps_exiting_after_its_join_is_told_of_its_own_node(lab: Lab) -> None:
+    ok(lab.ssh("node3", "sudo kubeadm reset -f"))
+    ok(lab.ssh("node1", "sudo kubectl --kubeconfig=/etc/kubernetes/admin.conf delete node node3"))
+    line = f"ExecStartPre=/bin/sh -c 'test ! -e {JOINED} || {{ echo lost my way >&2; exit 1; }}'"
+    break_kubelet(lab, "node3", line)
+    joined = f"--path-property=PathExists={JOINED}"
+    ok(lab.ssh("node3", f"sudo systemd-run --quiet --unit=kill {joined} systemctl kill kubelet"))
+    began = time.monotonic()
+    run = pyinfra(lab, "-y", deploys=WORKERS)
+    assert time.monotonic() - began < NODES_ARE_WAITED_FOR_S
+    ok(lab.ssh("node3", "sudo systemctl stop kill.path"))
+    is_told(run, "node3", "the kubelet keeps exiting", "lost my way")
+    mend_kubelet(lab, "node3")
+    run = pyinfra(lab, "-y", deploys=CLUSTER)
+    assert run.status == 0, run.output
+    assert changes(lab, deploys=CLUSTER) == []

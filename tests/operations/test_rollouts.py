@@ -1,0 +1,133 @@
+"""Waiting for nodes and pods: whoever is at fault is named, and the others are not held up."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from facts.kubectl import ClusterObjects
+from operations import connection, rollouts
+from operations.remote_shell import Unreachable
+
+NAMES = ("node1", "node2", "node3")
+PODS = "kube-system/daemonset/kube-proxy"
+
+
+class Run:
+    """A run on three nodes, and what the cluster says of them when it is asked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.said: dict[str, list[str]] = {name: [] for name in NAMES}
+        self.hosts: dict[str, Any] = {name: self._host(name) for name in NAMES}
+        self.failed: set[Any] = set()
+        self.not_ready: set[str] = set()
+        self.pods = 3
+        self.faults: dict[str, str] = {}
+        self.state: Any = SimpleNamespace(
+            activated_hosts=set(self.hosts.values()),
+            failed_hosts=self.failed,
+            inventory=SimpleNamespace(get_host=self.hosts.get),
+            fail_hosts=self.failed.update,
+        )
+        monkeypatch.setattr(rollouts, "gather", lambda *_: self.objects())
+        monkeypatch.setattr(rollouts, "_PAUSE_S", 0)
+        monkeypatch.setattr(rollouts, "_fault", lambda host, *_: self.faults.get(host.name, ""))
+
+    def _host(self, name: str) -> Any:
+        def log(message: str, **_: object) -> None:
+            self.said[name].append(message)
+
+        return type(
+            "Host", (), {"name": name, "log": staticmethod(log), "log_styled": staticmethod(log)}
+        )()
+
+    def objects(self) -> ClusterObjects:
+        found: list[dict[str, Any]] = [
+            {
+                "kind": "Node",
+                "metadata": {"name": name},
+                "status": {
+                    "conditions": [
+                        {
+                            "type": "Ready",
+                            "status": "Unknown" if name in self.not_ready else "True",
+                            "message": "Kubelet stopped posting node status.",
+                        }
+                    ]
+                },
+            }
+            for name in NAMES
+        ]
+        status = {
+            "desiredNumberScheduled": 3,
+            "updatedNumberScheduled": 3,
+            "numberAvailable": self.pods,
+        }
+        metadata = {"name": "kube-proxy", "namespace": "kube-system"}
+        found.append(
+            {"kind": "DaemonSet", "apiVersion": "apps/v1", "metadata": metadata, "status": status}
+        )
+        return ClusterObjects(True, found)
+
+    def wait(self, seconds: int) -> bool:
+        return rollouts.await_all(self.state, self.hosts["node1"], NAMES, [PODS], seconds)
+
+    def names(self) -> set[str]:
+        return {host.name for host in self.failed}
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    return Run(monkeypatch)
+
+
+def test_a_node_that_is_late_fails_and_not_the_head(run: Run) -> None:
+    run.not_ready, run.pods = {"node3"}, 2
+    assert run.wait(0)
+    assert run.names() == {"node3"}
+    assert run.said["node3"] == ["not up after 0 s: Kubelet stopped posting node status."]
+
+
+def test_pods_that_are_late_on_ready_nodes_are_the_heads(run: Run) -> None:
+    run.pods = 1
+    assert not run.wait(0)
+    assert run.names() == set()
+    assert run.said["node1"] == ["not up after 0 s: kube-proxy: 1 of 3 pods are up"]
+
+
+def test_a_head_that_is_late_fails_itself(run: Run) -> None:
+    run.not_ready = {"node1"}
+    assert not run.wait(0)
+    assert "Kubelet stopped" in run.said["node1"][0]
+
+
+def test_a_node_that_is_gone_is_not_waited_for_although_the_cluster_does_not_miss_it_yet(
+    run: Run,
+) -> None:
+    run.pods, run.faults = 2, {"node3": "does not answer any more"}
+    assert run.wait(600)
+    assert run.names() == {"node3"}
+    assert run.said["node3"] == ["does not answer any more"]
+
+
+def test_a_heads_kubelet_that_keeps_exiting_ends_the_wait(run: Run) -> None:
+    run.pods, run.faults = 0, {"node1": "the kubelet keeps exiting: out of cheese"}
+    assert not run.wait(600)
+    assert run.names() == set()
+    assert run.said["node1"][-1] == "the kubelet keeps exiting: out of cheese"
+
+
+def test_a_head_that_is_away_is_told_and_no_worker_is_blamed_for_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise Unreachable
+
+    monkeypatch.setattr(rollouts, "gather", away)
+    monkeypatch.setattr(connection, "reconnect", lambda *_, **__: "no route")
+    run.faults = {"node3": "does not answer any more"}
+    assert not run.wait(600)
+    assert run.names() == set()
+    assert run.said["node1"] == ["does not answer any more: no route"]
