@@ -6,7 +6,6 @@ gone. It is noticed, the node at fault is named, the others go on, and the remed
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -20,8 +19,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 CONTROL_PLANE = ["deploys/control_plane.py"]
 WORKERS = ["deploys/workers.py"]
-KUBEADM_WAITS_S = 240  # for a healthy kubelet
-NODES_ARE_WAITED_FOR_S = 300
+NODES = ("node1", "node2", "node3")
+KUBECTL = "sudo kubectl --kubeconfig=/etc/kubernetes/admin.conf"
+MUST_END_S = 1200  # a run, on a machine that is busy
+# Nothing that is noticed here is noticed because this time is up.
+PATIENT = ["--data", f"nodes_ready_seconds={MUST_END_S}"]
 
 DROP_IN = "/etc/systemd/system/kubelet.service.d/99-fault.conf"
 JOINED = "/etc/kubernetes/kubelet.conf"
@@ -41,6 +43,27 @@ def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     assert run.status == 0, run.output
     yield made
     made.down()
+
+
+@pytest.fixture
+def cluster(lab: Lab) -> Lab:
+    """The lab, and all nodes are in the cluster: what a test before this one left, or made here."""
+    set_up(lab)
+    return lab
+
+
+def set_up(lab: Lab) -> None:
+    """A run that ends well, and all nodes are Ready after it."""
+    run = pyinfra(lab, "-y", deploys=[*CONTROL_PLANE, *WORKERS])
+    assert run.status == 0, run.output
+    assert ready(lab) == list(NODES)
+
+
+def leave(lab: Lab, *nodes: str) -> None:
+    """The cluster is without these workers, and they are as before their join."""
+    for node in nodes:
+        ok(lab.ssh(node, "sudo kubeadm reset -f"))
+        ok(lab.ssh("node1", f"{KUBECTL} delete node {node}"))
 
 
 def break_kubelet(lab: Lab, node: str, *lines: str) -> None:
@@ -77,9 +100,7 @@ def do_as_it_says(lab: Lab, run: Run, *expected: str) -> None:
 
 def test_a_kubelet_that_keeps_exiting_under_init_is_noticed_and_quoted(lab: Lab) -> None:
     break_kubelet(lab, "node1", "ExecStartPre=/bin/sh -c 'echo out of cheese; exit 3'")
-    began = time.monotonic()
     run = pyinfra(lab, "-y", deploys=CONTROL_PLANE)
-    assert time.monotonic() - began < KUBEADM_WAITS_S
     is_told(run, "node1", "the kubelet keeps exiting", "out of cheese")
     again = pyinfra(lab, "-y", deploys=CONTROL_PLANE)
     is_told(again, "node1", "the kubelet keeps exiting", "out of cheese")
@@ -91,12 +112,14 @@ def test_a_kubelet_that_keeps_exiting_under_init_is_noticed_and_quoted(lab: Lab)
     run = pyinfra(lab, "-y", deploys=WORKERS)
     assert run.status == 0, run.output
     shows_phases(lab, run, "node2", "kubeadm join", "preflight", "kubelet-start")
+    assert ready(lab) == list(NODES)
+    assert changes(lab, deploys=[*CONTROL_PLANE, *WORKERS]) == []
 
 
-def test_verifys_remedy_for_a_silent_api_server_can_be_followed(lab: Lab) -> None:
+def test_verifys_remedy_for_a_silent_api_server_can_be_followed(cluster: Lab) -> None:
     node, _, commands = control_plane_logs("node1").removeprefix("on ").partition(": ")
     for command in commands.split("; "):
-        assert ok(lab.ssh(node, command))
+        assert ok(cluster.ssh(node, command))
 
 
 def shows_phases(lab: Lab, run: Run, node: str, command: str, *phases: str) -> None:
@@ -111,75 +134,65 @@ def shows_phases(lab: Lab, run: Run, node: str, command: str, *phases: str) -> N
     assert f"[{node}] [preflight] Running pre-flight checks" in (lab.desk / log[0]).read_text()
 
 
-def test_a_kubelet_that_keeps_exiting_under_join_is_noticed_and_the_others_join(lab: Lab) -> None:
-    for node in ("node2", "node3"):
-        ok(lab.ssh(node, "sudo kubeadm reset -f"))
-        ok(
-            lab.ssh(
-                "node1", f"sudo kubectl --kubeconfig=/etc/kubernetes/admin.conf delete node {node}"
-            )
-        )
+def test_a_kubelet_that_keeps_exiting_under_join_is_noticed_and_the_others_join(
+    cluster: Lab,
+) -> None:
+    leave(cluster, "node2", "node3")
     silent = "ExecStart=/bin/sh -c 'kill -9 $$$$'"
-    break_kubelet(lab, "node2", "ExecStart=", silent)
-    began = time.monotonic()
-    run = pyinfra(lab, "-y", deploys=WORKERS)
-    assert time.monotonic() - began < KUBEADM_WAITS_S
+    break_kubelet(cluster, "node2", "ExecStart=", silent)
+    run = pyinfra(cluster, "-y", deploys=WORKERS)
     is_told(run, "node2", "the kubelet keeps exiting", "status=9/KILL")
-    assert "node3" in ready(lab)
-    mend_kubelet(lab, "node2")
-    do_as_it_says(lab, run, "node2")
-    run = pyinfra(lab, "-y", deploys=WORKERS)
-    assert run.status == 0, run.output
+    assert "node3" in ready(cluster)
+    mend_kubelet(cluster, "node2")
+    do_as_it_says(cluster, run, "node2")
+    set_up(cluster)
+    assert changes(cluster, deploys=[*CONTROL_PLANE, *WORKERS]) == []
 
 
 def ready(lab: Lab) -> list[str]:
-    kubectl = "sudo kubectl --kubeconfig=/etc/kubernetes/admin.conf get nodes --no-headers"
-    lines = ok(lab.ssh("node1", kubectl)).splitlines()
+    lines = ok(lab.ssh("node1", f"{KUBECTL} get nodes --no-headers")).splitlines()
     return [line.split()[0] for line in lines if line.split()[1] == "Ready"]
 
 
-def test_a_worker_that_dies_after_its_join_is_named_and_a_slow_one_is_waited_for(lab: Lab) -> None:
+def test_a_worker_that_dies_after_its_join_is_named_and_a_slow_one_is_waited_for(
+    cluster: Lab,
+) -> None:
+    leave(cluster, "node2", "node3")
     for node in ("node2", "node3"):
-        ok(lab.ssh(node, "sudo kubeadm reset -f"))
-        ok(
-            lab.ssh(
-                "node1", f"sudo kubectl --kubeconfig=/etc/kubernetes/admin.conf delete node {node}"
-            )
-        )
-        ok(lab.ssh(node, MUTE))
-    began = time.monotonic()
-    running = start(lab, "-y", deploys=WORKERS)
+        ok(cluster.ssh(node, MUTE))
+    running = start(cluster, "-y", *PATIENT, deploys=WORKERS)
     assert running.stdout is not None
     said = []
+    is_on = True
     for line in running.stdout:
         said.append(line)
-        if "waiting: " in line and "node3: " in line:
-            lab.power_off("node3")
+        if is_on and "waiting: " in line and "node3: " in line:
+            cluster.power_off("node3")
+            is_on = False
         if "node3" in line and "is not waited for" in line:
-            ok(lab.ssh("node2", HEARD))
-    run = Run(running.wait(), "".join(said))
-    assert time.monotonic() - began < NODES_ARE_WAITED_FOR_S
+            ok(cluster.ssh("node2", HEARD))
+    run = Run(running.wait(MUST_END_S), "".join(said))
     is_told(run, "node3", "does not answer any more, and is not waited for")
     assert run.output.splitlines()[-1].startswith("node3 "), run.output
-    assert "node2" in ready(lab)
-    lab.power_on("node3")
-    run = pyinfra(lab, "-y", deploys=WORKERS)
-    assert run.status == 0, run.output
+    assert "node2" in ready(cluster)
+    cluster.power_on("node3")
+    set_up(cluster)
 
 
-def test_a_kubelet_that_keeps_exiting_after_its_join_is_told_of_its_own_node(lab: Lab) -> None:
-    ok(lab.ssh("node3", "sudo kubeadm reset -f"))
-    ok(lab.ssh("node1", "sudo kubectl --kubeconfig=/etc/kubernetes/admin.conf delete node node3"))
+def test_a_kubelet_that_keeps_exiting_after_its_join_is_told_of_its_own_node(cluster: Lab) -> None:
+    leave(cluster, "node3")
     line = f"ExecStartPre=/bin/sh -c 'test ! -e {JOINED} || {{ echo lost my way >&2; exit 1; }}'"
-    break_kubelet(lab, "node3", line)
+    break_kubelet(cluster, "node3", line)
     joined = f"--path-property=PathExists={JOINED}"
-    ok(lab.ssh("node3", f"sudo systemd-run --quiet --unit=kill {joined} systemctl kill kubelet"))
-    began = time.monotonic()
-    run = pyinfra(lab, "-y", deploys=WORKERS)
-    assert time.monotonic() - began < NODES_ARE_WAITED_FOR_S
-    ok(lab.ssh("node3", "sudo systemctl stop kill.path"))
+    ok(
+        cluster.ssh(
+            "node3", f"sudo systemd-run --quiet --unit=kill {joined} systemctl kill kubelet"
+        )
+    )
+    run = pyinfra(cluster, "-y", *PATIENT, deploys=WORKERS)
+    ok(cluster.ssh("node3", "sudo systemctl stop kill.path"))
     is_told(run, "node3", "the kubelet keeps exiting", "lost my way")
-    mend_kubelet(lab, "node3")
-    run = pyinfra(lab, "-y", deploys=CLUSTER)
+    mend_kubelet(cluster, "node3")
+    run = pyinfra(cluster, "-y", deploys=CLUSTER)
     assert run.status == 0, run.output
-    assert changes(lab, deploys=CLUSTER) == []
+    assert changes(cluster, deploys=CLUSTER) == []
