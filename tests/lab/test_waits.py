@@ -27,10 +27,12 @@ PATIENT = ["--data", f"nodes_ready_seconds={MUST_END_S}"]
 
 DROP_IN = "/etc/systemd/system/kubelet.service.d/99-fault.conf"
 JOINED = "/etc/kubernetes/kubelet.conf"
-# Once the node has joined, nothing of it reaches the API server.
+# Once the node has joined, nothing of it reaches the API server. A unit that ended would be started
+# again and again, for the file is still there.
+RULE = "OUTPUT -p tcp --dport 6443 -j DROP"
 MUTE = f"""sudo systemd-run --quiet --unit=mute --path-property=PathExists={JOINED} \
-iptables -I OUTPUT -p tcp --dport 6443 -j DROP"""
-HEARD = "sudo systemctl stop mute.path; sudo iptables -D OUTPUT -p tcp --dport 6443 -j DROP"
+--property=RemainAfterExit=yes iptables -I {RULE}"""
+HEARD = f"sudo systemctl stop mute.path mute.service; sudo iptables -D {RULE}"
 
 
 @pytest.fixture(scope="module")
@@ -183,14 +185,10 @@ def test_a_kubelet_that_keeps_exiting_after_its_join_is_told_of_its_own_node(clu
     leave(cluster, "node3")
     line = f"ExecStartPre=/bin/sh -c 'test ! -e {JOINED} || {{ echo lost my way >&2; exit 1; }}'"
     break_kubelet(cluster, "node3", line)
-    joined = f"--path-property=PathExists={JOINED}"
-    ok(
-        cluster.ssh(
-            "node3", f"sudo systemd-run --quiet --unit=kill {joined} systemctl kill kubelet"
-        )
-    )
+    once = f"--path-property=PathExists={JOINED} --property=RemainAfterExit=yes"
+    ok(cluster.ssh("node3", f"sudo systemd-run --quiet --unit=kill {once} systemctl kill kubelet"))
     run = pyinfra(cluster, "-y", *PATIENT, deploys=WORKERS)
-    ok(cluster.ssh("node3", "sudo systemctl stop kill.path"))
+    ok(cluster.ssh("node3", "sudo systemctl stop kill.path kill.service"))
     is_told(run, "node3", "the kubelet keeps exiting", "lost my way")
     mend_kubelet(cluster, "node3")
     run = pyinfra(cluster, "-y", deploys=CLUSTER)
