@@ -23,6 +23,9 @@ NOT_SKIPPED = (
 )
 
 
+_LONGEST = 3000  # characters of a failure that are shown at once; the end has all of it
+
+
 def _may_skip(path: Path) -> bool:
     return path.is_relative_to(LOOKS_AT_A_DESK)
 
@@ -89,6 +92,7 @@ class Progress:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
             self._say(f"FAILED: {report.nodeid}")
+            self._say(report.longreprtext[-_LONGEST:])
 
     def _say(self, what: str) -> None:
         seconds = time.monotonic() - self.started

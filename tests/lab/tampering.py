@@ -60,6 +60,8 @@ HANDS = [
     Hand("file (/etc/containerd/config.toml)", "sed -i 's/(SystemdCgroup = )true/\\1false/' -E $1"),
     Hand("file (/etc/network/interfaces.d/.*)", "echo '    mtu 1400' >> $1"),
     Hand("file (/etc/resolv.conf)", "echo 'options ndots:9' >> $1"),
+    # A copy of an administrator's that is not today's: what somebody has added would be left.
+    Hand("file (.*/.kube/config)", "sed -Ei 's/(client-key-data: ).*/\\1AAAA/' $1"),
     Hand("file (.*)", "echo '# tampered' >> $1"),
     # A name that needs no name server: sudo looks it up, each time.
     Hand("setting hostname", "hostname localhost"),

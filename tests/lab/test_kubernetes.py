@@ -193,12 +193,12 @@ def test_a_kubeconfig_of_the_heads_user_that_holds_more_is_never_overwritten(mad
     try:
         ok(lab.ssh("node1", put, stdin=more))
         assert changes(lab, deploys=deploys) == []
-        assert ok(lab.ssh("node1", "cat ~/.kube/config")) == more
+        assert ok(lab.ssh("node1", "cat ~/.kube/config")) == more.strip()
         ok(lab.ssh("node1", put, stdin=other))
         run = pyinfra(lab, "-y", deploys=deploys)
         assert run.status != 0
         assert [line for line in run.lines("node1") if ".kube/config holds something else" in line]
-        assert ok(lab.ssh("node1", "cat ~/.kube/config")) == other
+        assert ok(lab.ssh("node1", "cat ~/.kube/config")) == other.strip()
     finally:
         ok(lab.ssh("node1", put, stdin=ours))
     assert changes(lab, deploys=deploys) == []
