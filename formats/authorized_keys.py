@@ -32,6 +32,9 @@ TYPES = (
     "sk-ssh-ed25519@openssh.com",
     "sk-ecdsa-sha2-nistp256@openssh.com",
 )
+# Names of how an RSA key signs, which sshd takes for that of the key too.
+_SIGNATURES = ("rsa-sha2-256", "rsa-sha2-512")
+_NAMES = "|".join(map(re.escape, (*TYPES, *_SIGNATURES)))
 # No sshd of today lets anyone in with it, but files still hold it.
 _OLD_TYPES = ("ssh-dss",)
 
@@ -45,7 +48,7 @@ _OPTION = re.compile(rf"(?i:{'|'.join(_FLAGS)}|(?:{'|'.join(_VALUES)})={_QUOTED}
 # Nothing between two commas is no mistake to sshd.
 _LINE = re.compile(
     rf"(?:(?P<options>(?:{_OPTION.pattern})?(?:,(?:{_OPTION.pattern})?)*)[ \t]+)?"
-    rf"(?P<type>{'|'.join(map(re.escape, TYPES))})[ \t]+(?P<blob>[^ \t]+)[ \t]*(?P<comment>.*)",
+    rf"(?P<type>{_NAMES})[ \t]+(?P<blob>[^ \t]+)[ \t]*(?P<comment>.*)",
     re.DOTALL,
 )
 _TIMES = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
@@ -289,9 +292,10 @@ def _key(text: str) -> Key | None:
         normal(options)
     except ValueError:
         return None
-    if not _is_whole(match["type"], blob):
+    kind = "ssh-rsa" if match["type"] in _SIGNATURES else match["type"]
+    if not _is_whole(kind, blob):
         return None
-    return Key(match["type"], blob, options, match["comment"].strip(" \t\r\n"))
+    return Key(kind, blob, options, match["comment"].strip(" \t\r\n"))
 
 
 def _is_whole(kind: str, blob: str) -> bool:

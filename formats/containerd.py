@@ -41,6 +41,13 @@ _CRI = {
 }
 # Docker Hub, by whichever name: those of its images begin with docker.io.
 _OTHER_NAMES = dict.fromkeys((HUBS_SERVER, "index.docker.io", "hub.docker.com"), HUB)
+# Strings too, so that a "#" in one begins no comment.
+_COMMENT = re.compile(
+    r"""\"{3}(?:\\.|[^\\])*?\"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|(\#[^\r\n]*)""",
+    re.DOTALL,
+)
+# What stands on the CRI's line among those that are switched off goes with it.
+_DISABLED = re.compile(rf"^[ \t]*[\"'](?:{'|'.join(map(re.escape, _CRI))})[\"'][ \t]*,?.*$", re.M)
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 
 
@@ -105,7 +112,7 @@ def configured(text: str | None, wanted: Runtime, version: str) -> str:
         if meant == document.unwrap() and text:
             return text
         ways = (tomlkit.dumps(_edited(document, wanted, number)), _rewritten(document, meant))
-    comments = [line[line.index("#") :] for line in text.splitlines() if "#" in line]
+    comments = [note for note in _COMMENT.findall(_DISABLED.sub("", text)) if note]
     for made in ways:
         if _data(made) == meant and all(comment in made for comment in comments):
             return made
@@ -161,8 +168,8 @@ def _parse(text: str) -> TOMLDocument:
 
 def _config_version(document: TOMLDocument, version: str) -> int:
     number = document.get("version", 1)
-    if number not in (1, 2, 3, 4) or isinstance(number, bool):
-        raise Unreadable(f"says version = {number}: 1 to 4 are known here")
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= 4:
+        raise Unreadable(f"says version = {number!r}: 1 to 4 are known here")
     newest = newest_config_version(version)
     if number > newest and release(version) > (0, 0):
         raise Unreadable(
@@ -186,7 +193,8 @@ def _edited(document: Table, wanted: Runtime, number: int) -> Table:
         _version_2(_table(document, "plugins", _CRI_2 if number == 2 else "cri"), wanted)
     disabled = document.get("disabled_plugins") or []
     if any(name in _CRI for name in disabled):
-        document["disabled_plugins"] = [name for name in disabled if name not in _CRI]
+        for name in [name for name in disabled if name in _CRI]:
+            disabled.remove(name)  # in its place: the comments on the others stay
     return document
 
 

@@ -5,6 +5,7 @@ flannel's manifest (kube-flannel.yml of its releases), made to fit this cluster.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from formats import manifests
@@ -57,9 +58,13 @@ def _set_interface(daemon_set: dict[str, Any], interface: str) -> None:
     problem = f"its {DAEMON_SET} has no container {_CONTAINER}"
     with reading(problem):
         for container in daemon_set["spec"]["template"]["spec"]["containers"]:
-            if container["name"] == _CONTAINER:
+            if container.get("name") == _CONTAINER:
                 args = container.get("args") or []
-                others = [arg for arg in args if not arg.startswith("--iface=")]
+                if not isinstance(args, list):
+                    raise TypeError
+                # One in two words, as Go's flag package takes it too, becomes one in one.
+                joined = re.sub(r"(?m)^--?iface\n", "--iface=", "\n".join(args))
+                others = [arg for arg in joined.split("\n") if not re.match("--?iface=", arg)]
                 container["args"] = [*others, f"--iface={interface}"]
                 return
     raise Unreadable(problem)

@@ -30,6 +30,14 @@ from formats.interfaces import Mapping as MappingStanza
 
 ROOT = "/etc/network/interfaces"
 HOOKS = ("pre-up", "up", "down", "post-down")
+_ALL_PORTS = "eth.*|em.*|en.*|p[0-9].*"  # bridge-utils.sh
+_CLASSES = {
+    "[:digit:]": "0-9",
+    "[:lower:]": "a-z",
+    "[:upper:]": "A-Z",
+    "[:alpha:]": "a-zA-Z",
+    "[:alnum:]": "a-zA-Z0-9",
+}
 SYNONYMS = {"post-up": "up", "pre-down": "down", "wpa-essid": "wpa-ssid"}
 _SECRETS = re.compile(
     r"wpa-(psk|passphrase|password|eappsk|pin|wep-key\d|private-key-passwd2?)|wireless-(enc|key\d?)"
@@ -55,6 +63,13 @@ class Definition:
     def place(self) -> str:
         """File and line, for a message."""
         return f"{self.path}, line {self.iface.line}"
+
+
+def fits(name: str, pattern: str) -> bool:
+    """fnmatch(3), which has more ways to write a set of characters than Python's."""
+    for known, characters in _CLASSES.items():
+        pattern = pattern.replace(known, characters)
+    return fnmatchcase(name, pattern.replace("[^", "[!"))
 
 
 def asked(lines: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -226,13 +241,11 @@ def handed_over(
     """
     for path, item in items(texts, read):
         place = f"{path}, line {item.line}" if not isinstance(item, Text) else ""
-        if isinstance(item, MappingStanza) and any(
-            fnmatchcase(name, each) for each in item.patterns
-        ):
+        if isinstance(item, MappingStanza) and any(fits(name, each) for each in item.patterns):
             yield place, f"maps {name} to a definition that a script chooses"
         elif isinstance(item, Selection) and item.keyword == "rename":
             for old, _, new in (word.partition("=") for word in item.names):
-                if fnmatchcase(name, old) and new != name:
+                if fits(name, old) and new != name:
                     yield place, f"renames {name} to {new}"
         elif isinstance(item, Iface):
             for option in item.options:
@@ -248,14 +261,17 @@ def _takes(option: Option, name: str, bridge: str) -> bool:
     if key not in ("bridge_ports", "bond_slaves", "slaves") or name == bridge:
         return False
     words = option.value.split()
-    if key == "bridge_ports":
-        for before, word in zip(["", *words], words, strict=False):
-            # Without a file system of its own: what is no Ethernet goes into no bridge by "all".
-            if before == "regex" and _matches(word, name):
+    if key != "bridge_ports":
+        return name in words or (words == ["all"] and name.startswith("eth"))
+    patterns = False
+    for word in words:
+        if word in ("regex", "noregex", "all"):
+            patterns = word == "regex"
+            if word == "all" and _matches(_ALL_PORTS, name):
                 return True
-            if word == "all" and re.match("eth|en|wlan|wl", name):
-                return True
-    return name in words
+        elif name == word or (patterns and _matches(word, name)):
+            return True
+    return False
 
 
 def _matches(pattern: str, name: str) -> bool:
@@ -360,7 +376,7 @@ def _globs(pattern: str, path: str) -> bool:
     """Whether a shell pattern fits: no ``*`` goes over a slash, or matches a hidden file's dot."""
     globs, parts = posixpath.normpath(pattern).split("/"), path.split("/")
     return len(globs) == len(parts) and all(
-        fnmatchcase(part, glob) and (not part.startswith(".") or glob.startswith("."))
+        fits(part, glob) and (not part.startswith(".") or glob.startswith("."))
         for glob, part in zip(globs, parts, strict=True)
     )
 

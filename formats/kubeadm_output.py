@@ -55,10 +55,15 @@ def problems(lines: Iterable[str]) -> list[Problem]:
 
 
 def tokens(text: str) -> list[Token]:
-    """``kubeadm token list -o json``: a stream of JSON objects, not a list."""
+    """
+    ``kubeadm token list -o json``: a stream of JSON objects, not a list.
+
+    Like its others it may come behind lines of text.
+    """
     decoder = json.JSONDecoder()
     found = []
     with reading("this is not what `kubeadm token list -o json` prints"):
+        text = _json(text)
         while text := text.strip():
             entry, end = decoder.raw_decode(text)
             text = text[end:]
@@ -76,13 +81,19 @@ def tokens(text: str) -> list[Token]:
 def expirations(text: str) -> dict[str, datetime]:
     """``kubeadm certs check-expiration -o json``, which may print lines before its JSON."""
     with reading("this is not what `kubeadm certs check-expiration -o json` prints"):
-        document = json.loads(text[text.index("{") :])
+        document = json.loads(_json(text))
         lists = (document.get(key) or [] for key in ("certificates", "certificateAuthorities"))
         return {
             str(entry["name"]): datetime.fromisoformat(entry["expirationDate"])
             for entry in chain(*lists)
             if not entry.get("missing")
         }
+
+
+def _json(text: str) -> str:
+    """What begins with the first line that an object begins; all of it where none does."""
+    start = re.search(r"^\s*\{", text, re.MULTILINE)
+    return text[start.start() :] if start else text
 
 
 def phase(line: str) -> str | None:

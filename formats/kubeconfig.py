@@ -106,6 +106,12 @@ def _config(root: Node | None) -> dict[str, Any]:
     return document
 
 
+def _without_null(text: str) -> str:
+    """An empty file's text without the word, such as ``null``, that says so."""
+    node = YAML().compose(text)
+    return text if node is None else text[: node.start_mark.index] + text[node.end_mark.index :]
+
+
 def _plain(node: Node) -> Any:
     if isinstance(node, SequenceNode):
         return [_plain(item) for item in node.value]
@@ -189,6 +195,7 @@ class _Edit:
         if wanted == now:
             return self.before
         if root is None:
+            self.before = _without_null(self.before)
             made = self.before + self.newline.join(["apiVersion: v1", "kind: Config", ""])
             return _Edit(made, self.name, self.entries).text()
         for key in _LISTS:

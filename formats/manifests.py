@@ -37,19 +37,28 @@ def documents(text: str) -> list[dict[str, Any]]:
     ``Unreadable`` when it is not a manifest.
     """
 
-    found = [document for document in yaml_documents(text) if document is not None]
-    for document in found:
+    found: list[dict[str, Any]] = []
+    for document in yaml_documents(text):
         with reading("it holds something that is no Kubernetes object"):
-            texts = (document["apiVersion"], *identity(document))
-            if not all(isinstance(text, str) for text in texts):
-                raise TypeError
+            found += _objects(document)
     return found
+
+
+def _objects(document: Any) -> list[dict[str, Any]]:
+    """The object, or those of a List; nothing for an empty document."""
+    if document is None:
+        return []
+    if (document["apiVersion"], document["kind"]) == ("v1", "List"):
+        return [thing for item in document.get("items") or [] for thing in _objects(item)]
+    if not all(isinstance(text, str) for text in (document["apiVersion"], *identity(document))):
+        raise TypeError
+    return [document]
 
 
 def identity(thing: Mapping[str, Any]) -> tuple[str, str, str]:
     """An object's namespace ("" for none), its kind in lower case and its name."""
     metadata = thing["metadata"]
-    return metadata.get("namespace", ""), thing["kind"].lower(), metadata["name"]
+    return metadata.get("namespace") or "", thing["kind"].lower(), metadata["name"]
 
 
 def word(thing: Mapping[str, Any]) -> str:

@@ -14,6 +14,9 @@ from typing import Any
 
 _HANDLE = re.compile(r"(.*?)\s*# handle (\d+)$")
 _TABLE = re.compile(r"table (\w+) (\S+) \{")
+_DORMANT = re.compile(
+    r"^table (\w+) (\S+) \{[^\n]*\n(?:\t[^\t\n]*\n)*?\tflags [^\n]*\bdormant\b", re.M
+)
 _CHAIN = re.compile(r"\tchain (\S+) \{")
 _DEVICES = re.compile(r"hook \w+ devices? (?:= )?(?:\{([^}]*)\}|(\S+))")
 
@@ -58,7 +61,7 @@ class Table:
 
 def parse_ruleset(ruleset: str, listing: str) -> dict[tuple[str, str], Table]:
     """
-    All tables by family and name.
+    All tables by family and name, save for dormant ones, whose chains see no packet.
 
     + ruleset: what ``nft -j list ruleset`` prints
     + listing: what ``nft -a list ruleset`` prints; without it rules have a handle for a text
@@ -67,12 +70,15 @@ def parse_ruleset(ruleset: str, listing: str) -> dict[tuple[str, str], Table]:
     """
 
     texts, devices = _texts(listing)
+    asleep = set(_DORMANT.findall(listing))
     tables: dict[tuple[str, str], Table] = {}
     try:
         for entry in json.loads(ruleset)["nftables"]:
             ((kind, thing),) = entry.items()
             if kind == "table":
                 tables[thing["family"], thing["name"]] = Table()
+                if "dormant" in thing.get("flags", ()):  # of nft 1.0.6 the listing alone says it
+                    asleep.add((thing["family"], thing["name"]))
             elif kind in ("set", "map"):
                 elements = thing.get("elem", [])
                 tables[thing["family"], thing["table"]].sets[thing["name"]] = elements
@@ -85,7 +91,7 @@ def parse_ruleset(ruleset: str, listing: str) -> dict[tuple[str, str], Table]:
                 chain.rules.append(Rule(text or f"handle {thing['handle']}", thing["expr"]))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"nft's list is not understood: {error!r}") from error
-    return tables
+    return {place: table for place, table in tables.items() if place not in asleep}
 
 
 def _chain(thing: Mapping[str, Any], listed: list[str] | None) -> Chain:

@@ -40,8 +40,8 @@ _GENERATORS = {
 }
 # How any other program says that the file is its own.
 _CLAIM = re.compile(
-    r"(?i)generated|automatic|managed|maintained|do not edit|don't edit|overwrit|belongs to|"
-    r"(?:written|created|updated|configured|modified|set|added) by"
+    r"(?i)generated|automatic|managed|maintained|(?:do not|don't) (?:edit|modify|change)|overwrit|"
+    r"belongs to|(?:written|created|updated|configured|modified) by"
 )
 
 
@@ -225,10 +225,12 @@ def _options(words: Iterable[str]) -> tuple[str, ...]:
     """What is other than without them; a word that is none of glibc's says nothing."""
     flags: set[str] = set()
     numbers: dict[str, int] = {}
-    for word in words:
+    words = list(words)
+    for at, word in enumerate(words):
         name, colon, value = word.partition(":")
         if colon and name in _NUMBERS:
-            number = re.match(r"[\v\f\r]*([+-]?[0-9]+)", value)
+            # atoi(3) goes on over blanks to what follows
+            number = re.match(r"\s*([+-]?[0-9]+)", " ".join([value, *words[at + 1 :]]), re.ASCII)
             numbers[name] = min(int(number[1]) if number else 0, _NUMBERS[name][1])
             continue
         flag = next((each for each in _FLAGS if word.removeprefix("-").startswith(each)), None)

@@ -173,6 +173,14 @@ def test_a_line_that_sshd_passes_over_does_not_count_as_the_key(line: str) -> No
     assert render(lines) == f"{line}\n{wanted}\n"
 
 
+@pytest.mark.parametrize("name", ["rsa-sha2-256", "rsa-sha2-512"])
+def test_an_rsa_key_under_the_name_of_its_signature_is_that_key(name: str) -> None:
+    line = f"no-pty {name} {RSA} me\n"
+    assert parse(line)[0].key == Key("ssh-rsa", RSA, ("no-pty",), "me")
+    assert render(put(parse(line), key(f"ssh-rsa {RSA}"), options=False)) == line
+    assert parse(f"{name} {ED}\n")[0].key is None
+
+
 def test_a_line_that_lets_the_key_in_under_some_conditions_is_left_as_it_is() -> None:
     for options in ('from="10.0.0.1"', 'command="backup"', "restrict", 'expiry-time="20990101"'):
         lines = parse(f"{options} ssh-ed25519 {ED}\n")

@@ -225,7 +225,9 @@ def test_mirrors_of_the_old_kind_are_refused_with_what_to_do() -> None:
         ("version = [", OLD, "not valid TOML"),
         ("[plugins.cri]\nsandbox_image = 'x'\n", V2, "is of version 1.*move it away"),
         ("version = 5\n", LTS, "version = 5"),
-        ("version = 'two'\n", OLD, "version = two"),
+        ("version = 'two'\n", OLD, "version = 'two'"),
+        ("version = '2'\n", OLD, "version = '2'"),
+        ("version = 2.0\n", OLD, r"version = 2\.0"),
         ("version = 3\n", OLD, "reads no more than 2"),
         ("version = 4\n", V2, "reads no more than 3"),
         ("version = 2\n[plugins]\n'io.containerd.grpc.v1.cri' = 3\n", OLD, "where the table"),
@@ -415,6 +417,21 @@ def test_a_form_that_would_lose_comments_is_refused() -> None:
     text = f"version = 2\n{CRI2}containerd.runtimes.runc.options = {{ BinaryName = 'x' }} # mine\n"
     with pytest.raises(Unreadable, match="without losing comments"):
         configured(text, WANTED, OLD)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (CRI2 + 'sandbox_image = "x#y" # real # one\n', "# real # one"),
+        (CRI2 + "sandbox_image = '''x # y''' # real\n", "# real"),
+        ('disabled_plugins = [\n  "cri", # no\n  "io.x.y", # why\n]\n' + CRI2, '"io.x.y", # why'),
+    ],
+)
+def test_comments_are_kept_and_nothing_else_is_taken_for_one(text: str, left: str) -> None:
+    made = configured(f"version = 2\n{text}", WANTED, OLD)
+    assert left in made
+    assert "cri" not in tomllib.loads(made).get("disabled_plugins", [])
+    assert_version_2(made)
 
 
 def test_version_1_is_one_that_containerd_1_reads_by_short_names() -> None:

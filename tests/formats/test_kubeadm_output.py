@@ -224,6 +224,7 @@ def test_token_list_is_a_stream_of_objects() -> None:
         Token("fedcba", "", None),
     ]
     assert tokens("\n") == []
+    assert tokens(f"W1129 10:00:00 {{1}} a warning\n{text}") == tokens(text)
 
 
 def test_expirations_are_read_from_the_first_brace_on() -> None:

@@ -145,6 +145,9 @@ def test_every_byte_of_others_is_kept_and_their_context_stays_the_current_one() 
         OTHERS.replace("- name: work", "-   name: work").replace("\n  cluster:", "\n    cluster:"),
         "clusters: []\nusers:\ncontexts: ~ # none\ncurrent-context: ''\n",
         "# nothing but this\n",
+        "null\n",
+        "~",
+        "# c\n--- null # none\n",
         "clusters: [{name: a, cluster: {}},]  # mine\nusers: []\n",
         '{"kind": "Config", "clusters": [], "users": [{"name": "bramble"}, {"name": "b"}]}\n',
         "{}",
@@ -156,7 +159,7 @@ def test_every_byte_of_others_is_kept_and_their_context_stays_the_current_one() 
 )
 def test_whatever_way_a_file_is_written_it_goes_on_that_way(text: str) -> None:
     made = merged(text, WAY)
-    changed = ("clusters: [", "users:", "contexts: ~", "current-context:")
+    changed = ("clusters: [", "users:", "contexts: ~", "current-context:", "null", "~", "--- null")
     lines = [line for line in text.splitlines() if not line.startswith((*changed, "{"))]
     assert kept("\n".join(lines), made.replace("\r\n", "\n"))
     assert ("\r" in text) == ("\r" in made)

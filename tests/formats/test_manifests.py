@@ -95,12 +95,36 @@ def test_an_interface_that_is_there_is_replaced() -> None:
         ("a: [", "not YAML"),
         (MANIFEST.replace("kube-flannel-cfg", "calico"), "no configmap kube-flannel-cfg"),
         (MANIFEST.replace("net-conf.json: |", "other.json: |"), "no readable net-conf.json"),
+        (MANIFEST.replace("[--ip-masq, --kube-subnet-mgr]", "text"), "no container"),
         (MANIFEST.replace("- name: kube-flannel\n", "- name: other\n"), "no container"),
     ],
 )
 def test_what_is_not_flannels_is_refused(manifest: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         flannel.adapted(manifest, "10.245.0.0/16", "eth0")
+
+
+@pytest.mark.parametrize("args", ["[--iface, wlan0, --a]", "[-iface=wlan0, -iface, wlan0, --a]"])
+def test_an_interface_in_any_of_gos_ways_is_replaced(args: str) -> None:
+    other = MANIFEST.replace("[--ip-masq, --kube-subnet-mgr]", args)
+    assert container(flannel.adapted(other, "10.245.0.0/16", "eth0")[2])["args"] == [
+        "--a",
+        "--iface=eth0",
+    ]
+
+
+def test_the_objects_of_a_list_are_those_of_a_manifest() -> None:
+    one = "apiVersion: v1\nkind: List\nmetadata: {}\nitems: "
+    items = text([{"apiVersion": "v1", "kind": "List", "items": documents(MANIFEST)}])
+    assert documents(items) == documents(MANIFEST)
+    assert documents(f"---\n{one}null\n---\n{one}[null]\n---\n{one}[]\n") == []
+    with pytest.raises(ValueError, match="no Kubernetes object"):
+        documents(f"{one}[5]\n")
+
+
+def test_no_namespace_may_be_written_as_null() -> None:
+    (thing,) = documents("apiVersion: v1\nkind: A\nmetadata: {name: a, namespace: null}\n")
+    assert word(thing) == "/a/a"
 
 
 def test_objects_are_named_with_their_namespace() -> None:

@@ -21,6 +21,11 @@ RULES = """table inet own {
   }
   chain other { iifname "lo" accept; }
 }
+table ip asleep {
+  comment "not flags dormant"
+  flags dormant
+  chain input { type filter hook input priority 0; policy drop; }
+}
 table netdev early {
   chain lo { type filter hook ingress device "lo" priority 0; policy drop; }
 }

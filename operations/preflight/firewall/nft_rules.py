@@ -356,6 +356,8 @@ def _flag(element: Any) -> Test:
 
 
 def _state(element: Any) -> Test:
+    if isinstance(_value(element), Mapping) and len({*_value(element).get("|", ())}) > 1:
+        return lambda packet: False  # compared with several at once, and it has one
     if not isinstance(_value(element), str):
         return _never_sure
     name = _value(element).upper()
