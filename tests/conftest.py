@@ -91,8 +91,7 @@ class Progress:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            self._say(f"FAILED: {report.nodeid}")
-            self._say(report.longreprtext[-_LONGEST:])
+            self._say(f"FAILED: {report.nodeid}\n{report.longreprtext[-_LONGEST:]}")
 
     def _say(self, what: str) -> None:
         seconds = time.monotonic() - self.started

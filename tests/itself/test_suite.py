@@ -81,6 +81,7 @@ def test_a_long_run_says_what_it_is_at(room: Path) -> None:
         "2 of 2: test_it.py::test_b",
         "FAILED: test_it.py::test_b",
     ]
+    assert said.count("test_it.py:2: AssertionError") == 2, "at once, and at the end"
     assert "1 failed, 1 passed" in said.splitlines()[-1]
 
 
