@@ -17,7 +17,7 @@ from operations.preflight.rows import Node, Row
 
 COLOURS = {"OK": "green", "warning": "yellow", "failure": "red"}
 _INDENT = 4  # what pyinfra puts before each line
-_WIDE = 1000  # for a file or a pipe, where lines are searched rather than read
+_WIDE = 100_000  # for a file or a pipe: there a command stays in one line
 
 
 def count(rows: Sequence[Row]) -> str:
