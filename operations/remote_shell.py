@@ -77,12 +77,13 @@ def framed(command: StringCommand, both: bool = True) -> StringCommand:
     The command with a marker before what it prints, and one behind it, for what a login shell says
     before and after; its exit status is kept.
 
-    + both: on standard error as well
+    + both: on standard error as well; else that goes where standard output goes: sshd reads the two
+      by themselves, and a last word of an error may come after the marker behind it
     """
     return StringCommand(
         f"{_MARK_BOTH if both else _MARK} mark '{BEGIN}'; (",
         command,
-        f"\n); status=$?; mark '{END}'; exit $status",
+        f"\n){'' if both else ' 2>&1'}; status=$?; mark '{END}'; exit $status",
         **command.connector_arguments,
     )
 

@@ -48,6 +48,15 @@ def test_a_framed_command_says_and_ends_as_it_did(
     assert list(following._within(["Hi\n", *said.splitlines(keepends=True), "Bye"])) == lines
 
 
+def test_the_last_word_of_an_error_comes_before_the_marker_behind_it() -> None:
+    """Both streams are one on the node: sshd hands two over in an order of its own."""
+    framed = remote_shell.framed(StringCommand("echo a; echo 'E: b' >&2; exit 100"), both=False)
+    command = ["sh", "-c", framed.get_raw_value()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (100, "")
+    assert list(following._within(done.stdout.splitlines(keepends=True))) == ["a", "E: b"]
+
+
 def test_what_a_login_shell_says_in_place_of_the_command_is_kept() -> None:
     said = ["This account is currently not available.\n"]
     assert list(following._within(said)) == ["This account is currently not available."]
