@@ -20,7 +20,7 @@ _NEWEST_MINOR = 37
 
 _DURATION = re.compile(r"[-+]?(0|([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h))+")
 _QUANTITY = re.compile(
-    r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?|[0-9.]+%"
+    r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?|[0-9]+(\.[0-9]+)?%"
 )
 
 _KUBELET = {
@@ -58,10 +58,11 @@ _KUBELET = {
         allowedUnsafeSysctls""",
     "list": """
         tlsCurvePreferences shutdownGracePeriodByPodPriority reservedMemory registerWithTaints""",
-    "map of quantity": "evictionHard evictionSoft evictionMinimumReclaim",
+    "map of quantity": """
+        evictionHard evictionSoft evictionMinimumReclaim systemReserved kubeReserved""",
     "map of duration": "evictionSoftGracePeriod",
     "map of text": """
-        systemReserved kubeReserved qosReserved cpuManagerPolicyOptions
+        qosReserved cpuManagerPolicyOptions
         topologyManagerPolicyOptions defaultPodSysctls""",
     "map of bool": "featureGates",
     "map": """
@@ -80,6 +81,42 @@ _KUBE_PROXY = {
     "map": "clientConnection logging iptables ipvs nftables winkernel detectLocal conntrack",
 }
 _MODES = ("iptables", "ipvs", "nftables")
+_SIGNALS = frozenset(
+    f"{place}.{what}"
+    for place, whats in {
+        "memory": ("available",),
+        "allocatableMemory": ("available",),
+        "nodefs": ("available", "inodesFree"),
+        "imagefs": ("available", "inodesFree"),
+        "containerfs": ("available", "inodesFree"),
+        "pid": ("available",),
+    }.items()
+    for what in whats
+)
+_RESERVED = frozenset(("cpu", "memory", "ephemeral-storage", "pid"))
+# What may stand there (validation.go of both programs): one of these words, such names in a
+# mapping, a number from this to that.
+_WORDS = {
+    "topologyManagerPolicy": frozenset(("none", "best-effort", "restricted", "single-numa-node")),
+    "topologyManagerScope": frozenset(("container", "pod")),
+    "cpuManagerPolicy": frozenset(("none", "static")),
+    "memoryManagerPolicy": frozenset(("None", "Static")),
+    "hairpinMode": frozenset(("promiscuous-bridge", "hairpin-veth", "none")),
+}
+_NAMES = {
+    **dict.fromkeys(
+        ("evictionHard", "evictionSoft", "evictionMinimumReclaim", "evictionSoftGracePeriod"),
+        _SIGNALS,
+    ),
+    **dict.fromkeys(("systemReserved", "kubeReserved"), _RESERVED),
+}
+_RANGES = {
+    **dict.fromkeys(("port", "readOnlyPort", "healthzPort"), (0, 65535)),
+    **dict.fromkeys(("imageGCHighThresholdPercent", "imageGCLowThresholdPercent"), (0, 100)),
+    **dict.fromkeys(("maxPods", "podsPerCore", "registryPullQPS", "registryBurst"), (0, 2**31 - 1)),
+    "containerLogMaxFiles": (2, 2**31 - 1),
+    "oomScoreAdj": (-1000, 1000),
+}
 _EXAMPLES = {
     "bool": "True or False",
     "text": "a text",
@@ -131,9 +168,29 @@ def _mistakes(
                 shape, _, of = forms[name].partition(" of ")
                 what = _EXAMPLES[shape] + (f", each value {_EXAMPLES[of]}" if of else "")
                 found.append(f"{name}: {value!r} can't be: write {what}")
+            else:
+                found += _out_of_range(name, value)
         elif near or minor <= _NEWEST_MINOR:
             hint = f": did you mean {near[0]}?" if near else ": remove it"
             found.append(f"{name!r} is not a field of {kind}{hint}")
+    return found
+
+
+def _out_of_range(name: str, value: Any) -> list[str]:
+    """What has the right form, and keeps the program from starting all the same."""
+    if name in _RANGES:
+        low, high = _RANGES[name]
+        return [] if low <= value <= high else [f"{name}: {value} can't be: write {low} to {high}"]
+    found = []
+    known = _WORDS.get(name) or _NAMES.get(name) or frozenset()
+    for word in [value] if name in _WORDS else value if name in _NAMES else ():
+        if word not in known and (word or name in _NAMES):
+            near = get_close_matches(str(word), sorted(known), 1)
+            hint = f"did you mean {near[0]}?" if near else f"write {' or '.join(sorted(known))}"
+            found.append(f"{name}: {word!r} can't be: {hint}")
+    if name in _NAMES:
+        large = [each for each in value.values() if each.endswith("%") and float(each[:-1]) > 100]
+        found += [f"{name}: {each!r} is more than all: write 100% or less" for each in large]
     return found
 
 

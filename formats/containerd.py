@@ -48,6 +48,7 @@ _COMMENT = re.compile(
 )
 # What stands on the CRI's line among those that are switched off goes with it.
 _DISABLED = re.compile(rf"^[ \t]*[\"'](?:{'|'.join(map(re.escape, _CRI))})[\"'][ \t]*,?.*$", re.M)
+_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?"
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 
 
@@ -281,29 +282,40 @@ def check_mirror(registry: str, mirror: str) -> None:
     """
     bare = re.sub(r"^[a-z+]*://", "", registry, flags=re.IGNORECASE).partition("/")[0].lower()
     near = _OTHER_NAMES.get(bare, bare)
+    if "@" in registry + mirror:
+        raise ValueError(f"{registry!r}: a mirror takes no user and no password: remove them")
     if "*" in registry:
         raise ValueError(f'{registry!r}: containerd knows no patterns, "_default" stands for all')
     if registry != "_default":
         if near != registry:
             raise ValueError(f"{registry!r} is no registry's name: did you mean {near}?")
-        _check_authority(registry)
+        check_authority(registry)
         if not re.search(r"[.:]|^localhost$", registry):
-            raise ValueError(f"{registry!r} is no registry's name: it has neither a dot nor a port")
+            hint = ": did you mean docker.io?" if registry.startswith("docker") else ""
+            hint = ": did you mean _default?" if registry == "default" else hint
+            raise ValueError(
+                f"{registry!r} is no registry's name: it has neither a dot nor a port{hint}"
+            )
     scheme, separator, rest = mirror.partition("://")
-    if not separator:
-        raise ValueError(f"{mirror!r} has no scheme: did you mean http://{mirror.rstrip('/')}?")
+    bare = re.sub(r"^(https?)?:?/*", "", mirror.strip(), flags=re.IGNORECASE).rstrip("/")
+    if not bare:
+        raise ValueError(f"{mirror!r} for {registry} is no mirror: write http://mirror:5000")
     if scheme not in ("http", "https"):
-        raise ValueError(f"{mirror!r} begins with neither https:// nor http://")
+        kind = "has no scheme" if not separator else "begins with neither https:// nor http://"
+        secure = re.match(r"\s*https\b", mirror, re.IGNORECASE)
+        near = f"{'https' if secure else 'http'}://{bare}"
+        hint = f"did you mean {near}?" if "://" not in bare else "write http://mirror:5000"
+        raise ValueError(f"{mirror!r} {kind}: {hint}")
     authority = re.split("[/?#]", rest)[0]
     if authority != rest:
         raise ValueError(
             f"{mirror!r} has a path, and a mirror is its address alone: did you mean "
             f"{scheme}://{authority}?"
         )
-    _check_authority(authority)
+    check_authority(authority)
 
 
-def _check_authority(text: str) -> None:
+def check_authority(text: str) -> None:
     """``ValueError`` for what is no host with or without a port (RFC 3986, 3.2)."""
     match = re.fullmatch(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::([0-9]+))?", text)
     if match is None:
@@ -317,7 +329,7 @@ def _check_authority(text: str) -> None:
             IPv6Address(host[1:-1].replace("%", " "))
         elif re.fullmatch("[0-9.]+", host):
             IPv4Address(host)
-        elif not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?", host):
+        elif len(host) > 253 or not re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", host):
             raise ValueError
     except ValueError:
         raise ValueError(f"{text!r} is no host with a port, such as mirror:5000") from None

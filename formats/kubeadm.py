@@ -50,6 +50,7 @@ _CHECKS = (
     "CreateJob", "StaticPodManifest", "ControlPlaneNodesReady", "CoreDNSUnsupportedPlugins",
     "CoreDNSMigration",
 )  # fmt: skip
+_KINDS = ("Port", "FileAvailable", "FileContent", "FileExisting", "DirAvailable", "Service")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 _DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(ms|h|m|s))+")
 _VERSION = re.compile(r"v?[0-9]+\.([0-9]+)\.[0-9]+([-+][-+.0-9A-Za-z]*)?")
@@ -271,14 +272,21 @@ def ignored_mistakes(names: Iterable[str]) -> list[str]:
     known = {name.lower(): name for name in _CHECKS}
     for name in names:
         near = get_close_matches(name.lower(), known, 1)
+        kind = next((each for each in _KINDS if name.lower().startswith(each.lower())), "")
+        rest = name[len(kind) :].lstrip("-_ ")
         if name.lower() == "all":
             found.append(
                 "'all' would set up a cluster over a running one: name the checks, such as Mem"
             )
         elif not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name):
             found.append(f"{name!r} is not the name of a preflight check such as Mem")
-        elif near and name.lower() not in known:
-            found.append(f"{name!r} is not a preflight check: did you mean {known[near[0]]}?")
+        elif kind and rest and name[len(kind)] == "-":
+            continue
+        elif kind and rest:
+            found.append(f"{name!r} is not a preflight check: did you mean {kind}-{rest}?")
+        elif name.lower() not in known:
+            hint = f"did you mean {known[near[0]]}?" if near else f"one of {', '.join(_CHECKS)}"
+            found.append(f"{name!r} is not a preflight check: {hint}")
     return found
 
 
@@ -292,7 +300,15 @@ def timeout_mistakes(timeouts: Mapping[str, str]) -> list[str]:
             found.append(f"{name!r} is not a timeout of kubeadm's: {hint}")
         elif not isinstance(value, str) or not _DURATION.fullmatch(value):
             found.append(f'{name}: {value!r} is not a duration such as "4m0s"')
+        elif not 1 <= _seconds(value) <= 86400:
+            found.append(f"{name}: {value!r} is out of range (1s to 24h)")
     return found
+
+
+def _seconds(duration: str) -> float:
+    units = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
+    parts = re.findall(r"([0-9.]+)(ms|h|m|s)", duration)
+    return sum(float(number) * units[unit] for number, unit in parts)
 
 
 def documents_text(documents: Iterable[Mapping[str, Any]]) -> str:

@@ -30,6 +30,14 @@ class Node:
     trouble: str | None
 
 
+# What the kubelet writes again at its next start, and what kubeadm finds control planes by.
+KEPT_LABELS = frozenset(
+    {"node-role.kubernetes.io/control-plane"}
+    | {f"kubernetes.io/{name}" for name in ("arch", "hostname", "os")}
+    | {f"beta.kubernetes.io/{name}" for name in ("arch", "os")}
+)
+
+
 def check_label(label: str, value: str | None) -> None:
     """
     ``ValueError`` for what the API server would not take for a label of a node.
@@ -38,6 +46,8 @@ def check_label(label: str, value: str | None) -> None:
 
     https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
     """
+    if label in KEPT_LABELS:
+        raise ValueError(f"{label!r} is kept by Kubernetes itself: remove it")
     prefix = _PREFIX.match(label)
     if not _NAME.fullmatch(label[prefix.end() :] if prefix else label):
         raise ValueError(f'{label!r} is not a label such as "example.org/disk" or "disk"')

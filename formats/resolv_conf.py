@@ -16,6 +16,8 @@ from difflib import get_close_matches
 from ipaddress import ip_address
 
 MAX_NAMESERVERS = 3  # MAXNS; kubelet cuts a pod's list at the same number
+# The kubelet gives a pod 32, three of which are the cluster's own.
+MAX_SEARCH = 29
 MANAGED = ("nameserver", "search", "domain", "options")
 HEADER = "# Written by bramble from its settings; the next run overwrites changes made here.\n"
 
@@ -139,6 +141,15 @@ def check_search(search: Sequence[str]) -> None:
     for domain in search:
         if not _DOMAIN.fullmatch(domain.lower().removesuffix(".")):
             raise ValueError(f"search domain {domain!r} is not a domain name such as home.lan")
+        if _address(domain):
+            raise ValueError(
+                f"search domain {domain!r} is an address: write a domain name such as home.lan"
+            )
+    if len(search) > MAX_SEARCH:
+        raise ValueError(
+            f"{len(search)} search domains are too many: a pod has room for {MAX_SEARCH}, leave "
+            "some out"
+        )
     _check_once(search, _meaning((), search, ()).search, "search domains")
 
 
@@ -274,8 +285,10 @@ def _check_option(text: str) -> None:
     if colon and name in _NUMBERS and value.isdecimal():
         if int(value) > _NUMBERS[name][1]:
             raise ValueError(f"option {text!r}: the C library takes at most {_NUMBERS[name][1]}")
+        if name == "attempts" and not int(value):
+            raise ValueError(f"option {text!r}: no nameserver would be asked: write attempts:1")
     elif text not in _FLAGS:
         forms = {name: name for name in _FLAGS} | {name: f"{name}:NUMBER" for name in _NUMBERS}
         close = get_close_matches(name, forms, 1)
-        hint = f": did you mean {forms[close[0]]!r}?" if close else ""
+        hint = f": did you mean {forms[close[0]]!r}?" if close else ": remove it"
         raise ValueError(f"option {text!r} is none of resolv.conf(5){hint}")

@@ -52,6 +52,11 @@ def build(sources: Sources) -> Cluster:
         ),
     }
     problems = list(placement.problems(sources))
+    if any(
+        problem.file == "--data" and problem.setting in placement.HOST_DATA for problem in problems
+    ):
+        # What the nodes have themselves is hidden by it.
+        raise SettingsError(problems)
     try:
         seen = rules.Seen(tuple(host.name for host in hosts))
         cluster = Cluster.model_validate(written, context=seen)
@@ -78,12 +83,15 @@ def _written(data: Mapping[str, Value], model: type[Cluster | Node]) -> dict[str
         if value.file == "--data" and isinstance(value.value, str)
         else value.value
         for name, value in data.items()
-        if name in model.model_fields
+        if name in model.model_fields and not placement.is_misplaced(name, value)
     }
 
 
 def _problems(error: ValidationError, sources: Sources, first: Host) -> Iterator[Problem]:
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    meant = placement.meant(sources)
+    nameless = {detail["loc"][1] for detail in details if detail["loc"][2:] == ("name",)}
+    for detail in details:
         host, (name, *_) = first, detail["loc"]
         if name == "nodes":
             _, number, name, *_ = detail["loc"]
@@ -92,7 +100,9 @@ def _problems(error: ValidationError, sources: Sources, first: Host) -> Iterator
         if name == "name":
             yield Problem(sources.inventory, _text(detail, name), host.name)
         elif detail["type"] == "missing":
-            yield _missing(name, host, sources)
+            at_wrong_name = detail["loc"][0] == "nodes" and detail["loc"][1] in nameless
+            if name not in meant and not at_wrong_name:
+                yield _missing(name, host, sources)
         else:
             file = host.data[name].file if name in host.data else sources.inventory
             at_host = host.name if file == sources.inventory else None
@@ -102,9 +112,13 @@ def _problems(error: ValidationError, sources: Sources, first: Host) -> Iterator
 def _text(detail: Mapping[str, Any], name: str) -> str:
     """What is wrong: in the words of the function that found it, or of `_WORDS`."""
     context = detail.get("ctx", {})
-    if "error" in context:
-        return str(context["error"])
     value, kind = detail["input"], detail["type"]
+    if "error" in context:
+        text = str(context["error"])
+        if name in _SECRET and isinstance(value, str) and text.startswith(shown(value)):
+            # Someone may have written the key itself here.
+            return "this is not the path of a file: write one, such as .cluster/wifi_psk"
+        return text
     given = "this" if name in _SECRET else shown(value)
     words = _WORDS.get(kind, detail["msg"]).format(**context)
     if isinstance(value, tuple) and len(value) == 1 and kind != "tuple_type":
@@ -126,5 +140,8 @@ def _missing(name: str, host: Host, sources: Sources) -> Problem:
         text = f'missing: write ("{host.name}", {{"{name}": "192.168.2.…"}})'
         return Problem(sources.inventory, text, host.name, name)
     group = "head" if name in placement.HEAD_ONLY else "all"
+    if not sources.groups.get(group):
+        text = "it is missing, or sets nothing: put it back (git checkout has it)"
+        return Problem(f"group_data/{group}.py", text)
     needed = f', which topology "{_NEEDED_BY[name]}" needs' if name in _NEEDED_BY else ""
     return Problem(f"group_data/{group}.py", f"missing: write its line{needed}", setting=name)

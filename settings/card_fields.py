@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib.resources import files
+from locale import locale_alias, normalize
 from typing import Annotated
 
 from settings.fields import Text, checked, did_you_mean
 
 # locale(7): a language, a country, and no other encoding than UTF-8.
 _LOCALE = re.compile(r"C\.UTF-8|[a-z]{2,3}_(?P<country>[A-Z]{2})\.UTF-8(@[a-z]+)?")
+
+# Locales of glibc that Python's table has not.
+_UNLISTED = re.compile(
+    "az_IR|bhb_IN|ckb_IQ|crh_RU|de_LI|dsb_DE|en_SC|en_SE|gbm_IN|hif_FJ|kv_RU|ltg_LV|mdf_RU|mnw_MM"
+    "|rif_MA|sah_RU|scn_IT|ssy_ER|su_ID|tcy_IN|zgh_MA"
+)
 
 
 def _table(name: str) -> list[list[str]]:
@@ -23,7 +30,16 @@ def _table(name: str) -> list[list[str]]:
 def _time_zones() -> frozenset[str]:
     """The names in the database's own table of places, and UTC's. Its old names ("Japan",
     "US/Pacific") are not among them: Debian 13 does not install those."""
-    return frozenset({"Etc/UTC", *(row[2] for row in _table("zone.tab"))})
+    etc = {f"Etc/GMT{hours:+}" for hours in range(-14, 13) if hours}
+    return frozenset({"Etc/UTC", "Etc/GMT", *etc, *(row[2] for row in _table("zone.tab"))})
+
+
+@cache
+def _old_names() -> dict[str, str]:
+    """Names of former days, each with the one of today."""
+    text = files("tzdata").joinpath("zoneinfo", "tzdata.zi").read_text(encoding="utf-8")
+    rows = (line.split() for line in text.splitlines() if line.startswith("L "))
+    return {old.lower(): new for _, new, old in rows}
 
 
 @cache
@@ -37,7 +53,12 @@ def time_zone(text: str) -> None:
     if text in _time_zones():
         return
     by_city = {zone.rpartition("/")[2].lower(): zone for zone in _time_zones()}
-    city = by_city.get(text.rpartition("/")[2].lower().replace(" ", "_"))
+    old = _old_names().get(text.strip().lower())
+    city = (
+        old
+        if old in _time_zones()
+        else by_city.get(text.rpartition("/")[2].lower().replace(" ", "_"))
+    )
     near = f": did you mean {city}?" if city else did_you_mean(text, _time_zones())
     raise ValueError(f'{text!r} is not a time zone, such as "Europe/Lisbon"{near}')
 
@@ -54,6 +75,8 @@ def _nearest(text: str) -> str | None:
     """A code of other case, or that of the country whose name has this word ("UK", "Germany")."""
     if text.strip().upper() in _countries():
         return text.strip().upper()
+    if text.strip().upper() == "USA":
+        return "US"
     word = re.compile(rf"\b{re.escape(text)}\b", re.IGNORECASE)
     found = [(len(name), code) for code, name in _countries().items() if word.search(name)]
     return min(found)[1] if found and text else None
@@ -63,13 +86,27 @@ def locale(text: str) -> None:
     """`ValueError` for what is not a locale in UTF-8."""
     match = _LOCALE.fullmatch(text)
     if match is None:
-        longer = f"{text.partition('.')[0]}.UTF-8"
-        near = f": did you mean {longer}?" if _LOCALE.fullmatch(longer) else ""
-        raise ValueError(f'{text!r} is not a locale in UTF-8, such as "pt_PT.UTF-8"{near}')
+        raise ValueError(f'{text!r} is not a locale in UTF-8, such as "pt_PT.UTF-8"{_longer(text)}')
     if match["country"] and match["country"] not in _countries():
         code = _nearest(match["country"])
         hint = f": did you mean {text.replace(match['country'], code)}?" if code else ""
         raise ValueError(f"{text!r}: {match['country']} is not a country of ISO 3166{hint}")
+    name = text.partition(".")[0]
+    if match["country"] and name.lower() not in locale_alias and not _UNLISTED.fullmatch(name):
+        own = f"{match['country'].lower()}_{match['country']}"
+        hint = f"did you mean {own}.UTF-8?" if own.lower() in locale_alias else "write en_GB.UTF-8"
+        raise ValueError(f"{text!r} is not a locale of Debian's: {hint}")
+
+
+def _longer(text: str) -> str:
+    """What Python's table makes of a word such as "de" or "german", as a hint."""
+    bare = re.split(r"[.@]", text.strip().replace("-", "_"))[0]
+    for word in (bare, normalize(bare)):
+        longer = f"{word.partition('.')[0]}.UTF-8"
+        match = _LOCALE.fullmatch(longer)
+        if match and (not match["country"] or match["country"] in _countries()):
+            return f": did you mean {longer}?"
+    return ""
 
 
 TimeZone = Annotated[Text, checked(time_zone)]

@@ -22,7 +22,9 @@ class Problem:
     setting: str | None = None
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (self.file, self.host, self.setting, self.text) if part)
+        parts = (self.file, self.host, self.setting, self.text)
+        line = ": ".join(part for part in parts if part)
+        return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
 
 
 def shown(value: object) -> str:

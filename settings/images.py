@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator
 
-from settings.fields import Text, checked, did_you_mean
+from settings.fields import Text, checked, did_you_mean, url, without_password
 from settings.first_boot import Dialect
 
 if TYPE_CHECKING:
     from settings.model import Cluster
 
-_URL = re.compile(r"https?://[^\s/]+/\S+")
+
+# The beginning of a URL with a slash too few.
+_SCHEME = re.compile(r"(https?|ftp|file):|www\.", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,14 @@ def is_url(image: str) -> bool:
 
 
 def _image(text: str) -> None:
-    if text in CATALOGUE or (is_url(text) and _URL.fullmatch(text)):
+    if text in CATALOGUE or (is_url(text) and _file_url(text)):
         return
-    if not is_url(text) and ("/" in text or "." in text):
+    if is_url(text):
+        raise ValueError(
+            f"{without_password(text)} can't be fetched: write an https:// address, or a file's "
+            "path"
+        )
+    if not _SCHEME.match(text) and ("/" in text or "." in text):
         return
     known = " or ".join(f'"{name}"' for name in CATALOGUE)
     raise ValueError(
@@ -92,13 +99,18 @@ def _image(text: str) -> None:
     )
 
 
+def _file_url(text: str) -> bool:
+    return url(text) and "/" in text.partition("://")[2].rstrip("/")
+
+
 def _checksum(value: str) -> str:
-    text = re.sub(r"\s", "", value).removeprefix("sha256:")
-    if re.fullmatch(r"[0-9A-Fa-f]{64}", text) or _URL.fullmatch(text):
+    text = re.sub(r"\s", "", value)
+    text = text[7:] if text.lower().startswith("sha256:") else text
+    if re.fullmatch(r"[0-9A-Fa-f]{64}", text) or _file_url(text):
         return text
     raise ValueError(
-        f"{value!r} is not a SHA-256 checksum (64 hexadecimal digits), nor the URL of a file with "
-        "one"
+        f"{without_password(value)} is not a SHA-256 checksum (64 hexadecimal digits), nor the "
+        "URL of a file with one"
     )
 
 

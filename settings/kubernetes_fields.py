@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,17 +26,20 @@ from settings.fields import checked, matching, without
 _REPOSITORY = r"[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
 _TAG = r":[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 _DIGEST = r"@sha256:[0-9a-f]{64}"
-_URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 _CONTEXT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/-]*")
 # What Kubernetes listens on, on a control plane; and what services are given.
 _PORTS = {6443, 2379, 2380, 2381, 10248, 10249, 10250, 10256, 10257, 10259}
 
 
 def _url(text: str) -> str:
-    if not _URL.fullmatch(text):
+    if not fields.url(text.replace("{minor}", "1.36")):
+        shown = fields.without_password(text)
+        if not re.match("https?://", text):
+            shown = f"{shown} is not an address that begins with https:// or http://"
+        else:
+            shown = f"{shown} has a host or a port that can't be, a password, a quote or a blank"
         raise ValueError(
-            f"{text!r} is not an address that begins with https:// or http://: write "
-            "https://pkgs.k8s.io/core:/stable:/v{minor}/deb/, or that of a mirror"
+            f"{shown}: write https://pkgs.k8s.io/core:/stable:/v{{minor}}/deb/, or that of a mirror"
         )
     return text if text.endswith("/") else f"{text}/"
 
@@ -50,7 +53,8 @@ def hexadecimal(digits: int, what: str) -> Any:
     """A validator of hexadecimal digits: blanks, and the word "sha256:", are left out."""
 
     def parse(value: str) -> str:
-        text = re.sub(r"\s", "", value).removeprefix("sha256:")
+        text = re.sub(r"\s", "", value)
+        text = text[7:] if text.lower().startswith("sha256:") else text
         if not re.fullmatch(rf"[0-9A-Fa-f]{{{digits}}}", text):
             raise ValueError(f"{value!r} is not a {what}: it has {digits} hexadecimal digits")
         return text
@@ -63,22 +67,57 @@ def _port(port: int) -> None:
         raise ValueError(f"{port} is a port of Kubernetes': write another, such as 8080")
 
 
-def _mirrors(value: Mapping[str, str]) -> None:
-    for registry, mirror in value.items():
-        containerd.check_mirror(registry, mirror)
+def _each(check: Callable[[str, Any], None]) -> AfterValidator:
+    """A validator that asks of each entry of a mapping, and tells of all that can't be."""
+
+    def mistakes(value: Mapping[str, Any]) -> Iterator[str]:
+        for entry in value.items():
+            try:
+                check(*entry)
+            except ValueError as error:
+                yield str(error)
+
+    return without(mistakes)
 
 
-def _labels(value: Mapping[str, str | None]) -> None:
-    for label, item in value.items():
-        node.check_label(label, item)
+def _registry(text: str) -> None:
+    """A registry is named with its host: what has none would be asked of Docker Hub."""
+    host, slash, _ = text.partition("/")
+    tagged = not slash and re.search(r":.*\D|@", text)
+    if tagged or not (host == "localhost" or re.search("[.:]", host)):
+        raise ValueError(
+            f"{text!r} does not name a registry: begin it with one, such as registry.k8s.io"
+        )
+    containerd.check_authority(host)
+
+
+def _image(text: str) -> None:
+    if "/" not in text:
+        raise ValueError(f"{text!r} does not name a registry: write registry.k8s.io/pause:3.10")
+    _registry(text)
+
+
+def _same_minor(text: str, info: ValidationInfo) -> str:
+    """A repository has the packages of one minor: in its path stands that of kubernetes_version."""
+    written = re.search(r"/v(1\.[0-9]+)(?=/)", text)
+    wanted = info.data.get("kubernetes_version")
+    if written and wanted and kubernetes_version.parse_wanted(wanted).minor != int(written[1][2:]):
+        raise ValueError(
+            f"{text!r} has no packages of kubernetes_version {wanted}: write v{{minor}} in place "
+            f"of v{written[1]}"
+        )
+    return text
 
 
 def manifest(text: str) -> None:
     """A file on another computer, or here: whether it is here is asked of `settings.rules`."""
     scheme = text.partition("://")[0] if "://" in text else ""
-    if scheme not in ("", "https", "http") or (scheme and not _URL.fullmatch(text)):
+    if not text.strip():
+        raise ValueError(f"{text!r} names no file: write an https:// address, or a file's path")
+    if scheme and not fields.url(text):
         raise ValueError(
-            f"{text!r} can't be fetched: write an https:// address, or the path of a file here"
+            f"{fields.without_password(text)} can't be fetched: write an https:// address, or the "
+            "path of a file here"
         )
 
 
@@ -117,7 +156,9 @@ def _released(text: str) -> None:
 KubernetesVersion = Annotated[
     fields.Text, checked(kubernetes_version.check_wanted), checked(_released)
 ]
-Repository = Annotated[fields.Text, checked(_placeholders), AfterValidator(_url)]
+Repository = Annotated[
+    fields.Text, checked(_placeholders), AfterValidator(_url), AfterValidator(_same_minor)
+]
 Manifest = Annotated[fields.Text, checked(manifest)]
 Fingerprint = Annotated[fields.Text, hexadecimal(40, "fingerprint of a key")]
 Checksum = Annotated[fields.Text, hexadecimal(64, "SHA-256 checksum")]
@@ -126,6 +167,7 @@ ImageRepository = Annotated[
     matching(
         re.compile(_REPOSITORY), 'a registry such as "registry.k8s.io", without https:// and tag'
     ),
+    checked(_registry),
 ]
 Image = Annotated[
     fields.Text,
@@ -133,14 +175,15 @@ Image = Annotated[
         re.compile(f"{_REPOSITORY}({_TAG}({_DIGEST})?|{_DIGEST})"),
         'an image with its tag, such as "registry.k8s.io/pause:3.10"',
     ),
+    checked(_image),
 ]
 Context = Annotated[
     fields.Text, matching(_CONTEXT, 'a name of a context (letters, digits, . _ - @ : /), "bramble"')
 ]
 WaitSeconds = Annotated[fields.Number, Field(ge=30, le=3600)]
 Port = Annotated[fields.Number, Field(ge=1024, le=65535), checked(_port)]
-Labels = Annotated[dict[fields.Text, fields.Text | None], Strict(), checked(_labels)]
-Mirrors = Annotated[dict[fields.Text, fields.Text], Strict(), checked(_mirrors)]
+Labels = Annotated[dict[fields.Text, fields.Text | None], Strict(), _each(node.check_label)]
+Mirrors = Annotated[dict[fields.Text, fields.Text], Strict(), _each(containerd.check_mirror)]
 Timeouts = Annotated[dict[fields.Text, Any], Strict(), without(kubeadm.timeout_mistakes)]
 IgnoredErrors = Annotated[fields.Texts, without(kubeadm.ignored_mistakes)]
 AcceptedHosts = Annotated[fields.Texts, checked(accept_hosts.accept_hosts)]

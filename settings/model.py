@@ -40,7 +40,7 @@ class Node(connection.PerNode):
         rules.its_alone,
         Field(validate_default=True),
     ] = None
-    first_address: Annotated[fields.Address | None, rules.its_alone] = None
+    first_address: Annotated[fields.Address | None, rules.of_a_machine, rules.its_alone] = None
 
     admin_user: fields.UserName
     cluster_interface: Annotated[fields.InterfaceName, rules.beside_uplink]
@@ -69,13 +69,13 @@ class Cluster(connection.Derived):
     desk: Path
 
     topology: Literal["nat", "router"]
-    cluster_network: Annotated[fields.Network, rules.separate]
+    cluster_network: Annotated[fields.Network, rules.room_for_nodes, rules.separate]
     router: Annotated[fields.Address, rules.gateway]
     uplink_interface: fields.InterfaceName
     uplink_network: Annotated[fields.Network, rules.separate]
     uplink_gateway: Annotated[fields.Address, rules.gateway]
     uplink_method: Literal["dhcp", "static"]
-    pod_network: Annotated[fields.Network, rules.room_for_pods, rules.separate]
+    pod_network: Annotated[fields.Network, rules.separate, rules.room_for_pods]
     service_network: Annotated[fields.Network, rules.room_for_services, rules.separate]
     wifi_ssid: fields.Ssid | None
     wifi_security: wifi_format.Security
@@ -88,7 +88,7 @@ class Cluster(connection.Derived):
     guard_seconds: fields.GuardSeconds
     timezone: card_fields.TimeZone
     locale: card_fields.Locale
-    image: images.ImageName
+    image: Annotated[images.ImageName, rules.image_file]
     image_checksum: Annotated[images.ImageChecksum | None, rules.checksum]
     image_dialect: first_boot.Dialect
 

@@ -91,6 +91,8 @@ def check_limits(cluster: Cluster) -> None:
 def _value(text: str) -> object:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
+    if text == "None":
+        return None
     try:
         value = json.loads(text)
     except ValueError:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from settings.errors import Problem
 from settings.fields import did_you_mean
 from settings.model import Cluster, Node
-from settings.sources import Sources
+from settings.sources import Sources, Value
 
 HOST_DATA = ("address", "uplink_address", "first_address")
 HEAD_ONLY = tuple(name for name in Cluster.model_fields if name.startswith(("uplink_", "wifi_")))
@@ -17,6 +17,41 @@ CLUSTER_WIDE = tuple(
 )
 _ALL = "group_data/all.py"
 OURS = (Cluster.model_fields.keys() | Node.model_fields.keys()) - {"desk", "nodes", "name", "role"}
+
+
+# What people call a setting that is not named so.
+_ALIASES = {
+    "ip": "address", "ip_address": "address", "host": "address", "hostname": "address",
+    "user": "admin_user", "username": "admin_user", "ssh_username": "admin_user",
+    "dns": "nameservers", "dns_servers": "nameservers", "interface": "cluster_interface",
+    "wifi_password": "wifi_psk_file", "wifi_key": "wifi_psk_file", "wifi_psk": "wifi_psk_file",
+    "ssid": "wifi_ssid", "country": "wifi_country", "version": "kubernetes_version",
+}  # fmt: skip
+_UNSUPPORTED = {"ssh_hostname", "ssh_user", "ssh_key", "ssh_port"}
+_GROUP_ALIASES = {
+    **dict.fromkeys(("control_plane", "controlplane", "master", "masters", "server"), "head"),
+    **dict.fromkeys(("node", "nodes", "agents", "minions", "workers_"), "workers"),
+}
+
+
+def is_misplaced(name: str, value: Value) -> bool:
+    """Whether it is one node's, and written for several: it is told of, and holds for none."""
+    return name in HOST_DATA and (value.file == "--data" or value.file.startswith("group_data/"))
+
+
+def meant(sources: Sources) -> set[str]:
+    """The settings that unknown names are taken for."""
+    places = [*sources.groups.values(), *(host.data for host in sources.members)]
+    return {near for data in places for name in data if _is_unknown(name) and (near := _near(name))}
+
+
+def _is_unknown(name: str) -> bool:
+    return name not in OURS and not name.startswith("_")
+
+
+def _near(name: str) -> str | None:
+    hint = did_you_mean(name, OURS - _UNSUPPORTED)
+    return _ALIASES.get(name.lower()) or hint[len(": did you mean ") : -1] or None
 
 
 def problems(sources: Sources) -> Iterator[Problem]:
@@ -38,11 +73,11 @@ def _groups(sources: Sources) -> Iterator[Problem]:
         if {"head", "workers"} <= set(own):
             yield Problem(inventory, "in both head and workers: remove it from one", host.name)
         elif not {"head", "workers"} & set(own) and not host.name.startswith("@"):
-            near = did_you_mean(own[0], ("head", "workers")) if own else ""
+            near = _near_group(own[0]) if own else ""
             text = f"neither in head nor in workers{near or ': list it in one of them'}"
             yield Problem(inventory, text, host.name)
     heads = [host.name for host in sources.hosts if "head" in host.groups]
-    if not heads:
+    if not heads and not any("head" in _near_group(group) for group, _ in sources.listed):
         yield Problem(inventory, "no head: list one node in the group head")
     if len(heads) > 1:
         text = f"{len(heads)} heads ({', '.join(heads)}): leave one, the others are workers"
@@ -53,22 +88,27 @@ def _groups(sources: Sources) -> Iterator[Problem]:
         yield Problem(f"group_data/{group}.py", text)
 
 
-def _unknown_settings(sources: Sources) -> Iterator[Problem]:
-    def unknown(name: str) -> bool:
-        return name not in OURS and not name.startswith("_")
+def _near_group(group: str) -> str:
+    if group in ("head", "workers"):
+        return ""
+    near = _GROUP_ALIASES.get(group.lower())
+    return f": did you mean {near}?" if near else did_you_mean(group, ("head", "workers"))
 
+
+def _unknown_settings(sources: Sources) -> Iterator[Problem]:
     def text(name: str) -> str:
         if name in ("head", "workers"):
             return "the nodes are listed in inventory.py: move it there"
-        return "no such setting" + (did_you_mean(name, OURS) or ": remove it")
+        near = _near(name)
+        return "no such setting" + (f": did you mean {near}?" if near else ": remove it")
 
     for group in sources.groups.values():
         for name, value in group.items():
-            if unknown(name):
+            if _is_unknown(name):
                 yield Problem(value.file, text(name), setting=name)
     for host in sources.members:
         for name, value in host.data.items():
-            if unknown(name):
+            if _is_unknown(name):
                 at_host = host.name if value.file == sources.inventory else None
                 yield Problem(value.file, text(name), at_host, name)
 
@@ -83,12 +123,20 @@ def _misplaced_settings(sources: Sources) -> Iterator[Problem]:
             elif name in HEAD_ONLY and group == "workers":
                 text = "it is the head's alone: move it to group_data/head.py"
                 yield Problem(value.file, text, setting=name)
+    for name in HOST_DATA:
+        if any(name in host.data and host.data[name].file == "--data" for host in sources.members):
+            text = "it is one node's, and --data gives it to all: write it in inventory.py"
+            yield Problem("--data", text, setting=name)
     for host in sources.members:
         for name in HEAD_ONLY:
             own = name in host.data and host.data[name].file == sources.inventory
             if own and "head" not in host.groups:
                 text = "it is the head's alone: move it to group_data/head.py"
                 yield Problem(sources.inventory, text, host.name, name)
+
+
+def _same(one: object, other: object) -> bool:
+    return one is other or one == other
 
 
 def _different_settings(sources: Sources) -> Iterator[Problem]:
@@ -98,7 +146,7 @@ def _different_settings(sources: Sources) -> Iterator[Problem]:
         for host in others:
             assert first is not None
             found = [each.data[name] for each in (host, first) if name in each.data]
-            if len(found) == 2 and found[0].value == found[1].value:
+            if len(found) == 2 and _same(found[0].value, found[1].value):
                 continue
             if found:
                 mistaken = min(found, key=lambda value: value.file == _ALL)

@@ -8,7 +8,7 @@ in the context (`Seen`).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -16,9 +16,10 @@ from typing import Any
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
-from formats import kubeadm, resolv_conf
+from formats import kubeadm, kubeconfig, resolv_conf
+from formats.unreadable import Unreadable
 from settings import images, keys, kubernetes_fields, wifi
-from settings.fields import as_written
+from settings.fields import as_written, asking_the_system, path
 
 _NETWORKS = ("cluster_network", "uplink_network", "pod_network", "service_network")
 
@@ -39,7 +40,8 @@ class Seen:
 
 def _rule(check: Callable[[Any, ValidationInfo], None]) -> AfterValidator:
     def validate(value: Any, info: ValidationInfo[Any]) -> Any:
-        check(value, info)
+        with asking_the_system():
+            check(value, info)
         return value
 
     return AfterValidator(validate)
@@ -71,8 +73,21 @@ def separate(network: IPv4Network, info: ValidationInfo[Any]) -> None:
 
 
 @_rule
+def room_for_nodes(network: IPv4Network, info: ValidationInfo[Any]) -> None:
+    nodes = len(info.context.names) + (info.data.get("topology") == "router")
+    if network.num_addresses - 2 < nodes:
+        larger = network.supernet(new_prefix=32 - (nodes + 1).bit_length())
+        raise ValueError(f"{network} is too small for {nodes} machines: write {larger}")
+
+
+@_rule
 def room_for_pods(network: IPv4Network, info: ValidationInfo[Any]) -> None:
-    _refuse(kubeadm.pod_network_mistake(network, max(len(info.context.names), 1)))
+    nodes = max(len(info.context.names), 1)
+    mistake = kubeadm.pod_network_mistake(network, nodes)
+    if mistake and network.prefixlen > 16 and not network.subnet_of(IPv4Network("10.244.0.0/16")):
+        # A larger one around it may hold other networks.
+        mistake = f"{mistake.partition(': write ')[0]}: choose another, such as 10.244.0.0/16"
+    _refuse(mistake)
 
 
 @_rule
@@ -91,7 +106,9 @@ def gateway(address: IPv4Address, info: ValidationInfo[Any]) -> None:
         _place(address, name, info.data[name])
 
 
-def _place(address: IPv4Address, name: str, network: IPv4Network) -> None:
+def _place(
+    address: IPv4Address, name: str, network: IPv4Network, taken: Collection[IPv4Address] = ()
+) -> None:
     where = f"{name} {network}"
     if address == network.network_address:
         raise ValueError(
@@ -107,7 +124,10 @@ def _place(address: IPv4Address, name: str, network: IPv4Network) -> None:
         near = network[int(address) & int(network.hostmask)]
         if near in (network.network_address, network.broadcast_address):
             near = network[1]
-        raise ValueError(f"{address} is not in {where}: did you mean {near}?")
+        hint = f"did you mean {near}?"
+        if near in taken:
+            hint = f"write a free one of {network[1]} to {network[-2]}"
+        raise ValueError(f"{address} is not in {where}: {hint}")
 
 
 def _refuse(mistake: str | None) -> None:
@@ -121,7 +141,7 @@ def _refuse(mistake: str | None) -> None:
 @_rule
 def on_cluster_network(address: IPv4Address, info: ValidationInfo[Any]) -> None:
     if network := info.context.cluster.get("cluster_network"):
-        _place(address, "cluster_network", network)
+        _place(address, "cluster_network", network, info.context.taken)
 
 
 @_rule
@@ -138,7 +158,16 @@ def on_uplink(address: IPv4Address | None, info: ValidationInfo[Any]) -> None:
                 'write {"uplink_address": "192.168.1.32"}'
             )
         if network := cluster.get("uplink_network"):
-            _place(address, "uplink_network", network)
+            _place(address, "uplink_network", network, info.context.taken)
+
+
+@_rule
+def of_a_machine(address: IPv4Address | None, info: ValidationInfo[Any]) -> None:
+    """Wherever it is: not the address of a network here, nor its broadcast address."""
+    for name in ("cluster_network", "uplink_network"):
+        network = info.context.cluster.get(name)
+        if network and address and address in network:
+            _place(address, name, network)
 
 
 @_rule
@@ -174,6 +203,10 @@ def nameservers(servers: tuple[IPv4Address | str, ...], info: ValidationInfo[Any
                     f"{server} is in {name} {cluster[name]}, which a node asks nobody in: write "
                     "the address of a resolver outside the cluster"
                 )
+    for name in ("cluster_network", "uplink_network"):
+        for server in found:
+            if isinstance(server, IPv4Address) and server in cluster.get(name, ()):
+                _place(server, name, cluster[name])
     if None not in found or not servers:
         resolv_conf.check_nameservers([str(server) for server in found])
 
@@ -200,6 +233,27 @@ def wifi_country(country: str | None, info: ValidationInfo[Any]) -> None:
         raise ValueError('None: the radio stays off without a country, such as "US"')
 
 
+def _kubeconfig(file: Path, shown: str) -> None:
+    if not file.is_file():
+        raise ValueError(f"{shown} is not a file: write another path, such as ~/.kube/config")
+    try:
+        kubeconfig.parse(file.read_text(encoding="utf-8"))
+    except (Unreadable, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{shown} is not a kubeconfig ({error}): write another path, such as ~/.kube/config"
+        ) from None
+
+
+@_rule
+def image_file(text: str, info: ValidationInfo[Any]) -> None:
+    if text in images.CATALOGUE or images.is_url(text):
+        return
+    file: Path = info.data["desk"] / path(text)
+    if not file.is_file():
+        why = "is a folder" if file.is_dir() else "does not exist"
+        raise ValueError(f'{text!r} {why}: write the path of an image, or "raspios"')
+
+
 @_rule
 def checksum(value: str | None, info: ValidationInfo[Any]) -> None:
     if images.is_url(info.data.get("image", "")) and value is None:
@@ -222,8 +276,12 @@ def archives(folder: Path | None, info: ValidationInfo[Any]) -> None:
 
 @_rule
 def manifest(text: str, info: ValidationInfo[Any]) -> None:
-    if "://" not in text and not (info.data["desk"] / Path(text).expanduser()).is_file():
-        raise ValueError(f"{text!r} does not exist: write an https:// address, or a file's path")
+    if "://" in text:
+        return
+    file: Path = info.data["desk"] / path(text)
+    if not file.is_file():
+        why = "is a folder" if file.is_dir() else "does not exist"
+        raise ValueError(f"{text!r} {why}: write an https:// address, or a file's path")
 
 
 @_rule
@@ -233,6 +291,8 @@ def one_file(path: Path, info: ValidationInfo[Any]) -> None:
     shown = as_written(path)
     if file.is_dir():
         raise ValueError(f"{shown} is a folder: write the path of a file, such as ~/.kube/config")
+    if file.exists():
+        _kubeconfig(file, shown)
     if os.pathsep in str(path) and not file.exists():
         raise ValueError(f"{shown} is a list of files: write one, such as ~/.kube/config")
     blocking = next((parent for parent in file.parents if parent.exists()), None)

@@ -7,6 +7,8 @@ wins), all.
 from __future__ import annotations
 
 import ast
+import io
+import tokenize
 import traceback
 import warnings
 from collections import Counter
@@ -200,12 +202,20 @@ def _misplaced(name: str, value: object) -> str | None:
         return None if listed else f"{shown(value)} is not a list of nodes: write [{_NODE}]"
     if name in _settings():
         return "it is a setting: move it to group_data/all.py"
+    if isinstance(value, (str, int, list)) and not name.startswith("_") and not _has_nodes(value):
+        near = get_close_matches(name.lower(), _settings(), 1, 0.85)
+        if near and not near[0].endswith("address"):
+            return f"did you mean {near[0]}? It is a setting: write it in group_data/all.py"
     if name == "all" and listed:
         return "every node is in this group already: remove it"
     near = get_close_matches(name.lower(), ("head", "workers"), 1)
     if near and not listed:
         return f"it is not a list of nodes: did you mean {near[0]}?"
     return None
+
+
+def _has_nodes(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(entry, tuple) for entry in value)
 
 
 def _settings() -> Collection[str]:
@@ -219,7 +229,8 @@ def _members(value: Any) -> tuple[list[tuple[str, dict[str, Any]]], dict[str, An
     whole = isinstance(value, tuple) and len(value) == 2
     entries: Any = value[0] if whole else value
     data: Any = value[1] if whole else {}
-    if not isinstance(entries, list) or not isinstance(data, dict):
+    texts = isinstance(data, dict) and all(isinstance(key, str) for key in data)
+    if not isinstance(entries, list) or not texts:
         raise ValueError(f"{shown(value)} is not a list of nodes: write [{_NODE}]")
     return [_entry(entry) for entry in entries], data
 
@@ -244,7 +255,8 @@ def _run(path: Path, file: str, problems: list[Problem]) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a missing comma, which is an error all the same
-            tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+            source = path.read_text(encoding="utf-8")
+            tree = ast.parse(source, str(path))
             exec(compile(tree, str(path), "exec"), names)
     except Exception as error:
         line, text = _words(error, path)
@@ -255,7 +267,7 @@ def _run(path: Path, file: str, problems: list[Problem]) -> dict[str, Any]:
         return {}
     finally:
         reading.reset(token)
-    problems.extend(_without_effect(tree, file))
+    problems.extend(_without_effect(tree, source, file))
     imported = {
         (alias.asname or alias.name).split(".")[0]
         for node in tree.body
@@ -269,7 +281,7 @@ def _run(path: Path, file: str, problems: list[Problem]) -> dict[str, Any]:
     }
 
 
-def _without_effect(tree: ast.Module, file: str) -> Iterator[Problem]:
+def _without_effect(tree: ast.Module, source: str, file: str) -> Iterator[Problem]:
     """What Python takes, and does not do what it seems to say."""
     for node in tree.body:
         if isinstance(node, ast.AnnAssign) and node.value is None:
@@ -277,6 +289,12 @@ def _without_effect(tree: ast.Module, file: str) -> Iterator[Problem]:
             yield Problem(f"{file} line {node.lineno}", f"it sets nothing: write {line}")
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Compare):
             yield Problem(f"{file} line {node.lineno}", "it sets nothing: write = in place of ==")
+    for group in ast.walk(tree):
+        for element in group.elts if isinstance(group, (ast.List, ast.Set, ast.Tuple)) else ():
+            if parts := _adjacent_texts(element, source):
+                sign = "colon or a comma" if isinstance(group, ast.Set) else "comma"
+                said = f"a {sign} is missing between {parts[0]} and {parts[1]}"
+                yield Problem(f"{file} line {element.lineno}", said)
     for each in (node for node in ast.walk(tree) if isinstance(node, ast.Dict)):
         written = Counter(key.value for key in each.keys if isinstance(key, ast.Constant))
         for key, times in written.items():
@@ -285,12 +303,24 @@ def _without_effect(tree: ast.Module, file: str) -> Iterator[Problem]:
                 yield Problem(f"{file} line {each.lineno}", text)
 
 
+def _adjacent_texts(node: ast.expr, source: str) -> list[str]:
+    """The texts that Python makes one of, as they stand one behind the other."""
+    if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+        return []
+    segment = ast.get_source_segment(source, node) or ""
+    tokens = tokenize.generate_tokens(io.StringIO(f"({segment})").readline)
+    texts = [token.string for token in tokens if token.type == tokenize.STRING]
+    return texts if len(texts) > 1 else []
+
+
 def _words(error: Exception, path: Path) -> tuple[int | None, str]:
     """Where and why a file is not Python that runs, with the remedy."""
     frames = traceback.extract_tb(error.__traceback__)
     line = next((at.lineno for at in reversed(frames) if at.filename == str(path)), None)
     if isinstance(error, FileNotFoundError) and line is None:
         return None, "not in this folder: run this where it is"
+    if isinstance(error, IsADirectoryError) and line is None:
+        return None, "it is a folder: remove it, and put the file there"
     if isinstance(error, OSError) and line is None:
         return None, f"it can't be read ({error.strerror}): chmod or chown it"
     if isinstance(error, UnicodeDecodeError) and line is None:
@@ -307,6 +337,8 @@ def _words(error: Exception, path: Path) -> tuple[int | None, str]:
         words = {"True": "true yes on", "False": "false no off", "None": "none null nil"}
         wrong = (error.name or "").lower()
         word = next((word for word, others in words.items() if wrong in others.split()), None)
+        near = get_close_matches((error.name or "").capitalize(), words, 1, 0.75)
+        word = word or next(iter(near), None)
         hint = f"did you mean {word}?" if word else "put it in quotes, if it is a text"
         return line, f"NameError: {error}: {hint}"
     if isinstance(error, TypeError) and "not callable" in str(error):

@@ -133,6 +133,101 @@ def test_a_file_that_is_not_python_is_told_by_its_line(
     assert said in line
 
 
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["group_data/all.py"], ["group_data/all.py: it is missing, or sets nothing: put it back"]),
+        (["group_data/head.py"], ["group_data/head.py: it is missing, or sets nothing: put it"]),
+        (["inventory.py"], ["inventory.py: not in this folder: run this where it is"]),
+    ],
+)
+@pytest.mark.parametrize("instead", [None, "nothing", "folder"])
+def test_a_file_that_is_missing_is_one_mistake(
+    files: list[str], said: list[str], instead: str | None, desk: Path
+) -> None:
+    for file in files:
+        (desk / file).unlink()
+        if instead == "nothing" and file != "inventory.py":
+            (desk / file).write_text("")
+        elif instead == "folder":
+            (desk / file).mkdir()
+            said = [f"{file}: it is a folder: remove it, and put the file there"]
+    with pytest.raises(settings.SettingsError) as caught:
+        settings.load(desk)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(said)
+    assert all(line.startswith(text) for line, text in zip(lines, said, strict=True)), lines
+
+
+@pytest.mark.parametrize("setting", ["ssh_private_key", "kubeconfig", "flannel_manifest", "image"])
+def test_a_path_that_the_system_does_not_let_us_look_at_is_told(setting: str, desk: Path) -> None:
+    with (desk / "group_data/all.py").open("a") as file:
+        file.write(f"{setting} = {'x/' + 'x' * 300!r}\n")
+    with pytest.raises(settings.SettingsError) as caught:
+        settings.load(desk)
+    assert str(caught.value).startswith(f"group_data/all.py: {setting}: ")
+    assert "can't be used (File name too long): write another path" in str(caught.value)
+
+
+def test_whatever_a_value_looks_like_its_mistake_is_one_line(desk: Path) -> None:
+    with (desk / "group_data/all.py").open("a") as file:
+        file.write("class _Odd:\n    def __repr__(self):\n        return 'a\\nb\\x1b'\n")
+        file.write("topology = _Odd()\n")
+    with pytest.raises(settings.SettingsError) as caught:
+        settings.load(desk)
+    assert str(caught.value).splitlines() == [
+        "group_data/all.py: topology: a\\nb\\x1b can't be: write 'nat' or 'router'"
+    ]
+
+
+RIGHT = """
+pod_network = "10.244.0.0/22"
+pod_network = "100.64.0.0/10"
+service_network = "10.96.0.0/28"
+cluster_network = "192.168.2.0/28"
+registry_mirrors = {"docker.io": "http://192.168.2.20:5000", "localhost:5000": "http://a.b:1"}
+registry_mirrors = {"_default": "https://mirror.lan", "ghcr.io": "http://[fd00::1]:5000"}
+nameservers = ("9.9.9.9", "Router")
+search_domains = ["home.lan", "home_x.lan."]
+resolver_options = ["timeout:1", "attempts:2", "rotate", "edns0", "ndots:0"]
+admin_user = "ubuntu"
+timezone = "Asia/Kolkata"
+timezone = "Etc/GMT+5"
+locale = "en_IL.UTF-8"
+locale = "sr_RS.UTF-8@latin"
+locale = "szl_PL.UTF-8"
+kubernetes_version = "1.31"
+kubernetes_repository = "http://192.168.2.5:8080/k8s/v{minor}/deb"
+kubernetes_repository = "https://mirror.lan/k8s/"
+kubernetes_repository = "https://mirror.lan/v1.36/deb/"
+image_repository = "mirror:5000/k8s.io"
+pause_image = "192.168.2.5:5000/pause:3.9"
+flannel_manifest = ("http://192.168.2.5:8080/"
+    "kube-flannel.yml?x=1&y=(2)")
+kubeconfig = "kube/my config"
+kubectl_proxy_accept = ["node1.home.lan", "192.168.1.7", "10.0.0.0/8"]
+kubelet_config = {"evictionHard": {"memory.available": "5%"}, "systemReserved": {"cpu": "100m"}}
+kubelet_config = {"readOnlyPort": 0, "hairpinMode": "none", "maxPods": 50}
+kubeadm_timeouts = {"discovery": "1m30s", "tlsBootstrap": "500ms5s"}
+ignore_preflight_errors = ["Mem", "swap", "Port-10250", "FileExisting-crictl"]
+node_labels = {"a": "", "example.org/b": None, "topology.kubernetes.io/zone": "x"}
+"""
+
+
+@pytest.mark.parametrize("text", re.findall(r"^\w.*\n(?: .*\n)*", RIGHT, re.MULTILINE))
+def test_what_is_right_is_taken(text: str, desk: Path) -> None:
+    with (desk / "group_data/all.py").open("a") as file:
+        file.write(text)
+    settings.load(desk)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 20])
+def test_any_number_of_workers_is_taken(workers: int, desk: Path) -> None:
+    nodes = [(f"w{n}", {"address": f"192.168.2.{20 + n}"}) for n in range(workers)]
+    (desk / "inventory.py").write_text(f"{HEAD}workers = {nodes}\nbase = '192.168.2.'\n")
+    assert len(settings.load(desk).workers) == workers
+
+
 def key(folder: Path, *options: str) -> Path:
     path = folder / "key"
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-f", str(path), *(options or ("-N", ""))]

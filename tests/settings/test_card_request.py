@@ -43,6 +43,8 @@ def test_a_setting_on_the_command_line_holds_for_this_run(desk: Path) -> None:
 
 def test_an_image_of_ones_own_is_found_from_the_desk(desk: Path) -> None:
     data = {"node": "node1", "file": "node1.img", "image": "images/own.img.xz"}
+    (desk / "images").mkdir()
+    (desk / "images/own.img.xz").touch()
     image = images.of(asked(data, desk).cluster)
     assert (image.title, image.source) == ("own.img.xz", str(desk / "images/own.img.xz"))
     assert image.checksum is None

@@ -16,6 +16,7 @@ from pyinfra.context import ctx_inventory
 
 import settings
 from settings import overrides, sources
+from settings.build import build
 from settings.connection import Derived, PerNode
 
 ROOT = Path(__file__).parents[2]
@@ -162,6 +163,20 @@ def test_the_command_line_has_texts_alone(desk: Path) -> None:
     (desk / "config.py").symlink_to(ROOT / "config.py")
     done = pyinfra(desk, "inventory.py", "debug-inventory", "--data", "docker")
     assert done.stderr.splitlines()[-1] == "--data: 'docker': write --data name=value"
+
+
+@pytest.mark.parametrize("name", ["address", "uplink_address", "first_address"])
+def test_what_one_node_has_is_not_given_to_all(name: str, desk: Path) -> None:
+    with pytest.raises(settings.SettingsError) as caught:
+        build(sources.of_desk(desk, "inventory.py", {name: "192.168.2.99"}))
+    assert str(caught.value) == (
+        f"--data: {name}: it is one node's, and --data gives it to all: write it in inventory.py"
+    )
+
+
+def test_none_on_the_command_line_is_none(desk: Path) -> None:
+    done = pyinfra(desk, "inventory.py", "debug-inventory", "--data", "image_archives=None")
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_mistake_in_data_of_the_command_line_is_found_before_connecting(desk: Path) -> None:
