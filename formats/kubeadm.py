@@ -285,7 +285,7 @@ def ignored_mistakes(names: Iterable[str]) -> list[str]:
         elif kind and rest:
             found.append(f"{name!r} is not a preflight check: did you mean {kind}-{rest}?")
         elif name.lower() not in known:
-            hint = f"did you mean {known[near[0]]}?" if near else f"one of {', '.join(_CHECKS)}"
+            hint = f"did you mean {known[near[0]]}?" if near else "write a name such as Mem"
             found.append(f"{name!r} is not a preflight check: {hint}")
     return found
 

@@ -83,7 +83,7 @@ def asking_the_system() -> Iterator[None]:
         yield
     except OSError as error:
         raise ValueError(
-            f"{shown(error.filename)} can't be used ({error.strerror}): write another path, or "
+            f"{shown(Path(error.filename).name)} can't be used ({error.strerror}): write another path, or "
             "chmod or install it"
         ) from None
 

@@ -115,18 +115,17 @@ def _unknown_settings(sources: Sources) -> Iterator[Problem]:
 
 def _misplaced_settings(sources: Sources) -> Iterator[Problem]:
     """What one node or the head alone has, written for others."""
+    for_many = [item for data in sources.groups.values() for item in data.items()]
+    for_all = [item for host in sources.members for item in host.data.items()]
+    for name, value in (*for_many, *(item for item in for_all if item[1].file == "--data")):
+        if name in HOST_DATA:
+            text = f'it is one node\'s: write ("node2", {{"{name}": ...}}) in inventory.py'
+            yield Problem(value.file, text, setting=name)
     for group, data in sources.groups.items():
         for name, value in data.items():
-            if name in HOST_DATA:
-                text = f'it is one node\'s: write ("node2", {{"{name}": ...}}) in inventory.py'
-                yield Problem(value.file, text, setting=name)
-            elif name in HEAD_ONLY and group == "workers":
+            if name in HEAD_ONLY and group == "workers":
                 text = "it is the head's alone: move it to group_data/head.py"
                 yield Problem(value.file, text, setting=name)
-    for name in HOST_DATA:
-        if any(name in host.data and host.data[name].file == "--data" for host in sources.members):
-            text = "it is one node's, and --data gives it to all: write it in inventory.py"
-            yield Problem("--data", text, setting=name)
     for host in sources.members:
         for name in HEAD_ONLY:
             own = name in host.data and host.data[name].file == sources.inventory

@@ -170,7 +170,7 @@ def test_what_one_node_has_is_not_given_to_all(name: str, desk: Path) -> None:
     with pytest.raises(settings.SettingsError) as caught:
         build(sources.of_desk(desk, "inventory.py", {name: "192.168.2.99"}))
     assert str(caught.value) == (
-        f"--data: {name}: it is one node's, and --data gives it to all: write it in inventory.py"
+        f'--data: {name}: it is one node\'s: write ("node2", {{"{name}": ...}}) in inventory.py'
     )
 
 
