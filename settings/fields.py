@@ -82,9 +82,9 @@ def asking_the_system() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        name = shown(Path(error.filename or "").name)
         raise ValueError(
-            f"{shown(Path(error.filename).name)} can't be used ({error.strerror}): write another path, or "
-            "chmod or install it"
+            f"{name} can't be used ({error.strerror}): write another path, or chmod or install it"
         ) from None
 
 

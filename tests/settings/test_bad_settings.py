@@ -162,7 +162,7 @@ def test_a_file_that_is_missing_is_one_mistake(
 @pytest.mark.parametrize("setting", ["ssh_private_key", "kubeconfig", "flannel_manifest", "image"])
 def test_a_path_that_the_system_does_not_let_us_look_at_is_told(setting: str, desk: Path) -> None:
     with (desk / "group_data/all.py").open("a") as file:
-        file.write(f"{setting} = {'x' * 300!r}\n")
+        file.write(f"{setting} = {'./' + 'x' * 300!r}\n")
     with pytest.raises(settings.SettingsError) as caught:
         settings.load(desk)
     assert str(caught.value).startswith(f"group_data/all.py: {setting}: ")
