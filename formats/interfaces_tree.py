@@ -358,8 +358,12 @@ def sources(source: Source, inside: str, texts: Iterable[str]) -> list[str]:
         return []
     found: list[str] = []
     for number, word in enumerate(words):
-        # only the beginning of the line is taken relative to the file's own directory
-        pattern = word if number or word.startswith("/") else f"{posixpath.dirname(inside)}/{word}"
+        # only how the line begins is looked at, a quote included: no slash, and it is relative
+        pattern = (
+            word
+            if number or source.pattern.startswith("/")
+            else f"{posixpath.dirname(inside)}/{word}"
+        )
         if source.keyword == "source":
             found += sorted(path for path in texts if _globs(pattern, path))
         else:

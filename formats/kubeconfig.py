@@ -218,10 +218,16 @@ class _Edit:
 
     def _wanted(self, now: Mapping[str, Any]) -> dict[str, Any]:
         """The same change, made to plain data."""
+        self._check_others(now)
         wanted = dict(now)
         for key in _LISTS:
             entry = self.entries[key]
             places = [i for i, item in enumerate(now[key]) if item["name"] == self.name]
+            if key == "contexts" and entry and len(places) == 1:
+                there = now[key][places[0]]
+                # What a person has added, such as a namespace, stays.
+                if isinstance(there.get("context"), dict) and _points_alike(there, entry):
+                    entry = there
             at = places[0] if places else len(now[key])
             others = [
                 [item for item in part if item["name"] != self.name]
@@ -235,6 +241,21 @@ class _Edit:
             wanted["current-context"] = ""
         return wanted
 
+    def _check_others(self, now: Mapping[str, Any]) -> None:
+        """``Unreadable`` where a context of another name is for what would be another's then."""
+        for kind, key in (("cluster", "clusters"), ("user", "users")):
+            there = [item for item in now[key] if item["name"] == self.name]
+            if not there or there == [self.entries[key]]:
+                continue
+            for item in now["contexts"]:
+                uses = item["context"].get(kind) if isinstance(item.get("context"), dict) else None
+                if item["name"] != self.name and uses == self.name:
+                    raise Unreadable(
+                        f"its context {item['name']!r} is for the {kind} {self.name!r}, which is "
+                        f"to become another one: give that {kind} another name there, "
+                        "then run this again"
+                    )
+
     def _list(self, root: Node, key: str) -> None:
         node, entry = _value(root, key), self.entries[key]
         items = node.value if isinstance(node, SequenceNode) else []
@@ -244,7 +265,8 @@ class _Edit:
         ours = [item for item in items if _plain(item)["name"] == self.name]
         new = self._text(node, entry)
         for item in ours:
-            self.changes.append((*self._span(node, item, bool(new)), new))
+            leads = not entry and all(other in ours for other in items[: items.index(item)])
+            self.changes.append((*self._span(node, item, bool(new), leads), new))
             new = ""
         if new:
             end = self._end(items[-1]) if _is_flow(node) else self._line_end(items[-1])
@@ -253,16 +275,19 @@ class _Edit:
             colon = self.before.rindex(":", 0, node.start_mark.index) + 1
             self.changes.append((colon, colon, " []"))
 
-    def _span(self, node: Node, item: Node, stays: bool) -> tuple[int, int]:
-        """Start and end of an item of a list; with what parts it from the next, if it goes."""
+    def _span(self, node: Node, item: Node, stays: bool, leads: bool) -> tuple[int, int]:
+        """
+        Start and end of an item of a list; if it goes, with what parts it from the next where all
+        before it go too, else with what parts it from the one before.
+        """
         if not _is_flow(node):
             dash = self.before.rindex("-", 0, item.start_mark.index + 1)
             return self.before.rfind("\n", 0, dash) + 1, self._line_end(item)
         start, end = item.start_mark.index, item.end_mark.index
         at = node.value.index(item)
-        if not stays and at + 1 < len(node.value):
+        if leads and at + 1 < len(node.value):
             end = node.value[at + 1].start_mark.index
-        elif not stays and at:
+        elif not stays and not leads:
             start = node.value[at - 1].end_mark.index
         return start, end
 
@@ -323,6 +348,13 @@ class _Edit:
         if lines:
             lines[0] = f"{pad}- {lines[0].strip()}"
         return "".join(line + self.newline for line in lines)
+
+
+def _points_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two contexts are for the same cluster and user."""
+    return all(
+        one["context"].get(kind) == other["context"].get(kind) for kind in ("cluster", "user")
+    )
 
 
 def _is_flow(node: Node) -> bool:

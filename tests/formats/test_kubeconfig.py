@@ -189,6 +189,43 @@ def test_an_older_one_of_ours_is_replaced_in_its_place() -> None:
     assert len(made.splitlines()) == len(first.splitlines())
 
 
+@pytest.mark.parametrize("letters", ["bbb", "abb", "bab", "bba", "abba", "b", "babab"])
+def test_ours_in_brackets_become_one_however_many_there_are(letters: str) -> None:
+    names = [{"a": "a", "b": "bramble"}[name] for name in letters]
+    text = f"clusters: [{', '.join(f'{{name: {name}, cluster: {{}}}}' for name in names)}]\n"
+    others = names.count("a")
+    made = merged(text, WAY)
+    assert [entry["name"] for entry in parse(made)["clusters"]].count("bramble") == 1
+    assert len(parse(made)["clusters"]) == others + 1
+    assert [entry["name"] for entry in parse(without(text, "bramble"))["clusters"]] == [
+        "a"
+    ] * others
+
+
+def test_what_a_person_has_added_to_our_context_stays_when_certificates_are_renewed() -> None:
+    mine = merged("", WAY).replace(
+        "    user: bramble\n", "    user: bramble\n    namespace: x # my own\n"
+    )
+    renewed = Access("bramble", WAY.server, data("CA"), data("NEW"), data("NEW"))
+    made = merged(mine, renewed)
+    assert "    namespace: x # my own\n" in made
+    assert same(parse(made), renewed, sums("CA", "NEW"))
+
+
+@pytest.mark.parametrize("kind", ["cluster", "user"])
+def test_what_a_context_of_another_name_is_for_is_not_replaced(kind: str) -> None:
+    theirs = (
+        f"{kind}s:\n- name: bramble\n  {kind}:\n    x: mine\n"
+        f"contexts:\n- name: work\n  context:\n    {kind}: bramble\n"
+    )
+    with pytest.raises(Unreadable, match=f"'work' is for the {kind} 'bramble'"):
+        merged(theirs, WAY)
+    with pytest.raises(Unreadable, match=f"'work' is for the {kind} 'bramble'"):
+        without(theirs, "bramble")
+    renamed = theirs.replace("name: bramble", "name: b2").replace(f"{kind}: bramble", f"{kind}: b2")
+    assert kept(renamed, merged(renamed, WAY))
+
+
 def test_second_time_is_the_same() -> None:
     made = parse(merged(OTHERS, WAY))
     assert same(made, Access(WAY.name, WAY.server), sums("CA", "CERT"))
