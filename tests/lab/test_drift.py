@@ -39,7 +39,7 @@ setattr(eval(owner), name, boom)
 pyinfra_cli.main.main()"""
 PARTS = [
     "logs.click.unstyle",
-    "screen.re.search",
+    "screen.Screen._shows_heading",
     "steps.all_of",
     "steps.of_operation",
     "steps.name",
