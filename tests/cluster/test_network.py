@@ -142,7 +142,11 @@ def test_rules_on_disk(node: Node, cluster: Cluster, host: Any) -> None:
     file = host.file(path)
     if not file.exists:
         wrong(f"there is no {path}", deploy("gateway"))
-    if lacks := missing(cluster, file.content_string):
+    # What is written there is for iptables to read: among no other rules.
+    read = host.run(f"unshare --net sh -c 'iptables-restore --noflush < {path} && iptables-save'")
+    if read.rc:
+        wrong(f"iptables does not take {path}: {read.stderr.strip()}", deploy("gateway"))
+    if lacks := missing(cluster, read.stdout):
         wrong(f"{path} has no {listed(lacks)}", deploy("gateway"))
     if not host.service(unit).is_enabled:
         wrong(f"{unit}, which restores {path}, is not enabled", deploy("gateway"))

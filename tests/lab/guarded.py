@@ -39,7 +39,7 @@ with guard.change("The change", SECONDS):
 
 # Everything of the guard that could be left: but the one generation for deploys/undo.py.
 _LEFT = """ls -A /var/lib/bramble/guard 2>/dev/null | grep -vx previous;
-ls /run/bramble 2>/dev/null | grep -vx -e guard.lock -e guard.confirmed -e guard;
+ls /run/bramble 2>/dev/null | grep -vx -e run.lock -e guard.lock -e guard.confirmed -e guard;
 ls /run/bramble/guard 2>/dev/null | grep -vx -e id -e why;
 systemctl list-units --all --no-legend --plain 'bramble-guard-*' | grep -w -e timer -e active;
 ls -d /etc/systemd/system/bramble-* /etc/systemd/system/*.wants/bramble-* 2>/dev/null;

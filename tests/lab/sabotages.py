@@ -48,7 +48,7 @@ FIRST = (
     edited(
         "node2",
         "swap_is_off",
-        "swap is back after a reboot: /etc/fstab",
+        "swap is back after a reboot: /dev/sda2",
         "/etc/fstab",
         "echo '/dev/sda2 none swap sw 0 0' >> $f",
     ),
