@@ -44,7 +44,7 @@ printf '%s\\n' "${w:-it gives no reason}" | cut -c1-600"""
 _DUMP = """d=$(containerd config dump 2>/dev/null) && printf '%s\\n' "$d" ||
 { containerd config dump 2>&1 > /dev/null | tail -n 1; exit 1; }"""
 _RESTART = f"""why() {{ {WHY_NO_CRI}; }};
-systemctl enable --quiet containerd.service;
+systemctl enable --quiet containerd.service; systemctl reset-failed containerd.service 2>/dev/null;
 timeout 90 systemctl restart containerd.service 2>/dev/null \
 || {{ echo "containerd does not start: $(why)"; exit 1; }};
 n=0; until p=$(ctr plugins ls 2>/dev/null) && [ -n "$p" ]; do

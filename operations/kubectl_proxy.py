@@ -19,7 +19,8 @@ from operations.base import Commands, Refused, manages, operation, read, tell
 
 # A service that ends at once (a port that is taken, an address that is not there) has started all
 # the same, as systemd sees it: look again a moment later.
-_START = f"""systemctl daemon-reload && systemctl enable --quiet {UNIT} &&
+_START = f"""systemctl reset-failed {UNIT} 2>/dev/null;
+systemctl daemon-reload && systemctl enable --quiet {UNIT} &&
 systemctl restart {UNIT} && sleep 1 && systemctl is-active --quiet {UNIT} ||
 {{ journalctl -u {UNIT} -o cat -n 5 --no-pager >&2; exit 1; }}"""
 

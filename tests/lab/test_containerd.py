@@ -25,6 +25,8 @@ CONFIG = "/etc/containerd/config.toml"
 CRI = "io.containerd.grpc.v1.cri"
 TABLE = f'[plugins."{CRI}"]\n'
 CHANGED = {"sandbox_image", "bin_dir", "conf_dir", "SystemdCgroup", "config_path"}
+# systemd starts a unit five times in ten seconds at most, unless it is told to forget them.
+RESTART = "sudo systemctl reset-failed containerd; sudo systemctl restart containerd"
 CRI_IS_LOADED = "sudo ctr plugins ls | grep -Eq '^io.containerd.grpc.v1 +cri .*ok *$'"
 
 
@@ -42,7 +44,7 @@ def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
 @pytest.fixture(autouse=True)
 def put_back(lab: Lab) -> Iterator[None]:
     yield
-    ok(lab.ssh("node1", f"sudo cp /root/config.toml {CONFIG}; sudo systemctl restart containerd"))
+    ok(lab.ssh("node1", f"sudo cp /root/config.toml {CONFIG}; {RESTART}"))
 
 
 def write(lab: Lab, text: str, path: str = CONFIG) -> None:
@@ -50,7 +52,7 @@ def write(lab: Lab, text: str, path: str = CONFIG) -> None:
     folder = path.rsplit("/", 1)[0]
     encoded = b64encode(text.encode()).decode()
     script = f"sudo mkdir -p {folder}; echo {encoded} | base64 -d | sudo tee {path} > /dev/null"
-    ok(lab.ssh("node1", f"{script}; sudo systemctl restart containerd"))
+    ok(lab.ssh("node1", f"{script}; {RESTART}"))
 
 
 def dumps(lab: Lab, texts: list[str]) -> list[str]:
