@@ -34,7 +34,10 @@ PATIENCE = 3600
 
 
 # The files that take longest, first: those that run side by side then end together.
-LONGEST = ("kubernetes", "drift", "verify", "guard", "kubernetes_faults", "nat", "failures")
+LONGEST = (
+    *("kubernetes", "drift", "verify", "guard", "kubernetes_faults", "waits", "nat", "router"),
+    *("odd_nodes", "two_runs", "real_kubernetes", "preflight", "containerd", "failures"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -95,6 +95,7 @@ cat; exit 3"""
     assert set(found.values()) == {found["dash"]}
 
 
+@pytest.mark.slow
 def test_odd_nodes_are_prepared_as_others_are(odd: Lab) -> None:
     run = pyinfra(odd, "-y", deploys=PREPARE)
     assert run.status == 0, run.output

@@ -129,6 +129,7 @@ def test_a_second_run_from_the_same_desk_changes_nothing(lab: Lab) -> None:
     assert changes(lab, deploys=NETWORK) == []
 
 
+@pytest.mark.slow
 def test_a_second_run_from_another_computer_changes_nothing(lab: Lab, tmp_path: Path) -> None:
     spoil(lab)
     before = look(lab)
@@ -149,6 +150,7 @@ def test_a_second_run_from_another_computer_changes_nothing(lab: Lab, tmp_path: 
     assert changes(lab, deploys=NETWORK) != []
 
 
+@pytest.mark.slow
 def test_what_changes_nothing_is_not_stopped_and_preflight_warns(lab: Lab) -> None:
     spoil(lab)
     with at_work(lab):
@@ -168,6 +170,7 @@ def test_what_changes_nothing_is_not_stopped_and_preflight_warns(lab: Lab) -> No
     assert shown.left_alone("node3"), shown.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deploy", ["deploys/cluster.py", "deploys/undo.py", "deploys/prepare.py"])
 def test_every_deploy_is_stopped(lab: Lab, deploy: str) -> None:
     before = look(lab)
@@ -184,6 +187,7 @@ def test_after_a_run_was_killed_the_next_goes_on_without_hand_work(lab: Lab) -> 
     assert changes(lab, deploys=NETWORK) != []
 
 
+@pytest.mark.slow
 def test_a_run_whose_computer_lost_its_power_frees_the_nodes_by_itself(lab: Lab) -> None:
     """Its connections stay open, for nobody says that they ended; it only is silent."""
     spoil(lab)
@@ -200,6 +204,7 @@ def test_a_run_whose_computer_lost_its_power_frees_the_nodes_by_itself(lab: Lab)
                 os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_locks_over_changes_of_the_network(lab: Lab) -> None:
     """Its old connections are closed then, and the lock goes with them."""
     (lab.desk / "long.py").write_text(
