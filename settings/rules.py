@@ -244,14 +244,19 @@ def _kubeconfig(file: Path, shown: str) -> None:
         ) from None
 
 
+def _must_be_file(text: str, info: ValidationInfo[Any], remedy: str) -> None:
+    """A ValueError with the remedy where there is no such file on this computer."""
+    file: Path = info.data["desk"] / path(text)
+    if not file.is_file():
+        why = "is a folder" if file.is_dir() else "does not exist"
+        raise ValueError(f"{text!r} {why}: {remedy}")
+
+
 @_rule
 def image_file(text: str, info: ValidationInfo[Any]) -> None:
     if text in images.CATALOGUE or images.is_url(text):
         return
-    file: Path = info.data["desk"] / path(text)
-    if not file.is_file():
-        why = "is a folder" if file.is_dir() else "does not exist"
-        raise ValueError(f'{text!r} {why}: write the path of an image, or "raspios"')
+    _must_be_file(text, info, 'write the path of an image, or "raspios"')
 
 
 @_rule
@@ -278,10 +283,7 @@ def archives(folder: Path | None, info: ValidationInfo[Any]) -> None:
 def manifest(text: str, info: ValidationInfo[Any]) -> None:
     if "://" in text:
         return
-    file: Path = info.data["desk"] / path(text)
-    if not file.is_file():
-        why = "is a folder" if file.is_dir() else "does not exist"
-        raise ValueError(f"{text!r} {why}: write an https:// address, or a file's path")
+    _must_be_file(text, info, "write an https:// address, or a file's path")
 
 
 @_rule
