@@ -30,6 +30,7 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_host
 from pyinfra.operations.util.files import generate_color_diff
 
+from messages import run as messages
 from operations import connection, failures, record, run_lock
 from operations.failures import Refused
 
@@ -50,7 +51,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Commands = Generator[PyinfraCommand | str, None, None]
 
-LOST = "the connection was lost in the middle: is the node on, and its cable in?"
+LOST = messages.CONNECTION_LOST()
 
 
 def operation(

@@ -1,0 +1,85 @@
+"""Codes, their page in the documentation, and the code that uses them agree."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+
+from messages import Message, Said, catalogue, codes
+from messages.__main__ import page
+
+REPOSITORY = Path(__file__).parents[2]
+MESSAGES = [message for area in catalogue().values() for message in area]
+SAMPLE = Message("ZZZ001", "{file}: {value!r} is odd", remedy="Set {name}.", meaning="A sample.")
+
+
+def test_the_page_is_what_the_definitions_say() -> None:
+    assert (REPOSITORY / "docs/messages.md").read_text() == page(), (
+        "python -m messages > docs/messages.md"
+    )
+
+
+def test_a_message_shows_problem_remedy_and_code() -> None:
+    said = SAMPLE(file="a.py", value="x", name="router")
+    assert said == "a.py: 'x' is odd. Set router. (ZZZ001)"
+    assert codes(f"[node1] {said}\n") == ["ZZZ001"]
+    assert said.values["value"] == "x"
+
+
+def test_a_message_in_a_message_comes_without_its_code() -> None:
+    inner = SAMPLE(file="a.py", value="x", name="router")
+    assert codes(SAMPLE(file=inner, value=1, name="b")) == ["ZZZ001"]
+
+
+def test_a_message_survives_copying_and_another_process() -> None:
+    said = SAMPLE(file="a.py", value="x", name="router")
+    assert isinstance(copy.copy(said), Said)
+    assert codes(copy.deepcopy(said)) == ["ZZZ001"]
+    assert pickle.loads(pickle.dumps(said)).values == said.values
+
+
+@pytest.mark.parametrize("values", [{}, {"file": 1}, {"file": 1, "value": 2, "name": 3, "b": 4}])
+def test_a_value_that_is_missing_or_too_many_is_an_error(values: dict[str, object]) -> None:
+    with pytest.raises(TypeError, match="ZZZ001"):
+        SAMPLE(**values)
+
+
+@pytest.mark.parametrize("code", ["ZZZ001", "zz1", "NETWORK1", ""])
+def test_a_code_is_well_formed_and_used_once(code: str) -> None:
+    with pytest.raises(ValueError, match="not a code"):
+        Message(code, "x", meaning="y")
+
+
+def test_each_area_has_three_letters_of_its_own() -> None:
+    areas = [{message.code[:3] for message in area} for area in catalogue().values()]
+    assert all(len(letters) == 1 for letters in areas)
+    assert len(set().union(*areas)) == len(areas)
+
+
+def test_every_message_follows_the_form() -> None:
+    odd = [
+        message.code
+        for message in MESSAGES
+        if not message.meaning.endswith(".")
+        or message.problem.endswith((".", "?"))
+        or (message.remedy and not message.remedy.endswith((".", "}")))
+    ]
+    assert odd == []
+
+
+def test_every_message_is_used() -> None:
+    """By its name, somewhere outside its own definition."""
+    rooms = [path for path in REPOSITORY.glob("*/**/*.py") if path.parts[-2] != "messages"]
+    code = "\n".join(
+        path.read_text() for path in [*rooms, REPOSITORY / "config.py"] if ".venv" not in path.parts
+    )
+    names = [
+        name
+        for module in (REPOSITORY / "messages").glob("*.py")
+        for name in re.findall(r"(?m)^([A-Z_0-9]+) = Message\(", module.read_text())
+    ]
+    assert [name for name in names if not re.search(rf"\b{name}\b", code)] == []
