@@ -23,7 +23,7 @@ from pyinfra.api.host import Host
 from pyinfra.connectors.sshuserclient.client import get_ssh_config
 
 from formats import ssh_config
-from operations import laptop_files
+from workstation import files as local_files
 
 ASK_S = 5  # how often a peer is asked whether it is there
 PATIENCE_S = 15  # how long it may take to answer; a busy SD card holds a small board up for seconds
@@ -170,7 +170,7 @@ def _follow(host: Host, address: str) -> None:
     path = Path(host.connector.data["ssh_config_file"])
     text = path.read_text()
     if (text_now := ssh_config.moved(text, name, address)) != text:
-        laptop_files.replace(str(path), text_now, backup=False)
+        local_files.replace(str(path), text_now, backup=False)
     if not hasattr(config, _moved):
         known = config.lookup
         moved: dict[str, str] = {}

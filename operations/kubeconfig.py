@@ -16,10 +16,11 @@ from facts.kubeconfig import AdminCredentials
 from facts.kubectl import ADMIN_CONF
 from formats import kubeconfig
 from formats.unreadable import Unreadable
-from operations import laptop_files, record, tls_probe
+from operations import record, tls_probe
 from operations.base import Commands, Refused, manages, operation, read, tell
 from operations.following import failed
 from operations.remote_shell import RemoteFailure, run
+from workstation import files as local_files
 
 # From file to file on the node itself: the key never travels. Private and atomic, as files.ensure.
 _COPY = """set -e; umask 077; d=$(dirname -- "$2"); [ -d "$d" ] || install -d -m 700 -o "$3" \
@@ -195,7 +196,7 @@ def _local(path: str) -> str:
     if os.pathsep in path:
         raise Refused(f"{path} is a list of files: name the one that the context goes into")
     try:
-        text = laptop_files.text(path) or ""
+        text = local_files.text(path) or ""
         kubeconfig.parse(text)
         return text
     except ValueError as error:
@@ -207,7 +208,7 @@ def _local(path: str) -> str:
 def _edited(path: str, text: str, way: kubeconfig.Access | None, name: str = "") -> str:
     """The text with a way in it, or without the one of that name; ``Refused`` if it can't be."""
     try:
-        laptop_files.check_writable(path)
+        local_files.check_writable(path)
         return kubeconfig.merged(text, way) if way else kubeconfig.without(text, name)
     except Unreadable as error:
         raise Refused(f"{path} on this computer is left as it is: {error}") from error
@@ -217,7 +218,7 @@ def _edited(path: str, text: str, way: kubeconfig.Access | None, name: str = "")
 
 def _write(host: Host, path: str, text: str) -> None:
     try:
-        backup = laptop_files.replace(path, text)
+        backup = local_files.replace(path, text)
     except OSError as error:
         raise Refused(f"{path} on this computer can't be written: {error.strerror}") from error
     if backup:

@@ -11,7 +11,7 @@ from facts.interfaces import InterfacesState
 from facts.networks import NetworksState
 from operations import interfaces as definitions
 from operations import resolv_conf as resolvers
-from operations.interfaces_plan import Plan
+from operations.interfaces.plan import Plan
 from operations.preflight.rows import Desk, Node, Verdict, known, ok, unless_in_cluster, warning
 
 # What a cluster of ours makes itself.

@@ -13,8 +13,9 @@ import yaml
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.util import FakeState, create_host
 
-from operations import kubeconfig, laptop_files, record, tls_probe
+from operations import kubeconfig, record, tls_probe
 from operations.base import Refused
+from workstation import files as local_files
 
 
 def data(content: str) -> str:
@@ -162,7 +163,7 @@ def test_half_a_file_is_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        laptop_files.replace(str(path), "after")
+        local_files.replace(str(path), "after")
     assert path.read_text() == "before"
     assert os.listdir(tmp_path) == ["config"]
 
@@ -181,7 +182,7 @@ def test_dates_times_comments_and_line_ends_of_others_are_kept(head: Log, tmp_pa
 def test_no_backup_is_ever_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "config"
     contents = [f"version {number}" for number in range(5)]
-    kept = [laptop_files.replace(str(path), content) for content in [*contents, "last"]]
+    kept = [local_files.replace(str(path), content) for content in [*contents, "last"]]
     assert kept[0] is None
     assert [Path(name).read_text() for name in kept[1:] if name] == contents
 
@@ -192,9 +193,9 @@ def test_under_sudo_the_file_belongs_to_the_owner_of_its_folder(
     given = []
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "chown", lambda file, *owner: given.append(owner))
-    laptop_files.replace(str(tmp_path / ".kube" / "config"), "new")
+    local_files.replace(str(tmp_path / ".kube" / "config"), "new")
     assert given == [(tmp_path.stat().st_uid, tmp_path.stat().st_gid)] * 2
-    laptop_files.replace(str(tmp_path / ".kube" / "config"), "changed")
+    local_files.replace(str(tmp_path / ".kube" / "config"), "changed")
     assert len(given) == 4  # the backup too
 
 

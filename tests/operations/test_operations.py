@@ -19,7 +19,8 @@ from pyinfra import host
 from pyinfra_testing.operations import make_operation_tests
 from pyinfra_testing.util import FakeFact, FakeHost, FakeState
 
-from operations import files, ifup, record, sshd
+from operations import files, record, sshd
+from operations.interfaces import ifup
 
 files._WRITE = "WRITE"
 ifup._BRING_UP = "BRING_UP"

@@ -17,8 +17,8 @@ from formats.interface_wanted import Interface, Method, Start
 from formats.wifi import Security
 from operations import apt, guard
 from operations.base import Commands, Refused, manages, read, tell
-from operations.ifup import bring_up
-from operations.interfaces_plan import Plan, wpa_conf
+from operations.interfaces.ifup import bring_up
+from operations.interfaces.plan import Plan, wpa_conf
 
 
 @guard.operation
