@@ -7,7 +7,7 @@ from __future__ import annotations
 from pyinfra import host
 
 from facts.architecture import Architecture, ArchitectureState
-from operations.base import Commands, Refused, operation, read
+from operations.base import Commands, HostFailure, operation, read
 
 # What pkgs.k8s.io has packages for.
 SUPPORTED = ("arm64", "amd64", "ppc64el", "s390x")
@@ -33,12 +33,12 @@ def supported() -> Commands:
 
 
 def check(state: ArchitectureState) -> None:
-    """``Refused`` where there is no Kubernetes for it."""
+    """``HostFailure`` where there is no Kubernetes for it."""
     if not state.userland:
-        raise Refused("it has no dpkg: Debian, Raspberry Pi OS or Ubuntu are wanted here")
+        raise HostFailure("it has no dpkg: Debian, Raspberry Pi OS or Ubuntu are wanted here")
     if state.userland not in SUPPORTED:
         kernel = " on a 64-bit kernel" if state.kernel in _64_BIT_KERNELS else ""
-        raise Refused(
+        raise HostFailure(
             f"its system is of architecture {state.userland}{kernel}, for which there is no "
             "Kubernetes: write a 64-bit image to its card (Raspberry Pi OS Lite, 64-bit)"
         )

@@ -16,7 +16,7 @@ from facts.files import FileState
 from formats import authorized_keys as keys_file
 from formats.authorized_keys import Key, Line
 from operations import files, guard
-from operations.base import Commands, Refused, diff, manages, read, tell
+from operations.base import Commands, HostFailure, declare, diff, plan_change, read
 from operations.guard import Step
 
 # The user may do as they like in their home while root writes there. So it is stepped into, not
@@ -65,7 +65,9 @@ def key(
     """
 
     if exclusive and not present:
-        raise Refused("authorized_keys: exclusive=True with present=False would take out every key")
+        raise HostFailure(
+            "authorized_keys: exclusive=True with present=False would take out every key"
+        )
     lines = [keys] if isinstance(keys, str) else keys
     wanted = [_key(line, options) for line in lines]
     held = [_key(line, None) for line in in_use]
@@ -83,18 +85,18 @@ def key(
         host.noop(f"{user} has no authorized keys")
         return
     wrong = files.differs(file, text, "600", user, now.group)
-    things = f"file {now.path}", f"directory {home}/.ssh"
-    manages(*things)
+    resources = f"file {now.path}", f"directory {home}/.ssh"
+    declare(*resources)
     if not wrong and (directory.mode, directory.user, directory.group) == ("700", user, now.group):
         host.noop(f"{now.path} is up to date")
         return
     if text != file.text:
         diff(now.path, file.text, text)
     elif wrong:
-        tell(f"make {now.path} 600 {user}:{now.group} (it is {_status(file)})", things[0])
+        plan_change(f"make {now.path} 600 {user}:{now.group} (it is {_status(file)})", resources[0])
     if _status(directory) != f"700 {user}:{now.group}":
         was = "" if directory.kind == "absent" else f" (it is {_status(directory)})"
-        tell(f"make the directory {home}/.ssh 700 {user}:{now.group}{was}", things[1])
+        plan_change(f"make the directory {home}/.ssh 700 {user}:{now.group}{was}", resources[1])
     owner = QuoteString(f"{user}:{now.group}")
     write = files.write_command("authorized_keys", text, "600", user, now.group)
     yield Step(
@@ -120,7 +122,7 @@ def _key(line: str, options: Sequence[str] | None) -> Key:
     try:
         return keys_file.key(line, options)
     except ValueError as error:
-        raise Refused(f"authorized_keys: {error}") from None
+        raise HostFailure(f"authorized_keys: {error}") from None
 
 
 def _after(
@@ -137,7 +139,7 @@ def _after(
 def _check(user: str, now: KeysState) -> tuple[FileState, FileState, str]:
     """Whether sshd will heed what is written there."""
     if not now.exists or now.home is None or now.directory is None or now.file is None:
-        raise Refused(f"there is no user {user} here: make the user first")
+        raise HostFailure(f"there is no user {user} here: make the user first")
     home = now.path.removesuffix("/.ssh/authorized_keys")
     for path, state, kind in (
         (home, now.home, "directory"),
@@ -148,23 +150,23 @@ def _check(user: str, now: KeysState) -> tuple[FileState, FileState, str]:
             continue
         if state.kind != kind:
             if state.kind == "absent":
-                raise Refused(f"{path}, the home of {user}, is not there: make it first")
-            raise Refused(f"{path} is no {kind} ({state.kind}): remove it, then run this again")
+                raise HostFailure(f"{path}, the home of {user}, is not there: make it first")
+            raise HostFailure(f"{path} is no {kind} ({state.kind}): remove it, then run this again")
     if now.file.mounted:
-        raise Refused(f"{now.path} is a bind mount, which can't be replaced: unmount it")
+        raise HostFailure(f"{now.path} is a bind mount, which can't be replaced: unmount it")
     if now.strict and now.home.user not in ("root", user):
-        raise Refused(
+        raise HostFailure(
             f"{home} belongs to {now.home.user}, so sshd would ignore every key of {user}: "
             f"chown {user} {home}"
         )
     if now.strict and int(now.home.mode, 8) & 0o022:
-        raise Refused(
+        raise HostFailure(
             f"{home} may be written by others (mode {now.home.mode}), so sshd would ignore every "
             f"key of {user}: chmod go-w {home}"
         )
     places = [_expand(pattern, user, home) for pattern in now.patterns]
     if places and now.path not in places:
-        raise Refused(
+        raise HostFailure(
             f"sshd reads the keys of {user} from {' '.join(now.patterns)}, not from {now.path}: "
             "see AuthorizedKeysFile in /etc/ssh/sshd_config"
         )
@@ -180,7 +182,7 @@ def _check_second(now: KeysState, wanted: list[Key], present: bool) -> None:
     named = {one.same for one in wanted}
     left = [one for one in there if (one.same in named) != present]
     if left and (not now.patterns or any(p.endswith("authorized_keys2") for p in now.patterns)):
-        raise Refused(
+        raise HostFailure(
             f"{path}, which sshd reads too, holds {left[0].comment or left[0].type} as well: "
             "take it out there, or remove that file, then run this again"
         )
@@ -208,12 +210,12 @@ def _check_lockout(user: str, before: list[Line], after: list[Line], held: Colle
     there = {line.key.same: line.key for line in before if line.key}
     for one in held:
         if one.same in there and one.same not in left:
-            raise Refused(
+            raise HostFailure(
                 f"{there[one.same].comment or 'this key'} ({one.type} …{one.blob[-8:]}) is in use: "
                 f"taking it from {user} would lock you out; log in with another key first"
             )
         if one.same in left and _forced(left[one.same]) and not _forced(there.get(one.same)):
-            raise Refused(
+            raise HostFailure(
                 f"this key ({one.type} …{one.blob[-8:]}) is in use: with a command= option it "
                 f"could do nothing else as {user}, and you would be locked out"
             )

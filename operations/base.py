@@ -32,19 +32,19 @@ from pyinfra.operations.util.files import generate_color_diff
 
 from messages import run as messages
 from operations import connection, failures, record, run_lock
-from operations.failures import Refused
+from operations.failures import HostFailure
 
 __all__ = [
     "Commands",
-    "Refused",
+    "HostFailure",
+    "declare",
     "depends_on",
     "diff",
-    "manages",
     "operation",
     "plan",
+    "plan_change",
     "read",
     "read_from",
-    "tell",
 ]
 
 P = ParamSpec("P")
@@ -73,7 +73,7 @@ def operation(
             command: PyinfraCommand | str | None = None
             try:
                 if state.is_executing and (why := run_lock.other(state)):
-                    raise Refused(why)
+                    raise HostFailure(why)
                 for command in function(*args, **kwargs):
                     if isinstance(command, FunctionCommand):
                         command.function = _alone(command.function)
@@ -124,7 +124,7 @@ def _fail(error: Exception) -> Commands:
 
 def read(fact: type[FactBase[T | None]], **arguments: Any) -> T:
     """
-    The fact's value, or ``Refused`` when it could not be read.
+    The fact's value, or ``HostFailure`` when it could not be read.
 
     + fact: a fact class whose ``default`` is ``None``
     + arguments: the fact's arguments, and pyinfra's global ones
@@ -157,24 +157,23 @@ def read_from(other: Host, fact: type[FactBase[T | None]], **arguments: Any) -> 
     if value is not None:
         return value
     if connection.lost(other):
-        raise Refused(LOST)
+        raise HostFailure(LOST)
     where = "here" if other is ctx_host.get() else f"on {other.name}"
     why = f": {odd[0]}." if odd else ":"
-    raise Refused(
+    raise HostFailure(
         f"could not read {fact.__name__} {where}{why} {'N' if odd else 'n'}othing that rests on it "
         "is changed"
     )
 
 
-def manages(*things: str) -> None:
+def declare(*resources: str) -> None:
     """
-    Note what this operation keeps as it shall be, whether it changes now or not.
+    Record which resources this operation manages, whether it changes them now or not.
 
-    + things: each ``KIND NAME``, as a person knows it: "sysctl net.ipv4.ip_forward". Files that go
-      through ``operations.files`` are noted there
+    + resources: each ``KIND NAME``, such as "sysctl net.ipv4.ip_forward". ``operations.files``
+      records its files itself
     """
-
-    record.keep(host.name, host.current_op_hash or "", *things)
+    record.keep(host.name, host.current_op_hash or "", *resources)
 
 
 def diff(
@@ -182,7 +181,7 @@ def diff(
     before: str | None,
     after: str | None,
     secret: bool = False,
-    thing: str | None = None,
+    resource: str | None = None,
 ) -> None:
     """
     Note how a file or a rule set will change, and show it when pyinfra was asked for diffs
@@ -193,13 +192,13 @@ def diff(
     + path: what changes, as the person knows it
     + before, after: the texts; ``None`` is a file that is not there
     + secret: say that it changes, not how
-    + thing: what it is among the things that are managed; None: the file at that path
+    + resource: what it is among the resources that are managed; None: the file at that path
     """
 
     verb = "create" if before is None else "remove" if after is None else "modify"
     texts = (None, None) if secret else (before, after)
-    things = (thing or f"file {path}",)
-    _note(record.Change(f"{verb} {path}", things, path, *texts, secret=secret))
+    resources = (resource or f"file {path}",)
+    _note(record.Change(f"{verb} {path}", resources, path, *texts, secret=secret))
     if not _shows_diffs():
         return
     host.log_styled(f"Will {verb} {path}", fg="yellow")
@@ -211,15 +210,15 @@ def diff(
         host.log(f"  {line.rstrip()}")
 
 
-def tell(message: str, *things: str) -> None:
+def plan_change(message: str, *resources: str) -> None:
     """
     Note a change that is no file, and show it in one line where a diff would be shown.
 
     + message: the verb first: "load the kernel module overlay"
-    + things: what it brings to what it shall be, of those managed; none: it only goes with others
+    + resources: the declared resources that it changes; none: it accompanies other changes
     """
 
-    _note(record.Change(message, things))
+    _note(record.Change(message, resources))
     if _shows_diffs():
         host.log_styled(f"Will {message}", fg="yellow")
 
@@ -268,11 +267,13 @@ def depends_on(other: str | None) -> Commands:
 
     if other is not None and host.name != other:
         if any(failed.name == other for failed in state.failed_hosts):
-            raise Refused(
+            raise HostFailure(
                 f"left alone, because {other} failed: mend that first, then run this again"
             )
         lost = connection.ensure(ctx_host.get()) if state.is_executing else None
         if lost is not None:
-            raise Refused(f"the connection was lost with {other}'s, and can't be opened: {lost}")
+            raise HostFailure(
+                f"the connection was lost with {other}'s, and can't be opened: {lost}"
+            )
     host.noop(f"{other} is ready" if other else "depends on no other host")
     yield from ()

@@ -20,7 +20,7 @@ from pyinfra.context import ctx_host
 from facts.block_devices import BlockDevices
 from formats import partition_table
 from operations import card_choice, card_image, card_state, card_target, card_write, progress
-from operations.base import Commands, Refused, diff, operation, plan, read
+from operations.base import Commands, HostFailure, diff, operation, plan, read
 from operations.card_state import Lacks, Wanted
 from operations.card_target import Target
 from operations.download import DownloadError
@@ -110,7 +110,9 @@ def written(
     """
 
     if host.name != "@local":
-        raise Refused("cards are written on your own computer: pyinfra @local deploys/sdcard.py …")
+        raise HostFailure(
+            "cards are written on your own computer: pyinfra @local deploys/sdcard.py …"
+        )
     card_target.require_tools()
     here = ctx_host.get()
     job = _Job(source, folder, device, any_disk, yes, when_written)
@@ -130,7 +132,7 @@ def written(
         else:
             lacks = card_state.compare(target, wanted, here)
     except (DownloadError, UnpackError) as error:
-        raise Refused(str(error)) from error
+        raise HostFailure(str(error)) from error
     for remark in remarks:
         plan(remark)
     if not lacks.image and not lacks.files:
@@ -161,7 +163,7 @@ def _look(job: _Job, file: str | None) -> _Seen:
         assert file is not None, "one of device and file is given"
         target = card_target.file_target(file)
         if target.size and not card_state.ours(target):
-            raise Refused(
+            raise HostFailure(
                 f"{file} is there already, and no card made here: remove it, or name another file"
             )
         return _Seen(target, [f"{file}: an image file, {'there' if target.size else 'new'}"])
@@ -175,14 +177,16 @@ def _encoded(boot_files: Callable[[], Mapping[str, str]]) -> dict[str, bytes]:
     try:
         return {name: text.encode() for name, text in boot_files().items()}
     except ValueError as error:
-        raise Refused(str(error)) from error
+        raise HostFailure(str(error)) from error
 
 
 def _command_line(change: Callable[[str], str], line: bytes) -> bytes:
     try:
         return change(line.decode()).encode()
     except ValueError as error:
-        raise Refused(f"{card_state.COMMAND_LINE} on the image can't be used: {error}") from error
+        raise HostFailure(
+            f"{card_state.COMMAND_LINE} on the image can't be used: {error}"
+        ) from error
 
 
 def _needed(image: Path | None) -> int | None:
@@ -235,7 +239,7 @@ def _write(
             _still_the_same(seen, job)
             card_write.boot_files(target, wanted)
         job.when_written()
-    except (Refused, DownloadError, UnpackError, OSError) as reason:
+    except (HostFailure, DownloadError, UnpackError, OSError) as reason:
         host.log_styled(str(reason), fg="red", log_func=logger.error)
         return False
     host.log(f"{target.path} is the card of {wanted.node} now")
@@ -245,7 +249,7 @@ def _write(
 def _ask(lines: Sequence[str], lacks: Lacks) -> None:
     """Have a person say yes to what will be lost."""
     if not sys.stdin.isatty():
-        raise Refused("nobody is here to say yes to that: --data yes=true. Nothing was written")
+        raise HostFailure("nobody is here to say yes to that: --data yes=true. Nothing was written")
     loss = "Write it, and lose EVERYTHING on it?" if lacks.image else "Write these files?"
     click.echo("\n".join(f"    {line}" for line in lines), err=True)
     question = f"    {loss} Type yes"
@@ -255,7 +259,7 @@ def _ask(lines: Sequence[str], lacks: Lacks) -> None:
         click.echo(err=True)
         answer = "no"
     if answer.strip().lower() != "yes":
-        raise Refused("the answer was not yes: nothing was written")
+        raise HostFailure("the answer was not yes: nothing was written")
 
 
 def _still_the_same(seen: _Seen, job: _Job) -> None:
@@ -267,4 +271,4 @@ def _still_the_same(seen: _Seen, job: _Job) -> None:
 def _same(now: _Seen, before: _Seen) -> None:
     if now != before:
         path = now.target.path
-        raise Refused(f"{path} is another disk than it was a moment ago: run this again")
+        raise HostFailure(f"{path} is another disk than it was a moment ago: run this again")

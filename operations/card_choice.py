@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 
 from facts.block_devices import BlockDevice
-from operations.base import Refused
+from operations.base import HostFailure
 from operations.card_target import Target
 from operations.progress import size
 
@@ -20,7 +20,7 @@ _WHOLE = ("disk", "loop")
 
 def disk_target(devices: Sequence[BlockDevice], path: str, any_disk: bool) -> Target:
     """
-    The disk that was named, when it may be written. ``Refused`` with the reason when not.
+    The disk that was named, when it may be written. ``HostFailure`` with the reason when not.
 
     + devices: all of this computer
     + path: as the person gave it
@@ -30,15 +30,19 @@ def disk_target(devices: Sequence[BlockDevice], path: str, any_disk: bool) -> Ta
     _in_use(devices, found)
     what = f"{found.path} ({_name(found)})"
     if found.read_only:
-        raise Refused(f"{what} is write-protected: look for the lock on the side of its adapter")
+        raise HostFailure(
+            f"{what} is write-protected: look for the lock on the side of its adapter"
+        )
     if not found.size:
-        raise Refused(f"{found.path} is a reader without a card: put one in")
+        raise HostFailure(f"{found.path} is a reader without a card: put one in")
     if any_disk:
         return Target(found.path, found.size, disk=True)
     if not found.removable and found.transport not in ("usb", "mmc"):
-        raise Refused(f"{what} is built in, no card: if it is what you mean, --data any_disk=true")
+        raise HostFailure(
+            f"{what} is built in, no card: if it is what you mean, --data any_disk=true"
+        )
     if found.size > LARGEST:
-        raise Refused(
+        raise HostFailure(
             f"{what} is larger than cards are: if it is what you mean, --data any_disk=true"
         )
     return Target(found.path, found.size, disk=True)
@@ -47,7 +51,7 @@ def disk_target(devices: Sequence[BlockDevice], path: str, any_disk: bool) -> Ta
 def fits(target: Target, needed: int) -> None:
     """Refuse a disk that is too small for the image."""
     if target.disk and target.size < needed:
-        raise Refused(
+        raise HostFailure(
             f"{target.path} has {size(target.size)}, and the image needs {size(needed)}: "
             "take a larger card"
         )
@@ -75,7 +79,7 @@ def _name(disk: BlockDevice) -> str:
 
 def _find(devices: Sequence[BlockDevice], path: str, any_disk: bool) -> BlockDevice:
     if not devices:
-        raise Refused(
+        raise HostFailure(
             "there is no lsblk here to tell disks by, so that none is written (macOS): make an "
             "image file with --data file=node1.img and write that: docs/parts-and-cards.md"
         )
@@ -85,7 +89,7 @@ def _find(devices: Sequence[BlockDevice], path: str, any_disk: bool) -> BlockDev
             return device
         if device.path == real:
             kind = {"part": "a partition"}.get(device.kind, f"no disk ({device.kind})")
-            raise Refused(f"{path} is {kind}: name the whole disk, {device.disk}")
+            raise HostFailure(f"{path} is {kind}: name the whole disk, {device.disk}")
     likely = [
         f"{device.path} ({_name(device)})"
         for device in devices
@@ -93,7 +97,7 @@ def _find(devices: Sequence[BlockDevice], path: str, any_disk: bool) -> BlockDev
     ]
     here = f"cards here: {', '.join(likely)}" if likely else "no card is in any reader"
     what = "is no disk" if os.path.exists(real) else "is not there"
-    raise Refused(f"{path} {what}: {here}")
+    raise HostFailure(f"{path} {what}: {here}")
 
 
 def _in_use(devices: Sequence[BlockDevice], disk: BlockDevice) -> None:
@@ -102,13 +106,15 @@ def _in_use(devices: Sequence[BlockDevice], disk: BlockDevice) -> None:
     mounts = [(device, mount) for device in on_it for mount in device.mounts]
     for _, mount in mounts:
         if mount in _SYSTEM:
-            raise Refused(f"{disk.path} is the disk that this system runs from ({mount} is on it)")
+            raise HostFailure(
+                f"{disk.path} is the disk that this system runs from ({mount} is on it)"
+            )
     for device, mount in mounts:
-        raise Refused(
+        raise HostFailure(
             f"{device.path} is mounted at {mount}: sudo umount {device.path}, then run this again"
         )
     for device in on_it:
         if device is not disk and device.kind != "part":
-            raise Refused(
+            raise HostFailure(
                 f"{disk.path} is in use by {device.path} ({device.kind}): release it first"
             )

@@ -11,7 +11,7 @@ from pathlib import Path
 from pyinfra.api.host import Host
 
 from operations import download, progress
-from operations.base import Refused
+from operations.base import HostFailure
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def at_hand(source: str, pin: Pin, folder: str, host: Host) -> Path | None:
     if "://" in source:
         return download.kept(source, pin.checksum, folder)
     if (found := _sum_of_file(source, host)) != pin.checksum:
-        raise Refused(
+        raise HostFailure(
             f"{source} has the checksum {found}, not {pin.checksum}: it is not the image that was "
             f"meant: download it again, or see image_checksum{pin.doubt()}"
         )

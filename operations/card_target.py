@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from operations import raw_blocks
-from operations.base import Refused
+from operations.base import HostFailure
 
 _BLOCK = raw_blocks.BLOCK
 
@@ -77,7 +77,7 @@ class Target:
         """The content of one of them."""
         done = self._mtools(["mtype", "-i", f"{self.path}@@{boot}", f"::/{name}"])
         if done.returncode:
-            raise Refused(f"{name} on {self.path} can't be read: {_words(done.stderr)}")
+            raise HostFailure(f"{name} on {self.path} can't be read: {_words(done.stderr)}")
         return done.stdout
 
     def put_boot_file(self, boot: int, name: str, content: bytes) -> None:
@@ -86,7 +86,7 @@ class Target:
         command = ["mcopy", "-D", "o", "-i", f"{self.path}@@{boot}", "-", f"::/{name}"]
         done = self._mtools(command, content)
         if done.returncode:
-            raise Refused(f"{name} can't be put on {self.path}: {_words(done.stderr)}")
+            raise HostFailure(f"{name} can't be put on {self.path}: {_words(done.stderr)}")
 
     def _start(
         self, action: Sequence[str], stdin: IO[bytes] | None = None, stdout: IO[bytes] | None = None
@@ -112,14 +112,14 @@ class Target:
         if not self.disk or os.access(self.path, os.R_OK | os.W_OK):
             return []
         if not shutil.which("sudo"):
-            raise Refused(f"{self.path} is root's, and there is no sudo here: run this as root")
+            raise HostFailure(f"{self.path} is root's, and there is no sudo here: run this as root")
         return ["sudo"]
 
 
 def require_tools() -> None:
     """Refuse to begin without mtools."""
     if not shutil.which("mcopy"):
-        raise Refused(
+        raise HostFailure(
             "mtools is not installed, which fills the boot partition: sudo apt-get install mtools "
             "(macOS: brew install mtools)"
         )
@@ -129,11 +129,11 @@ def file_target(path: str) -> Target:
     """The image file at a path, which may have to be made. Refuses what is no place for one."""
     file = Path(path).expanduser()
     if file.is_block_device() or file.is_char_device():
-        raise Refused(f"{path} is a device: write --data device={path}")
+        raise HostFailure(f"{path} is a device: write --data device={path}")
     if file.exists() and not file.is_file():
-        raise Refused(f"{path} is no file: name one, such as node1.img")
+        raise HostFailure(f"{path} is no file: name one, such as node1.img")
     if not file.parent.is_dir():
-        raise Refused(f"there is no folder {file.parent}: make it, or name another file")
+        raise HostFailure(f"there is no folder {file.parent}: make it, or name another file")
     size = file.stat().st_size if file.exists() else 0
     return Target(str(file), size, disk=False)
 
@@ -148,7 +148,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     assert process.stderr is not None
     said = process.stderr.read()
     if process.wait():
-        raise Refused(_words(said))
+        raise HostFailure(_words(said))
 
 
 def _words(said: bytes) -> str:

@@ -19,7 +19,7 @@ from formats import card_record, partition_table
 from formats.card_record import HEAD, Record
 from formats.partition_table import Partition
 from operations import card_choice, progress, unpack
-from operations.base import Refused
+from operations.base import HostFailure
 from operations.card_state import COMMAND_LINE, Wanted, rest
 from operations.card_target import Target
 from operations.raw_blocks import BLOCK
@@ -32,14 +32,14 @@ def beginning(image: Path) -> bytes:
 
 
 def layout(image: Path, first: bytes) -> list[Partition]:
-    """The image's partitions, which a board can start from. ``Refused`` when it could not."""
+    """The image's partitions, which a board can start from. ``HostFailure`` when it could not."""
     try:
         partitions = partition_table.parse(first)
         boot = partition_table.boot_partition(partitions)
     except ValueError as error:
-        raise Refused(f"{image} is no image for a board: {error}") from error
+        raise HostFailure(f"{image} is no image for a board: {error}") from error
     if boot.start < HEAD:
-        raise Refused(f"{image} is no image for a board: its boot partition begins too early")
+        raise HostFailure(f"{image} is no image for a board: its boot partition begins too early")
     return partitions
 
 
@@ -64,7 +64,7 @@ def whole(target: Target, image: Path, wanted: Wanted, host: Host) -> None:
                 advance(written.size, needed)
                 block = source.read(BLOCK)
     if written.size < needed:
-        raise Refused(f"{image} ends before its last partition does: it is not whole")
+        raise HostFailure(f"{image} ends before its last partition does: it is not whole")
     _read_back(target, written, host)
     record = Record(
         node=wanted.node,
@@ -98,9 +98,11 @@ def _finish(
     """The boot partition's files, read back, and the first block, which makes it a card."""
     names = target.boot_names(boot.start)
     if names is None:
-        raise Refused(f"the boot partition of {wanted.image} has no FAT file system")
+        raise HostFailure(f"the boot partition of {wanted.image} has no FAT file system")
     if COMMAND_LINE not in names:
-        raise Refused(f"{wanted.image} is no image for a Raspberry Pi: it has no {COMMAND_LINE}")
+        raise HostFailure(
+            f"{wanted.image} is no image for a Raspberry Pi: it has no {COMMAND_LINE}"
+        )
     line = wanted.command_line(target.boot_file(boot.start, COMMAND_LINE))
     files = {**wanted.files, COMMAND_LINE: line, **more}
     for name, content in files.items():
@@ -109,11 +111,11 @@ def _finish(
         pass  # until it ends, what mtools wrote may be in this computer's memory only
     for name, content in files.items():
         if target.boot_file(boot.start, name) != content:
-            raise Refused(_other(target, name))
+            raise HostFailure(_other(target, name))
     with target.writing(0) as write:
         write(head)
     if target.read(0, HEAD) != head:
-        raise Refused(_other(target, "its partition table"))
+        raise HostFailure(_other(target, "its partition table"))
 
 
 def _read_back(target: Target, written: _Sums, host: Host) -> None:
@@ -125,7 +127,7 @@ def _read_back(target: Target, written: _Sums, host: Host) -> None:
             behind += len(block)
             advance(behind, written.size - HEAD)
     if found.digest() != written.all.digest():
-        raise Refused(_other(target, "the image"))
+        raise HostFailure(_other(target, "the image"))
 
 
 def _other(target: Target, what: str) -> str:

@@ -12,7 +12,16 @@ from pyinfra.api.state import State
 from facts.cgroup import BOOT_CMDLINE, FIRMWARE_CMDLINE, CgroupState, MemoryCgroup
 from facts.files import FileState
 from formats import cmdline
-from operations.base import Commands, Refused, diff, manages, operation, read, read_from, tell
+from operations.base import (
+    Commands,
+    HostFailure,
+    declare,
+    diff,
+    operation,
+    plan_change,
+    read,
+    read_from,
+)
 from operations.files import write_command
 from operations.following import failed
 from operations.reboot import SECONDS, reboot_and_wait
@@ -53,7 +62,7 @@ def memory(required: bool = True, seconds: float = SECONDS) -> Commands:
     file = state.files[path]
     if text != file.text:
         diff(path, file.text, text)
-    tell("reboot this node, and wait until it is back")
+    plan_change("reboot this node, and wait until it is back")
     if text != file.text:
         # Owner and mode as they are: the boot partition is a FAT file system, which has neither.
         yield write_command(path, text, file.mode, file.user, file.group)
@@ -65,13 +74,13 @@ def command_line(state: CgroupState) -> tuple[str, str]:
     """
     What turns it on at the next boot: the file of the kernel's command line, and its text.
 
-    ``Refused`` where nothing does.
+    ``HostFailure`` where nothing does.
     """
     path = _cmdline_path(state.files)
     file = state.files[path]
     text = _with_argument(path, file)
     if text == file.text and cmdline.has(state.running, ARGUMENT):
-        raise Refused(
+        raise HostFailure(
             f"its kernel was started with {ARGUMENT} and has no memory cgroup all the same: "
             "use the kernel of Raspberry Pi OS or Debian"
         )
@@ -85,7 +94,7 @@ def _also_at_the_next_boot(state: CgroupState) -> Commands:
     for path in (FIRMWARE_CMDLINE, BOOT_CMDLINE):
         file = state.files[path]
         if file.kind == "file" and file.text and not cmdline.is_stub(file.text):
-            manages(f"file {path}")
+            declare(f"file {path}")
             text = _with_argument(path, file)
             if text != file.text:
                 diff(path, file.text, text)
@@ -96,7 +105,7 @@ def _with_argument(path: str, file: FileState) -> str:
     try:
         return cmdline.with_arguments(file.text or "", [ARGUMENT])
     except ValueError as error:
-        raise Refused(f"{path} is no kernel command line: {error}") from None
+        raise HostFailure(f"{path} is no kernel command line: {error}") from None
 
 
 def _cmdline_path(files: dict[str, FileState]) -> str:
@@ -107,11 +116,11 @@ def _cmdline_path(files: dict[str, FileState]) -> str:
     if boot.kind == "file" and not cmdline.is_stub(boot.text or ""):
         return BOOT_CMDLINE
     if boot.kind == "file":
-        raise Refused(
+        raise HostFailure(
             f"its memory cgroup is off, and {FIRMWARE_CMDLINE}, where that is changed, is missing: "
             "mount the boot partition on /boot/firmware"
         )
-    raise Refused(
+    raise HostFailure(
         "its memory cgroup is off, and there is no cmdline.txt (not a Raspberry Pi?): "
         f"add {ARGUMENT} to the kernel's command line (GRUB_CMDLINE_LINUX in /etc/default/grub), "
         "and reboot"

@@ -14,7 +14,7 @@ from pyinfra.api.state import State
 
 from facts.clock import Clock, ClockState
 from operations import apt
-from operations.base import Commands, Refused, manages, operation, read, read_from, tell
+from operations.base import Commands, HostFailure, declare, operation, plan_change, read, read_from
 from operations.following import failed
 
 TOLERANCE_S = 30
@@ -42,18 +42,18 @@ def synchronised(tolerance: int = TOLERANCE_S, seconds: float = 45) -> Commands:
 
     clock = read(Clock)
     far = is_far(clock, tolerance)
-    thing = f"unit {clock.services[0] if clock.services else 'systemd-timesyncd'}.service"
-    manages(thing)
+    resource = f"unit {clock.services[0] if clock.services else 'systemd-timesyncd'}.service"
+    declare(resource)
     runs = bool(set(clock.services) - set(clock.stopped))
     if runs and not far:
         host.noop(f"the clock is right, and {clock.services[0]} keeps it so")
         return
     if not clock.services:
-        tell("let systemd-timesyncd keep the clock right", thing)
+        plan_change("let systemd-timesyncd keep the clock right", resource)
     if clock.services and not runs:
-        tell(f"start {clock.services[0]}, which keeps the clock right", thing)
+        plan_change(f"start {clock.services[0]}, which keeps the clock right", resource)
     if far:
-        tell(f"wait until its clock, {distance(clock)}, is right", "setting clock")
+        plan_change(f"wait until its clock, {distance(clock)}, is right", "setting clock")
     if not clock.services and not clock.timesyncd:
         yield from apt.install(["systemd-timesyncd"])
     if not clock.services:
@@ -81,10 +81,10 @@ def _wait(state: State, host: Host, tolerance: int, seconds: float) -> bool:
 
 
 def is_far(clock: ClockState, tolerance: int = TOLERANCE_S) -> bool:
-    """Whether it is off; ``Refused`` where it is this computer's clock that is."""
+    """Whether it is off; ``HostFailure`` where it is this computer's clock that is."""
     far = abs(clock.ahead) > tolerance
     if far and clock.synchronised:
-        raise Refused(
+        raise HostFailure(
             f"its clock is {distance(clock)} and synchronised: set this computer's clock right"
         )
     return far

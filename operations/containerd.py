@@ -24,7 +24,7 @@ from formats.containerd import (
 from formats.kubernetes_version import Wanted, parse_wanted
 from formats.unreadable import Unreadable
 from operations import apt
-from operations.base import Commands, Refused, manages, operation, read, tell
+from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 from operations.files import ensure
 from operations.following import failed, run
 
@@ -94,7 +94,7 @@ def runtime(
     }
     state = read(Containerd, paths=[CONFIG, *hosts])
     _check_version(state.version or state.candidate, kubernetes_version)
-    manages("package containerd", "unit containerd.service")
+    declare("package containerd", "unit containerd.service")
     wanted = Runtime(pause_image, cni_bin_dir, cni_conf_dir, bool(mirrors))
     former = [path for path in state.files if path not in (CONFIG, *hosts)]
     # All of them now, not one by one: a dry run shows each diff.
@@ -110,10 +110,12 @@ def runtime(
         host.noop(f"containerd {state.version} runs, set up for Kubernetes")
         return
     if not state.version:
-        tell(f"install containerd {state.candidate or '(Debian’s)'}", "package containerd")
-    things = [] if runs else ["unit containerd.service"]
+        plan_change(f"install containerd {state.candidate or '(Debian’s)'}", "package containerd")
+    resources = [] if runs else ["unit containerd.service"]
     verb = "restart" if state.active else "start"
-    tell(f"{verb} containerd{'' if state.enabled else ', now and at every boot'}", *things)
+    plan_change(
+        f"{verb} containerd{'' if state.enabled else ', now and at every boot'}", *resources
+    )
     if changes:
         yield StringCommand("sh", "-c", QuoteString(_MARK))
         yield from changes
@@ -131,20 +133,20 @@ def _restart(
         return failed(host, f"containerd can't read {CONFIG}: {dump.last_line}")
     try:
         _check_effect("\n".join(dump.lines), Runtime(pause_image, bin_dir, conf_dir, mirrors))
-    except Refused as error:
+    except HostFailure as error:
         return failed(host, str(error))
     result = run(state, host, StringCommand("sh", "-c", QuoteString(_RESTART)))
     return result.status == 0 or failed(host, result.last_line)
 
 
 def _check_effect(dump: str, wanted: Runtime) -> None:
-    """``Refused`` where a file that ``CONFIG`` imports takes back what is wanted."""
+    """``HostFailure`` where a file that ``CONFIG`` imports takes back what is wanted."""
     try:
         names = overridden(dump, wanted)
     except Unreadable as error:
-        raise Refused(str(error)) from None
+        raise HostFailure(str(error)) from None
     if names:
-        raise Refused(
+        raise HostFailure(
             f"a file that {CONFIG} imports sets {', '.join(names)} to something else: take that "
             "out of it"
         )
@@ -156,7 +158,7 @@ def _config(state: ContainerdState, wanted: Runtime) -> Commands:
         there = now.text if now.kind == "file" else None
         text = configured(there, wanted, state.version or state.candidate)
     except Unreadable as error:
-        raise Refused(f"{CONFIG} {error}") from None
+        raise HostFailure(f"{CONFIG} {error}") from None
     if now.kind == "file":
         yield from ensure(CONFIG, text, now.mode, now.user, now.group, now=now)
     else:
@@ -172,7 +174,7 @@ def _check_version(containerd: str, kubernetes: str) -> None:
     newest = NEWEST_FOR_CONTAINERD_1
     too_new = (wanted.major, wanted.minor) > (newest.major, newest.minor)
     if too_new and (0, 0) < release(containerd) < (2, 0):
-        raise Refused(
+        raise HostFailure(
             f"containerd {containerd} is too old for Kubernetes {wanted}, which wants 2.0 or "
             f'newer: set kubernetes_version to "{newest}", or install containerd 2 '
             "(containerd.io from Docker's repository) on the nodes"

@@ -9,7 +9,7 @@ from pyinfra.api import StringCommand
 
 from facts.docker import Docker
 from operations import apt
-from operations.base import Commands, manages, operation, read, tell
+from operations.base import Commands, declare, operation, plan_change, read
 
 
 @operation()
@@ -30,7 +30,7 @@ def engine() -> Commands:
     """
 
     state = read(Docker)
-    manages("package docker.io", "package docker-cli", "unit docker.service")
+    declare("package docker.io", "package docker-cli", "unit docker.service")
     if state.engine and state.client and state.enabled and state.active:
         host.noop("Docker Engine runs")
         return
@@ -38,9 +38,9 @@ def engine() -> Commands:
     wanted = {"docker.io": state.engine, "docker-cli": state.client}
     missing = [package for package, there in wanted.items() if not there]
     if missing:
-        things = [f"package {package}" for package in missing]
-        tell(f"install {' and '.join(missing)}", *things)
+        resources = [f"package {package}" for package in missing]
+        plan_change(f"install {' and '.join(missing)}", *resources)
         yield from apt.install(missing)
     if not (state.enabled and state.active):
-        tell("start Docker Engine, now and at every boot", "unit docker.service")
+        plan_change("start Docker Engine, now and at every boot", "unit docker.service")
     yield StringCommand("systemctl", "enable", "--now", "docker.service")

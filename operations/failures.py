@@ -22,7 +22,7 @@ LONGEST = 300  # characters of an exception's own words
 _PROJECT = Path(__file__).parents[1]
 
 
-class Refused(Exception):
+class HostFailure(Exception):
     """
     An operation will not go on with this host; the message tells a person why and what to do.
 
@@ -50,7 +50,7 @@ def tell(host: Host, error: Exception) -> None:
 
 def in_words(error: Exception) -> tuple[str, bool]:
     """An exception for a person, and whether it is one that may come (no mistake of ours)."""
-    if isinstance(error, (Refused, RemoteFailure)):
+    if isinstance(error, (HostFailure, RemoteFailure)):
         return str(error), True
     if isinstance(error, PyinfraError):
         return f"{type(error).__name__}: {error}", True

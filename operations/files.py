@@ -8,7 +8,7 @@ from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand
 
 from facts.files import Files, FileState
-from operations.base import Commands, Refused, diff, manages, operation, read, tell
+from operations.base import Commands, HostFailure, declare, diff, operation, plan_change, read
 
 # The new file is made beside the target, so that the rename at the end stays on one file system;
 # a power cut leaves the old file or the new one, never half of one. ``.`` hides it from directories
@@ -36,7 +36,7 @@ def write_command(path: str, text: str, mode: str, user: str, group: str) -> Str
         text.encode()
     except UnicodeEncodeError as error:  # pyinfra would end the whole run with it
         line = text.count("\n", 0, error.start) + 1
-        raise Refused(
+        raise HostFailure(
             f"{path}, line {line} is not in UTF-8: change it, then run this again"
         ) from None
     return StringCommand(
@@ -65,7 +65,7 @@ def ensure(
     group: str = "root",
     secret: bool = False,
     now: FileState | None = None,
-    thing: str | None = None,
+    resource: str | None = None,
 ) -> Commands:
     """
     Bring a file to the wanted content and owner; for use inside other operations.
@@ -76,28 +76,28 @@ def ensure(
     + user, group: the owner
     + secret: never show the content
     + now: its state, when the caller has read it already
-    + thing: what it is among the things that are managed; None: the file at that path
+    + resource: what it is among the resources that are managed; None: the file at that path
 
     A link, a directory or a bind mount at that path is refused: it is not ours to replace.
     """
 
     now = now or read(Files, paths=[path])[path]
-    thing = thing or f"file {path}"
-    manages(thing)
+    resource = resource or f"file {path}"
+    declare(resource)
     if now.kind in ("link", "directory", "other") or now.mounted:
         what = "mount point" if now.mounted else now.kind
-        raise Refused(f"{path} is a {what}, not a plain file: remove it, then run this again")
+        raise HostFailure(f"{path} is a {what}, not a plain file: remove it, then run this again")
     if text is None:
         if now.kind == "absent":
             return
-        diff(path, now.text, None, secret, thing)
+        diff(path, now.text, None, secret, resource)
         yield StringCommand("rm", "-f", "--", QuoteString(path))
     elif differs(now, text, mode, user, group):
         if now.text == text:
             now_is = f"{now.mode} {now.user}:{now.group}"
-            tell(f"make {path} {mode} {user}:{group} (it is {now_is})", thing)
+            plan_change(f"make {path} {mode} {user}:{group} (it is {now_is})", resource)
         else:
-            diff(path, now.text, text, secret, thing)
+            diff(path, now.text, text, secret, resource)
         yield write_command(path, text, mode, user, group)
 
 

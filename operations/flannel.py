@@ -13,7 +13,7 @@ from pyinfra.api import FunctionCommand, QuoteString, StringCommand
 from facts.kubectl import ADMIN_CONF, Objects
 from formats import flannel as manifest
 from formats import manifests
-from operations.base import Commands, Refused, diff, manages, operation, read, tell
+from operations.base import Commands, HostFailure, declare, diff, operation, plan_change, read
 from operations.download import DownloadError, pinned
 from operations.rollouts import SYSTEM, await_all, troubles
 
@@ -62,19 +62,19 @@ def flannel(
         wanted = manifest.adapted(pinned(url, checksum, folder), pod_network, interface)
         own = f"{manifest.namespace(wanted)}/daemonset/{manifest.DAEMON_SET}"
     except DownloadError as error:
-        raise Refused(f"flannel's manifest: {error}") from error
+        raise HostFailure(f"flannel's manifest: {error}") from error
     except ValueError as error:
-        raise Refused(f"{url} can't be used: {error}") from error
+        raise HostFailure(f"{url} can't be used: {error}") from error
     rollouts = [own, *SYSTEM]
     now = read(Objects, names=["nodes", *dict.fromkeys([*map(manifests.word, wanted), *SYSTEM])])
     changed = manifests.differing(wanted, now.objects)
-    manages(*(f"object {_name(thing)}" for thing in wanted))
-    for thing, before in changed:
+    declare(*(f"object {_name(resource)}" for resource in wanted))
+    for resource, before in changed:
         old = None if before is None else manifests.text([before])
-        diff(_name(thing), old, manifests.text([thing]), thing=f"object {_name(thing)}")
+        diff(_name(resource), old, manifests.text([resource]), resource=f"object {_name(resource)}")
     waits = bool(changed or troubles(now.objects, [], rollouts))
     if waits and not changed:
-        tell("wait until the pods of flannel, kube-proxy and CoreDNS are up")
+        plan_change("wait until the pods of flannel, kube-proxy and CoreDNS are up")
     if changed:
         yield StringCommand(
             "kubectl",
@@ -93,5 +93,5 @@ def flannel(
         host.noop("flannel is as it shall be, its pods are up")
 
 
-def _name(thing: Mapping[str, Any]) -> str:
-    return manifests.word(thing).lstrip("/")
+def _name(resource: Mapping[str, Any]) -> str:
+    return manifests.word(resource).lstrip("/")

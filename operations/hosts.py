@@ -11,7 +11,7 @@ from pyinfra.api.command import PyinfraCommand
 from facts.hosts import HOSTNAME, HOSTS, PRESERVE, TEMPLATE, Hostname, Hosts
 from formats import hosts as hosts_file
 from operations import files
-from operations.base import Commands, Refused, manages, operation, read, tell
+from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 
 MAX_HOSTNAME = 63  # of the kernel's 64 bytes one is the end
 
@@ -50,12 +50,12 @@ def entries(entries: dict[str, list[str]], own_name: str | None = None) -> Comma
     try:
         hosts_file.check(entries)
     except ValueError as error:
-        raise Refused(f"{HOSTS}: {error}") from None
+        raise HostFailure(f"{HOSTS}: {error}") from None
     now = read(Hosts)
     own_name = own_name or now.hostname
     own = any(own_name in names for names in entries.values())
     if own and now.rewritten == "localhost":
-        raise Refused(
+        raise HostFailure(
             f"cloud-init puts {own_name} on 127.0.1.1 at each boot (manage_etc_hosts: "
             "localhost): touch /etc/cloud/cloud-init.disabled, then run this again"
         )
@@ -92,19 +92,19 @@ def hostname(hostname: str) -> Commands:
     try:
         hosts_file.check_name(hostname)
     except ValueError as error:
-        raise Refused(str(error)) from None
+        raise HostFailure(str(error)) from None
     if len(hostname) > MAX_HOSTNAME:
-        raise Refused(f"host name {hostname!r} is longer than {MAX_HOSTNAME} characters")
+        raise HostFailure(f"host name {hostname!r} is longer than {MAX_HOSTNAME} characters")
     now = read(Hostname)
     commands: list[PyinfraCommand | str] = []
-    manages(f"file {HOSTNAME}", "setting hostname")
+    declare(f"file {HOSTNAME}", "setting hostname")
     # Not when cloud-init is told so elsewhere already.
     if now.cloud_init and (not now.preserved or now.files[PRESERVE].kind != "absent"):
         commands += files.ensure(PRESERVE, PRESERVE_TEXT, now=now.files[PRESERVE])
     if hosts_file.own_name(now.files[HOSTNAME].text or "") != hostname:
         commands += files.ensure(HOSTNAME, f"{hostname}\n", now=now.files[HOSTNAME])
     if now.hostname != hostname:
-        tell(f"call this node {hostname} (it is {now.hostname})", "setting hostname")
+        plan_change(f"call this node {hostname} (it is {now.hostname})", "setting hostname")
         commands.append(StringCommand("hostname", QuoteString(hostname)))
     if not commands:
         host.noop(f"this node is called {hostname}")
@@ -119,11 +119,11 @@ def _updated(
     if found is not None:
         number, name, address = found
         ours = next(wanted for wanted, names in entries.items() if name.lower() in names)
-        raise Refused(
+        raise HostFailure(
             f"{path}, line {number}: gives {name} the address {address}, not {ours}: take the name "
             "out there, or change the inventory, then run this again"
         )
     try:
         return hosts_file.update(text, entries, also)
     except ValueError as error:
-        raise Refused(f"{path}: {error}") from None
+        raise HostFailure(f"{path}: {error}") from None

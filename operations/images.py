@@ -17,7 +17,7 @@ from pyinfra.api.state import State
 
 from facts.images import Images
 from formats import image_archive
-from operations.base import Commands, Refused, manages, operation, read, tell
+from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 from operations.following import Progress, failed, run
 
 _CHUNK = 256 * 1024
@@ -43,21 +43,21 @@ def imported(folder: str) -> Commands:
 
     archives = sorted(Path(folder).glob(image_archive.PATTERN))
     if not archives:
-        raise Refused(f"no image archives (*.tar) in {folder} on this computer")
+        raise HostFailure(f"no image archives (*.tar) in {folder} on this computer")
     state = read(Images)
     if state.containerd == "stopped" and not run_state.is_executing:
         host.log("which images it has is seen when its containerd runs")
         return
     held = {archive: _names(archive, state.architecture) for archive in archives}
-    manages(*(f"image {name}" for names in held.values() for name in sorted(names)))
+    declare(*(f"image {name}" for names in held.values() for name in sorted(names)))
     missing = [archive for archive, names in held.items() if names - set(state.names)]
     if not missing:
         host.noop(f"containerd holds the images of {folder}")
         return
     for archive in missing:
         lacking = sorted(held[archive] - set(state.names))
-        things = [f"image {name}" for name in lacking]
-        tell(f"send {archive.name} ({_size(archive)}) and import it", *things)
+        resources = [f"image {name}" for name in lacking]
+        plan_change(f"send {archive.name} ({_size(archive)}) and import it", *resources)
     for number, archive in enumerate(missing, 1):
         yield FunctionCommand(_import, (str(archive), f"{number} of {len(missing)}"), {})
 
@@ -68,7 +68,7 @@ def _names(archive: Path, architecture: str) -> frozenset[str]:
         status = archive.stat()
         found = _read(str(archive), status.st_size, status.st_mtime_ns)
     except (OSError, tarfile.TarError, KeyError, ValueError) as error:
-        raise Refused(
+        raise HostFailure(
             f"{archive} can't be used: {error}; make it with `docker save`, or remove it"
         ) from None
     return frozenset(name for name, wanted in found if wanted in (architecture, ""))

@@ -16,7 +16,7 @@ from facts.iptables import Iptables, IptablesState
 from formats.iptables import CHAINS, RuleError, holds_rules, incompatible, parse_save
 from formats.iptables_chains import OwnChains
 from operations import apt, guard
-from operations.base import Commands, Refused, diff, manages, read, tell
+from operations.base import Commands, HostFailure, declare, diff, plan_change, read
 from operations.files import ensure
 from operations.guard import Step
 
@@ -113,21 +113,21 @@ def ruleset(
     with _refusing():
         chains = OwnChains(prefix, rules if present else [])
     if present and not chains.wanted:
-        raise Refused("no iptables rules were given: to take them away, say present=False")
+        raise HostFailure("no iptables rules were given: to take them away, say present=False")
     unit = unit_name(path)
     unit_path = f"/etc/systemd/system/{unit}"
     now = _look(chains, unit, [path, unit_path])
     live = parse_save(now.rules)
-    manages(f"rules {prefix}-*", f"unit {unit}")
+    declare(f"rules {prefix}-*", f"unit {unit}")
     repair = chains.repair(live)
     commands: list[PyinfraCommand | str] = []
     install = now.backend is None and present
     if install:
-        tell("install iptables")
+        plan_change("install iptables")
     if repair:
         before, after = chains.show_live(live), chains.show_wanted()
-        what, thing = f"the iptables rules in {prefix}-*", f"rules {prefix}-*"
-        diff(what, before or None, after or None, thing=thing)
+        what, resource = f"the iptables rules in {prefix}-*", f"rules {prefix}-*"
+        diff(what, before or None, after or None, resource=resource)
     text = _FILE.format(unit=unit) + chains.restore_file() if present else None
     # The unit's file with it, changed or not: the guard goes back before whatever it names.
     commands += guard.keeping(ensure(path, text, now=now.files[path]), path, unit_path, what=_WHAT)
@@ -136,12 +136,12 @@ def ruleset(
     unit_commands = list(guard.keeping(unit_file, unit_path, what=_WHAT))
     if now.enabled != present:
         verb = "enable" if present else "disable"
-        tell(f"{verb} {unit}", f"unit {unit}")
+        plan_change(f"{verb} {unit}", f"unit {unit}")
         link = f"/etc/systemd/system/multi-user.target.wants/{unit}"
         switch = Step("systemctl", verb, "--quiet", QuoteString(unit), what=_WHAT, paths=[link])
         unit_commands.insert(len(unit_commands) if present else 0, switch)
     if now.stale and not unit_commands:
-        tell(f"have systemd read {unit} again", f"unit {unit}")
+        plan_change(f"have systemd read {unit} again", f"unit {unit}")
     if unit_commands or now.stale:
         unit_commands.append(Step("systemctl", "daemon-reload", what=_WHAT))
     commands += unit_commands
@@ -173,15 +173,15 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except RuleError as error:
-        raise Refused(f"iptables: {error}") from None
+        raise HostFailure(f"iptables: {error}") from None
 
 
 def check_readable(now: IptablesState, used: set[str]) -> None:
-    """``Refused`` what would work today and surprise tomorrow, in the tables that we use."""
+    """``HostFailure`` what would work today and surprise tomorrow, in the tables that we use."""
     tables = holds_rules(parse_save(now.other))
     if tables:
         here, there = ("nft", "legacy") if now.backend == "nf_tables" else ("legacy", "nft")
-        raise Refused(
+        raise HostFailure(
             f"both of iptables' back ends are in use: `iptables` is iptables-{here}, and there are "
             f"rules in iptables-{there} (table {', '.join(tables)}), which filter as well. "
             f"See them with iptables-{there}-save; remove them, or choose one back end for all "
@@ -189,7 +189,7 @@ def check_readable(now: IptablesState, used: set[str]) -> None:
         )
     unreadable = [table for table in incompatible(now.rules) if table in used]
     if unreadable:
-        raise Refused(
+        raise HostFailure(
             f"the table {', '.join(unreadable)} has rules that only nft can show: see them with "
             f"`nft list table ip {unreadable[0]}`, and move them to a table of their own"
         )

@@ -22,7 +22,7 @@ from formats import kubeadm as config
 from formats.certificates import key_hash, names
 from formats.unreadable import Unreadable
 from operations import files, packages
-from operations.base import Commands, Refused, operation, read, read_from, tell
+from operations.base import Commands, HostFailure, operation, plan_change, read, read_from
 from operations.kubeadm_run import CONFIG, follow_join, initialise, join_cluster
 
 _reading = RLock()
@@ -101,23 +101,25 @@ def init(
         kube_proxy_config or {},
     )
     if mistakes := wanted.mistakes():
-        raise Refused("; ".join(mistakes))
+        raise HostFailure("; ".join(mistakes))
     if now.version and _number(wanted.version) > _number(now.version):
-        raise Refused(f"Kubernetes {wanted.version} can't be set up by kubeadm {now.version} here")
+        raise HostFailure(
+            f"Kubernetes {wanted.version} can't be set up by kubeadm {now.version} here"
+        )
     if now.state == "finished":
         _keep(now, wanted)
         host.noop(f"the control plane {endpoint} is initialised")
     elif now.state == "running":
-        tell("stay with the kubeadm init that is at work there")
+        plan_change("stay with the kubeadm init that is at work there")
         yield FunctionCommand(initialise, (True,), {})
     elif now.state == "absent":
         unsure = "" if there or to_come else f", or the newest {wanted_version} by then,"
         which = f"Kubernetes {wanted.version}{unsure}"
-        tell(f"initialise the control plane of {which} on {node} ({address})")
+        plan_change(f"initialise the control plane of {which} on {node} ({address})")
         yield from files.ensure(CONFIG, wanted.text(), mode="600")
         yield FunctionCommand(initialise, (False,), {})
     else:
-        raise Refused(unfinished(now))
+        raise HostFailure(unfinished(now))
 
 
 @operation()
@@ -158,17 +160,17 @@ def join(
     registration = config.Registration(node, address, tuple(ignore_preflight_errors))
     waits = {**config.JOIN_TIMEOUTS, **(timeouts or {})}
     if mistakes := registration.mistakes() + config.timeout_mistakes(waits):
-        raise Refused("; ".join(mistakes))
+        raise HostFailure("; ".join(mistakes))
     now = read(Member)
     check_member(now)
     if now.state == "joined":
         check_cluster(now, head, _authority(head))
         host.noop(f"{node} has joined the cluster of {head}")
     elif now.state == "running":
-        tell("stay with the kubeadm join that is at work there")
+        plan_change("stay with the kubeadm join that is at work there")
         yield FunctionCommand(follow_join, (), {})
     else:
-        tell(f"join {node} ({address}) to the cluster of {head}")
+        plan_change(f"join {node} ({address}) to the cluster of {head}")
         ignored = list(ignore_preflight_errors)
         yield FunctionCommand(join_cluster, (head, node, address, ignored, endpoint, waits), {})
 
@@ -178,15 +180,17 @@ def _keep(now: ControlPlaneState, wanted: config.Init) -> None:
     try:
         stands = config.settled(now.config)
     except Unreadable as error:
-        raise Refused(f"the cluster's kubeadm-config can't be understood: {error}") from error
+        raise HostFailure(f"the cluster's kubeadm-config can't be understood: {error}") from error
     try:
         certified = names(now.certificate) if now.certificate else set()
     except Unreadable as error:
-        raise Refused(f"/etc/kubernetes/pki/apiserver.crt can't be understood: {error}") from error
+        raise HostFailure(
+            f"/etc/kubernetes/pki/apiserver.crt can't be understood: {error}"
+        ) from error
     for name, value in config.settled(wanted.text()).items():
         # A cluster that was made by hand, without an endpoint, can be led all the same.
         if stands[name] not in (value, ""):
-            raise Refused(
+            raise HostFailure(
                 f"the cluster was initialised with the {name} {stands[name]}, not {value}: put "
                 "the setting back, or make a new cluster (nothing is changed)"
             )
@@ -219,12 +223,12 @@ def unfinished(now: ControlPlaneState) -> str:
 
 
 def check_member(now: MemberState) -> None:
-    """``Refused`` where a node can't join for what is on it already."""
+    """``HostFailure`` where a node can't join for what is on it already."""
     if now.state == "control plane":
-        raise Refused("a control plane runs here: it can't join another as a worker")
+        raise HostFailure("a control plane runs here: it can't join another as a worker")
     if now.state == "half-joined":
         left = ", ".join(now.files)
-        raise Refused(
+        raise HostFailure(
             f"kubeadm join was cut off here (left: {left}): `sudo kubeadm reset -f` on this node "
             "removes what it left (nothing of yours is in it), then run this again"
         )
@@ -232,7 +236,7 @@ def check_member(now: MemberState) -> None:
 
 def check_cluster(now: MemberState, head: str, theirs: str) -> None:
     """
-    ``Refused`` where a node that has joined a cluster is not in that of ``head``.
+    ``HostFailure`` where a node that has joined a cluster is not in that of ``head``.
 
     + theirs: the authority of the head's cluster; "" where it leads none
     """
@@ -240,9 +244,9 @@ def check_cluster(now: MemberState, head: str, theirs: str) -> None:
         if theirs and key_hash(now.ca) == key_hash(theirs):
             return
     except Unreadable as error:
-        raise Refused(f"the cluster's ca.crt can't be understood: {error}") from error
+        raise HostFailure(f"the cluster's ca.crt can't be understood: {error}") from error
     whose = f"another cluster ({now.server})" if now.server else "another cluster"
-    raise Refused(
+    raise HostFailure(
         f"this node has joined {whose}, not that of {head}: if it is to change over, `sudo kubeadm "
         "reset -f` on it takes it out of the old one, then run this again"
     )

@@ -17,7 +17,7 @@ from facts.kubectl import ADMIN_CONF
 from formats import kubeconfig
 from formats.unreadable import Unreadable
 from operations import record, tls_probe
-from operations.base import Commands, Refused, manages, operation, read, tell
+from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 from operations.following import failed
 from operations.remote_shell import RemoteFailure, run
 from workstation import files as local_files
@@ -49,18 +49,18 @@ def admin(user: str) -> Commands:
 
     now = read(AdminCredentials, owner=user)
     if not now.home:
-        raise Refused(f"there is no user {user} here: who shall have the kubeconfig?")
+        raise HostFailure(f"there is no user {user} here: who shall have the kubeconfig?")
     path = f"{now.home}/.kube/config"
     if now.odd:
-        raise Refused(f"{path} is a link or a directory: remove it, then run this again")
+        raise HostFailure(f"{path} is a link or a directory: remove it, then run this again")
     if now.user and not now.holds:
-        raise Refused(
+        raise HostFailure(
             f"{path} holds something else than this cluster's present administrator: move it away, "
             f"then run this again; `KUBECONFIG={path}:OLD kubectl config view --raw` shows the two "
             "merged"
         )
-    thing = f"file {path}"
-    manages(thing)
+    resource = f"file {path}"
+    declare(resource)
     wanted = f"600 {user} {now.group}"
     right = now.holds == "more" or (now.user != "" and now.user == now.admin)
     if right and now.status == wanted:
@@ -68,9 +68,11 @@ def admin(user: str) -> Commands:
         host.noop(f"{path} is up to date{others}")
         return
     if not right:
-        tell(f"copy {ADMIN_CONF} to {path} (for {user} alone; its content is not shown)", thing)
+        plan_change(
+            f"copy {ADMIN_CONF} to {path} (for {user} alone; its content is not shown)", resource
+        )
     else:
-        tell(f"make {path} {wanted} (it is {now.status})", thing)
+        plan_change(f"make {path} {wanted} (it is {now.status})", resource)
         owner = QuoteString(f"{user}:{now.group}")
         yield StringCommand("chown", "--", owner, QuoteString(path))
         yield StringCommand("chmod", "600", "--", QuoteString(path))
@@ -107,7 +109,7 @@ def laptop(path: str, context: str, server: str) -> Commands:
     now = read(AdminCredentials, owner="")
     text = _local(path)
     way = kubeconfig.Access(context, server)
-    manages(f"context {context}")
+    declare(f"context {context}")
     record.suggest(f"kubectl {_kubectl_option(path)}--context {context} get nodes")
     fingerprints = {"ca": now.ca, "cert": now.cert}
     if now.admin and kubeconfig.same(kubeconfig.parse(text), way, fingerprints):
@@ -115,7 +117,7 @@ def laptop(path: str, context: str, server: str) -> Commands:
         return
     _edited(path, text, way)
     told = f"put the context {context} for {server} into {path} on this computer"
-    tell(told, f"context {context}")
+    plan_change(told, f"context {context}")
     yield FunctionCommand(write_context, (path, context, server), {})
 
 
@@ -145,18 +147,20 @@ def proxy(path: str, context: str, server: str, present: bool = True) -> Command
     text = _local(path)
     way = kubeconfig.Access(context, server)
     there = kubeconfig.same(kubeconfig.parse(text), way, None)
-    thing = f"context {context}"
+    resource = f"context {context}"
     if present:
-        manages(thing)
+        declare(resource)
     if there == present:
         host.noop(f"the context {context} is {'' if present else 'not '}in {path}")
         return
     _edited(path, text, way if present else None, context)
     if present:
-        tell(f"put the context {context} for {server} into {path} on this computer", thing)
+        plan_change(
+            f"put the context {context} for {server} into {path} on this computer", resource
+        )
         yield FunctionCommand(change_proxy_context, (path, context, server, True), {})
     else:
-        tell(f"take the context {context} out of {path} on this computer", thing)
+        plan_change(f"take the context {context} out of {path} on this computer", resource)
         yield FunctionCommand(change_proxy_context, (path, context, server, False), {})
 
 
@@ -166,7 +170,7 @@ def write_context(state: State, host: Host, path: str, context: str, server: str
         admin_conf = "\n".join(run(host, 'cat -- "$1"', ADMIN_CONF))
         way = kubeconfig.access(admin_conf, context, server)
         _write(host, path, _edited(path, _local(path), way))
-    except (RemoteFailure, Refused) as error:
+    except (RemoteFailure, HostFailure) as error:
         return failed(host, str(error))
     except Unreadable as error:
         return failed(host, f"{ADMIN_CONF} is not as kubeadm makes it: {error}")
@@ -186,7 +190,7 @@ def change_proxy_context(
     try:
         way = kubeconfig.Access(context, server) if present else None
         _write(host, path, _edited(path, _local(path), way, context))
-    except Refused as error:
+    except HostFailure as error:
         return failed(host, str(error))
     return True
 
@@ -194,33 +198,33 @@ def change_proxy_context(
 def _local(path: str) -> str:
     """The kubeconfig on this computer, which is one; "" where there is none."""
     if os.pathsep in path:
-        raise Refused(f"{path} is a list of files: name the one that the context goes into")
+        raise HostFailure(f"{path} is a list of files: name the one that the context goes into")
     try:
         text = local_files.text(path) or ""
         kubeconfig.parse(text)
         return text
     except ValueError as error:
-        raise Refused(f"{path} on this computer is left as it is: {error}") from error
+        raise HostFailure(f"{path} on this computer is left as it is: {error}") from error
     except OSError as error:
-        raise Refused(f"{path} on this computer can't be read: {error.strerror}") from error
+        raise HostFailure(f"{path} on this computer can't be read: {error.strerror}") from error
 
 
 def _edited(path: str, text: str, way: kubeconfig.Access | None, name: str = "") -> str:
-    """The text with a way in it, or without the one of that name; ``Refused`` if it can't be."""
+    """The text with a context added, or removed by name; ``HostFailure`` if it can't be."""
     try:
         local_files.check_writable(path)
         return kubeconfig.merged(text, way) if way else kubeconfig.without(text, name)
     except Unreadable as error:
-        raise Refused(f"{path} on this computer is left as it is: {error}") from error
+        raise HostFailure(f"{path} on this computer is left as it is: {error}") from error
     except OSError as error:
-        raise Refused(f"{path} on this computer can't be written: {error.strerror}") from error
+        raise HostFailure(f"{path} on this computer can't be written: {error.strerror}") from error
 
 
 def _write(host: Host, path: str, text: str) -> None:
     try:
         backup = local_files.replace(path, text)
     except OSError as error:
-        raise Refused(f"{path} on this computer can't be written: {error.strerror}") from error
+        raise HostFailure(f"{path} on this computer can't be written: {error.strerror}") from error
     if backup:
         host.log(f"{path} is changed; as it was before, it is kept as {Path(backup).name}")
 

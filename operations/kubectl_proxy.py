@@ -15,7 +15,7 @@ from facts.kubectl_proxy import PATH, UNIT, ProxyService
 from formats import kubectl_proxy
 from formats.accept_hosts import accept_hosts
 from operations import files
-from operations.base import Commands, Refused, manages, operation, read, tell
+from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 
 # A service that ends at once (a port that is taken, an address that is not there) has started all
 # the same, as systemd sees it: look again a moment later.
@@ -63,7 +63,7 @@ def service(
         if now.unit is None and not now.active:
             host.noop("there is no kubectl proxy here")
             return
-        tell(f"stop {UNIT} and remove it", f"unit {UNIT}")
+        plan_change(f"stop {UNIT} and remove it", f"unit {UNIT}")
         yield StringCommand("systemctl", "disable", "--now", "--quiet", UNIT)
         yield StringCommand("rm", "-f", "--", QuoteString(PATH))
         yield StringCommand("systemctl", "daemon-reload")
@@ -72,15 +72,15 @@ def service(
         ip_address(address)
         wanted = kubectl_proxy.unit(address, port, accept_hosts(accept), kubeconfig)
     except ValueError as error:
-        raise Refused(f"kubectl proxy: {error}") from error
+        raise HostFailure(f"kubectl proxy: {error}") from error
     if not 1024 <= port <= 65535:
-        raise Refused(f"kubectl proxy: port {port} is not from 1024 to 65535")
-    manages(f"unit {UNIT}")
+        raise HostFailure(f"kubectl proxy: port {port} is not from 1024 to 65535")
+    declare(f"unit {UNIT}")
     commands = list(files.ensure(PATH, wanted))
     if not commands and now.active and now.enabled:
         host.noop(f"kubectl proxy listens on {address}:{port}")
         return
     if not (now.active and now.enabled):
-        tell(f"start {UNIT}, now and at every boot", f"unit {UNIT}")
+        plan_change(f"start {UNIT}, now and at every boot", f"unit {UNIT}")
     yield from commands
     yield StringCommand("sh", "-c", QuoteString(_START))

@@ -12,7 +12,7 @@ from pyinfra import host
 from pyinfra.api.state import State
 
 from facts.machine_id import MachineId
-from operations.base import Commands, Refused, operation, read
+from operations.base import Commands, HostFailure, operation, read
 
 # Which host of this run has which id: each host that reaches the operation enters its own.
 _seen: WeakKeyDictionary[State, dict[str, str]] = WeakKeyDictionary()
@@ -47,17 +47,17 @@ def unique() -> Commands:
 
 def check(name: str, ids: Mapping[str, str]) -> None:
     """
-    ``Refused`` where a host has no machine-id, or that of another one.
+    ``HostFailure`` where a host has no machine-id, or that of another one.
 
     + name: the host's
     + ids: of all hosts that are known so far
     """
     own = ids[name]
     if len(own) != 32:
-        raise Refused(f"its /etc/machine-id is {own or 'empty'!r}: make one with `{_NEW}`")
+        raise HostFailure(f"its /etc/machine-id is {own or 'empty'!r}: make one with `{_NEW}`")
     twins = [each for each, other in ids.items() if other == own and each != name]
     if twins:
-        raise Refused(
+        raise HostFailure(
             f"it has the machine-id of {', '.join(twins)} (is its card a copy?): make a new one "
             f"with `{_NEW}`, then run this again"
         )

@@ -8,7 +8,7 @@ from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand
 
 from facts.modules import LOAD_FILE, Modules
-from operations.base import Commands, Refused, manages, operation, read, tell
+from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 from operations.files import ensure
 
 
@@ -32,16 +32,16 @@ def loaded(names: list[str]) -> Commands:
     state = read(Modules, names=names)
     missing = [name for name in names if state.modules[name] == "missing"]
     if missing:
-        raise Refused(
+        raise HostFailure(
             f"its kernel {state.kernel} has no module {', '.join(missing)}: reboot if the kernel "
             "was upgraded since the last boot, else install the package with its other modules"
         )
     text = "".join(f"{line}\n" for line in ["# bramble: for Kubernetes", *names])
-    manages(*(f"module {name}" for name in names))
+    declare(*(f"module {name}" for name in names))
     commands = list(ensure(LOAD_FILE, text, now=state.load_file))
     load = [name for name in names if state.modules[name] != "loaded"]
     if load:
-        tell(
+        plan_change(
             f"load the kernel module{'s' * (len(load) > 1)} {', '.join(load)}",
             *(f"module {name}" for name in load),
         )

@@ -11,7 +11,7 @@ from pyinfra.api import FunctionCommand, QuoteString, StringCommand
 
 from facts.kubectl import ADMIN_CONF, Objects
 from formats.node import CONTROL_PLANE_TAINT, nodes
-from operations.base import Commands, Refused, manages, operation, read, tell
+from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 from operations.rollouts import SYSTEM, await_all, troubles
 
 _TAINT = (CONTROL_PLANE_TAINT["key"], CONTROL_PLANE_TAINT["effect"])
@@ -45,7 +45,7 @@ def ready(names: Sequence[str], rollouts: Sequence[str] = (), seconds: int = 300
     if now.answers and not troubles(now.objects, present, wanted):
         host.noop(f"Ready: {', '.join(present)}")
         return
-    tell(f"wait until {', '.join(present)} are Ready")
+    plan_change(f"wait until {', '.join(present)} are Ready")
     yield FunctionCommand(await_all, (present, wanted, seconds), {})
 
 
@@ -81,25 +81,25 @@ def marks(
 
     now = read(Objects, names=["nodes"])
     if not now.answers and state.is_executing:
-        raise Refused(f"the API server does not answer: {now.why}")
+        raise HostFailure(f"the API server does not answer: {now.why}")
     known = nodes(now.objects)
     commands = []
     for name, wanted in labels.items():
         # While pyinfra prepares, a node that is not known is one that is still to join.
         if name in known or not state.is_executing:
             words = _label_words(wanted, known[name].labels if name in known else {})
-            manages(*(f"label {name} {label}" for label in wanted))
+            declare(*(f"label {name} {label}" for label in wanted))
             if words:
                 labels_now = [word.removesuffix("-").partition("=")[0] for word in words]
-                things = [f"label {name} {label}" for label in labels_now]
-                tell(f"label {name}: {' '.join(words)}", *things)
+                resources = [f"label {name} {label}" for label in labels_now]
+                plan_change(f"label {name}: {' '.join(words)}", *resources)
                 commands.append(_kubectl("label", "node", name, *words, "--overwrite"))
     for name in control_planes:
         tainted = _TAINT in known[name].taints if name in known else True
-        manages(f"taint {name}")
+        declare(f"taint {name}")
         if tainted == schedulable and (name in known or not state.is_executing):
             verb = "let pods run on" if schedulable else "keep pods off"
-            tell(f"{verb} {name}", f"taint {name}")
+            plan_change(f"{verb} {name}", f"taint {name}")
             mark = f"{_TAINT[0]}:{_TAINT[1]}"
             words = [f"{mark}-"] if schedulable else [mark, "--overwrite"]
             commands.append(_kubectl("taint", "node", name, *words))

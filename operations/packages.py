@@ -15,7 +15,7 @@ from formats import apt as apt_formats
 from formats import openpgp
 from formats.kubernetes_version import Release, Wanted, newest, parse_package, parse_wanted
 from operations import apt
-from operations.base import Commands, Refused, manages, operation, read, tell
+from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 from operations.files import ensure
 
 # Those that share one version; kubernetes-cni has its own, and comes in the one that fits them.
@@ -56,7 +56,7 @@ def repository(url: str, fingerprint: str) -> Commands:
     state = read(Repository)
     others = [path for path in state.sources if path != SOURCE]
     if others:
-        raise Refused(
+        raise HostFailure(
             f"{', '.join(others)} names a repository of Kubernetes packages too, and apt would mix "
             "the two: remove it, then run this again"
         )
@@ -92,15 +92,15 @@ def _accepted_key(url: str, fingerprint: str) -> str:
         text = _fetch(url)
         found = [key.fingerprint for key in openpgp.public_keys(text) if not key.subkey]
     except requests.RequestException as error:
-        raise Refused(
+        raise HostFailure(
             f"this computer could not fetch {url}: {_words(error)}; check the address (setting "
             "kubernetes_repository) and the way out"
         ) from None
     except ValueError as error:
-        raise Refused(f"{url} is not a public key: {error}") from None
+        raise HostFailure(f"{url} is not a public key: {error}") from None
     wanted = "".join(fingerprint.split()).upper()
     if found != [wanted]:
-        raise Refused(
+        raise HostFailure(
             f"the key at {url} has the fingerprint {', '.join(found)} and not {wanted}: it is not "
             "accepted. Should the key have been replaced, see the announcement on kubernetes.io, "
             "then change the setting kubernetes_key_fingerprint"
@@ -171,7 +171,7 @@ def installed(version: str, url: str) -> Commands:
     fitting = [
         state.installed[name] for name, there in releases.items() if there and wanted.fits(there)
     ]
-    manages(*(f"{what} {name}" for what in ("package", "hold") for name in NAMES), _KUBELET)
+    declare(*(f"{what} {name}" for what in ("package", "hold") for name in NAMES), _KUBELET)
     complete = len(fitting) == len(VERSIONED) and "kubernetes-cni" in state.installed
     unheld = [name for name in NAMES if name not in state.held]
     if complete and not state.broken and not unheld and state.kubelet_enabled:
@@ -182,12 +182,12 @@ def installed(version: str, url: str) -> Commands:
         lacking = [n for n, there in releases.items() if not there or not wanted.fits(there)]
         lacking += ["kubernetes-cni"] * ("kubernetes-cni" not in state.installed) + state.broken
         told = f"install {', '.join(dict.fromkeys(lacking))} ({_which(wanted, state, fitting)})"
-        tell(told, *(f"package {name}" for name in dict.fromkeys(lacking)))
+        plan_change(told, *(f"package {name}" for name in dict.fromkeys(lacking)))
     if unheld:
-        things = [f"hold {name}" for name in unheld]
-        tell(f"hold {', '.join(unheld)} at their version", *things)
+        resources = [f"hold {name}" for name in unheld]
+        plan_change(f"hold {', '.join(unheld)} at their version", *resources)
     if not state.kubelet_enabled:
-        tell("start the kubelet, now and at every boot", _KUBELET)
+        plan_change("start the kubelet, now and at every boot", _KUBELET)
     if install:
         yield from _install(wanted, url, state, fitting[:1])
         unheld = NAMES
@@ -201,12 +201,12 @@ def _refuse_change(name: str, there: Release | None, wanted: Wanted, joined: boo
     if there is None or wanted.fits(there):
         return
     if wanted.is_older_than(there):
-        raise Refused(
+        raise HostFailure(
             f"{name} {there} is installed and {wanted} asked for: nothing is downgraded here. "
             f'Set kubernetes_version to "{there.major}.{there.minor}", or remove the packages'
         )
     if joined:
-        raise Refused(
+        raise HostFailure(
             f"{name} {there} is installed and {wanted} asked for, and this node belongs to a "
             "cluster: upgrade with `kubeadm upgrade`, the head first; or set kubernetes_version to "
             f'"{there.major}.{there.minor}"'
@@ -222,9 +222,9 @@ def _which(wanted: Wanted, state: PackagesState, fitting: list[str]) -> str:
 
 
 def check_room(free_mb: int) -> None:
-    """``Refused`` where the packages would fill the disk."""
+    """``HostFailure`` where the packages would fill the disk."""
     if free_mb < NEEDED_MB:
-        raise Refused(
+        raise HostFailure(
             f"its disk is full: {free_mb} MB are free for /var, {NEEDED_MB} MB are wanted: "
             "make room (`df -h`, `sudo apt-get clean`)"
         )
@@ -239,6 +239,8 @@ def _install(wanted: Wanted, url: str, state: PackagesState, fitting: list[str])
     chosen = fitting[0] if fitting else newest(wanted, offered)
     if chosen is None:
         there = ", ".join(sorted({str(parse_package(one) or one) for one in offered}))
-        raise Refused(f"{url} has no Kubernetes {wanted}: it has {there or 'no kubelet at all'}")
+        raise HostFailure(
+            f"{url} has no Kubernetes {wanted}: it has {there or 'no kubelet at all'}"
+        )
     packages = [f"{name}={chosen}" for name in VERSIONED]
     yield from apt.install([*packages, "kubernetes-cni"], change_held=bool(state.held))

@@ -1,7 +1,7 @@
 """
 What a run finds and does, as data: for the summary at its end, ``make diff`` and ``make drift``.
 
-Operations tell it through ``operations.base`` (``manages``, ``diff``, ``tell``). It holds no
+Operations tell it through ``operations.base`` (``declare``, ``diff``, ``plan_change``). It holds no
 secret: of a file that has one it knows that it changes, not how.
 """
 
@@ -19,14 +19,14 @@ class Change:
     What will be, or was, done.
 
     + says: for a person, the verb first: "create /etc/hosts", "load the kernel module overlay"
-    + things: what it brings to what it shall be, as in ``Work.things``; none: it goes with others
+    + resources: the declared resources that it changes; none: it accompanies other changes
     + path: of a file, or what stands for one; "" where the change is none
     + before, after: its texts, when there is a path; None: it is not there, or is a secret
     + secret: whether the texts are left out
     """
 
     says: str
-    things: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
     path: str = ""
     before: str | None = None
     after: str | None = None
@@ -38,12 +38,11 @@ class Work:
     """
     What one operation means to one node.
 
-    + things: what it keeps as it shall be, ``KIND NAME``, such as "file /etc/hosts", and whether it
-      was ``SAME`` already or is ``CHANGED``
+    + resources: each ``KIND NAME``, such as "file /etc/hosts": ``SAME`` or ``CHANGED``
     + changes: in their order
     """
 
-    things: dict[str, str] = field(default_factory=dict)
+    resources: dict[str, str] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
 
 
@@ -62,17 +61,17 @@ def of(node: str, operation: str) -> Work:
     return _work.setdefault((node, operation), Work())
 
 
-def keep(node: str, operation: str, *things: str) -> None:
+def keep(node: str, operation: str, *resources: str) -> None:
     """These are managed; they stay as they are unless a change names them."""
-    for thing in things:
-        of(node, operation).things.setdefault(thing, SAME)
+    for resource in resources:
+        of(node, operation).resources.setdefault(resource, SAME)
 
 
 def add(node: str, operation: str, change: Change) -> None:
-    """A change, and the managed things that it names."""
+    """A change, and the managed resources that it names."""
     work = of(node, operation)
     work.changes.append(change)
-    work.things.update(dict.fromkeys(change.things, CHANGED))
+    work.resources.update(dict.fromkeys(change.resources, CHANGED))
 
 
 def logs_to(path: str) -> None:

@@ -15,7 +15,7 @@ from facts.resolv_conf import PATH, Resolver, ResolverState
 from formats import marked, resolv_conf
 from formats.resolv_conf import Meaning
 from operations import files, guard
-from operations.base import Commands, Refused, diff, manages, read, tell
+from operations.base import Commands, HostFailure, declare, diff, plan_change, read
 from operations.guard import Step
 
 Command = PyinfraCommand | str
@@ -87,9 +87,9 @@ def resolver(
     try:
         asked = resolv_conf.wanted(nameservers, search, options)
     except ValueError as error:
-        raise Refused(f"{PATH}: {error}") from None
+        raise HostFailure(f"{PATH}: {error}") from None
     now = read(Resolver)
-    manages(f"file {PATH}")
+    declare(f"file {PATH}")
     owner = _link_owner(now)
     check_ours_to_set(now, replace_link)
     if owner is None or replace_link:
@@ -104,10 +104,10 @@ def resolver(
 
 
 def check_ours_to_set(now: ResolverState, replace_link: bool = False) -> None:
-    """``Refused`` where nothing that is set here would last."""
+    """``HostFailure`` where nothing that is set here would last."""
     owner = _link_owner(now)
     if now.udhcpc:
-        raise Refused(
+        raise HostFailure(
             "udhcpc has an interface here, and nothing stops it from overwriting "
             f"{PATH} at each renewal: install dhcpcd-base, remove udhcpc, then run this again"
         )
@@ -118,14 +118,14 @@ def check_ours_to_set(now: ResolverState, replace_link: bool = False) -> None:
         or (owner == "resolvconf" and now.resolvconf == "resolvconf")
     )
     if not lasting:
-        raise Refused(
+        raise HostFailure(
             f"{PATH} is a link to {now.files[PATH].text}"
             f"{f' ({owner})' if owner else ''}, where nothing lasting can be set: "
             "remove the link, or say replace_link=True"
         )
     writer = resolv_conf.generator(now.text or "") or ""
     if owner is None and writer[:1] in ("#", ";"):
-        raise Refused(
+        raise HostFailure(
             f"{PATH} is written by a program that is not known here: {writer!r} stands in it. It "
             "would overwrite what is set: stop it, or tell it to leave this file alone (tailscale: "
             f"sudo tailscale set --accept-dns=false), then sudo sed -i '/^[#;]/d' {PATH}, then run "
@@ -149,7 +149,7 @@ def check_replaceable(
     search: Sequence[str] = (),
     options: Sequence[str] = (),
 ) -> None:
-    """``Refused`` where the file would have to be another one, and can't be replaced."""
+    """``HostFailure`` where the file would have to be another one, and can't be replaced."""
     asked = resolv_conf.wanted(nameservers, search, options)
     if _link_owner(now) is None and _differs(now, resolv_conf.update(now.text or "", asked)):
         _check_replaceable(now)
@@ -180,7 +180,9 @@ def _as_file(now: ResolverState, asked: Meaning) -> list[Command]:
     differs = _differs(now, text)
     if differs:
         _check_replaceable(now)
-        tell(f"take {PATH} over from {' and '.join(writers(now)) or 'whoever has written it'}")
+        plan_change(
+            f"take {PATH} over from {' and '.join(writers(now)) or 'whoever has written it'}"
+        )
     commands: list[Command] = [
         *_network_manager(now),
         *_ensure(now, paths.DHCPCD, _part(now, paths.DHCPCD, DHCPCD_TEXT)),
@@ -189,7 +191,7 @@ def _as_file(now: ResolverState, asked: Meaning) -> list[Command]:
     if now.resolvconf == "openresolv":
         commands += _ensure(now, paths.OPENRESOLV, _part(now, paths.OPENRESOLV, OPENRESOLV_TEXT))
     if state.kind == "link":
-        tell(f"make {PATH} a file (it is a link to {state.text})", f"file {PATH}")
+        plan_change(f"make {PATH} a file (it is a link to {state.text})", f"file {PATH}")
         diff(PATH, now.text, text)
         write = files.write_command(PATH, text, "644", "root", "root")
         commands.append(Step.of(write, what=_WHAT, paths=[PATH]))
@@ -203,15 +205,17 @@ def _network_manager(now: ResolverState) -> list[Command]:
         return []
     commands = _ensure(now, paths.NETWORK_MANAGER, NETWORK_MANAGER_TEXT)
     live = "setting NetworkManager's dns"
-    manages(*[live] * bool(now.network_manager_now))
+    declare(*[live] * bool(now.network_manager_now))
     if not commands and now.network_manager != "none":
-        raise Refused(
+        raise HostFailure(
             f"NetworkManager's settings end in dns={now.network_manager} although "
             f"{paths.NETWORK_MANAGER} says none: see NetworkManager --print-config for the file "
             "that overrides it, and take that line out"
         )
     if now.network_manager_now and (commands or now.network_manager_now != "none"):
-        tell("reload NetworkManager's settings", *[live] * (now.network_manager_now != "none"))
+        plan_change(
+            "reload NetworkManager's settings", *[live] * (now.network_manager_now != "none")
+        )
         commands.append(_again("systemctl", "reload", "NetworkManager.service"))
     return commands
 
@@ -219,14 +223,14 @@ def _network_manager(now: ResolverState) -> list[Command]:
 def _by_resolved(now: ResolverState, asked: Meaning) -> list[Command]:
     """Its own settings; the link first, so that names resolve while it restarts."""
     if asked.options:
-        raise Refused(
+        raise HostFailure(
             f"{PATH} belongs to systemd-resolved, which passes no options on: leave "
             f"{' '.join(asked.options)} out, or say replace_link=True"
         )
     commands: list[Command] = []
     if now.real != RESOLVED_FILE:
         there = now.files[PATH].text
-        tell(f"lead the link {PATH} to {RESOLVED_FILE} (it is {there})", f"file {PATH}")
+        plan_change(f"lead the link {PATH} to {RESOLVED_FILE} (it is {there})", f"file {PATH}")
         words = ("sh", "-c", QuoteString(_RELINK), "relink", RESOLVED_FILE, QuoteString(PATH))
         commands.append(Step(*words, what=_WHAT, paths=[PATH]))
     # An empty value forgets what the files before it have set.
@@ -236,7 +240,7 @@ def _by_resolved(now: ResolverState, asked: Meaning) -> list[Command]:
     settings = _ensure(now, paths.RESOLVED, text)
     live = resolv_conf.meaning(now.text or "")
     if settings or (not commands and not _leads(live, asked)):
-        tell("restart systemd-resolved")
+        plan_change("restart systemd-resolved")
         settings.append(_again("systemctl", "restart", "systemd-resolved.service"))
     return commands + settings
 
@@ -251,7 +255,7 @@ def _by_resolvconf(now: ResolverState, asked: Meaning) -> list[Command]:
     ]
     live = resolv_conf.meaning(now.text or "")
     if commands or not _leads(live, asked):
-        tell("let resolvconf write its list again")
+        plan_change("let resolvconf write its list again")
         commands.append(_again("resolvconf", "-u"))
     return commands
 
@@ -273,12 +277,12 @@ def _differs(now: ResolverState, text: str) -> bool:
 def _check_replaceable(now: ResolverState) -> None:
     state = now.files[PATH]
     if state.mounted and state.kind != "link":
-        raise Refused(
+        raise HostFailure(
             f"{PATH} is a bind mount, which can't be replaced: unmount it (umount {PATH}), or "
             "change it where it comes from"
         )
     if now.immutable:
-        raise Refused(f"{PATH} is immutable: chattr -i {PATH}, then run this again")
+        raise HostFailure(f"{PATH} is immutable: chattr -i {PATH}, then run this again")
 
 
 def _part(now: ResolverState, path: str, body: str) -> str:
@@ -286,7 +290,7 @@ def _part(now: ResolverState, path: str, body: str) -> str:
     try:
         return marked.put(now.files[path].text or "", body)
     except ValueError as error:
-        raise Refused(f"{path}: {error}") from None
+        raise HostFailure(f"{path}: {error}") from None
 
 
 def _ensure(now: ResolverState, path: str, text: str) -> list[Command]:

@@ -31,7 +31,7 @@ from pyinfra.connectors.util import make_unix_command_for_host
 
 from facts.run_lock import PATH, RunLockState, holder_of
 from operations import connection, login_shell
-from operations.failures import Refused
+from operations.failures import HostFailure
 
 _BEAT_S = 10  # between two signs of life
 _SILENCE_S = 60  # after which the node takes a run for dead
@@ -51,7 +51,7 @@ say mine;
 while [ -n "$(timeout {_SILENCE_S} head -c 1 9>&-)" ]; do :; done; : > "$f\""""
 
 
-class NotTaken(Refused):
+class NotTaken(HostFailure):
     """This host's lock could not be taken, or another run has it; the message is for the person."""
 
 

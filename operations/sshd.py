@@ -9,7 +9,7 @@ from pyinfra.api import QuoteString
 
 from facts.sshd import PATH, Sshd
 from operations import files, guard
-from operations.base import Commands, Refused, manages, read, tell
+from operations.base import Commands, HostFailure, declare, plan_change, read
 from operations.guard import Step
 
 _TEXT = """# Written by bramble: what it wrote here is replaced at its next run.
@@ -46,18 +46,18 @@ def passwords(allowed: bool | None) -> Commands:
 
     now = read(Sshd)
     if not now.installed:
-        raise Refused("there is no sshd here to forbid passwords to: install openssh-server")
+        raise HostFailure("there is no sshd here to forbid passwords to: install openssh-server")
     word = "" if allowed is None else "yes" if allowed else "no"
     text = _TEXT.format(word=word) if word else None
     steps = list(files.ensure(PATH, text, now=now.file))
     live = ["setting passwords over SSH"] if word else []
-    manages(*live)
+    declare(*live)
     right = not word or (now.passwords, now.dialogues) == (word, word)
     if not steps and right:
         host.noop("sshd takes passwords as wanted")
         return
     said = {"yes": "let SSH take passwords", "no": "let SSH take keys only"}
-    tell(
+    plan_change(
         said.get(word, "leave passwords over SSH to the image's own files"),
         *([] if right else live),
     )

@@ -11,11 +11,11 @@ from pyinfra.api.state import State
 
 from facts.swap import FSTAB, RPI_SWAP, Swap, SwapState
 from formats import fstab
-from operations.base import Commands, Refused, manages, operation, plan, read, tell
+from operations.base import Commands, HostFailure, declare, operation, plan, plan_change, read
 from operations.files import ensure
 from operations.following import failed, run
 
-_THING = "setting no swap"
+_RESOURCE = "setting no swap"
 _RPI_SWAP = "# bramble: no swap on a Kubernetes node\n[Main]\nMechanism=none\n"
 
 _SWAPOFF = """why=$(swapoff -a 2>&1 | tail -n1);
@@ -41,11 +41,11 @@ def off() -> Commands:
     """
 
     swap = read(Swap)
-    manages(_THING)
+    declare(_RESOURCE)
     # All sources first: should the swap of now be too full to be emptied, a reboot is the remedy.
     commands = list(_sources(swap))
     if swap.in_use:
-        tell(f"turn off the swap on {', '.join(swap.in_use)}", _THING)
+        plan_change(f"turn off the swap on {', '.join(swap.in_use)}", _RESOURCE)
     for warning in warnings(swap):
         plan(warning)
     if not commands and not swap.in_use:
@@ -99,9 +99,9 @@ def _unaccounted(swap: SwapState) -> list[str]:
 
 
 def check_room(swap: SwapState) -> None:
-    """``Refused`` where the memory can't take back what is swapped out."""
+    """``HostFailure`` where the memory can't take back what is swapped out."""
     if swap.used_kb > swap.available_kb:
-        raise Refused(
+        raise HostFailure(
             f"{_mb(swap.used_kb)} MB are swapped out and only {_mb(swap.available_kb)} MB of "
             "memory could take them back: stop what uses the memory, or reboot (swap will stay off "
             "then), and run this again"
@@ -119,15 +119,15 @@ def _sources(swap: SwapState) -> Commands:
     if table.text is not None and fstab.swap_lines(table.text):
         without = fstab.without_swap(table.text)
         own = table.mode, table.user, table.group
-        yield from ensure(FSTAB, without, *own, now=table, thing=_THING)
+        yield from ensure(FSTAB, without, *own, now=table, resource=_RESOURCE)
         yield StringCommand("systemctl", "daemon-reload")
     if swap.rpi_swap:
         yield from ensure(RPI_SWAP, _RPI_SWAP, now=swap.files[RPI_SWAP])
     for service in swap.services:
-        tell(f"disable {service}, which turns swap on", _THING)
+        plan_change(f"disable {service}, which turns swap on", _RESOURCE)
         yield StringCommand("systemctl", "disable", "--now", QuoteString(service))
     for unit in swap.units:
-        tell(f"mask {unit}", _THING)
+        plan_change(f"mask {unit}", _RESOURCE)
         yield StringCommand("systemctl", "mask", "--now", QuoteString(unit))
 
 

@@ -14,7 +14,7 @@ from pyinfra.api.state import State
 from facts.guard import FOLDER, Guard
 from facts.iptables import Iptables
 from operations import guard
-from operations.base import Commands, Refused, diff, read, tell
+from operations.base import Commands, HostFailure, diff, plan_change, read
 from operations.guard import Step
 
 # Whether the gateway did NAT when the run began: its own undo changes that.
@@ -45,14 +45,14 @@ def last_change(turn: Literal["first", "last"] | None = None) -> Commands:
         return
     now = read(Guard)
     if now.unconfirmed:
-        raise Refused(
+        raise HostFailure(
             f"a change of {now.unconfirmed}, which nobody confirmed, is going back: run this "
             "again in a minute (or reboot the node: then it goes back at once)"
         )
     if not now.what:
         host.noop("no change of its network is kept that could be undone")
         return
-    tell(f"undo the change of {now.what} of {now.when}")
+    plan_change(f"undo the change of {now.what} of {now.when}")
     for each in now.files:
         if each.before != each.now:
             diff(each.path, each.now, each.before, each.secret)

@@ -22,7 +22,7 @@ def data(found: Result) -> dict[str, Any]:
         "nodes": {
             node: {
                 "state": _state(found, node),
-                "things": found.things(node),
+                "resources": found.resources(node),
                 "steps": [
                     {"name": step.name, "changes": [change.says for change in step.changes]}
                     for step in found.of(node)
@@ -38,18 +38,18 @@ def data(found: Result) -> dict[str, Any]:
 def show(found: Result, out: Console) -> None:
     """Print what has drifted, with the differences, and a line a node."""
     for node in found.nodes:
-        things = found.things(node)
-        drifted = [thing for thing, state in things.items() if state == CHANGED]
+        resources = found.resources(node)
+        drifted = [resource for resource, state in resources.items() if state == CHANGED]
         state = _state(found, node)
         if state == "unknown":
             out.print(f"\n{node}: could not tell", style="bold red")
         elif state == "same":
-            out.print(f"\n{node}: no drift ({len(things)} things looked at)", style="green")
+            out.print(f"\n{node}: no drift ({len(resources)} resources looked at)", style="green")
         else:
-            count = f"{len(drifted)} of {len(things)} things" if drifted else "something"
+            count = f"{len(drifted)} of {len(resources)} resources" if drifted else "something"
             out.print(f"\n{node}: {count} drifted", style="bold yellow")
-        for thing in drifted:
-            out.print(Text(f"  {thing}"))
+        for resource in drifted:
+            out.print(Text(f"  {resource}"))
         for step in found.of(node):
             if step.changes_something:
                 differences.show_step(step, out)

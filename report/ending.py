@@ -98,7 +98,7 @@ class Run:
                 each.name,
                 each.outcome,
                 round(each.seconds, 3),
-                each.work.things,
+                each.work.resources,
                 each.work.changes,
             )
             for each in steps.all_of(self.state, self.clock)

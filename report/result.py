@@ -24,7 +24,7 @@ class Step:
     One operation on one node.
 
     + outcome: ``changed``, ``same``, ``failed``, ``planned``, ``waiting``: see ``report.steps``
-    + things: what it keeps, and whether that was ``same`` already or is ``changed``
+    + resources: what it keeps, and whether that was ``same`` already or is ``changed``
     + changes: what it will do, or did; empty although something changes: it did not say
     """
 
@@ -32,7 +32,7 @@ class Step:
     name: str
     outcome: str
     seconds: float = 0.0
-    things: dict[str, str] = field(default_factory=dict)
+    resources: dict[str, str] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
 
     @property
@@ -58,13 +58,13 @@ class Result:
         """The steps of one node."""
         return [step for step in self.steps if step.node == node]
 
-    def things(self, node: str) -> dict[str, str]:
+    def resources(self, node: str) -> dict[str, str]:
         """All that is managed on a node; what two steps manage has changed if it has for one."""
         found: dict[str, str] = {}
         for step in self.of(node):
-            for thing, state in step.things.items():
-                if found.get(thing) != CHANGED:
-                    found[thing] = state
+            for resource, state in step.resources.items():
+                if found.get(resource) != CHANGED:
+                    found[resource] = state
         return found
 
 
@@ -90,4 +90,4 @@ def read(path: Path) -> Result | None:
 
 
 def _change(data: dict[str, Any]) -> Change:
-    return Change(**{**data, "things": tuple(data["things"])})
+    return Change(**{**data, "resources": tuple(data["resources"])})

@@ -125,7 +125,7 @@ def _settle(seconds: float) -> Commands:
     if not steps and not (planned and not state.is_executing):
         host.noop("nothing to confirm")
         return
-    base.tell("confirm this over a new connection, or have the node take it back")
+    base.plan_change("confirm this over a new connection, or have the node take it back")
     yield FunctionCommand(_make, (steps, seconds), {})
 
 

@@ -16,7 +16,7 @@ from facts.interfaces import InterfacesFiles, InterfacesState
 from formats.interface_wanted import Interface, Method, Start
 from formats.wifi import Security
 from operations import apt, guard
-from operations.base import Commands, Refused, manages, read, tell
+from operations.base import Commands, HostFailure, declare, plan_change, read
 from operations.interfaces.ifup import bring_up
 from operations.interfaces.plan import Plan, wpa_conf
 
@@ -102,16 +102,16 @@ def interface(
         return plan, _unlike(now, wanted) if wanted else None
 
     plan, reason = make()
-    manages(f"interface {interface}", *plan.things)
+    declare(f"interface {interface}", *plan.resources)
     if not plan.changes and not plan.missing and not reason:
         host.noop(f"{interface} is up to date")
         return
     plan.show()
     if reason:
         # When its definition changes, that is what changes.
-        things = [] if plan.changes_meaning else [f"interface {interface}"]
+        resources = [] if plan.changes_meaning else [f"interface {interface}"]
         verb = "bring up" if wanted else "give back"
-        tell(f"{verb} {interface}: {reason}", *things)
+        plan_change(f"{verb} {interface}: {reason}", *resources)
     if plan.missing:
         yield from apt.install(plan.missing)
         plan, reason = make()  # the packages brought files with them
@@ -129,26 +129,26 @@ def described(
     conf: str | None = None,
     post_up: Sequence[str] = (),
 ) -> Interface:
-    """The arguments as one description that ifupdown can carry out; ``Refused`` if it can't."""
+    """The arguments as one description that ifupdown can carry out; ``HostFailure`` if it can't."""
     for argument, value, known in (
         ("method", method, ("static", "dhcp", "manual")),
         ("start", start, ("auto", "allow-hotplug", "both")),
     ):
         if value not in known:
-            raise Refused(f"{name}: {argument} {value!r} is none of {', '.join(known)}")
+            raise HostFailure(f"{name}: {argument} {value!r} is none of {', '.join(known)}")
     if address is not None and "/" not in address:
-        raise Refused(f"{name}: address {address} has no prefix: did you mean {address}/24?")
+        raise HostFailure(f"{name}: address {address} has no prefix: did you mean {address}/24?")
     try:
         at = IPv4Interface(address) if address is not None else None
     except ValueError:
-        raise Refused(f"{name}: {address} is no IPv4 address with a prefix") from None
+        raise HostFailure(f"{name}: {address} is no IPv4 address with a prefix") from None
     try:
         via = IPv4Address(gateway) if gateway is not None else None
     except ValueError:
-        raise Refused(f"{name}: gateway {gateway} is no IPv4 address") from None
+        raise HostFailure(f"{name}: gateway {gateway} is no IPv4 address") from None
     wanted = Interface(name, method, at, via, start, conf, tuple(post_up))
     for problem in wanted.problems():
-        raise Refused(f"{name}: {problem}")
+        raise HostFailure(f"{name}: {problem}")
     return wanted
 
 
@@ -165,19 +165,19 @@ def _settings(wanted: Interface | None) -> dict[str, Any]:
 
 
 def check_confirmed(now: InterfacesState) -> None:
-    """``Refused`` while an earlier change of the network is on its way back."""
+    """``HostFailure`` while an earlier change of the network is on its way back."""
     if now["unconfirmed"]:
-        raise Refused(
+        raise HostFailure(
             f"a change of {now['unconfirmed']}, which nobody confirmed, is going back: run "
             "this again in a minute (or reboot the node: then it goes back at once)"
         )
 
 
 def must_exist(name: str, now: InterfacesState) -> None:
-    """``Refused`` where there is no such interface, or it belongs to a bridge or a bond."""
+    """``HostFailure`` where there is no such interface, or it belongs to a bridge or a bond."""
     if name in now["links"]:
         if master := now["links"][name].master:
-            raise Refused(
+            raise HostFailure(
                 f"{name} is a port of {master}: take it out (`ip link set {name} nomaster`, and "
                 "whatever put it there), or name another interface in the settings"
             )
@@ -185,7 +185,7 @@ def must_exist(name: str, now: InterfacesState) -> None:
     names = [known for known in now["links"] if known != "lo"]
     close = get_close_matches(name, names, 1)
     hint = f": did you mean {close[0]}?" if close else ""
-    raise Refused(f"there is no interface {name} here, but {', '.join(names) or 'none'}{hint}")
+    raise HostFailure(f"there is no interface {name} here, but {', '.join(names) or 'none'}{hint}")
 
 
 def _unlike(now: InterfacesState, wanted: Interface) -> str | None:

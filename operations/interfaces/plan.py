@@ -30,7 +30,7 @@ from formats.interfaces_tree import (
     started,
     without,
 )
-from operations.base import Refused, diff, tell
+from operations.base import HostFailure, diff, plan_change
 from operations.files import write_command
 from operations.guard import Step, staged_text
 
@@ -65,7 +65,7 @@ class Plan:
 
     + changes: files, in the order in which they are written
     + missing: packages to install before
-    + things: the files that it keeps, for ``manages``
+    + resources: the files that it keeps, for ``declare``
     + before: all that ifupdown reads now, as one file without secrets
     """
 
@@ -75,7 +75,7 @@ class Plan:
         self.own = f"{FOLDER}/{name}"
         self.changes: list[Change] = []
         self.missing: list[str] = []
-        self.things: list[str] = []
+        self.resources: list[str] = []
         files = now["files"]
         self.texts = {
             path: files[path].text or "" for path in files if files[path].text is not None
@@ -84,7 +84,9 @@ class Plan:
         if not self.read:
             stops = [f"{path}, {error}" for path, error in errors(self.texts)]
         for stop in stops:
-            raise Refused(f"{stop}: ifupdown reads no further; mend that line, then run this again")
+            raise HostFailure(
+                f"{stop}: ifupdown reads no further; mend that line, then run this again"
+            )
         self.before = flattened(self.texts, self.read).encode("utf-8", "replace").decode()
         # Another interface of this change may have its line in there already.
         root = staged_text(ROOT)
@@ -94,10 +96,10 @@ class Plan:
     def show(self) -> None:
         """Say what will be, before the first command."""
         if self.missing:
-            tell(f"install {' '.join(self.missing)}")
+            plan_change(f"install {' '.join(self.missing)}")
         for change in self.changes:
             if change.before == change.after:
-                tell(f"make {change.path} {change.mode} root:root", f"file {change.path}")
+                plan_change(f"make {change.path} {change.mode} root:root", f"file {change.path}")
             else:
                 diff(change.path, change.before, change.after, change.secret)
 
@@ -118,16 +120,16 @@ class Plan:
     def put(self, path: str, after: str | None, mode: str = "644", secret: bool = False) -> None:
         """Plan a file's content, unless it is that already."""
         if after is not None:
-            self.things.append(f"file {path}")
+            self.resources.append(f"file {path}")
         known = self.now["files"].get(path)
         if any("\ud800" <= sign <= "\udfff" for sign in after or ""):
-            raise Refused(f"{path} is not all UTF-8: put that right, then run this again")
+            raise HostFailure(f"{path} is not all UTF-8: put that right, then run this again")
         if known is None:
             if after is not None:
                 self.changes.append(Change(path, None, after, mode, secret))
             return
         if known.kind != "file":
-            raise Refused(
+            raise HostFailure(
                 f"{path} is a {known.kind}, not a plain file: remove it, then run this again"
             )
         right = (after, mode, "root", "root")
@@ -152,7 +154,7 @@ class Plan:
     def define(self, wanted: Interface) -> None:
         """The definition in its own file, which ifupdown reads, and nowhere else."""
         for place, what in handed_over(self.name, self.texts, self.read):
-            raise Refused(
+            raise HostFailure(
                 f"{place} {what}, and ifupdown is to have it as the settings say: take that line "
                 "out, then run this again"
             )
@@ -160,7 +162,7 @@ class Plan:
         if taken:
             self._check_heirs()
         for other in self._elsewhere():
-            raise Refused(
+            raise HostFailure(
                 f"{self.name} is also defined in {other.place}: take that definition out (or"
                 f" remove the file, if it is a stray copy), then run this again; ifupdown would"
                 " do both"
@@ -224,8 +226,8 @@ class Plan:
             key = passphrase or ""
             text = wifi.configuration(self.name, ssid, key, country, security, hidden)
         except wifi.WifiError as error:
-            raise Refused(f"{self.name}: {error}") from None
-        self.things.append(f"file {path}")
+            raise HostFailure(f"{self.name}: {error}") from None
+        self.resources.append(f"file {path}")
         digest = sha256(text.encode()).hexdigest()
         right = (digest, "600", "root", "root")
         if known is None or (known.text, known.mode, known.user, known.group) != right:
@@ -249,10 +251,10 @@ class Plan:
     # --- what is -------------------------------------------------------------------------------
 
     def _check_heirs(self) -> None:
-        """``Refused`` where another definition inherits from the one that goes."""
+        """``HostFailure`` where another definition inherits from the one that goes."""
         for found in definitions(self.texts, self.read):
             if found.iface.inherits == self.name and found.iface.name != self.name:
-                raise Refused(
+                raise HostFailure(
                     f"{found.place}: {found.iface.name} inherits from {self.name}, whose "
                     "definition there is to go: write out what it inherits, then run this again"
                 )
@@ -294,7 +296,7 @@ class Plan:
         try:
             left = without(parse(text or ""), self.name)
         except InterfacesError as error:
-            raise Refused(
+            raise HostFailure(
                 f"{self.own}, {error}: mend or remove the file, then run this again"
             ) from None
         items = tuple(item for item in left.items if item != _HEADER)
@@ -321,7 +323,7 @@ class Plan:
         try:
             self.put(DHCLIENT, dhcp_clients.dhclient(before))
         except ValueError as error:
-            raise Refused(f"{DHCLIENT}: {error}") from None
+            raise HostFailure(f"{DHCLIENT}: {error}") from None
 
 
 def wpa_conf(name: str) -> str:

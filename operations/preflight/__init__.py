@@ -17,7 +17,7 @@ from pyinfra.context import ctx_host
 
 from facts.preflight import Preflight
 from operations import run_lock
-from operations.base import Commands, Refused, operation, read
+from operations.base import Commands, HostFailure, operation, read
 from operations.preflight.judgement import judge
 from operations.preflight.rows import Node, Wanted
 from operations.preflight.table import COLOURS, count, table
@@ -86,7 +86,7 @@ def judged(show_all: bool = False) -> Commands:
     failures = [row for row in rows if row.status == "failure"]
     if failures:
         names = ", ".join(row.check for row in failures)
-        raise Refused(f"not fit for a cluster yet ({names}): nothing was changed here")
+        raise HostFailure(f"not fit for a cluster yet ({names}): nothing was changed here")
     host.noop(count(rows))
     yield from ()
 

@@ -10,7 +10,7 @@ from ipaddress import IPv4Network
 from formats.iptables import Tables, parse_save
 from formats.nftables import parse_ruleset
 from operations import iptables as rulesets
-from operations.base import Refused
+from operations.base import HostFailure
 from operations.preflight.firewall import judge
 from operations.preflight.firewall.chains import BaseChain
 from operations.preflight.firewall.flows import Site
@@ -24,7 +24,7 @@ def iptables(node: Node, desk: Desk) -> Verdict:
     state = known(node.found.iptables)
     try:
         rulesets.check_readable(state, {"filter", "nat"})
-    except Refused as reason:
+    except HostFailure as reason:
         if node.wanted.translates:
             raise
         return warning(str(reason))

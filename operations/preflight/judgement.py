@@ -4,7 +4,7 @@ All checks, in the order in which they are shown.
 
 from __future__ import annotations
 
-from operations.base import Refused
+from operations.base import HostFailure
 from operations.failures import in_words
 from operations.preflight import (
     clusters,
@@ -66,7 +66,7 @@ def judge(node: Node, desk: Desk) -> list[Row]:
     for name, check in CHECKS.items():
         try:
             verdict = check(node, desk)
-        except Refused as reason:  # as the operation would, that meets it later
+        except HostFailure as reason:  # as the operation would, that meets it later
             verdict = failure(str(reason))
         except Unread:
             why = "; ".join(node.found.unread.values()) or "no reason given"

@@ -11,7 +11,7 @@ import pytest
 
 from formats import card_record
 from operations import card_target
-from operations.base import Refused
+from operations.base import HostFailure
 from tests import needs
 from tests.cards import images
 from tests.cards.runs import Run, command, cut, interrupt
@@ -214,7 +214,7 @@ def test_the_kernel_keeps_a_disk_in_use_from_being_written(loop: Loop, tmp_path:
     try:
         target = card_target.Target(device, 32 * images.MB, disk=True)
         with (
-            pytest.raises(Refused, match=f"{device}: it is in use: unmount what is on it"),
+            pytest.raises(HostFailure, match=f"{device}: it is in use: unmount what is on it"),
             target.writing(0) as write,
         ):
             write(bytes(1_000_000))

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from formats import card_record
 from operations import card_state, card_target, card_write, progress, raw_blocks
-from operations.base import Refused
+from operations.base import HostFailure
 from operations.card_state import Lacks, Wanted
 from operations.unpack import UnpackError
 from tests.cards import images
@@ -139,7 +139,7 @@ def test_a_card_that_forgets_is_found_out(
 
     monkeypatch.setattr(card_target.Target, "blocks", blocks)
     with pytest.raises(
-        Refused, match=r"the image reads back otherwise than it was written: .* worn"
+        HostFailure, match=r"the image reads back otherwise than it was written: .* worn"
     ):
         write(tmp_path / "card.img", image)
     assert card_record.marked((tmp_path / "card.img").read_bytes()) == "node1"
@@ -154,14 +154,14 @@ def test_half_an_image_becomes_no_card(packed: Path, tmp_path: Path) -> None:
 
 def test_an_image_without_its_end_becomes_no_card(image: Path, tmp_path: Path) -> None:
     (tmp_path / "half.img").write_bytes(image.read_bytes()[:-2_000_000])
-    with pytest.raises(Refused, match="ends before its last partition does: it is not whole"):
+    with pytest.raises(HostFailure, match="ends before its last partition does: it is not whole"):
         write(tmp_path / "card.img", tmp_path / "half.img")
     assert lacks(tmp_path / "card.img").image == "it was not written to its end (as node1's)"
 
 
 def test_what_is_no_image_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     (tmp_path / "page.img").write_text("<html>404</html>")
-    with pytest.raises(Refused, match="is no image for a board: it has no partition table"):
+    with pytest.raises(HostFailure, match="is no image for a board: it has no partition table"):
         write(tmp_path / "card.img", tmp_path / "page.img")
     assert not (tmp_path / "card.img").exists()
 
@@ -170,7 +170,7 @@ def test_an_image_for_another_kind_of_board_is_refused(image: Path, tmp_path: Pa
     other = tmp_path / "other.img"
     other.write_bytes(image.read_bytes())
     images.run("mdel", "-i", f"{other}@@{images.BOOT_START}", "::cmdline.txt")
-    with pytest.raises(Refused, match=r"no image for a Raspberry Pi: it has no cmdline\.txt"):
+    with pytest.raises(HostFailure, match=r"no image for a Raspberry Pi: it has no cmdline\.txt"):
         write(tmp_path / "card.img", other)
 
 
@@ -209,13 +209,13 @@ def test_only_blocks_and_mtools_are_roots(
     assert "cloud-config" not in log.read_text(), "contents go by standard input"
     sudo.unlink()
     monkeypatch.setenv("PATH", str(sudo.parent))
-    with pytest.raises(Refused, match="is root's, and there is no sudo here: run this as root"):
+    with pytest.raises(HostFailure, match="is root's, and there is no sudo here: run this as root"):
         card_target.Target(str(disk), images.SIZE, disk=True).read(0, 1)
 
 
 def test_places_for_an_image_file(tmp_path: Path) -> None:
     def refused(path: str) -> str:
-        with pytest.raises(Refused) as reason:
+        with pytest.raises(HostFailure) as reason:
             card_target.file_target(path)
         return str(reason.value)
 
@@ -228,5 +228,7 @@ def test_places_for_an_image_file(tmp_path: Path) -> None:
 
 def test_without_mtools_it_does_not_begin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(Refused, match=r"mtools is not installed, .*: sudo apt-get install mtools"):
+    with pytest.raises(
+        HostFailure, match=r"mtools is not installed, .*: sudo apt-get install mtools"
+    ):
         card_target.require_tools()

@@ -1,8 +1,8 @@
 """
-Hands that edit a node: for each kind of thing that is managed, how a person would spoil it.
+Hands that edit a node: for each kind of resource that is managed, how a person would spoil it.
 
 What is managed is told by the operations themselves; what stands here is only how to spoil it. A
-thing that nothing here fits makes the test fail.
+resource that nothing here fits makes the test fail.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lab.api import Lab
 from tests.lab.clusters import kubectl
 from tests.lab.runs import ok
 
-Managed = tuple[str, str]  # a node, and a thing on it
+Managed = tuple[str, str]  # a node, and a resource on it
 
 # The kernel is this machine's: its modules are not a node's to take out. (A case of
 # modules.loaded has that.)
@@ -28,17 +28,17 @@ NOT_HERE = re.compile("module .*")
 @dataclass(frozen=True)
 class Hand:
     """
-    One way to spoil things.
+    One way to spoil resources.
 
-    + things: a pattern for what it spoils
+    + resources: a pattern for what it spoils
     + command: for the node's shell, as root; ``$1`` and so on are the pattern's groups. Empty: by
       kubectl, below
-    + batch: which things can be spoilt together without one hiding the other
+    + batch: which resources can be spoilt together without one hiding the other
     + node: where alone it is done; "": everywhere
     + also: what goes with it and is named as well
     """
 
-    things: str
+    resources: str
     command: str
     batch: int = 1
     node: str = ""
@@ -121,28 +121,28 @@ class Plan:
 
 
 def plans(managed: Iterable[Managed]) -> dict[int, Plan]:
-    """A plan for each batch; every managed thing is spoilt somewhere in one of them."""
+    """A plan for each batch; every managed resource is spoilt somewhere in one of them."""
     all_of_them = set(managed)
     found: dict[int, Plan] = defaultdict(lambda: Plan(set(), defaultdict(list), []))
     touched = set()
-    for node, thing in sorted(all_of_them):
-        if NOT_HERE.fullmatch(thing):
-            touched.add(thing)
+    for node, resource in sorted(all_of_them):
+        if NOT_HERE.fullmatch(resource):
+            touched.add(resource)
             continue
-        hand, match = _hand(node, thing)
+        hand, match = _hand(node, resource)
         if hand is None or match is None:
             continue
-        touched.add(thing)
+        touched.add(resource)
         plan = found[hand.batch]
-        plan.spoilt.add((node, thing))
+        plan.spoilt.add((node, resource))
         if hand.also:
             also = re.compile(_filled(hand.also, match))
             plan.spoilt |= {(n, t) for n, t in all_of_them if n == node and also.fullmatch(t)}
         if hand.command:
             plan.scripts[node].append(_filled(hand.command, match))
         else:
-            plan.words.append(_words(thing, match))
-    untouched = {thing for _, thing in all_of_them} - touched
+            plan.words.append(_words(resource, match))
+    untouched = {resource for _, resource in all_of_them} - touched
     assert not untouched, f"nobody knows how to spoil them, or if it is seen: {untouched}"
     return dict(found)
 
@@ -160,10 +160,10 @@ def spoil(lab: Lab, plan: Plan) -> None:
         list(pool.map(one, plan.scripts))
 
 
-def _hand(node: str, thing: str) -> tuple[Hand, re.Match[str]] | tuple[None, None]:
+def _hand(node: str, resource: str) -> tuple[Hand, re.Match[str]] | tuple[None, None]:
     """The first that fits; None where it is spoilt on another node alone."""
     for hand in HANDS:
-        match = re.fullmatch(hand.things, thing)
+        match = re.fullmatch(hand.resources, resource)
         if match and hand.node in ("", node):
             return hand, match
     return None, None
@@ -175,9 +175,9 @@ def _filled(text: str, match: re.Match[str]) -> str:
     return text
 
 
-def _words(thing: str, match: re.Match[str]) -> list[str]:
+def _words(resource: str, match: re.Match[str]) -> list[str]:
     """What kubectl is told."""
-    match thing.split(" ", 1)[0], *match.groups():
+    match resource.split(" ", 1)[0], *match.groups():
         case "object", namespace, kind, name:
             place = ["-n", namespace] if namespace else []
             return [*place, "label", kind, name, "k8s-app=another", "--overwrite"]
@@ -187,4 +187,4 @@ def _words(thing: str, match: re.Match[str]) -> list[str]:
             return ["taint", "node", node, "node-role.kubernetes.io/control-plane-"]
         case "context", context:
             return ["config", "set-cluster", context, "--server=https://192.0.2.1:6443"]
-    raise AssertionError(thing)
+    raise AssertionError(resource)

@@ -82,9 +82,9 @@ def drift(lab: Lab, *arguments: str) -> tuple[int, dict[str, Any]]:
 def named(found: dict[str, Any]) -> set[tampering.Managed]:
     """What drift says has changed."""
     return {
-        (node, thing)
+        (node, resource)
         for node, said in found["nodes"].items()
-        for thing, state in said["things"].items()
+        for resource, state in said["resources"].items()
         if state == "changed"
     }
 
@@ -98,9 +98,9 @@ def mended(lab: Lab) -> set[tampering.Managed]:
     found = result.read(path)
     assert found is not None
     return {
-        (step.node, thing)
+        (step.node, resource)
         for step in found.steps
-        for thing, state in step.things.items()
+        for resource, state in step.resources.items()
         if state == "changed"
     }
 
@@ -171,7 +171,9 @@ def test_what_drifts_is_named_and_mended_thing_by_thing(desk: Desk) -> None:
     assert desk.run.status == 0, desk.run.output
     status, found = drift(desk.lab)
     assert (status, named(found)) == (SAME, set())
-    managed = {(n, thing) for n, said in found["nodes"].items() for thing in said["things"]}
+    managed = {
+        (n, resource) for n, said in found["nodes"].items() for resource in said["resources"]
+    }
     assert len(managed) > 80
     assert managed >= SETTINGS_OF_CHOICE
     for batch, plan in sorted(tampering.plans(managed).items()):

@@ -28,7 +28,7 @@ NETWORK = ["deploys/network.py"]
 SLOW = """
 from pyinfra import host
 from pyinfra.api import FunctionCommand
-from operations.base import operation, tell
+from operations.base import operation, plan_change
 from operations.remote_shell import run
 
 def wait(state, host):
@@ -37,7 +37,7 @@ def wait(state, host):
 
 @operation()
 def slow():
-    tell("wait")
+    plan_change("wait")
     yield FunctionCommand(wait, (), {})
 
 if host.name == "node1":

@@ -8,7 +8,7 @@ import pytest
 
 from facts.block_devices import BlockDevice
 from operations import card_choice
-from operations.base import Refused
+from operations.base import HostFailure
 from operations.card_target import Target
 
 CARD = BlockDevice(
@@ -26,7 +26,7 @@ DEVICES = [CARD, BOOT, SYSTEM, ROOT, CRYPT]
 
 
 def refused(path: str, *devices: BlockDevice, any_disk: bool = False) -> str:
-    with pytest.raises(Refused) as reason:
+    with pytest.raises(HostFailure) as reason:
         card_choice.disk_target(devices or DEVICES, path, any_disk)
     return str(reason.value)
 
@@ -130,7 +130,7 @@ def test_a_disk_for_backups_is_refused_unless_it_is_meant() -> None:
 
 def test_a_card_that_is_too_small_is_refused() -> None:
     target = Target("/dev/sdb", 2_000_000_000, disk=True)
-    with pytest.raises(Refused) as reason:
+    with pytest.raises(HostFailure) as reason:
         card_choice.fits(target, 3_061_841_920)
     assert str(reason.value) == (
         "/dev/sdb has 2.0 GB, and the image needs 3.1 GB: take a larger card"
@@ -139,6 +139,6 @@ def test_a_card_that_is_too_small_is_refused() -> None:
 
 
 def test_without_lsblk_no_disk_is_written() -> None:
-    with pytest.raises(Refused, match="no lsblk here to tell disks by") as reason:
+    with pytest.raises(HostFailure, match="no lsblk here to tell disks by") as reason:
         card_choice.disk_target([], "/dev/disk4", any_disk=True)
     assert "--data file=node1.img" in str(reason.value)

@@ -16,7 +16,7 @@ from pyinfra_testing.util import FakeState, create_host
 from formats import flannel as manifest
 from formats.manifests import word
 from operations import flannel
-from operations.base import Refused
+from operations.base import HostFailure
 
 MANIFEST = """\
 kind: Namespace
@@ -126,12 +126,12 @@ def test_a_change_by_hand_is_set_right(pinned: dict[str, str]) -> None:
 
 def test_another_file_than_the_pinned_one_is_refused(pinned: dict[str, str]) -> None:
     pinned["checksum"] = "0" * 64
-    with pytest.raises(Refused, match="not the file that was pinned"):
+    with pytest.raises(HostFailure, match="not the file that was pinned"):
         commands(pinned, SYSTEM)
 
 
 def test_what_is_not_flannels_is_refused(pinned: dict[str, str]) -> None:
     Path(pinned["url"]).write_text("<html>")
     pinned["checksum"] = sha256(b"<html>").hexdigest()
-    with pytest.raises(Refused, match="can't be used"):
+    with pytest.raises(HostFailure, match="can't be used"):
         commands(pinned, SYSTEM)

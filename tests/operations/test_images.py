@@ -15,7 +15,7 @@ from pyinfra_testing.util import FakeState, create_host
 
 from facts.images import ImagesState
 from operations import images
-from operations.base import Refused
+from operations.base import HostFailure
 
 PAUSE = "registry.k8s.io/pause:3.10.2"
 
@@ -84,17 +84,17 @@ def test_nothing_is_promised_while_containerd_is_stopped(tmp_path: Path) -> None
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"no image archives \(\*\.tar\) in"):
+    with pytest.raises(HostFailure, match=r"no image archives \(\*\.tar\) in"):
         imported(tmp_path)
 
 
 def test_what_is_no_archive_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "broken.tar").write_text("not a tar file")
-    with pytest.raises(Refused, match=r"broken\.tar can't be used"):
+    with pytest.raises(HostFailure, match=r"broken\.tar can't be used"):
         imported(tmp_path)
 
 
 def test_an_archive_of_another_kind_is_refused_by_name(tmp_path: Path) -> None:
     archive(tmp_path / "oci.tar", PAUSE, manifest=False)
-    with pytest.raises(Refused, match=r"oci\.tar can't be used: .*make it with `docker save`"):
+    with pytest.raises(HostFailure, match=r"oci\.tar can't be used: .*make it with `docker save`"):
         imported(tmp_path)

@@ -10,7 +10,7 @@ from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.util import FakeState, create_host
 
 from operations import kubeadm
-from operations.base import Refused
+from operations.base import HostFailure
 
 PEMS = Path(__file__).parent.parent / "formats" / "test_certificates.py"
 OURS = PEMS.read_text().split('PEM = """')[1].split('"""')[0]
@@ -49,11 +49,11 @@ def test_a_worker_of_another_cluster_is_refused_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, authority: str
 ) -> None:
     with pytest.raises(
-        Refused, match=r"has joined another cluster \(https://node1:6443\), not that"
+        HostFailure, match=r"has joined another cluster \(https://node1:6443\), not that"
     ):
         join(monkeypatch, authority)
 
 
 def test_an_unreadable_authority_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(Refused, match="can't be understood"):
+    with pytest.raises(HostFailure, match="can't be understood"):
         join(monkeypatch, "garbage")

@@ -14,7 +14,7 @@ from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.util import FakeState, create_host
 
 from operations import kubeconfig, record, tls_probe
-from operations.base import Refused
+from operations.base import HostFailure
 from workstation import files as local_files
 
 
@@ -134,7 +134,7 @@ def test_a_link_is_followed(head: Log, tmp_path: Path) -> None:
 
 def test_what_is_no_kubeconfig_is_left_as_it_is(head: Log, tmp_path: Path) -> None:
     (tmp_path / "config").write_text("kind: Pod\n")
-    with pytest.raises(Refused, match="is left as it is: it is not a kubeconfig"):
+    with pytest.raises(HostFailure, match="is left as it is: it is not a kubeconfig"):
         commands(tmp_path / "config")
     assert not write(head, tmp_path / "config")
     assert (tmp_path / "config").read_text() == "kind: Pod\n"
@@ -215,13 +215,13 @@ def test_what_can_not_be_changed_is_refused_before_anything_is(
 ) -> None:
     path = tmp_path / "config"
     make(path)
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(HostFailure, match=message):
         commands(path)
     assert os.listdir(tmp_path) == ["config"]
 
 
 def test_a_list_of_files_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="a list of files"):
+    with pytest.raises(HostFailure, match="a list of files"):
         commands(tmp_path / "a:b")
 
 

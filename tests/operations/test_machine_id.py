@@ -9,7 +9,7 @@ from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.util import FakeState, create_host
 
 from operations import machine_id
-from operations.base import Refused
+from operations.base import HostFailure
 
 ONE, TWO = "1" * 32, "2" * 32
 
@@ -41,9 +41,11 @@ def test_a_host_is_no_copy_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_both_copies_are_refused_once_each_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     state = FakeState()
     unique(monkeypatch, state, "node1", ONE)
-    with pytest.raises(Refused, match=r"has the machine-id of node1 .*systemd-machine-id-setup"):
+    with pytest.raises(
+        HostFailure, match=r"has the machine-id of node1 .*systemd-machine-id-setup"
+    ):
         unique(monkeypatch, state, "node2", ONE)
-    with pytest.raises(Refused, match="has the machine-id of node2"):
+    with pytest.raises(HostFailure, match="has the machine-id of node2"):
         unique(monkeypatch, state, "node1", ONE)
 
 
@@ -54,5 +56,5 @@ def test_another_run_knows_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("own", ["", "uninitialized"])
 def test_a_host_without_one_is_refused(monkeypatch: pytest.MonkeyPatch, own: str) -> None:
-    with pytest.raises(Refused, match="make one with"):
+    with pytest.raises(HostFailure, match="make one with"):
         unique(monkeypatch, FakeState(), "node1", own)

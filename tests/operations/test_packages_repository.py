@@ -16,7 +16,7 @@ from pyinfra_testing.util import FakeState, create_host
 from facts.files import FileState
 from facts.packages import KEY, SOURCE, RepositoryState
 from operations import packages
-from operations.base import Refused
+from operations.base import HostFailure
 
 SAMPLE = (Path(__file__).parent.parent / "formats" / "samples" / "sample-key.asc").read_text()
 FINGERPRINT = "AFFC9A91E4668A5D4D274C9CFE12C3761238F2F9"
@@ -132,7 +132,7 @@ def test_all_nodes_of_a_run_share_one_download(server: Server) -> None:
 
 
 def test_another_key_is_refused_before_anything_changes(server: Server) -> None:
-    with pytest.raises(Refused, match=f"fingerprint {FINGERPRINT} and not {OTHER}"):
+    with pytest.raises(HostFailure, match=f"fingerprint {FINGERPRINT} and not {OTHER}"):
         repository(server.url, OTHER)
 
 
@@ -143,27 +143,29 @@ def test_a_fingerprint_may_be_written_as_gpg_shows_it(server: Server) -> None:
 
 def test_a_second_key_beside_the_right_one_is_refused(server: Server) -> None:
     server.text = SAMPLE * 2
-    with pytest.raises(Refused, match="not accepted"):
+    with pytest.raises(HostFailure, match="not accepted"):
         repository(server.url)
 
 
 def test_a_page_that_is_no_key_is_refused(server: Server) -> None:
     server.text = "<html>please log in</html>"
     with pytest.raises(
-        Refused, match=r"Release\.key is not a public key: it holds no PGP PUBLIC KEY"
+        HostFailure, match=r"Release\.key is not a public key: it holds no PGP PUBLIC KEY"
     ):
         repository(server.url)
 
 
 def test_a_missing_key_says_what_the_server_said(server: Server) -> None:
-    with pytest.raises(Refused, match=r"could not fetch .*: the server says 404 Not Found; check"):
+    with pytest.raises(
+        HostFailure, match=r"could not fetch .*: the server says 404 Not Found; check"
+    ):
         repository(server.url + "v1.99/")
 
 
 def test_an_unreachable_mirror_is_one_clear_line(server: Server) -> None:
     server.shutdown()
     server.server_close()
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(HostFailure) as refused:
         repository(server.url)
     assert "Connection refused; check the address (setting kubernetes_repository)" in str(
         refused.value
@@ -173,7 +175,7 @@ def test_an_unreachable_mirror_is_one_clear_line(server: Server) -> None:
 
 def test_another_source_of_kubernetes_packages_is_refused_by_name(server: Server) -> None:
     path = "/etc/apt/sources.list.d/kubernetes.list"
-    with pytest.raises(Refused, match=path):
+    with pytest.raises(HostFailure, match=path):
         repository(server.url, sources=(path, SOURCE))
 
 

@@ -106,7 +106,7 @@ def test_looking_keeps_nothing_as_it_shall_be() -> None:
     nodes = desk()
     for name in nodes:
         rows(nodes, name)
-    assert [work.things for work in record._work.values() if work.things] == []
+    assert [work.resources for work in record._work.values() if work.resources] == []
 
 
 def test_a_mistake_in_a_check_is_a_failure_of_the_node_that_it_is_about(

@@ -14,12 +14,12 @@ from report import result
 from report.pyinfra_run import Looked
 from report.result import Result, Step
 
-SAME = Step("node1", "Names", "same", things={"file /etc/hosts": "same"})
+SAME = Step("node1", "Names", "same", resources={"file /etc/hosts": "same"})
 CHANGED = Step(
     "node1",
     "Names",
     "planned",
-    things={"file /etc/hosts": "changed", "file /etc/hostname": "same"},
+    resources={"file /etc/hosts": "changed", "file /etc/hostname": "same"},
     changes=[Change("modify /etc/hosts", ("file /etc/hosts",), "/etc/hosts", "a", "b")],
 )
 ACTION = Step("node1", "All nodes are Ready", "planned", changes=[Change("wait")])
@@ -111,7 +111,7 @@ def test_json_has_every_managed_thing_and_its_state(
     said = json.loads(capsys.readouterr().out)
     assert said["nodes"]["node1"] == {
         "state": "drift",
-        "things": {"file /etc/hosts": "changed", "file /etc/hostname": "same"},
+        "resources": {"file /etc/hosts": "changed", "file /etc/hostname": "same"},
         "steps": [{"name": "Names", "changes": ["modify /etc/hosts"]}],
     }
 
