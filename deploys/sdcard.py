@@ -8,7 +8,7 @@ from functools import partial
 
 from pyinfra import inventory
 
-from operations import card
+from operations import sdcard
 from settings import first_boot, images
 from settings.card import asked
 from settings.folder import folder
@@ -17,7 +17,7 @@ request = asked(inventory.get_override_data())
 cluster, node = request.cluster, request.node
 image = images.of(cluster)
 
-card.written(
+sdcard.written(
     name=f"The card of {node.name}",
     node=node.name,
     image=image.title,

@@ -14,8 +14,8 @@ from facts.kubectl import ADMIN_CONF, Objects
 from formats import flannel as manifest
 from formats import manifests
 from operations.base import Commands, HostFailure, declare, diff, operation, plan_change, read
-from operations.download import DownloadError, pinned
 from operations.rollouts import SYSTEM, await_all, troubles
+from workstation.download import DownloadError, pinned
 
 MANAGER = "bramble"
 

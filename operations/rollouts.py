@@ -17,7 +17,7 @@ from facts.kubectl import Objects
 from formats.node import find, nodes, rollout_trouble
 from operations import connection
 from operations.following import failed
-from operations.kubelet_watch import KubeletWatch
+from operations.kubeadm.kubelet_watch import KubeletWatch
 from operations.remote_shell import RemoteFailure, Unreachable, gather
 
 SYSTEM = ("kube-system/daemonset/kube-proxy", "kube-system/deployment/coredns")

@@ -19,7 +19,9 @@ REPOSITORY = Path(__file__).parents[2]
 CODE = (
     "config.py",
     "deploys",
+    "messages",
     "operations",
+    "workstation",
     "facts",
     "formats",
     "settings",

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from formats import card_record
-from operations import card_target
 from operations.base import HostFailure
+from operations.sdcard import target as card_target
 from tests import needs
 from tests.cards import images
 from tests.cards.runs import Run, command, cut, interrupt

@@ -13,11 +13,15 @@ import pytest
 from rich.console import Console
 
 from formats import card_record
-from operations import card_state, card_target, card_write, progress, raw_blocks
 from operations.base import HostFailure
-from operations.card_state import Lacks, Wanted
-from operations.unpack import UnpackError
+from operations.sdcard import raw_blocks
+from operations.sdcard import target as card_target
+from operations.sdcard import verify as card_state
+from operations.sdcard import write as card_write
+from operations.sdcard.unpack import UnpackError
+from operations.sdcard.verify import Lacks, Wanted
 from tests.cards import images
+from workstation import progress
 
 
 class Host:

@@ -18,7 +18,7 @@ GAP = "…"
 
 def texts() -> Iterator[str]:
     """Every text in the code that a person may read, with a gap for each part that differs."""
-    for room in ("operations", "settings", "formats", "report"):
+    for room in ("operations", "workstation", "settings", "formats", "report"):
         for file in (REPOSITORY / room).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text())):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -20,7 +20,8 @@ from facts.kubectl import ClusterObjects, Objects
 from facts.listeners import Listeners
 from facts.networks import Networks
 from facts.packages import Packages
-from operations import join_token, kubeadm_run
+from operations.kubeadm import join_token
+from operations.kubeadm import run as kubeadm_run
 
 FAILS = "echo 'it does not work' >&2; exit 2"
 

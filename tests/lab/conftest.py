@@ -21,7 +21,18 @@ from tests import needs
 REPOSITORY = Path(__file__).parents[2]
 
 # The desk has the project's code by reference, and settings of its own.
-CODE = ("config.py", "deploys", "operations", "facts", "formats", "settings", "lab", "report")
+CODE = (
+    "config.py",
+    "deploys",
+    "messages",
+    "operations",
+    "workstation",
+    "facts",
+    "formats",
+    "settings",
+    "lab",
+    "report",
+)
 
 # Every clone of the repository has names of its own for its labs, so that its tests can run beside
 # those of another clone; the same name again finds the left-overs. Tests that run side by side

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from facts.block_devices import BlockDevice
-from operations import card_choice
 from operations.base import HostFailure
-from operations.card_target import Target
+from operations.sdcard import disk as card_choice
+from operations.sdcard.target import Target
 
 CARD = BlockDevice(
     "/dev/sdb", "disk", "/dev/sdb", 31_914_983_424, True, transport="usb", model="Generic Reader"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.download import DownloadError, pinned
+from workstation.download import DownloadError, pinned
 
 TEXT = "kind: Namespace\n"
 SUM = sha256(TEXT.encode()).hexdigest()

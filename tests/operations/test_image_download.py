@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from operations import download
-from operations.download import DownloadError
+from workstation import download
+from workstation.download import DownloadError
 
 IMAGE = random.Random(1).randbytes(3_000_000)
 SUM = sha256(IMAGE).hexdigest()

@@ -9,8 +9,8 @@ from typing import Any
 import gevent
 import pytest
 
-from operations import join_token
-from operations.join_token import Grant, granted
+from operations.kubeadm import join_token
+from operations.kubeadm.join_token import Grant, granted
 from operations.remote_shell import RemoteFailure
 
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from operations import unpack
+from operations.sdcard import unpack
 
 CONTENT = random.Random(1).randbytes(300_000) + bytes(3_000_000)
 

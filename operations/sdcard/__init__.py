@@ -19,12 +19,17 @@ from pyinfra.context import ctx_host
 
 from facts.block_devices import BlockDevices
 from formats import partition_table
-from operations import card_choice, card_image, card_state, card_target, card_write, progress
 from operations.base import Commands, HostFailure, diff, operation, plan, read
-from operations.card_state import Lacks, Wanted
-from operations.card_target import Target
-from operations.download import DownloadError
-from operations.unpack import UnpackError
+from operations.sdcard import disk as card_choice
+from operations.sdcard import image as card_image
+from operations.sdcard import target as card_target
+from operations.sdcard import verify as card_state
+from operations.sdcard import write as card_write
+from operations.sdcard.target import Target
+from operations.sdcard.unpack import UnpackError
+from operations.sdcard.verify import Lacks, Wanted
+from workstation import progress
+from workstation.download import DownloadError
 
 # Of the files on a boot partition, those that a diff may show.
 _NO_SECRETS = ("meta-data", card_state.COMMAND_LINE)
@@ -94,7 +99,7 @@ def written(
 
     .. code:: python
 
-        card.written(
+        sdcard.written(
             name="The card of node1",
             node="node1",
             image="Raspberry Pi OS Lite",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pyinfra.api.host import Host
 
-from operations import download, progress
 from operations.base import HostFailure
+from workstation import download, progress
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from pyinfra.api.host import Host
 
 from formats import card_record, partition_table
 from formats.partition_table import Partition
-from operations import progress
-from operations.card_target import Target
+from operations.sdcard.target import Target
+from workstation import progress
 
 COMMAND_LINE = "cmdline.txt"
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from operations import raw_blocks
 from operations.base import HostFailure
+from operations.sdcard import raw_blocks
 
 _BLOCK = raw_blocks.BLOCK
 

@@ -15,8 +15,8 @@ from formats.kubeadm_output import NO_CRI, explained, masked, node_is_there, pha
 from operations import detached, files
 from operations.containerd import WHY_NO_CRI
 from operations.following import detail, failed
-from operations.join_token import granted
-from operations.kubelet_watch import KubeletWatch
+from operations.kubeadm.join_token import granted
+from operations.kubeadm.kubelet_watch import KubeletWatch
 from operations.remote_shell import RemoteFailure, Unreachable, execute, run
 
 CONFIG = "/etc/kubernetes/kubeadm-config.yaml"

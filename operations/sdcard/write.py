@@ -18,11 +18,13 @@ from pyinfra.api.host import Host
 from formats import card_record, partition_table
 from formats.card_record import HEAD, Record
 from formats.partition_table import Partition
-from operations import card_choice, progress, unpack
 from operations.base import HostFailure
-from operations.card_state import COMMAND_LINE, Wanted, rest
-from operations.card_target import Target
-from operations.raw_blocks import BLOCK
+from operations.sdcard import disk as card_choice
+from operations.sdcard import unpack
+from operations.sdcard.raw_blocks import BLOCK
+from operations.sdcard.target import Target
+from operations.sdcard.verify import COMMAND_LINE, Wanted, rest
+from workstation import progress
 
 
 def beginning(image: Path) -> bytes:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from facts.block_devices import BlockDevice
 from operations.base import HostFailure
-from operations.card_target import Target
-from operations.progress import size
+from operations.sdcard.target import Target
+from workstation.progress import size
 
 # Larger than the cards that people buy, smaller than the disks that hold their backups.
 LARGEST = 550_000_000_000

@@ -23,7 +23,7 @@ from formats.certificates import key_hash, names
 from formats.unreadable import Unreadable
 from operations import files, packages
 from operations.base import Commands, HostFailure, operation, plan_change, read, read_from
-from operations.kubeadm_run import CONFIG, follow_join, initialise, join_cluster
+from operations.kubeadm.run import CONFIG, follow_join, initialise, join_cluster
 
 _reading = RLock()
 _authorities: dict[str, str] = {}
