@@ -62,11 +62,12 @@ test-tools: $(READY)  ## install the programs that the tests call, with apt (`ma
 bench: $(READY)  ## how long things take, on virtual nodes: numbers to look at, no test (root or sudo)
 	@$(BIN)/python -m tests.bench
 
-check: $(READY)  ## style, types, and which room may import which
+check: $(READY)  ## style, types, shell scripts, and which room may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.shell_scripts
 
 clean:  ## take the virtual nodes down and forget the tools that were installed
 	@test ! -e $(READY) || $(BIN)/python -m lab down

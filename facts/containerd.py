@@ -30,7 +30,7 @@ END {print s ? s : "-"}';
 [ -e """
     + RESTART_MARK
     + f""" ] && echo restart || echo -;
-ours=$(grep -lsxF '{MIRROR_MARK}' {CERTS_DIR}/*/hosts.toml); echo $ours;
+ours=$(grep -lsxF '{MIRROR_MARK}' {CERTS_DIR}/*/hosts.toml); echo "$ours" | paste -sd' ';
 containerd config dump 2>/dev/null | base64 -w0; echo;
 for f in $ours; do case " $* " in *" $f "*) ;; *) set -- "$@" "$f";; esac; done;
 """

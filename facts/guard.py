@@ -21,7 +21,8 @@ show() { if [ -L "$1" ]; then echo "link to $(readlink "$1")";
 elif [ -f "$1" ]; then case $(stat -c %a "$1") in *[4567]) echo "=$(base64 -w0 < "$1")";;
 *) echo "*$(sha256sum < "$1" | cut -d' ' -f1)";; esac; else echo -; fi; };
 if cd "$1" 2>/dev/null; then
-cat what former; date -Is -r id; echo $(cat interfaces); echo $(cat prefixes);
+cat what former; date -Is -r id; echo "$(paste -sd' ' interfaces)";
+echo "$(paste -sd' ' prefixes)";
 echo "=$(base64 -w0 < live)"; n=0;
 while IFS= read -r p; do n=$((n+1)); echo "$p|$(show "$p")|$(show "old/$n")"; done < paths; fi"""
 

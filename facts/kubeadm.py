@@ -78,7 +78,7 @@ esac;
 kubelet;
 if [ "$(systemctl is-active containerd 2>/dev/null)" = activating ]; then first=$NRestarts; fi;
 if exited && [ "$NRestarts" -gt "$first" ]; then patience=0; fi;
-if [ $patience = 0 ] || [ "$(date +%s)" -ge "$end" ]; then
+if [ "$patience" = 0 ] || [ "$(date +%s)" -ge "$end" ]; then
 [ -z "$barred" ] || echo barred;
 printf %s "$r" | tail -n1 | say why;
 if [ "$SubState" = dead ]; then echo "the kubelet is not running" | say kubelet;

@@ -21,6 +21,7 @@ _SCRIPT = f"""d=$(mktemp -d) || exit 0; trap 'rm -rf "$d"' EXIT; i=0;
 for g in "$@"; do
 i=$((i+1));
 ( set -f;
+# shellcheck disable=SC2086 # a kind, and its namespace
 kubectl --kubeconfig={ADMIN_CONF} --request-timeout=10s get $g --ignore-not-found -o json \
 > "$d/$i" 2> "$d/$i.err"; echo $? > "$d/$i.rc" ) &
 done; wait;

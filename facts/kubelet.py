@@ -16,7 +16,7 @@ from facts.base import State, WholeFact, ask, number, one_of, text_of
 # the invocation of a process that is gone already: then it is the unit's last line since kubeadm
 # configured it. A panic of Go is named first, and followed by pages of stack traces. Of a
 # program that says nothing, systemd says how it ended.
-KUBELET = r"""kubelet() { NRestarts=0 SubState= InvocationID=;
+KUBELET = r"""kubelet() { NRestarts=0 SubState='' InvocationID='';
 eval "$(systemctl show -p NRestarts -p SubState -p InvocationID kubelet 2>/dev/null)"; };
 exited() { case $SubState in auto-restart*|failed) ;; *) false;; esac; };
 journal() { journalctl -q -a -o cat --no-pager -n 500 "$@" 2>/dev/null | grep -a '[^[:space:]]'; };

@@ -27,7 +27,8 @@ case $? in 0) e=;; 124) e='no answer in {SECONDS + 1} s';;
 *) e=$(echo "$e" | sed -n 's/^E: Failed to fetch [^ ]* *//p' | head -n1);; esac;
 say "$k" "$u" "$e" "${{f##*/}}"; }};
 for a in $1; do n=$((n+1)); address "$a" $n & done;
-for u in $({{ printf '%s\n' $2; apt-get update --print-uris 2>/dev/null | cut -d"'" -f2; }} |
+for u in $({{ echo "$2" | tr ' ' '\\n'; apt-get update --print-uris 2>/dev/null |
+cut -d"'" -f2; }} |
 grep '/InRelease$' | awk -F/ '!seen[$3]++'); do n=$((n+1)); url archive "$u" $n & done;
 for u in $3; do n=$((n+1)); url registry "$u" $n -o Acquire::http::Proxy=DIRECT \
 -o Acquire::https::Proxy=DIRECT & done;

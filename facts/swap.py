@@ -29,7 +29,8 @@ _SCRIPT = (
     """{ tail -n +2 /proc/swaps | base64 -w0; } 2>/dev/null; echo;
 [ -e /usr/lib/systemd/system-generators/rpi-swap-generator ] || [ -e /etc/rpi/swap.conf ] \
 && echo rpi-swap || echo -;
-calls() { sort -u | xargs -r sh -c 'find -L "$@" -maxdepth '$1' -type f -size -256k 2>/dev/null' f |
+calls() { sort -u |
+xargs -r sh -c 'find -L "$@" -maxdepth '"$1"' -type f -size -256k 2>/dev/null' f |
 xargs -r grep -HsIE '^[^#]*\\<swapon\\>' | grep -vE 'swapon +(-[sVh]|--(s|no|by|raw|v|h))' |
 cut -d: -f1 | sort -u; };
 run=$({ systemctl list-unit-files --type=service --state=enabled,enabled-runtime,generated \
@@ -39,10 +40,10 @@ Id,FragmentPath,DropInPaths,SourcePath,ExecStartPre,ExecStart,ExecStartPost 2>/d
 awk '/^Id=/ {u=substr($0, 4)} {n=split($0, w, /[^A-Za-z0-9\\/._@:+-]+/);
 for (i=1; i<=n; i++) if (w[i] ~ /^\\/./) f[++k]=w[i]}
 function out() {for (i=1; i<=k; i++) print u " " f[i]; k=0} /^$/ {out()} END {out()}');
-export at="$(echo "$run" | cut -d' ' -f2 | grep -vx /etc/rc.local | calls 0)";
+at=$(echo "$run" | cut -d' ' -f2 | grep -vx /etc/rc.local | calls 0); export at;
 u=$(echo "$run" | awk 'BEGIN {n=split(ENVIRON["at"], f, "\\n"); for (i=1; i<=n; i++) is[f[i]]}
 $2 in is {print $1}' | sort -u);
-for u in $u $(systemctl show -p TriggeredBy --value -- $u 2>/dev/null); do
+for u in $u $(echo "$u" | xargs -r systemctl show -p TriggeredBy --value -- 2>/dev/null); do
 printf 'Enabled=%s|' "$(systemctl is-enabled -- "$u" 2>/dev/null)";
 printf 'Zram=%s|' "$(echo "$run" | awk -v u="$u" '$1 == u {print $2}' |
 xargs -r grep -lsI -d skip zram | head -n 1)";

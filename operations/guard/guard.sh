@@ -97,7 +97,7 @@ apply() {
     sh "$run/apply.sh" < /dev/null > "$run/log" 2>&1
     status=$?
     cat "$run/log"
-    if [ $status = 0 ]; then
+    if [ "$status" = 0 ]; then
         echo made > "$run/new" && mv "$run/new" "$run/result"
     else
         go_back "$(grep . "$run/log" | tail -n 1)"
@@ -125,7 +125,7 @@ confirm() {
     to=gone
     [ ! -s "$kept/armed/network" ] || { to=previous; mv -T "$kept/previous" "$kept/gone"; }
     mv -T "$kept/armed" "$kept/$to" || {
-        [ $to = gone ] || mv -T "$kept/gone" "$kept/previous"
+        [ "$to" = gone ] || mv -T "$kept/gone" "$kept/previous"
         echo "the confirmation came too late"
         return
     }

@@ -41,7 +41,7 @@ elif [ -s $r/why ]; then state=going;
 elif [ -s $r/result ]; then state=made;
 else state=running; fi;
 case $state in running|going) n=$((n+1)); [ $n -gt 16 ] || { sleep 0.25; continue; };; esac; break;
-done; echo $state; ! has $r || cat $r/why 2>/dev/null || :"""
+done; echo "$state"; ! has $r || cat $r/why 2>/dev/null || :"""
 
 # Everything goes by standard input, into a folder in memory. Most changes don't cut what stands:
 # then their end is heard at once.

@@ -12,7 +12,7 @@ from tests.cluster.kubernetes import KUBECTL, Kubernetes
 from tests.cluster.words import listed, said, wrong
 
 NAMESPACE = "bramble-verify"
-SERVE = "mkdir /tmp/www && echo $NODE > /tmp/www/index.html && exec httpd -f -p 8080 -h /tmp/www"
+SERVE = 'mkdir /tmp/www && echo "$NODE" > /tmp/www/index.html && exec httpd -f -p 8080 -h /tmp/www'
 READY = 120  # seconds, with the image to fetch
 LOOK = "kubectl -n kube-system get pods; kubectl -n kube-flannel get pods"
 

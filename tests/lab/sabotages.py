@@ -134,8 +134,9 @@ FIRST = (
         "routes_to_pods",
         "no route leads to node3's pods",
         "ip route show dev flannel.1 > /root/routes; "
-        f"ip route delete $(grep -oE '{PODS_OF_NODE3}' /root/routes) dev flannel.1",
-        f"ip route replace $(grep -E '{PODS_OF_NODE3}' /root/routes) dev flannel.1",
+        f"ip route delete \"$(grep -oE '{PODS_OF_NODE3}' /root/routes)\" dev flannel.1",
+        f"grep -E '{PODS_OF_NODE3}' /root/routes | "
+        "xargs -I+ sh -c 'ip route replace + dev flannel.1'",
     ),
     on(
         "node1",
@@ -211,8 +212,8 @@ SECOND = (
         "flannel routes_to_pods",
         "flannel.1 is down",
         "ip route show dev flannel.1 > /root/routes; ip link set flannel.1 down",
-        "ip link set flannel.1 up; while read -r route; do "
-        "ip route replace $route dev flannel.1; done < /root/routes",
+        "ip link set flannel.1 up; "
+        "xargs -I+ sh -c 'ip route replace + dev flannel.1' < /root/routes",
     ),
     # The kubelet can't do without.
     edited(
@@ -263,7 +264,7 @@ FAKE = r"""#!/bin/sh
 case "$*" in
 *"exec on-node3 "*) echo "can't find it" >&2; exit 1 ;;
 *" exec "*nslookup*) echo "Address: 10.96.0.1" ;;
-*" exec "*wget*) echo "${*##*/on-}" ;;
+*" exec "*wget*) for last; do :; done; echo "${last##*/on-}" ;;
 *"get nodes -o json"*) /usr/bin/kubectl "$@" | sed s/+stand-in// ;;
 *) exec /usr/bin/kubectl "$@" ;;
 esac

@@ -64,8 +64,8 @@ def dumps(lab: Lab, texts: list[str]) -> list[str]:
             member.size = len(text.encode())
             tar.addfile(member, io.BytesIO(text.encode()))
     script = (
-        "d=$(mktemp -d); cd $d; base64 -d | tar -x; for n in $(ls | sort -n); do "
-        "echo x $(containerd --config $n config dump 2> /dev/null | base64 -w0); done"
+        'cd "$(mktemp -d)" && base64 -d | tar -x; for n in $(find . -type f | sort -V); do '
+        'echo "x $(containerd --config "$n" config dump 2> /dev/null | base64 -w0)"; done'
     )
     said = ok(lab.ssh("node1", script, stdin=b64encode(archive.getvalue()).decode()))
     found = [b64decode(line.partition(" ")[2]).decode() for line in said.splitlines()]

@@ -80,7 +80,7 @@ def ifquery(lab: Lab, names: Sequence[str]) -> list[list[str]]:
     script = (
         f"PATH=$PATH:/usr/sbin; cd /; for n in {' '.join(names)}; do "
         f"ifquery -v -l -i {TOP}/$n 2>&1; "
-        f"for i in a b last eth0 base; do echo == $i; ifquery -i {TOP}/$n $i 2>/dev/null; done; "
+        f'for i in a b last eth0 base; do echo "== $i"; ifquery -i {TOP}/$n $i 2>/dev/null; done; '
         "echo ====; done"
     )
     said = ok(lab.ssh("node1", script))

@@ -193,7 +193,7 @@ def run_pod(lab: Lab, pause: str) -> str:
     slices = f"kubepods-podtest.slice/cri-containerd-{name}.scope"
     # Its own view of itself (v1, or v2 with a namespace for control groups), and the node's.
     assert slices in inside or inside.rstrip().endswith("0::/")
-    shown = ok(lab.ssh("node1", f"sudo cat $({LIMITS.format(slices)})"))
+    shown = ok(lab.ssh("node1", f"sudo {LIMITS.format(slices)} -exec cat {{}} +"))
     assert shown == str(64 << 20)
     assert ok(lab.ssh("node1", f"systemctl is-active cri-containerd-{name}.scope")) == "active"
     return name

@@ -10,7 +10,7 @@ from tests.lab.runs import ok, pyinfra
 # A program that turns swap on and another that only looks at it; a service without an [Install]
 # section that a timer starts; a line of cron's. The swap itself is never turned on: /x is missing.
 MAKE = r"""
-cd /etc/systemd/system
+cd /etc/systemd/system || exit
 printf '#!/bin/sh\n[ -e /x ] && swapon -p 5 /dev/zram0\nexit 0\n' > /usr/local/bin/zram-on
 printf '#!/bin/sh\nswapon --show > /run/mine\n' > /usr/local/bin/look
 chmod 755 /usr/local/bin/zram-on /usr/local/bin/look
