@@ -1,19 +1,21 @@
-"""cloud-init's NoCloud files: user-data, meta-data and network-config.
+"""
+cloud-init's NoCloud files: user-data, meta-data and network-config; and those of version 0.7.9.
 
 Sources: cloud-init's reference, "Cloud config" (cc_ssh, cc_users_groups, cc_set_hostname,
 cc_update_etc_hosts, cc_write_files, cc_timezone, cc_locale) and "Networking config version 2";
-netplan(5) for `wifis`. The dialect of its version 0.7.9 is in `cloud_init_079`.
+netplan(5) for ``wifis``; cloud-init 0.7.9's documentation, "Modules"; HypriotOS'
+image-builder-rpi64.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
-import yaml
-
+from formats import wifi, yaml_documents
+from formats.interfaces import desired, syntax
 from formats.wifi import Security
 
 # What lies here is run at the end of every boot.
@@ -91,7 +93,7 @@ class Board:
 
 # Raspberry Pi OS asks for a user on its screen, and does not come to the end of the boot, where
 # cloud-init runs its commands, before somebody has typed one. Here cloud-init makes the user.
-NO_QUESTION = (
+_NO_QUESTION = (
     "systemctl -q is-enabled userconfig 2>/dev/null"
     " && systemctl -q disable --now --no-block userconfig || true"
 )
@@ -101,19 +103,19 @@ def user_data(board: Board) -> str:
     """The user-data: host name, admin user, SSH, time zone, language."""
     lines = [
         {"path": path, "content": f"{line}\n", "append": True}
-        for path, line in appended(board).items()
+        for path, line in _appended(board).items()
     ]
     config = {
-        **common(board),
-        "bootcmd": [NO_QUESTION],
-        "write_files": [*lines, ending(board)],
+        **_common(board),
+        "bootcmd": [_NO_QUESTION],
+        "write_files": [*lines, _ending(board)],
         # The ending does that too: a board that can't be reached is the worst of all.
         "runcmd": ["systemctl -q is-enabled ssh || systemctl enable --now ssh"],
     }
-    return user_data_text(config)
+    return _cloud_config(config)
 
 
-def common(board: Board) -> dict[str, Any]:
+def _common(board: Board) -> dict[str, Any]:
     """What every version of cloud-init is told in the same words."""
     return {
         "hostname": board.hostname,
@@ -140,7 +142,7 @@ def common(board: Board) -> dict[str, Any]:
     }
 
 
-def appended(board: Board) -> dict[str, str]:
+def _appended(board: Board) -> dict[str, str]:
     """A line for the end of each of these files, before cloud-init does anything else.
 
     "manage_etc_hosts" would rewrite /etc/hosts at each boot. One line, once, is enough for sudo to
@@ -153,7 +155,7 @@ def appended(board: Board) -> dict[str, str]:
     return found
 
 
-def ending(board: Board) -> dict[str, str]:
+def _ending(board: Board) -> dict[str, str]:
     """The entry of write_files for the board's ending."""
     path = f"{PER_BOOT}/bramble-first-boot"
     return {"path": path, "permissions": "0700", "content": board.ending}
@@ -164,10 +166,10 @@ def meta_data(instance_id: str, hostname: str) -> str:
 
     "local": nothing here needs the network, so it is all done before the network is up.
     """
-    return document({**identity(instance_id, hostname), "dsmode": "local"})
+    return yaml_documents.dump({**_identity(instance_id, hostname), "dsmode": "local"})
 
 
-def identity(instance_id: str, hostname: str) -> dict[str, str]:
+def _identity(instance_id: str, hostname: str) -> dict[str, str]:
     """What every version of cloud-init is told of the machine."""
     return {"instance-id": instance_id, "local-hostname": hostname}
 
@@ -178,7 +180,7 @@ def network_config(interfaces: Sequence[Interface]) -> str:
     for interface in interfaces:
         kind = "wifis" if interface.access_point else "ethernets"
         config.setdefault(kind, {})[interface.name] = _interface(interface)
-    return document(config)
+    return yaml_documents.dump(config)
 
 
 def _interface(interface: Interface) -> dict[str, Any]:
@@ -206,23 +208,77 @@ def _access(point: AccessPoint) -> dict[str, Any]:
     return {**config, "hidden": True} if point.hidden else config
 
 
-def user_data_text(config: dict[str, Any]) -> str:
+def _cloud_config(config: dict[str, Any]) -> str:
     """The text of user-data, with the first line that cloud-init looks for."""
-    return "#cloud-config\n" + document(config)
+    return "#cloud-config\n" + yaml_documents.dump(config)
 
 
-class _Dumper(yaml.SafeDumper):
-    """Lines of a key as lines, not as one quoted text with escapes."""
+# --- cloud-init 0.7.9 (2016), which HypriotOS has -------------------------------------------------
+#
+# It reads no network-config from an SD card (HypriotOS passes on user-data and meta-data only) and
+# cannot append to a file. So the network is written as ifupdown's files, and the board reboots once
+# to come up with them.
+
+# The network that cloud-init itself would write: DHCP on eth0, beside the address given here.
+_OWN_NETWORK = "/etc/network/interfaces.d/50-cloud-init.cfg"
+_OWN_NETWORK_OFF = "/etc/cloud/cloud.cfg.d/99-bramble-network.cfg"
+
+# All cards flashed from one HypriotOS image had one machine-id.
+_NEW_MACHINE_ID = (
+    "rm -f /etc/machine-id /var/lib/dbus/machine-id && "
+    "tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id"
+)
 
 
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+def user_data_079(board: Board, interfaces: Sequence[Interface]) -> str:
+    """Write user-data: what ``user_data`` holds, and the network. Holds secrets."""
+    lines = [f"printf '%s\\n' '{line}' >>{path}" for path, line in _appended(board).items()]
+    config = {
+        **_common(board),
+        "bootcmd": [_NO_QUESTION, *_once(_NEW_MACHINE_ID, *lines)],
+        "write_files": [*_network_079(interfaces), _ending(board)],
+        "power_state": {"mode": "reboot"},
+    }
+    return _cloud_config(config)
 
 
-_Dumper.add_representer(str, _represent_text)
+def meta_data_079(instance_id: str, hostname: str) -> str:
+    """The meta-data. Without "dsmode": where the boot partition is mounted only after cloud-init
+    has looked for local data, "local" would keep it from acting on what it then finds."""
+    return yaml_documents.dump(_identity(instance_id, hostname))
 
 
-def document(config: Mapping[str, Any]) -> str:
-    """The text of a file, in YAML."""
-    return yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
+def _once(*commands: str) -> Iterator[list[str]]:
+    """Entries of bootcmd, which is run at every boot: the third word is the mark of its own that a
+    command has been run."""
+    for number, command in enumerate(commands):
+        yield ["cloud-init-per", "instance", f"bramble-{number}", "sh", "-c", command]
+
+
+def _network_079(interfaces: Sequence[Interface]) -> Iterator[dict[str, Any]]:
+    """The entries of write_files."""
+    yield {"path": _OWN_NETWORK_OFF, "content": "network: {config: disabled}\n"}
+    yield {"path": _OWN_NETWORK, "content": "# The network is in the other files here.\n"}
+    for interface in interfaces:
+        conf = None
+        if (point := interface.access_point) is not None:
+            conf = f"/etc/wpa_supplicant/bramble-{interface.name}.conf"
+            text = wifi.configuration(
+                interface.name, point.ssid, point.psk, point.country, point.security, point.hidden
+            )
+            yield {"path": conf, "permissions": "0600", "content": text}
+        wanted = desired.Interface(
+            interface.name,
+            "static" if interface.address else "dhcp",
+            interface.address,
+            interface.gateway,
+            start="both",
+            wpa_conf=conf,
+        )
+        path = f"/etc/network/interfaces.d/{interface.name}"
+        yield {"path": path, "content": syntax.render(wanted.file())}
+        lines = [f"nameserver {server}" for server in interface.nameservers]
+        if interface.search_domains:
+            lines.append(f"search {' '.join(interface.search_domains)}")
+        if lines:
+            yield {"path": "/etc/resolv.conf", "content": "\n".join(lines) + "\n"}

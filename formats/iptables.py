@@ -1,15 +1,22 @@
 """
-What iptables-save prints and iptables-restore reads: tables, chains, rules and their words.
+iptables: what iptables-save prints, and the chains of its own that bramble keeps its rules in.
 
-What a rule means is for iptables to say: ``formats.iptables_chains`` has it asked.
+A rule for a built-in chain is put into an own chain, ``BRAMBLE-FORWARD`` for ``FORWARD``, and the
+built-in chain has one jump to it, at its top. Nothing else in the tables is bramble's.
 
-Source: iptables-save(8), iptables-restore(8); ``add_param_to_argv`` and ``xtables_save_string`` of
-iptables 1.8 for the quotes; tried against 1.8.9 and 1.8.11, legacy and nft.
+iptables prints a rule otherwise than it was typed (``ssh`` is 22, ``-s a,b`` two rules). So the
+rules are tried in a network namespace without other rules (``trial``), and what iptables-save
+prints of them there is compared with the live rules (``learn``, ``repair``).
+
+Sources: iptables-save(8), iptables-restore(8); ``add_param_to_argv`` and ``xtables_save_string`` of
+iptables 1.8 for the quotes; tried against 1.8.9 and 1.8.11, legacy and nft. With ``--noflush`` a
+declared chain (``:CHAIN - [0:0]``) is emptied and filled in one step, and others are left alone.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 CHAINS = {  # the built-in chains of each table
@@ -95,3 +102,282 @@ def quote(word: str) -> str:
         return word
     escaped = re.sub(r'(["\\])', r"\\\1", word)
     return f'"{escaped}"'
+
+
+# --- own chains -----------------------------------------------------------------------------------
+
+_LONGEST = 28  # characters of a chain's name
+_WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|\'([^\']*)\'|\\(.)|([^ \t"\'\\]+)')
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_ESCAPED = re.compile(r'\\(["\\\'$`])')
+_ATTACHED = re.compile(r"(-[Atsdiopmjg])([^-=].*)")
+_TO_CHAIN = re.compile(r" -[jg] (\S+)$")
+_ENDS_IT = ("ACCEPT", "DROP", "REJECT", "RETURN", "MASQUERADE", "SNAT", "DNAT", "REDIRECT")
+_NOISE = re.compile(
+    r"(\S+-restore( v\S+ \(\w+\))?: *)?(line \d+:? )?(Error occurred at .*|Try `.*)?"
+)
+Place = tuple[str, str]  # table and built-in chain
+_PLACES: list[Place] = sorted((table, chain) for table in CHAINS for chain in CHAINS[table])
+
+
+@dataclass(frozen=True)
+class Rule:
+    """
+    One rule as a person types it.
+
+    + text: the whole of it
+    + body: what comes after table and chain, for iptables-restore
+    """
+
+    text: str
+    table: str
+    chain: str
+    body: str
+
+    @classmethod
+    def parse(cls, text: str) -> Rule:
+        """
+        Take table and chain from a rule's words; what the others mean is for iptables to say.
+
+        + text: ``-A CHAIN …``, with ``-t TABLE`` for another than filter, as a shell reads it
+
+        ``RuleError`` says what is wrong: it can't be one line of one chain.
+        """
+
+        try:
+            return cls(text, *_parts(_split(text)))
+        except RuleError as error:
+            raise RuleError(f"rule {text!r}: {error}") from None
+
+    @property
+    def place(self) -> Place:
+        return self.table, self.chain
+
+
+class OwnChains:
+    """
+    The rules that shall be in our chains.
+
+    + printed: what iptables-save prints of each chain's rules, once ``judge`` knows it
+    """
+
+    def __init__(self, prefix: str, rules: Iterable[str]) -> None:
+        """
+        + prefix: of the own chains' names
+        + rules: for built-in chains, in order; ``RuleError`` when one of them is wrong
+        """
+
+        self.prefix = prefix
+        if not re.fullmatch(r"[A-Z][A-Z0-9_]*", prefix) or len(self.name("POSTROUTING")) > _LONGEST:
+            raise RuleError(f"{prefix!r} is no prefix: up to 16 of A-Z, 0-9 and _, a letter first")
+        self.rules = [Rule.parse(text) for text in rules]
+        self.wanted: dict[Place, list[str]] = {}
+        for rule in self.rules:
+            line = f"-A {self.name(rule.chain)} {rule.body}".rstrip()
+            self.wanted.setdefault(rule.place, []).append(line)
+        self.printed: dict[Place, list[str]] = {}
+
+    def name(self, built_in: str) -> str:
+        """``FORWARD`` → ``BRAMBLE-FORWARD``."""
+        return f"{self.prefix}-{built_in}"
+
+    def jump(self, built_in: str) -> str:
+        """The jump to an own chain, as iptables-save prints it."""
+        return f"-A {built_in} -j {self.name(built_in)}"
+
+    def trial(self) -> str:
+        """
+        The rules for ``iptables-restore --noflush`` where there are no others.
+
+        Each is a transaction by itself, in the built-in chain that was named (not all that can
+        be typed works in each), and followed by a way to the own chain: what is printed before
+        that is what became of it.
+        """
+
+        return "".join(
+            f"*{rule.table}\n:{self.name(rule.chain)} - [0:0]\n"
+            f"-A {rule.chain} {rule.body}\n{self._end(rule.chain)}\nCOMMIT\n"
+            for rule in self.rules
+        )
+
+    def judge(self, saved: str, said: str) -> None:
+        """
+        Learn how iptables prints the rules; ``RuleError`` for one that it refuses.
+
+        + saved: what iptables-save prints after the trial
+        + said: what iptables-restore said; it ends at the first rule that it refuses
+        """
+
+        tables, own = parse_save(saved), {self.name(c) for cs in CHAINS.values() for c in cs}
+        rest = {place: self._became(tables, place) for place in self.wanted}
+        self.printed = {place: [] for place in self.wanted}
+        for rule in self.rules:
+            lines = next(rest[rule.place], None)
+            why = _own_words(said) if lines is None else ""
+            if lines and any(_target(line) in own for line in lines):
+                why = "it leads into a chain that bramble fills: jump to another one"
+            if not lines or why:
+                why = why or "iptables accepts it and adds no rule: take -6, -h or -V out of it"
+                raise RuleError(f"rule {rule.text!r}: {why}")
+            start = len(f"-A {rule.chain}")
+            self.printed[rule.place] += [
+                f"-A {self.name(rule.chain)}{line[start:]}" for line in lines
+            ]
+
+    def _end(self, built_in: str) -> str:
+        return f"-A {built_in} -g {self.name(built_in)}"
+
+    def _became(self, tables: Tables, place: Place) -> Iterator[list[str]]:
+        """The lines that each rule of a chain became in the trial."""
+        table, chain = place
+        lines: list[str] = []
+        for line in tables.get(table, Table()).rules.get(chain, []):
+            if line == self._end(chain):
+                yield lines
+                lines = []
+            else:
+                lines.append(line)
+
+    def restore_file(self) -> str:
+        """All own chains, for ``iptables-restore --noflush``; empty when there are none."""
+        return _tables((place, self._fill(place)) for place in sorted(self.wanted))
+
+    def repair(self, live: Tables) -> str:
+        """
+        What turns the live tables into what is wanted, for ``iptables-restore --noflush``.
+
+        Empty when nothing differs. A chain is filled anew when its rules or their order differ,
+        a jump made when it is missing, doubled, or out of reach behind a rule that ends
+        the chain; an own chain that is not wanted any more goes.
+        """
+
+        return _tables((place, self._mend(live, place)) for place in _PLACES)
+
+    def show_wanted(self) -> str:
+        """What is wanted, as a person compares it with ``show_live``."""
+        places = sorted(self.wanted)
+        jumps = [(place, [self.jump(place[1])]) for place in places]
+        return _tables([*jumps, *((at, self.printed.get(at, self.wanted[at])) for at in places)])
+
+    def show_live(self, live: Tables) -> str:
+        """Our chains and the jumps to them, as they are."""
+        jumps: list[tuple[Place, list[str]]] = []
+        own: list[tuple[Place, list[str]]] = []
+        for place in _PLACES:
+            table, chain = live.get(place[0], Table()), place[1]
+            for at, line in enumerate(rules := table.rules.get(chain, [])):
+                if _target(line) == self.name(chain):
+                    late = " (out of reach)" if any(map(_ends_chain, rules[:at])) else ""
+                    jumps.append((place, [line + late]))
+            own.append((place, table.rules.get(self.name(chain), [])))
+        return _tables([*jumps, *own])
+
+    def _fill(self, place: Place) -> list[str]:
+        return [f":{self.name(place[1])} - [0:0]", *self.wanted[place]]
+
+    def _mend(self, live: Tables, place: Place) -> list[str]:
+        table, chain = place
+        own = self.name(chain)
+        now = live.get(table, Table())
+        if place not in self.wanted:
+            if own not in now.chains:
+                return []
+            users = [line for lines in now.rules.values() for line in lines if _target(line) == own]
+            return [*("-D" + line[2:] for line in users), f"-F {own}", f"-X {own}"]
+        same = own in now.chains and now.rules.get(own, []) == self.printed.get(place)
+        lines = [] if same else self._fill(place)
+        jump = self.jump(chain)
+        built_in = now.rules.get(chain, [])
+        count = built_in.count(jump)
+        if count != 1 or any(map(_ends_chain, built_in[: built_in.index(jump)])):
+            lines += ["-D" + jump[2:]] * count + [f"-I {chain} 1 -j {own}"]
+        return lines
+
+
+def _split(text: str) -> list[tuple[str, bool]]:
+    """The words of a rule as a shell reads them, each with whether any of it was quoted."""
+    if _CONTROL.search(text.replace("\t", " ")):
+        raise RuleError("it has control characters, or is not UTF-8")
+    found: list[tuple[str, bool]] = []
+    position, end = 0, -1
+    while position < len(text):
+        if text[position] in " \t":
+            position += 1
+            continue
+        piece = _WORD.match(text, position)
+        if piece is None:
+            raise RuleError("it has an open quote")
+        double, single, escaped, bare = piece.groups()
+        value = single or escaped or bare or "" if double is None else _ESCAPED.sub(r"\1", double)
+        quoted = double is not None or single is not None
+        if end == position:  # no space between: the same word goes on, as in --comment="a b"
+            before, was_quoted = found.pop()
+            value, quoted = before + value, quoted or was_quoted
+        found.append((value, quoted))
+        position = end = piece.end()
+    return found
+
+
+def _parts(typed: list[tuple[str, bool]]) -> tuple[str, str, str]:
+    """Table, chain and the rest of a rule's words."""
+    rest: list[tuple[str, bool]] = []
+    for word, quoted in typed:  # iptables-restore does not read -ptcp
+        attached = None if quoted else _ATTACHED.fullmatch(word)
+        rest += [(part, False) for part in attached.groups()] if attached else [(word, quoted)]
+    chain = _take(rest, "-A", "--append")
+    table = _take(rest, "-t", "--table") or "filter"
+    if chain is None:
+        raise RuleError("it has no -A CHAIN: what is to be at the top is the first of the rules")
+    if table not in CHAINS:
+        raise RuleError(f"there is no table {table!r}: one of {', '.join(CHAINS)}")
+    if chain not in CHAINS[table]:
+        raise RuleError(
+            f"{chain!r} is no built-in chain of table {table}: {', '.join(CHAINS[table])}"
+        )
+    return table, chain, " ".join(quote(word) for word, _ in rest)
+
+
+def _take(rest: list[tuple[str, bool]], short: str, long: str) -> str | None:
+    """Take an option with its value from the words; one that is quoted is none."""
+    for at, (word, quoted) in enumerate(rest):
+        name, equals, value = word.partition("=")
+        if not quoted and (word == short or (len(name) > 3 and long.startswith(name))):
+            del rest[at]
+            if not equals and at == len(rest):
+                raise RuleError(f"{word} has no value")
+            return value if equals else rest.pop(at)[0]
+    return None
+
+
+def _own_words(said: str) -> str:
+    """What iptables says against a rule, without the number of a line that nobody sees."""
+    lines = [_NOISE.sub("", line, count=1).strip() for line in said.split("\n")]
+    found = "; ".join(line for line in lines if line)
+    if "host/network" in found:
+        found += " (only names in /etc/hosts are known at boot: give its address)"
+    if found == "failed" or "_APPEND failed" in found:
+        found += " (`sudo dmesg` may show the kernel's reason)"
+    return f"iptables says: {found}" if found else ""
+
+
+def _target(line: str) -> str | None:
+    """The chain to which a printed rule goes: its last word, as such a target has no options."""
+    found = _TO_CHAIN.search(line)
+    return found[1] if found else None
+
+
+def _ends_chain(line: str) -> bool:
+    """Whether no packet gets past this printed rule."""
+    rest = words(line)[2:]
+    while rest[:3] == ["-m", "comment", "--comment"]:
+        rest = rest[4:]
+    return rest[:1] == ["-g"] or (rest[:1] == ["-j"] and rest[1] in _ENDS_IT)
+
+
+def _tables(parts: Iterable[tuple[Place, list[str]]]) -> str:
+    """The lines of each place, table by table."""
+    tables: dict[str, list[str]] = {}
+    for (table, _), lines in parts:
+        tables.setdefault(table, []).extend(lines)
+    filled = {name: tables[name] for name in sorted(tables) if tables[name]}
+    return "".join("\n".join([f"*{name}", *filled[name], "COMMIT", ""]) for name in filled)

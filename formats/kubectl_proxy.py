@@ -4,7 +4,9 @@ The systemd unit of a ``kubectl proxy`` (systemd.service(5), systemd.exec(5)).
 
 from __future__ import annotations
 
-from formats.systemd_unit import command_line
+import re
+from collections.abc import Iterable
+from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
 
 # The kubeconfig is handed over by systemd, which reads it as root; the service's own user, which
 # exists only while it runs, can read nothing else.
@@ -59,7 +61,7 @@ def unit(address: str, port: int, accept_hosts: str, kubeconfig: str) -> str:
     The unit's text.
 
     + address, port: to listen on
-    + accept_hosts: the option's value, from ``formats.accept_hosts``
+    + accept_hosts: the option's value, from ``formats.kubectl_proxy``
     + kubeconfig: whose rights everybody who reaches the proxy has
     """
 
@@ -68,3 +70,101 @@ def unit(address: str, port: int, accept_hosts: str, kubeconfig: str) -> str:
     command = f"{command_line(words)} --kubeconfig=%d/kubeconfig "
     command += command_line([f"--accept-hosts={accept_hosts}"])
     return _UNIT.format(command=command, kubeconfig=kubeconfig)
+
+
+# Outside of these a word needs quotes.
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-=./:@,+")
+
+
+def command_line(words: Iterable[str]) -> str:
+    """The words as one line; nothing in them is taken for a variable, an escape or a specifier."""
+    return " ".join(_word(word) for word in words)
+
+
+def _word(word: str) -> str:
+    if "\n" in word:
+        raise ValueError("a line feed can't stand in a unit's command line")
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$").replace("%", "%%")
+    return escaped if word and set(word) <= _PLAIN else f'"{escaped}"'
+
+
+_NAME = re.compile(
+    r"[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?(\.[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*"
+)
+
+
+def accept_hosts(hosts: Iterable[str]) -> str:
+    """
+    The option's value for hosts that are given as IPv4 networks, addresses or names.
+
+    Raises ``ValueError`` for anything else, and for no host at all (an empty option would be
+    kubectl's default, which is another list).
+    """
+
+    patterns = list(dict.fromkeys(pattern(host) for host in hosts))
+    if not patterns:
+        raise ValueError("kubectl proxy would accept no host: name a network, an address or a name")
+    return ",".join(patterns)
+
+
+def pattern(host: str) -> str:
+    """One host's or network's anchored expression."""
+    try:
+        network = IPv4Network(host)
+    except (AddressValueError, NetmaskValueError) as error:
+        looks_numeric = re.fullmatch(r"[0-9./]+", host)
+        if looks_numeric or not _NAME.fullmatch(host):
+            raise ValueError(
+                f"{host!r} is neither a network nor an address nor a name: write 192.168.1.0/24 "
+                "or localhost"
+            ) from error
+        # Host names know no case; nothing but the dot in one means anything in an expression.
+        return "(?i)^" + host.replace(".", r"\.") + "$"
+    except ValueError as error:  # host bits set
+        network = IPv4Network(host, strict=False)
+        raise ValueError(f"{host!r} has host bits set: did you mean {network}?") from error
+    first = str(network.network_address).split(".")
+    last = str(network.broadcast_address).split(".")
+    octets = [octet(int(low), int(high)) for low, high in zip(first, last, strict=True)]
+    return "^" + r"\.".join(octets) + "$"
+
+
+def octet(low: int, high: int) -> str:
+    """The numbers from ``low`` to ``high`` (0 to 255) in decimal, without leading zeros."""
+    if low == high:
+        return str(low)
+    return "(" + "|".join(_ranges(low, high)) + ")"
+
+
+def _ranges(low: int, high: int) -> list[str]:
+    """Split where the number of digits grows, then where a digit's range is not whole."""
+    found: list[str] = []
+    for digits in (1, 2, 3):
+        start, end = (0 if digits == 1 else 10 ** (digits - 1)), 10**digits - 1
+        if low <= end and high >= start:
+            found += _same_length(str(max(low, start)), str(min(high, end)))
+    return found
+
+
+def _same_length(low: str, high: str) -> list[str]:
+    if low == high:
+        return [low]
+    if len(low) == 1:
+        return [f"[{low}-{high}]"]
+    if low[0] == high[0]:
+        return [low[0] + rest for rest in _same_length(low[1:], high[1:])]
+    rest = len(low) - 1
+    zeros, nines = "0" * rest, "9" * rest
+    found: list[str] = []
+    first, last = int(low[0]), int(high[0])
+    if low[1:] != zeros:
+        found += [low[0] + tail for tail in _same_length(low[1:], nines)]
+        first += 1
+    tail_of_last: list[str] = []
+    if high[1:] != nines:
+        tail_of_last = [high[0] + tail for tail in _same_length(zeros, high[1:])]
+        last -= 1
+    if first <= last:
+        head = str(first) if first == last else f"[{first}-{last}]"
+        found.append(head + "[0-9]" * rest)
+    return found + tail_of_last

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from formats.kubeadm import documents_text, yaml_documents
+from formats import yaml_documents
 from formats.unreadable import reading
 
 # The fields by which server-side apply tells the entries of a list apart (+listMapKey in
@@ -38,7 +38,7 @@ def documents(text: str) -> list[dict[str, Any]]:
     """
 
     found: list[dict[str, Any]] = []
-    for document in yaml_documents(text):
+    for document in yaml_documents.load_all(text):
         with reading("it holds something that is no Kubernetes object"):
             found += _objects(document)
     return found
@@ -106,7 +106,7 @@ def project(wanted: Any, live: Any) -> Any:
 
 def text(things: Iterable[Mapping[str, Any]]) -> str:
     """A manifest of these objects."""
-    return documents_text(things)
+    return yaml_documents.dump(*things)
 
 
 def _list_key(entries: list[Any]) -> tuple[str, ...] | None:

@@ -16,7 +16,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from facts.images import Images
-from formats import image_archive
+from formats import docker_archive
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 from operations.following import Progress, failed, run
 
@@ -41,7 +41,7 @@ def imported(folder: str) -> Commands:
         images.imported(name="Images from the local archives", folder="mirror/images")
     """
 
-    archives = sorted(Path(folder).glob(image_archive.PATTERN))
+    archives = sorted(Path(folder).glob(docker_archive.PATTERN))
     if not archives:
         raise HostFailure(f"no image archives (*.tar) in {folder} on this computer")
     state = read(Images)
@@ -86,8 +86,8 @@ def _read(path: str, size: int, changed: int) -> tuple[tuple[str, str], ...]:
             return file.read().decode("utf-8")
 
         return tuple(
-            (name, image_archive.architecture(member(image.config)))
-            for image in image_archive.images(member("manifest.json"))
+            (name, docker_archive.architecture(member(image.config)))
+            for image in docker_archive.images(member("manifest.json"))
             for name in image.names
         )
 

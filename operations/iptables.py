@@ -13,8 +13,7 @@ from pyinfra.api import QuoteString
 from pyinfra.api.command import PyinfraCommand
 
 from facts.iptables import Iptables, IptablesState
-from formats.iptables import CHAINS, RuleError, holds_rules, incompatible, parse_save
-from formats.iptables_chains import OwnChains
+from formats.iptables import CHAINS, OwnChains, RuleError, holds_rules, incompatible, parse_save
 from operations import apt, guard
 from operations.base import Commands, HostFailure, declare, diff, plan_change, read
 from operations.files import ensure

@@ -13,7 +13,7 @@ from pyinfra.api import QuoteString, StringCommand
 from facts.kubectl import ADMIN_CONF
 from facts.kubectl_proxy import PATH, UNIT, ProxyService
 from formats import kubectl_proxy
-from formats.accept_hosts import accept_hosts
+from formats.kubectl_proxy import accept_hosts
 from operations import files
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 

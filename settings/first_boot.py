@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from formats import cloud_init, cloud_init_079
+from formats import cloud_init
 from formats import cmdline as kernel_cmdline
 from settings import keys, known
 
@@ -48,8 +48,8 @@ def boot_files(cluster: Cluster, node: Node, dialect: Dialect = "cloud-init") ->
     identity = (f"{node.name}-{fingerprint}", node.name)
     if dialect == "cloud-init-0.7.9":
         return {
-            "user-data": cloud_init_079.user_data(board, interfaces),
-            "meta-data": cloud_init_079.meta_data(*identity),
+            "user-data": cloud_init.user_data_079(board, interfaces),
+            "meta-data": cloud_init.meta_data_079(*identity),
         }
     return {
         "user-data": cloud_init.user_data(board),

@@ -10,15 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, Strict, ValidationInfo
 
-from formats import (
-    accept_hosts,
-    component_config,
-    containerd,
-    image_archive,
-    kubeadm,
-    kubernetes_version,
-    node,
-)
+from formats import containerd, docker_archive, kubectl_proxy, kubernetes_version, node
+from formats.kubeadm import components
+from formats.kubeadm import config as kubeadm
 from settings import fields
 from settings.fields import checked, matching, without
 
@@ -139,9 +133,9 @@ def archives(folder: Path, written: Path) -> None:
     if not folder.is_dir():
         why = "is a file" if folder.exists() else "does not exist"
         raise ValueError(f"'{written}' {why}: write a folder with image archives, or None")
-    if not any(folder.glob(image_archive.PATTERN)):
+    if not any(folder.glob(docker_archive.PATTERN)):
         raise ValueError(
-            f"'{written}' has no image archives ({image_archive.PATTERN}): make them with "
+            f"'{written}' has no image archives ({docker_archive.PATTERN}): make them with "
             "`docker save`, or write None"
         )
 
@@ -186,6 +180,6 @@ Labels = Annotated[dict[fields.Text, fields.Text | None], Strict(), _each(node.c
 Mirrors = Annotated[dict[fields.Text, fields.Text], Strict(), _each(containerd.check_mirror)]
 Timeouts = Annotated[dict[fields.Text, Any], Strict(), without(kubeadm.timeout_mistakes)]
 IgnoredErrors = Annotated[fields.Texts, without(kubeadm.ignored_mistakes)]
-AcceptedHosts = Annotated[fields.Texts, checked(accept_hosts.accept_hosts)]
-Kubelet = Annotated[fields.Mapping, component(component_config.kubelet_mistakes)]
-KubeProxy = Annotated[fields.Mapping, component(component_config.kube_proxy_mistakes)]
+AcceptedHosts = Annotated[fields.Texts, checked(kubectl_proxy.accept_hosts)]
+Kubelet = Annotated[fields.Mapping, component(components.kubelet_mistakes)]
+KubeProxy = Annotated[fields.Mapping, component(components.kube_proxy_mistakes)]

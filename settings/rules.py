@@ -16,7 +16,8 @@ from typing import Any
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
-from formats import kubeadm, kubeconfig, resolv_conf
+from formats import kubeconfig, resolv_conf
+from formats.kubeadm import config as kubeadm
 from formats.unreadable import Unreadable
 from settings import images, keys, kubernetes_fields, wifi
 from settings.fields import as_written, asking_the_system, path

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from ipaddress import IPv4Interface
 from typing import TYPE_CHECKING, Any
 
-from formats import hosts, interface_wanted, kubeadm
+from formats import hosts
+from formats.interfaces import desired
+from formats.kubeadm import config as kubeadm
 from settings import kubernetes
 from settings.errors import Problem
 
@@ -113,7 +115,7 @@ def problems(cluster: Cluster) -> Iterator[Problem]:
     """What `formats` refuses of all this, whatever the fields' own types let through."""
     for node in cluster.nodes:
         for each in cluster.interfaces(node):
-            made = interface_wanted.Interface(
+            made = desired.Interface(
                 each.name,
                 "static" if each.address else "dhcp",
                 IPv4Interface(each.address) if each.address else None,

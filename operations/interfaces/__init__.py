@@ -13,7 +13,7 @@ from pyinfra import host
 from pyinfra.api import HiddenValue
 
 from facts.interfaces import InterfacesFiles, InterfacesState
-from formats.interface_wanted import Interface, Method, Start
+from formats.interfaces.desired import Interface, Method, Start
 from formats.wifi import Security
 from operations import apt, guard
 from operations.base import Commands, HostFailure, declare, plan_change, read

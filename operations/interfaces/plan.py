@@ -12,10 +12,10 @@ from pyinfra.api import QuoteString, StringCommand
 
 from facts.interfaces import InterfacesState
 from formats import dhcp_clients, wifi
-from formats.interface_wanted import Interface
-from formats.interfaces import File, InterfacesError, Text, parse, render
-from formats.interfaces_meaning import meaning
-from formats.interfaces_tree import (
+from formats.interfaces.desired import Interface
+from formats.interfaces.meaning import meaning
+from formats.interfaces.syntax import File, InterfacesError, Text, parse, render
+from formats.interfaces.tree import (
     ROOT,
     Definition,
     asked,

@@ -18,8 +18,8 @@ from facts.kubeadm import (
     Member,
     MemberState,
 )
-from formats import kubeadm as config
 from formats.certificates import key_hash, names
+from formats.kubeadm import config
 from formats.unreadable import Unreadable
 from operations import files, packages
 from operations.base import Commands, HostFailure, operation, plan_change, read, read_from
@@ -138,7 +138,7 @@ def join(
     + address: its address in the cluster's network
     + head: the name in the inventory of the host that leads
     + endpoint: the name of the API server, as given to ``init``
-    + timeouts: kubeadm's waits, over those of ``formats.kubeadm.JOIN_TIMEOUTS``
+    + timeouts: kubeadm's waits, over those of ``formats.kubeadm.config.JOIN_TIMEOUTS``
     + ignore_preflight_errors: names of preflight checks that shall only warn
 
     A node that has joined is left as it is. Refused: one that is half-joined, or that belongs to

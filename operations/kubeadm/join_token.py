@@ -19,8 +19,8 @@ from gevent.lock import RLock
 from pyinfra.api.host import Host
 
 from facts.kubectl import ADMIN_CONF
-from formats.bootstrap_token import ALPHABET, EXPIRES, secret_name, secret_text
 from formats.certificates import key_hash
+from formats.kubeadm.bootstrap_token import ALPHABET, EXPIRES, secret_name, secret_text
 from formats.node import nodes as node_objects
 from formats.unreadable import Unreadable, reading
 from operations.remote_shell import RemoteFailure, run

@@ -10,8 +10,8 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from facts.kubeadm import INIT_UNIT, JOIN_UNIT
-from formats.kubeadm import Join, Registration
-from formats.kubeadm_output import NO_CRI, explained, masked, node_is_there, phase
+from formats.kubeadm.config import Join, Registration
+from formats.kubeadm.output import NO_CRI, explained, masked, node_is_there, phase
 from operations import detached, files
 from operations.containerd import WHY_NO_CRI
 from operations.following import detail, failed

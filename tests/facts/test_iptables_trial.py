@@ -12,8 +12,7 @@ import pytest
 from pyinfra.api import FactProcessError
 
 from facts.iptables import _TRIAL, Iptables, IptablesState
-from formats.iptables import RuleError, parse_save
-from formats.iptables_chains import OwnChains
+from formats.iptables import OwnChains, RuleError, parse_save
 from tests import needs
 from tests.formats.test_iptables_real import FOREIGN, Shell, rules_of, sh
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formats.accept_hosts import accept_hosts, octet, pattern
+from formats.kubectl_proxy import accept_hosts, octet, pattern
 
 addresses = st.integers(0, 2**32 - 1).map(IPv4Address)
 networks = st.tuples(addresses, st.integers(0, 32)).map(

@@ -7,7 +7,7 @@ from base64 import b64decode
 
 import pytest
 
-from formats.bootstrap_token import EXPIRES, secret_name, secret_text
+from formats.kubeadm.bootstrap_token import EXPIRES, secret_name, secret_text
 
 TOKEN = "abcdef.0123456789abcdef"
 

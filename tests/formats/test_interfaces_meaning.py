@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formats.interface_wanted import Interface
-from formats.interfaces import parse, render
-from formats.interfaces_meaning import Meaning, meaning, problems
-from formats.interfaces_tree import definitions, resolve
+from formats.interfaces.desired import Interface
+from formats.interfaces.meaning import Meaning, meaning, problems
+from formats.interfaces.syntax import parse, render
+from formats.interfaces.tree import definitions, resolve
 
 
 def _meaning(body: str, head: str = "iface eth0 inet static") -> Meaning:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from formats.interfaces import parse, render
-from formats.interfaces_tree import (
+from formats.interfaces.syntax import parse, render
+from formats.interfaces.tree import (
     asked,
     definitions,
     errors,

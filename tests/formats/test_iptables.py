@@ -8,8 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formats.iptables import RuleError, Table, holds_rules, incompatible, parse_save, quote, words
-from formats.iptables_chains import OwnChains, Rule
+from formats.iptables import (
+    OwnChains,
+    Rule,
+    RuleError,
+    Table,
+    holds_rules,
+    incompatible,
+    parse_save,
+    quote,
+    words,
+)
 
 SAMPLES = Path(__file__).parent / "samples"
 KUBERNETES = (SAMPLES / "kubernetes.iptables-save").read_text()

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from formats.iptables import RuleError, parse_save
-from formats.iptables_chains import OwnChains
+from formats.iptables import OwnChains, RuleError, parse_save
 
 KUBERNETES = (Path(__file__).parent / "samples" / "kubernetes.iptables-save").read_text()
 NAT = "-t nat -A POSTROUTING -s 192.168.2.0/24 -o wlan0 -j MASQUERADE"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from formats.kubeadm_output import (
+from formats.kubeadm.output import (
     Problem,
     Token,
     expirations,

@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formats.accept_hosts import accept_hosts
-from formats.kubectl_proxy import unit
-from formats.systemd_unit import command_line
+from formats.kubectl_proxy import accept_hosts, command_line, unit
 
 UNIT = unit("192.168.1.32", 8080, accept_hosts(["192.168.1.0/24"]), "/etc/kubernetes/admin.conf")
 

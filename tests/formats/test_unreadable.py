@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 from formats import (
     card_record,
     certificates,
+    docker_archive,
     flannel,
-    image_archive,
-    interfaces,
-    kubeadm,
-    kubeadm_output,
     kubeconfig,
     manifests,
     openpgp,
     partition_table,
 )
 from formats.containerd import Runtime, configured
+from formats.interfaces import syntax as interfaces
+from formats.kubeadm import config as kubeadm
+from formats.kubeadm import output as kubeadm_output
 from formats.unreadable import Unreadable
 from tests.formats.test_certificates import PEM
 from tests.formats.test_containerd import DEBIAN, DEFAULT_3
@@ -102,8 +102,8 @@ READERS: list[tuple[Callable[[str], object], str]] = [
     (certificates.key_hash, PEM),
     (certificates.names, PEM),
     (openpgp.public_keys, PGP),
-    (image_archive.images, ARCHIVE),
-    (image_archive.architecture, '{"architecture": "arm64"}'),
+    (docker_archive.images, ARCHIVE),
+    (docker_archive.architecture, '{"architecture": "arm64"}'),
     (card_record.parse, RECORD),
     (lambda text: configured(text, Runtime("pause", mirrors=True), "1.7.24"), DEBIAN),
     (lambda text: configured(text, Runtime("pause", mirrors=True), "2.1.0"), DEFAULT_3),

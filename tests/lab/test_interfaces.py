@@ -9,7 +9,7 @@ from posixpath import normpath
 
 import pytest
 
-from formats.interfaces_tree import asked, definitions, errors, walk
+from formats.interfaces.tree import asked, definitions, errors, walk
 from lab.api import Lab
 from tests.lab.runs import NETWORK, changes, differences, look, ok, pyinfra
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from formats.iptables_chains import OwnChains
+from formats.iptables import OwnChains
 from operations import iptables
 from tests.formats.test_iptables_chains import HEAD
 from tests.formats.test_iptables_real import FOREIGN, Shell, foreign_of, rules_of, sh

@@ -15,10 +15,9 @@ from difflib import get_close_matches
 from ipaddress import IPv4Network, ip_address, ip_network
 from typing import Any
 
-import yaml
-
-from formats import component_config
-from formats.unreadable import MALFORMED, Unreadable, reading
+from formats import yaml_documents
+from formats.kubeadm import components
+from formats.unreadable import Unreadable, reading
 
 API_PORT = 6443
 CRI_SOCKET = "unix:///run/containerd/containerd.sock"
@@ -131,8 +130,8 @@ class Init:
                 network, address = getattr(self, f"{what}_network"), self.registration.address
                 found.append(f"{what} network {network} holds the node's address {address}")
         found += timeout_mistakes(self.timeouts)
-        proxy = component_config.kube_proxy_mistakes(self.kube_proxy, minor)
-        kubelet = component_config.kubelet_mistakes(self.kubelet, minor)
+        proxy = components.kube_proxy_mistakes(self.kube_proxy, minor)
+        kubelet = components.kubelet_mistakes(self.kubelet, minor)
         found += [f"kube-proxy {text}" for text in proxy] + [f"kubelet {text}" for text in kubelet]
         return found
 
@@ -175,7 +174,7 @@ class Init:
             "kind": "KubeProxyConfiguration",
             **self.kube_proxy,
         }
-        return documents_text([init, cluster, kubelet, *([proxy] if self.kube_proxy else [])])
+        return yaml_documents.dump(init, cluster, kubelet, *([proxy] if self.kube_proxy else []))
 
 
 @dataclass(frozen=True)
@@ -189,22 +188,20 @@ class Join:
     timeouts: Mapping[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
-        return documents_text(
-            [
-                {
-                    "apiVersion": KUBEADM_API,
-                    "kind": "JoinConfiguration",
-                    "discovery": {
-                        "bootstrapToken": {
-                            "apiServerEndpoint": f"{self.endpoint}:{API_PORT}",
-                            "token": self.token,
-                            "caCertHashes": [self.ca_hash],
-                        }
-                    },
-                    "nodeRegistration": self.registration.document(),
-                    "timeouts": dict(self.timeouts),
-                }
-            ]
+        return yaml_documents.dump(
+            {
+                "apiVersion": KUBEADM_API,
+                "kind": "JoinConfiguration",
+                "discovery": {
+                    "bootstrapToken": {
+                        "apiServerEndpoint": f"{self.endpoint}:{API_PORT}",
+                        "token": self.token,
+                        "caCertHashes": [self.ca_hash],
+                    }
+                },
+                "nodeRegistration": self.registration.document(),
+                "timeouts": dict(self.timeouts),
+            }
         )
 
 
@@ -216,7 +213,7 @@ def settled(config_text: str) -> dict[str, str]:
 
     problem = "there is no ClusterConfiguration in it"
     with reading(problem):
-        for document in yaml_documents(config_text):
+        for document in yaml_documents.load_all(config_text):
             if isinstance(document, dict) and document.get("kind") == "ClusterConfiguration":
                 networking = document.get("networking") or {}
                 return {
@@ -309,36 +306,6 @@ def _seconds(duration: str) -> float:
     units = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
     parts = re.findall(r"([0-9.]+)(ms|h|m|s)", duration)
     return sum(float(number) * units[unit] for number, unit in parts)
-
-
-def documents_text(documents: Iterable[Mapping[str, Any]]) -> str:
-    """Several YAML documents as one text, keys in the order given."""
-    return "---\n".join(
-        yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, default_flow_style=False)
-        for document in documents
-    )
-
-
-def yaml_documents(text: str) -> list[Any]:
-    """The documents of a YAML text; ``Unreadable`` when it is none."""
-    try:
-        return list(yaml.safe_load_all(text))
-    except yaml.YAMLError as error:
-        raise Unreadable(f"it is not YAML: {str(error).splitlines()[0]}") from error
-    except MALFORMED as error:  # of a scalar such as 2026-02-30, which YAML takes for a date
-        raise Unreadable(f"it is not YAML: {error}") from error
-
-
-class _Dumper(yaml.SafeDumper):
-    """Texts of several lines as such: people read them in diffs."""
-
-
-def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _string)
 
 
 def _address_mistake(what: str, text: str) -> list[str]:

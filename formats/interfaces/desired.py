@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Literal
 
-from formats.interfaces import File, Iface, Option, Selection
-from formats.interfaces_meaning import problems
-from formats.interfaces_tree import resolve
+from formats.interfaces.meaning import problems
+from formats.interfaces.syntax import File, Iface, Option, Selection
+from formats.interfaces.tree import resolve
 
 Method = Literal["static", "dhcp", "manual"]
 Start = Literal["auto", "allow-hotplug", "both"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
-from formats.interfaces_tree import HOOKS, SYNONYMS, Definition
+from formats.interfaces.tree import HOOKS, SYNONYMS, Definition
 
 # What a method of ifupdown itself understands. Other names are given to the scripts in
 # /etc/network/if-*.d, so an unknown one is not wrong: only one that is nearly another is.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formats.interfaces import (
+from formats.interfaces.syntax import (
     METHODS,
     File,
     Iface,

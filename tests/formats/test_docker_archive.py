@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from formats.image_archive import Image, architecture, full_name, images
+from formats.docker_archive import Image, architecture, full_name, images
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from formats.kubeadm import INIT_TIMEOUTS, JOIN_TIMEOUTS, Init, Join, Registration, settled
+from formats.kubeadm.config import INIT_TIMEOUTS, JOIN_TIMEOUTS, Init, Join, Registration, settled
 
 NODE = Registration("node1", "192.168.2.11")
 INIT = Init(

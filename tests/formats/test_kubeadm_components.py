@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from formats.component_config import kube_proxy_mistakes, kubelet_mistakes
+from formats.kubeadm.components import kube_proxy_mistakes, kubelet_mistakes
 
 RIGHT: list[dict[str, Any]] = [
     {},

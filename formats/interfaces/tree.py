@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from formats.interfaces import (
+from formats.interfaces.syntax import (
     SPACE,
     File,
     Iface,
@@ -26,7 +26,7 @@ from formats.interfaces import (
     parse,
     render,
 )
-from formats.interfaces import Mapping as MappingStanza
+from formats.interfaces.syntax import Mapping as MappingStanza
 
 ROOT = "/etc/network/interfaces"
 HOOKS = ("pre-up", "up", "down", "post-down")

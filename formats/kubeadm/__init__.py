@@ -1,0 +1,1 @@
+"""What kubeadm reads and prints: its configuration, its components' fields, tokens, its output."""

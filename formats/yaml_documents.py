@@ -1,0 +1,44 @@
+"""YAML as bramble writes and reads it: keys in the order given, texts of several lines as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from formats.unreadable import MALFORMED, Unreadable
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes a text of several lines as a block: people read it in diffs."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def dump(*documents: Mapping[str, Any]) -> str:
+    """Write one document, or several with ``---`` between them."""
+    return "---\n".join(
+        yaml.dump(dict(each), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
+        for each in documents
+    )
+
+
+def load_all(text: str) -> list[Any]:
+    """
+    Read all documents of a text.
+
+    + raises ``Unreadable``: it is not YAML
+    """
+    try:
+        return list(yaml.safe_load_all(text))
+    except yaml.YAMLError as error:
+        raise Unreadable(f"it is not YAML: {str(error).splitlines()[0]}") from error
+    except MALFORMED as error:  # a scalar such as 2026-02-30, which YAML reads as a date
+        raise Unreadable(f"it is not YAML: {error}") from error
