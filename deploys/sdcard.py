@@ -9,13 +9,13 @@ from functools import partial
 from pyinfra import inventory
 
 from operations import sdcard
-from settings import first_boot, images
-from settings.card import asked
-from settings.folder import folder
+from settings import first_boot
+from settings.card_request import asked
+from settings.cluster_folder import folder
 
 request = asked(inventory.get_override_data())
 cluster, node = request.cluster, request.node
-image = images.of(cluster)
+image = cluster.card_image
 
 sdcard.written(
     name=f"The card of {node.name}",

@@ -241,7 +241,7 @@ class Lab:
         """The environment to start it in."""
         own = kubernetes.environment(self.name, self.desk)
         path = {"PATH": f"{operator.environment()['PATH']}:{kubernetes.kubectl_folder()}"}
-        return operator.environment() | own | path | {"BRAMBLE_LAB": self.name}
+        return operator.environment() | own | path
 
     def run(
         self,

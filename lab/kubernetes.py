@@ -113,7 +113,10 @@ def start(plan: Plan, group: str, cluster: Cluster, source: Source, desk: Path) 
     + group: the lab's control group
     + desk: its folder .cluster/ gets the kubeconfig, so that the person's own is left alone
     """
-    values: dict[str, Any] = {"kubeconfig": str(desk / ".cluster" / "kubeconfig")}
+    values: dict[str, Any] = {
+        "target": f"lab {plan.name} (virtual nodes {{nodes}})",
+        "kubeconfig": str(desk / ".cluster" / "kubeconfig"),
+    }
     if source.folder:
         _serve(plan, group, source.folder)
         values |= _places(plan, cluster, source.folder)

@@ -48,7 +48,7 @@ def main() -> int:
     out = Console(highlight=False, soft_wrap=True)
     said = Console(highlight=False, soft_wrap=True, stderr=True)
     try:
-        here = settings.whose(settings.load())
+        here = settings.target(settings.load())
     except settings.SettingsError as error:
         print(error, file=sys.stderr)
         return COULD_NOT_TELL

@@ -10,16 +10,17 @@ Every mistake is reported at once, by `SettingsError`.
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
-from settings import known, overrides, sources, ssh
+from settings import known_hosts, overrides, sources, ssh_config
 from settings.build import build as _build
-from settings.errors import Problem, SettingsError
-from settings.keys import host_key, operator_key, operator_public_key
-from settings.known import changed_key_remedy
+from settings.known_hosts import changed_key_remedy
 from settings.model import Cluster, Node
+from settings.problems import Problem, SettingsError
+from settings.ssh_keys import host_key, operator_key, operator_public_key
 
 __all__ = [
     "Cluster",
@@ -34,10 +35,19 @@ __all__ = [
     "operator_key",
     "operator_public_key",
     "prepare",
-    "whose",
+    "target",
 ]
 
-_made: WeakKeyDictionary[sources.PyinfraInventory, dict[Path, Cluster]] = WeakKeyDictionary()
+
+class PyinfraInventory(Protocol):
+    """The part of ``pyinfra.api.Inventory`` that is used here."""
+
+    def get_data(self) -> Mapping[str, Any]: ...
+    def get_override_data(self) -> Mapping[str, Any]: ...
+
+
+_made: WeakKeyDictionary[PyinfraInventory, dict[Path, Cluster]] = WeakKeyDictionary()
+_file = "inventory.py"  # as pyinfra was given it
 
 
 def check_files(inventory: str) -> None:
@@ -46,18 +56,15 @@ def check_files(inventory: str) -> None:
     Ends the program with the mistakes as its message, and status 1.
     """
     try:
-        sources.of_desk(Path.cwd(), inventory, overrides.given())
+        sources.read(Path.cwd(), inventory, overrides.given())
     except SettingsError as error:
         raise SystemExit(str(error)) from None
 
 
-def whose(cluster: Cluster) -> str:
-    """Which nodes a command is about, in words: a desk's, or a lab's that has started it."""
-    names = ", ".join(node.name for node in cluster.nodes)
-    lab = os.environ.get("BRAMBLE_LAB")
-    return (
-        f"The virtual nodes of the lab {lab}: {names}" if lab else f"The nodes on the desk: {names}"
-    )
+def target(cluster: Cluster) -> str:
+    """The line that says which nodes a command is about."""
+    name = overrides.target() or f"cluster {cluster.kube_context} ({{nodes}})"
+    return f"Target: {name.replace('{nodes}', ', '.join(node.name for node in cluster.nodes))}"
 
 
 def load(desk: Path | None = None, inventory: str = "inventory.py") -> Cluster:
@@ -68,21 +75,30 @@ def load(desk: Path | None = None, inventory: str = "inventory.py") -> Cluster:
 
     Raises `SettingsError`.
     """
-    return _build(sources.of_desk(desk or Path.cwd(), inventory, {}))
+    return _build(sources.read(desk or Path.cwd(), inventory, {}))
 
 
-def of(inventory: sources.PyinfraInventory, desk: Path | None = None) -> Cluster:
-    """The cluster that pyinfra's inventory describes, with what `--data` overrides: made once for
-    an inventory, however many hosts and deploys ask.
+def of(inventory: PyinfraInventory, desk: Path | None = None) -> Cluster:
+    """
+    The cluster that pyinfra acts on: that of the files, with what ``--data`` overrides.
 
-    Raises `SettingsError`.
+    It is made once for an inventory, however many hosts and deploys ask.
+
+    + inventory: pyinfra's
+    + desk: as for ``load``
+    + raises ``SettingsError``
     """
     # pyinfra's `inventory` stands for the one of the run at hand.
-    itself: sources.PyinfraInventory = getattr(inventory.get_data, "__self__", inventory)
-    made = _made.setdefault(itself, {})
-    where = desk or Path.cwd()
+    itself: PyinfraInventory = getattr(inventory.get_data, "__self__", inventory)
+    made, where = _made.setdefault(itself, {}), desk or Path.cwd()
     if where not in made:
-        made[where] = _build(sources.of_inventory(itself, where))
+        # pyinfra's own options (--ssh-user …) are among its overrides: they are no settings.
+        override = {
+            name: value
+            for name, value in itself.get_override_data().items()
+            if not name.startswith("ssh_")
+        }
+        made[where] = _build(sources.read(where, _file, override | overrides.given()))
     return made[where]
 
 
@@ -93,14 +109,16 @@ def prepare(inventory: str) -> None:
     Ends the program with the mistakes as its message, and status 1. Does nothing while `load` reads
     the file.
     """
+    global _file
     if sources.reading.get():
         return
+    _file = inventory
     try:
         overrides.check_deploys()
-        cluster = _build(sources.of_desk(Path.cwd(), inventory, overrides.given()))
+        cluster = _build(sources.read(Path.cwd(), inventory, overrides.given()))
         overrides.check_limits(cluster)
-        known.unite(cluster)
-        ssh.write_config(cluster)
+        known_hosts.unite(cluster)
+        ssh_config.write(cluster)
     except SettingsError as error:
         raise SystemExit(str(error)) from None
     except OSError as error:

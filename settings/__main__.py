@@ -10,7 +10,7 @@ import settings
 def main() -> int:
     """Status 1, and the mistakes, when they are not right."""
     try:
-        print(settings.whose(settings.load()), flush=True)
+        print(settings.target(settings.load()), flush=True)
     except settings.SettingsError as error:
         print(error, file=sys.stderr)
         return 1

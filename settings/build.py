@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from settings import placement, rules, specifications
-from settings.errors import Problem, SettingsError, shown
 from settings.fields import Typed, did_you_mean
 from settings.model import Cluster, Node
+from settings.problems import Problem, SettingsError, shown
 from settings.sources import Host, Sources, Value
 
 _SECRET = ("wifi_psk_file", "ssh_password", "ssh_key_password")

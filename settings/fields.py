@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, TypeAdapter
 
-from settings.errors import shown
+from settings.problems import shown
 
 # RFC 1123, as Kubernetes wants it for a node's name (a "DNS label"): lower case.
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")

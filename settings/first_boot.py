@@ -9,17 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 from formats import cloud_init
 from formats import cmdline as kernel_cmdline
-from settings import keys, known
-
-if TYPE_CHECKING:
-    from settings.model import Cluster, Node
-
-# Which cloud-init reads the card: today's, or the one of HypriotOS.
-Dialect = Literal["cloud-init", "cloud-init-0.7.9"]
+from settings import known_hosts, ssh_keys
+from settings.images import Dialect
+from settings.model import Cluster, Node
 
 _ENDING = Path(__file__).with_name("first_boot_ending.sh")
 _COUNTRY = "cfg80211.ieee80211_regdom="
@@ -32,11 +27,11 @@ def boot_files(cluster: Cluster, node: Node, dialect: Dialect = "cloud-init") ->
     with Wi-Fi the key's hash, which opens the network as well. Makes the operator's key and the
     board's host key when there are none yet.
     """
-    host_key = keys.host_key(cluster, node)
+    host_key = ssh_keys.host_key(cluster, node)
     board = cloud_init.Board(
         hostname=node.name,
         user=node.admin_user,
-        authorized_keys=[keys.operator_public_key(cluster)],
+        authorized_keys=[ssh_keys.operator_public_key(cluster)],
         host_key=host_key,
         timezone=cluster.timezone,
         locale=cluster.locale,
@@ -61,7 +56,7 @@ def boot_files(cluster: Cluster, node: Node, dialect: Dialect = "cloud-init") ->
 def pin(cluster: Cluster, node: Node) -> None:
     """Enter the host key of the node's card into known_hosts: the board is known before the first
     contact, and no other one is taken for it."""
-    known.pin(cluster, node, keys.host_key(cluster, node).public)
+    known_hosts.pin(cluster, node, ssh_keys.host_key(cluster, node).public)
 
 
 def remarks(cluster: Cluster, node: Node) -> list[str]:

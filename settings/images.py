@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
 from settings.fields import Text, checked, did_you_mean, url, without_password
-from settings.first_boot import Dialect
 
-if TYPE_CHECKING:
-    from settings.model import Cluster
-
+# Which cloud-init reads the SD card's files: today's, or HypriotOS' version of 2016.
+Dialect = Literal["cloud-init", "cloud-init-0.7.9"]
 
 # The beginning of a URL with a slash too few.
 _SCHEME = re.compile(r"(https?|ftp|file):|www\.", re.IGNORECASE)
@@ -64,17 +61,6 @@ CATALOGUE = {
         dialect="cloud-init-0.7.9",
     ),
 }
-
-
-def of(cluster: Cluster) -> Image:
-    """The image that the settings name."""
-    if cluster.image in CATALOGUE:
-        return CATALOGUE[cluster.image]
-    source = cluster.image
-    if not is_url(source):
-        source = str(cluster.desk / Path(source).expanduser())
-    name = source.rstrip("/").rpartition("/")[2]
-    return Image(name, source, cluster.image_checksum, cluster.image_dialect)
 
 
 def is_url(image: str) -> bool:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from formats import kubernetes_version
-
-if TYPE_CHECKING:
-    from settings.model import Cluster
+from settings.model import Cluster
 
 API_PORT = 6443
 

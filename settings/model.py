@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,21 +13,40 @@ from pydantic import ConfigDict, Field, SecretStr
 from formats import resolv_conf
 from formats import wifi as wifi_format
 from settings import (
-    card_fields,
-    connection,
+    connector_fields,
     fields,
-    first_boot,
     images,
-    interfaces,
     kubernetes_fields,
+    place_fields,
     rules,
-    wifi,
+    wifi_key,
 )
 
 Role = Literal["head", "worker"]
 
 
-class Node(connection.PerNode):
+@dataclass(frozen=True)
+class Interface:
+    """One interface of a node.
+
+    + address: with its prefix; None: from DHCP
+    + gateway: the default route, when it leads this way and DHCP does not give it
+    + leads_out: whether the node's default route leads this way
+    + nat: whether the workers' addresses are translated there
+    + wifi: whether it is a radio
+    + reached: whether the operator reaches the node by it
+    """
+
+    name: str
+    address: IPv4Interface | None
+    gateway: IPv4Address | None
+    leads_out: bool
+    nat: bool
+    wifi: bool
+    reached: bool
+
+
+class Node(connector_fields.PerNode):
     """One node: what is said of it in the inventory, and the settings that may differ by node."""
 
     model_config = ConfigDict(frozen=True)
@@ -50,7 +70,7 @@ class Node(connection.PerNode):
     node_labels: kubernetes_fields.Labels
 
 
-class Cluster(connection.Derived):
+class Cluster(connector_fields.Derived):
     """All nodes, and the settings that are one for the whole cluster.
 
     + desk: the folder that holds inventory.py and .cluster/
@@ -80,17 +100,17 @@ class Cluster(connection.Derived):
     wifi_ssid: fields.Ssid | None
     wifi_security: wifi_format.Security
     wifi_hidden: fields.Switch
-    wifi_psk_file: Annotated[fields.FilePath, rules.wifi_key]
-    wifi_country: Annotated[card_fields.Country | None, rules.wifi_country]
+    wifi_psk_file: Annotated[fields.FilePath, rules.wifi]
+    wifi_country: Annotated[place_fields.Country | None, rules.wifi_country]
 
-    ssh_private_key: Annotated[fields.FilePath | None, rules.private_key]
+    ssh_private_key: Annotated[fields.FilePath | None, rules.own_key]
     password_login: fields.Switch | None
     guard_seconds: fields.GuardSeconds
-    timezone: card_fields.TimeZone
-    locale: card_fields.Locale
+    timezone: place_fields.TimeZone
+    locale: place_fields.Locale
     image: Annotated[images.ImageName, rules.image_file]
     image_checksum: Annotated[images.ImageChecksum | None, rules.checksum]
-    image_dialect: first_boot.Dialect
+    image_dialect: images.Dialect
 
     kubernetes_version: kubernetes_fields.KubernetesVersion
     kubernetes_repository: kubernetes_fields.Repository
@@ -157,9 +177,33 @@ class Cluster(connection.Derived):
             return node.uplink_address
         return node.address
 
-    def interfaces(self, node: Node) -> tuple[interfaces.Interface, ...]:
-        """The node's interfaces, once deployed."""
-        return interfaces.of(self, node)
+    def interfaces(self, node: Node) -> tuple[Interface, ...]:
+        """The node's interfaces, once deployed: on the cluster network, and of a head that does NAT
+        the uplink."""
+        uplink = self.topology == "nat" and node.role == "head"
+        inner = Interface(
+            node.cluster_interface,
+            IPv4Interface((node.address, self.cluster_network.prefixlen)),
+            gateway=None if uplink else self.gateway(node),
+            leads_out=not uplink,
+            nat=False,
+            wifi=False,
+            reached=not uplink,
+        )
+        if not uplink:
+            return (inner,)
+        assert node.uplink_address is not None, "checked: uplink_address"
+        static = self.uplink_method == "static"
+        outer = Interface(
+            self.uplink_interface,
+            IPv4Interface((node.uplink_address, self.uplink_network.prefixlen)) if static else None,
+            gateway=self.uplink_gateway if static else None,
+            leads_out=True,
+            nat=True,
+            wifi=self.wifi_ssid is not None,
+            reached=True,
+        )
+        return (inner, outer)
 
     def way_out(self, node: Node) -> str | None:
         """The name of the node through which this one reaches the world, None: no other node."""
@@ -173,13 +217,33 @@ class Cluster(connection.Derived):
         names[str(self.head.address)].append(self.control_plane_endpoint)
         return names
 
+    @property
+    def card_image(self) -> images.Image:
+        """The image that SD cards are written with."""
+        if self.image in images.CATALOGUE:
+            return images.CATALOGUE[self.image]
+        source = self.image
+        if not images.is_url(source):
+            source = str(self.desk / Path(source).expanduser())
+        name = source.rstrip("/").rpartition("/")[2]
+        return images.Image(name, source, self.image_checksum, self.image_dialect)
+
     def wifi_psk(self) -> SecretStr | None:
         """The Wi-Fi key as the 64 digits that the radio uses, with WPA3 the passphrase itself; None
         when the uplink is a cable."""
         if self.wifi_ssid is None:
             return None
         hashed = self.wifi_security == "wpa2"
-        key = wifi.read_key(self.desk, self.wifi_psk_file, hashed)
+        key = wifi_key.read(self.desk, self.wifi_psk_file, hashed)
         if not hashed:
             return key
         return SecretStr(wifi_format.psk(key.get_secret_value(), self.wifi_ssid))
+
+
+# The names of all settings that a person writes.
+SETTINGS = (Cluster.model_fields.keys() | Node.model_fields.keys()) - {
+    "desk",
+    "nodes",
+    "name",
+    "role",
+}

@@ -6,18 +6,16 @@ import json
 import os
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from settings.errors import Problem, SettingsError
 from settings.fields import did_you_mean
-
-if TYPE_CHECKING:
-    from settings.model import Cluster
+from settings.model import Cluster
+from settings.problems import Problem, SettingsError
 
 # Names a JSON file of settings: what a place, such as the lab, has otherwise than the desk.
 VARIABLE = "BRAMBLE_OVERRIDES"
+_TARGET = "target"
 
 _LOCAL = "sdcard.py"
 
@@ -26,10 +24,21 @@ _seen: dict[str, object] = {}
 
 
 def of_environment() -> dict[str, object]:
-    """The settings in the file that `BRAMBLE_OVERRIDES` names; none without it.
-
-    Raises `SettingsError` when it can't be read.
     """
+    The settings in the file that ``BRAMBLE_OVERRIDES`` names; none without it.
+
+    + raises ``SettingsError``: it can't be read
+    """
+    return {name: value for name, value in _file_of_environment().items() if name != _TARGET}
+
+
+def target() -> str | None:
+    """What that file calls the nodes, ``{nodes}`` in place of their names; None: nothing."""
+    found = _file_of_environment().get(_TARGET)
+    return None if found is None else str(found)
+
+
+def _file_of_environment() -> dict[str, object]:
     path = os.environ.get(VARIABLE)
     if not path:
         return {}

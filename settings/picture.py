@@ -12,14 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from settings import sources
 from settings.build import build
-from settings.errors import SettingsError
-
-if TYPE_CHECKING:
-    from settings.model import Cluster, Node
+from settings.model import Cluster, Node
+from settings.problems import SettingsError
 
 _STYLE = """
   .desk { --paper: #ffffff; --ink: #1f2933; --soft: #5c6b7a; --line: #8a98a8;
@@ -236,11 +233,11 @@ def pictures(desk: Path) -> dict[str, str]:
 
     Raises `SettingsError` when they are wrong for the topology that is set.
     """
-    own = build(sources.of_desk(desk, "inventory.py", {}))
+    own = build(sources.read(desk, "inventory.py", {}))
     found = {}
     for topology in ("nat", "router"):
         try:
-            cluster = build(sources.of_desk(desk, "inventory.py", {"topology": topology}))
+            cluster = build(sources.read(desk, "inventory.py", {"topology": topology}))
         except SettingsError:
             if topology == own.topology:
                 raise

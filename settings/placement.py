@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from settings.errors import Problem
 from settings.fields import did_you_mean
-from settings.model import Cluster, Node
+from settings.model import SETTINGS, Cluster
+from settings.problems import Problem
 from settings.sources import Sources, Value
 
 HOST_DATA = ("address", "uplink_address", "first_address")
@@ -16,7 +16,6 @@ CLUSTER_WIDE = tuple(
     name for name in Cluster.model_fields if name not in ("desk", "nodes", *HEAD_ONLY)
 )
 _ALL = "group_data/all.py"
-OURS = (Cluster.model_fields.keys() | Node.model_fields.keys()) - {"desk", "nodes", "name", "role"}
 
 
 # What people call a setting that is not named so.
@@ -46,11 +45,11 @@ def meant(sources: Sources) -> set[str]:
 
 
 def _is_unknown(name: str) -> bool:
-    return name not in OURS and not name.startswith("_")
+    return name not in SETTINGS and not name.startswith("_")
 
 
 def _near(name: str) -> str | None:
-    hint = did_you_mean(name, OURS - _UNSUPPORTED)
+    hint = did_you_mean(name, SETTINGS - _UNSUPPORTED)
     return _ALIASES.get(name.lower()) or hint[len(": did you mean ") : -1] or None
 
 

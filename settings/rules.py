@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 from formats import kubeconfig, resolv_conf
 from formats.kubeadm import config as kubeadm
 from formats.unreadable import Unreadable
-from settings import images, keys, kubernetes_fields, wifi
+from settings import images, kubernetes_fields, private_key, wifi_key
 from settings.fields import as_written, asking_the_system, path
 
 _NETWORKS = ("cluster_network", "uplink_network", "pod_network", "service_network")
@@ -222,10 +222,10 @@ def not_a_node(name: str, info: ValidationInfo[Any]) -> None:
 
 
 @_rule
-def wifi_key(file: Path, info: ValidationInfo[Any]) -> None:
+def wifi(file: Path, info: ValidationInfo[Any]) -> None:
     if info.data.get("topology") == "nat" and info.data.get("wifi_ssid") is not None:
         security = info.data.get("wifi_security")
-        wifi.read_key(info.data["desk"], file, hashed=security != "wpa3")
+        wifi_key.read(info.data["desk"], file, hashed=security != "wpa3")
 
 
 @_rule
@@ -269,9 +269,9 @@ def checksum(value: str | None, info: ValidationInfo[Any]) -> None:
 
 
 @_rule
-def private_key(path: Path | None, info: ValidationInfo[Any]) -> None:
+def own_key(path: Path | None, info: ValidationInfo[Any]) -> None:
     if path is not None:
-        keys.check(info.data["desk"], path, agent=bool(info.data.get("ssh_allow_agent")))
+        private_key.check(info.data["desk"], path, agent=bool(info.data.get("ssh_allow_agent")))
 
 
 @_rule

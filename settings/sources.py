@@ -1,7 +1,7 @@
-"""Where the settings come from: the files of a desk, or pyinfra's inventory.
+"""
+Read the settings from inventory.py and group_data/, as pyinfra reads them.
 
-Both give the same `Sources`, with pyinfra's precedence: --data, host, group (the last one declared
-wins), all.
+pyinfra's precedence: ``--data``, host, group (the last one declared wins), all.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ import tokenize
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from settings.errors import Problem, SettingsError, shown
-from settings.overrides import VARIABLE, given, of_environment
+from settings.model import SETTINGS
+from settings.overrides import VARIABLE, of_environment
+from settings.problems import Problem, SettingsError, shown
 
 # True while an inventory file is read here, so that its own call of `prepare` does nothing.
 reading: ContextVar[bool] = ContextVar("reading", default=False)
@@ -72,71 +73,7 @@ class Sources:
         return Path(self.inventory).stem
 
 
-class PyinfraData(Protocol):
-    def dict(self) -> dict[str, Any]: ...
-
-
-class PyinfraHost(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def groups(self) -> list[str]: ...
-    @property
-    def data(self) -> PyinfraData: ...
-
-
-class PyinfraInventory(Protocol):
-    """The part of `pyinfra.api.Inventory` that is used here."""
-
-    group_data: Any  # group -> its data
-
-    def __iter__(self) -> Iterator[Any]: ...
-    def get_override_data(self) -> Mapping[str, Any]: ...
-    def get_host_data(self, hostname: str) -> Mapping[str, Any]: ...
-    def get_data(self) -> Mapping[str, Any]: ...
-
-
-def of_inventory(inventory: PyinfraInventory, desk: Path) -> Sources:
-    """What pyinfra has read, `--data` included. What it makes of its own options (`--ssh-user` and
-    such) holds for its connections, not for the settings."""
-
-    outranking = of_environment()
-    override = {
-        name: value
-        for name, value in inventory.get_override_data().items()
-        if not name.startswith("ssh_")
-    }
-
-    def file_of(host: PyinfraHost, name: str) -> str:
-        if name in override or name in given():
-            return "--data"
-        if name in outranking:
-            return VARIABLE
-        if name in inventory.get_host_data(host.name):
-            return "inventory.py"
-        for group in reversed(host.groups):
-            if name in inventory.group_data.get(group, {}):
-                return f"group_data/{group}.py"
-        return "group_data/all.py"
-
-    def read(host: PyinfraHost) -> Host:
-        own = host.data.dict()
-        flags = {name for name in inventory.get_override_data() if name not in override}
-        for name in flags - inventory.get_host_data(host.name).keys():
-            own.pop(name)
-        values = {**own, **outranking, **override, **given()}
-        data = {name: Value(value, file_of(host, name)) for name, value in values.items()}
-        return Host(host.name, tuple(host.groups), data)
-
-    groups = {
-        group: {name: Value(value, f"group_data/{group}.py") for name, value in data.items()}
-        for group, data in {**inventory.group_data, "all": inventory.get_data()}.items()
-    }
-    listed = tuple((group, host.name) for host in inventory for group in host.groups)
-    return Sources(desk, "inventory.py", tuple(read(host) for host in inventory), groups, listed)
-
-
-def of_desk(desk: Path, inventory: str, given: Mapping[str, object]) -> Sources:
+def read(desk: Path, inventory: str, given: Mapping[str, object]) -> Sources:
     """What the desk's files say, read as pyinfra reads them.
 
     + given: what `--data` gives
@@ -200,10 +137,10 @@ def _misplaced(name: str, value: object) -> str | None:
     listed = isinstance(value, (list, tuple))
     if name in ("head", "workers"):
         return None if listed else f"{shown(value)} is not a list of nodes: write [{_NODE}]"
-    if name in _settings():
+    if name in SETTINGS:
         return "it is a setting: move it to group_data/all.py"
     if isinstance(value, (str, int, list)) and not name.startswith("_") and not _has_nodes(value):
-        near = get_close_matches(name.lower(), _settings(), 1, 0.85)
+        near = get_close_matches(name.lower(), SETTINGS, 1, 0.85)
         if near and not near[0].endswith("address"):
             return f"did you mean {near[0]}? It is a setting: write it in group_data/all.py"
     if name == "all" and listed:
@@ -216,12 +153,6 @@ def _misplaced(name: str, value: object) -> str | None:
 
 def _has_nodes(value: object) -> bool:
     return isinstance(value, list) and any(isinstance(entry, tuple) for entry in value)
-
-
-def _settings() -> Collection[str]:
-    from settings.placement import OURS  # which stands on this module
-
-    return OURS
 
 
 def _members(value: Any) -> tuple[list[tuple[str, dict[str, Any]]], dict[str, Any]]:

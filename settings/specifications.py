@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Interface
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from formats import hosts
 from formats.interfaces import desired
 from formats.kubeadm import config as kubeadm
 from settings import kubernetes
-from settings.errors import Problem
-
-if TYPE_CHECKING:
-    from settings.interfaces import Interface
-    from settings.model import Cluster, Node
+from settings.model import Cluster, Interface, Node
+from settings.problems import Problem
 
 # Where flannel's manifest, as its project publishes it, has its images.
 _FLANNEL_REGISTRY = "ghcr.io"

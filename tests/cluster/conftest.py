@@ -58,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Say first whose nodes they are."""
-    whose = settings.whose(session.config.stash[CLUSTER])
+    whose = settings.target(session.config.stash[CLUSTER])
     session.config.get_terminal_writer().line(whose, bold=True)
     if not session.config.option.collectonly:
         try:

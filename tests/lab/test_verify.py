@@ -69,7 +69,7 @@ def test_a_new_cluster_is_found_fine_and_so_it_is_after_a_reboot(
     assert_is_seen(found, REBOOT)
     boots = [each.status.boots for each in cluster.status()]
     assert [now - then for now, then in zip(boots, before, strict=True)] == [1, 1, 0]
-    assert found.output.startswith(f"The virtual nodes of the lab {cluster.name}: node1, node2, ")
+    assert found.output.startswith(f"Target: lab {cluster.name} (virtual nodes node1, node2, ")
     now = {name for name in found.passed if name.endswith("now]")}
     again = {name.replace("now]", "rebooted]") for name in now}
     assert len(now) > 70

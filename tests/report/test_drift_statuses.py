@@ -117,14 +117,16 @@ def test_json_has_every_managed_thing_and_its_state(
 
 
 def test_it_says_first_which_nodes_it_is_about(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.delenv("BRAMBLE_LAB", raising=False)
+    monkeypatch.delenv("BRAMBLE_OVERRIDES", raising=False)
     status(monkeypatch, found(SAME))
-    assert capsys.readouterr().out.startswith("The nodes on the desk: node1, node2, node3\n")
-    monkeypatch.setenv("BRAMBLE_LAB", "demo")
+    assert capsys.readouterr().out.startswith("Target: cluster bramble (node1, node2, node3)\n")
+    overrides = tmp_path / "overrides.json"
+    overrides.write_text('{"target": "lab demo (virtual nodes {nodes})"}')
+    monkeypatch.setenv("BRAMBLE_OVERRIDES", str(overrides))
     status(monkeypatch, found(SAME))
-    assert capsys.readouterr().out.startswith("The virtual nodes of the lab demo: node1")
+    assert capsys.readouterr().out.startswith("Target: lab demo (virtual nodes node1, node2")
 
 
 def test_a_result_is_read_as_it_was_written_by_its_owner_alone(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 from pyinfra.connectors.sshuserclient.config import SSHConfig
 
 import settings
-from settings import first_boot, known, ssh
-from settings.folder import write
+from settings import first_boot, known_hosts, ssh_config
+from settings.cluster_folder import write
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHmNB4Vn7X2D4VvCe6mQpVfWw3cNqzYyJYlzD5cVhYhS"
 OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO2mZ6oHnB1JtSgUzRzL7m2fWcE5V8tJXy6bq0kKp9aT"
@@ -51,7 +51,7 @@ def mode(path: Path) -> str:
 
 
 def test_openssh_and_pyinfra_understand_the_file_alike(cluster: settings.Cluster) -> None:
-    path = ssh.write_config(cluster)
+    path = ssh_config.write(cluster)
     parsed = SSHConfig()
     with path.open() as file:
         parsed.parse(file)
@@ -75,13 +75,13 @@ def test_openssh_and_pyinfra_understand_the_file_alike(cluster: settings.Cluster
 def test_with_a_router_there_is_no_jump(desk: Path) -> None:
     with (desk / "group_data/all.py").open("a") as file:
         file.write('topology = "router"\n')
-    assert "ProxyJump" not in ssh.config(settings.load(desk), {})
+    assert "ProxyJump" not in ssh_config.config(settings.load(desk), {})
 
 
 def test_the_file_is_written_only_when_it_changes(cluster: settings.Cluster) -> None:
-    path = ssh.write_config(cluster)
+    path = ssh_config.write(cluster)
     before = path.stat()
-    ssh.write_config(cluster)
+    ssh_config.write(cluster)
     after = path.stat()
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
@@ -101,7 +101,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
 def test_a_path_that_ssh_cannot_hold_is_refused(desk: Path, name: str) -> None:
     moved = desk.rename(desk.parent / name)
     with pytest.raises(settings.SettingsError, match="which SSH's configuration can't hold"):
-        ssh.write_config(settings.load(moved))
+        ssh_config.write(settings.load(moved))
 
 
 def test_ones_own_key_is_used_and_none_made(desk: Path, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_ones_own_key_is_used_and_none_made(desk: Path, tmp_path: Path) -> None:
     with (desk / "group_data/all.py").open("a") as file:
         file.write(f'ssh_private_key = "{key}"\n')
     cluster = settings.load(desk)
-    assert f"IdentityFile {key}\n" in ssh.write_config(cluster).read_text()
+    assert f"IdentityFile {key}\n" in ssh_config.write(cluster).read_text()
     assert settings.operator_public_key(cluster) == key.with_suffix(".pub").read_text().strip()
     assert not (desk / ".cluster/id_ed25519").exists()
 
@@ -131,8 +131,8 @@ def answering_at(monkeypatch: pytest.MonkeyPatch, *answering: str) -> list[str]:
         asked.append(f"{address} by {head.name}")
         return str(address) in answering
 
-    monkeypatch.setattr(ssh, "_answers", answers)
-    monkeypatch.setattr(ssh, "_answers_head", answers_head)
+    monkeypatch.setattr(ssh_config, "_answers", answers)
+    monkeypatch.setattr(ssh_config, "_answers_head", answers_head)
     return asked
 
 
@@ -144,7 +144,7 @@ def test_without_first_address_no_node_is_asked(
     cluster: settings.Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = answering_at(monkeypatch)
-    ssh.write_config(cluster)
+    ssh_config.write(cluster)
     assert asked == []
 
 
@@ -153,7 +153,7 @@ def test_a_node_not_yet_deployed_is_found_at_its_first_address(
 ) -> None:
     cluster = first_at(desk, "node1", "192.168.2.11", "192.168.1.150")
     asked = answering_at(monkeypatch, "192.168.1.150")
-    assert host_name(ssh.write_config(cluster), "node1") == "192.168.1.150"
+    assert host_name(ssh_config.write(cluster), "node1") == "192.168.1.150"
     assert asked == ["192.168.1.32", "192.168.1.150"]
 
 
@@ -162,7 +162,7 @@ def test_a_deployed_node_is_found_at_its_address(
 ) -> None:
     cluster = first_at(desk, "node1", "192.168.2.11", "192.168.1.150")
     asked = answering_at(monkeypatch, "192.168.1.32", "192.168.1.150")
-    assert host_name(ssh.write_config(cluster), "node1") == "192.168.1.32"
+    assert host_name(ssh_config.write(cluster), "node1") == "192.168.1.32"
     assert asked == ["192.168.1.32"]
 
 
@@ -171,7 +171,7 @@ def test_a_node_that_answers_nowhere_is_expected_at_its_address(
 ) -> None:
     cluster = first_at(desk, "node1", "192.168.2.11", "192.168.1.150")
     answering_at(monkeypatch)
-    assert host_name(ssh.write_config(cluster), "node1") == "192.168.1.32"
+    assert host_name(ssh_config.write(cluster), "node1") == "192.168.1.32"
 
 
 def test_a_worker_behind_the_head_is_asked_from_there(
@@ -179,15 +179,15 @@ def test_a_worker_behind_the_head_is_asked_from_there(
 ) -> None:
     cluster = first_at(desk, "node2", "192.168.2.12", "192.168.2.99")
     asked = answering_at(monkeypatch, "192.168.2.99")
-    assert host_name(ssh.write_config(cluster), "node2") == "192.168.2.99"
+    assert host_name(ssh_config.write(cluster), "node2") == "192.168.2.99"
     assert asked == ["192.168.2.12 by node1", "192.168.2.99 by node1"]
 
 
 def test_an_address_is_asked_by_connecting(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setattr(ssh, "_PORT", server.getsockname()[1])
-        assert ssh._answers(IPv4Address("127.0.0.1"))
-    assert not ssh._answers(IPv4Address("127.0.0.1"))
+        monkeypatch.setattr(ssh_config, "_PORT", server.getsockname()[1])
+        assert ssh_config._answers(IPv4Address("127.0.0.1"))
+    assert not ssh_config._answers(IPv4Address("127.0.0.1"))
 
 
 @pytest.mark.parametrize(
@@ -206,14 +206,14 @@ def test_the_head_asks_by_listening_for_the_greeting(
     script: str,
     answers: bool,
 ) -> None:
-    monkeypatch.setattr(ssh, "_PROBE_HEAD", 0)
-    monkeypatch.setattr(ssh, "_PROBE", 10 if answers else 0.5)
+    monkeypatch.setattr(ssh_config, "_PROBE_HEAD", 0)
+    monkeypatch.setattr(ssh_config, "_PROBE", 10 if answers else 0.5)
     command = tmp_path / "ssh"
     command.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\n{script}\n')
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     config = Path("config")
-    assert ssh._answers_head(config, cluster.head, IPv4Address("192.168.2.12")) is answers
+    assert ssh_config._answers_head(config, cluster.head, IPv4Address("192.168.2.12")) is answers
     assert (tmp_path / "arguments").read_text() == (
         "-F config -o BatchMode=yes -o ConnectTimeout=0 -W 192.168.2.12:22 node1\n"
     )
@@ -260,39 +260,39 @@ def test_a_folder_that_others_can_read_is_closed(cluster: settings.Cluster) -> N
 
 def known_as(cluster: settings.Cluster, name: str) -> list[str]:
     """The keys that OpenSSH finds under the name."""
-    command = ["ssh-keygen", "-F", name, "-f", str(known.path(cluster))]
+    command = ["ssh-keygen", "-F", name, "-f", str(known_hosts.path(cluster))]
     found = subprocess.run(command, capture_output=True, text=True).stdout
     return [" ".join(line.split()[1:]) for line in found.splitlines() if line[0] != "#"]
 
 
 def test_a_pinned_key_is_known_under_name_and_addresses(cluster: settings.Cluster) -> None:
-    known.pin(cluster, cluster.head, f"{OTHER} old")
-    known.pin(cluster, cluster.head, f"{KEY} comment")
+    known_hosts.pin(cluster, cluster.head, f"{OTHER} old")
+    known_hosts.pin(cluster, cluster.head, f"{KEY} comment")
     for name in ("node1", "192.168.2.11", "192.168.1.32"):
         assert known_as(cluster, name) == [KEY]
-    assert mode(known.path(cluster)) == "0o600"
+    assert mode(known_hosts.path(cluster)) == "0o600"
 
 
 def test_a_key_accepted_at_one_address_holds_at_the_others(desk: Path) -> None:
     cluster = first_at(desk, "node2", "192.168.2.12", "192.168.2.99")
-    known.unite(cluster)  # makes the file
-    with known.path(cluster).open("a") as file:
+    known_hosts.unite(cluster)  # makes the file
+    with known_hosts.path(cluster).open("a") as file:
         file.write(f"192.168.2.99 {KEY}\n" * 3)  # as pyinfra does
-    known.unite(cluster)
-    assert known.path(cluster).read_text() == f"node2,192.168.2.12,192.168.2.99 {KEY}\n"
+    known_hosts.unite(cluster)
+    assert known_hosts.path(cluster).read_text() == f"node2,192.168.2.12,192.168.2.99 {KEY}\n"
 
 
 def test_two_keys_under_one_nodes_names_are_left_to_the_person(desk: Path) -> None:
     cluster = first_at(desk, "node2", "192.168.2.12", "192.168.2.99")
     text = f"# mine\n192.168.2.12 {KEY}\n192.168.2.99 {OTHER}\n"
-    known.path(cluster).write_text(text)
-    known.unite(cluster)
-    assert known.path(cluster).read_text() == text
+    known_hosts.path(cluster).write_text(text)
+    known_hosts.unite(cluster)
+    assert known_hosts.path(cluster).read_text() == text
 
 
 def test_the_remedy_for_a_changed_key_works_as_printed(cluster: settings.Cluster) -> None:
     for node in cluster.nodes:
-        known.pin(cluster, node, KEY)
+        known_hosts.pin(cluster, node, KEY)
     remedy = settings.changed_key_remedy(cluster, cluster.head)
     assert remedy.startswith("node1 (192.168.1.32) shows another host key")
     command = remedy[remedy.index("ssh-keygen") :]

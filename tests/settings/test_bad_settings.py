@@ -30,8 +30,8 @@ HERE = Path(str(settings.__file__)).parent
 MODULES = [
     HERE / f"{name}.py"
     for name in (
-        "build", "card_fields", "connection", "fields", "images", "kubernetes_fields", "placement",
-        "rules", "sources", "wifi",
+        "build", "connector_fields", "fields", "images", "kubernetes_fields", "place_fields",
+        "placement", "rules", "sources", "wifi_key",
     )
 ]  # fmt: skip
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from settings import images
-from settings.card import asked
+from settings.card_request import asked
 
 USE = (
     "pyinfra @local deploys/sdcard.py --data node=node1 --data device=/dev/sdX (or file=node1.img)"
@@ -24,7 +24,7 @@ def test_the_default_is_raspberry_pi_os_with_its_checksum(desk: Path) -> None:
     request = asked({"node": "node2", "device": "/dev/sdb"}, desk)
     assert (request.node.name, request.device, request.file) == ("node2", "/dev/sdb", None)
     assert (request.yes, request.any_disk) == (False, False)
-    image = images.of(request.cluster)
+    image = request.cluster.card_image
     assert image is images.CATALOGUE["raspios"]
     assert image.dialect == "cloud-init"
     assert image.source.endswith("-raspios-trixie-arm64-lite.img.xz")
@@ -36,7 +36,7 @@ def test_a_setting_on_the_command_line_holds_for_this_run(desk: Path) -> None:
     data = {"node": "node1", "file": "node1.img", "image": "hypriotos", "yes": True}
     request = asked(data, desk)
     assert request.yes
-    image = images.of(request.cluster)
+    image = request.cluster.card_image
     assert image.dialect == "cloud-init-0.7.9"
     assert image.checksum == f"{image.source}.sha256"
 
@@ -45,7 +45,7 @@ def test_an_image_of_ones_own_is_found_from_the_desk(desk: Path) -> None:
     data = {"node": "node1", "file": "node1.img", "image": "images/own.img.xz"}
     (desk / "images").mkdir()
     (desk / "images/own.img.xz").touch()
-    image = images.of(asked(data, desk).cluster)
+    image = asked(data, desk).cluster.card_image
     assert (image.title, image.source) == ("own.img.xz", str(desk / "images/own.img.xz"))
     assert image.checksum is None
 

@@ -127,7 +127,7 @@ def test_an_unknown_node_is_named_with_the_nearest(desk: Path) -> None:
 
 def test_data_of_the_command_line_goes_before_all(desk: Path) -> None:
     given = {"admin_user": "paul", "nameservers": "1.1.1.1, router"}
-    cluster = build(sources.of_desk(desk, "inventory.py", given))
+    cluster = build(sources.read(desk, "inventory.py", given))
     assert {node.admin_user for node in cluster.nodes} == {"paul"}
     assert cluster.nameservers_of(cluster.head) == addresses("1.1.1.1", "192.168.1.1")
 

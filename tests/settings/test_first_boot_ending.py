@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import settings
-from settings import first_boot
+from settings import first_boot, images
 
 
 class Board:
@@ -65,7 +65,7 @@ Make = Callable[..., Board]
 
 @pytest.fixture
 def make(tmp_path: Path, cluster: settings.Cluster) -> Make:
-    def board(dialect: first_boot.Dialect = "cloud-init", boot: str = "boot/firmware") -> Board:
+    def board(dialect: images.Dialect = "cloud-init", boot: str = "boot/firmware") -> Board:
         files = first_boot.boot_files(cluster, cluster.head, dialect)
         return Board(tmp_path / "board", files, boot)
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import settings
-from settings import first_boot, wifi
+from settings import first_boot, wifi_key
 
 
 def append(desk: Path, file: str, text: str) -> None:
@@ -161,7 +161,7 @@ def test_possible_wifi_keys_are_taken_as_they_are(tmp_path: Path, text: str, end
     file = tmp_path / "key"
     file.write_bytes((text + end).encode())
     file.chmod(0o600)
-    key = wifi.read_key(tmp_path, Path("key"))
+    key = wifi_key.read(tmp_path, Path("key"))
     assert key.get_secret_value() == text
 
 
@@ -169,7 +169,7 @@ def test_a_hashed_wifi_key_is_refused_for_wpa3(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("0A" * 32)
     (tmp_path / "key").chmod(0o600)
     with pytest.raises(ValueError, match="WPA3 needs the passphrase"):
-        wifi.read_key(tmp_path, Path("key"), hashed=False)
+        wifi_key.read(tmp_path, Path("key"), hashed=False)
 
 
 IMAGES = "console=serial0,115200 console=tty1 root=PARTUUID=4f8a-02 rootwait resize\n"

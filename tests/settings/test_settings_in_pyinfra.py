@@ -17,14 +17,14 @@ from pyinfra.context import ctx_inventory
 import settings
 from settings import overrides, sources
 from settings.build import build
-from settings.connection import Derived, PerNode
+from settings.connector_fields import Derived, PerNode
 
 ROOT = Path(__file__).parents[2]
 
 
 def inventory_of(desk: Path, override: dict[str, object] | None = None) -> Inventory:
     """What pyinfra makes of the desk's files."""
-    read = sources.of_desk(desk, "inventory.py", {})
+    read = sources.read(desk, "inventory.py", {})
     data = {
         group: {name: value.value for name, value in values.items()}
         for group, values in read.groups.items()
@@ -168,7 +168,7 @@ def test_the_command_line_has_texts_alone(desk: Path) -> None:
 @pytest.mark.parametrize("name", ["address", "uplink_address", "first_address"])
 def test_what_one_node_has_is_not_given_to_all(name: str, desk: Path) -> None:
     with pytest.raises(settings.SettingsError) as caught:
-        build(sources.of_desk(desk, "inventory.py", {name: "192.168.2.99"}))
+        build(sources.read(desk, "inventory.py", {name: "192.168.2.99"}))
     assert str(caught.value) == (
         f'--data: {name}: it is one node\'s: write ("node2", {{"{name}": ...}}) in inventory.py'
     )

@@ -8,15 +8,13 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from formats import ssh_config
-from settings import keys, known
-from settings.errors import Problem, SettingsError
-from settings.folder import folder, write
-
-if TYPE_CHECKING:
-    from settings.model import Cluster, Node
+from formats import ssh_config as ssh_config_format
+from settings import known_hosts, ssh_keys
+from settings.cluster_folder import folder
+from settings.cluster_folder import write as write_private
+from settings.model import Cluster, Node
+from settings.problems import Problem, SettingsError
 
 _PORT = 22
 _CONNECT = 8  # seconds that a connection may take
@@ -26,14 +24,14 @@ _PROBE_HEAD = 4  # and those when the head has to be reached first
 _UNFIT = set(" \t\"'%$#")
 
 
-def write_config(cluster: Cluster) -> Path:
+def write(cluster: Cluster) -> Path:
     """Write .cluster/ssh_config, asking each node that has a first_address where it answers.
 
     Raises `SettingsError` when the path of the desk or of the key can't stand in such a file.
     """
     path = folder(cluster.desk) / "ssh_config"
     _check_path(cluster.desk.absolute())
-    _check_path(keys.operator_key(cluster))
+    _check_path(ssh_keys.operator_key(cluster))
     answering: dict[str, IPv4Address] = {}
     # Workers may have to be asked through the head.
     for role in ("head", "worker"):
@@ -41,11 +39,11 @@ def write_config(cluster: Cluster) -> Path:
         if not moving:
             continue
         if role == "worker":
-            write(path, config(cluster, answering))
+            write_private(path, config(cluster, answering))
         with ThreadPoolExecutor(len(moving)) as pool:
             found = pool.map(lambda node: _answering_address(cluster, path, node), moving)
             answering.update((node.name, at) for node, at in zip(moving, found, strict=True))
-    write(path, config(cluster, answering))
+    write_private(path, config(cluster, answering))
     return path
 
 
@@ -64,7 +62,7 @@ def config(cluster: Cluster, answering: Mapping[str, IPv4Address]) -> str:
     There is no HostKeyAlias: pyinfra looks a host key up by HostName, and so OpenSSH shall too.
     Passwords are not forbidden: they may be needed for the first contact.
     """
-    identity = keys.operator_key(cluster)
+    identity = ssh_keys.operator_key(cluster)
     sections = []
     for node in cluster.nodes:
         address = answering.get(node.name, cluster.connect_address(node))
@@ -73,7 +71,7 @@ def config(cluster: Cluster, answering: Mapping[str, IPv4Address]) -> str:
             ("User", node.admin_user),
             ("IdentityFile", identity),
             ("IdentitiesOnly", "yes"),
-            ("UserKnownHostsFile", known.path(cluster)),
+            ("UserKnownHostsFile", known_hosts.path(cluster)),
             ("StrictHostKeyChecking", "accept-new"),
             ("ConnectTimeout", _CONNECT),
             ("ServerAliveInterval", 5),
@@ -81,8 +79,8 @@ def config(cluster: Cluster, answering: Mapping[str, IPv4Address]) -> str:
         ]
         if cluster.behind_head(node):
             options.append(("ProxyJump", cluster.head.name))
-        sections.append(ssh_config.Host(node.name, options))
-    return ssh_config.render(
+        sections.append(ssh_config_format.Host(node.name, options))
+    return ssh_config_format.render(
         sections,
         comment="Written from inventory.py before each run: changes are lost.\n"
         "Use it: ssh -F .cluster/ssh_config NAME",

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from formats import known_hosts
-from settings.folder import NAME, folder, locked, write
-
-if TYPE_CHECKING:
-    from settings.model import Cluster, Node
+from formats import known_hosts as known_hosts_format
+from settings.cluster_folder import NAME, folder, locked, write
+from settings.model import Cluster, Node
 
 
 def path(cluster: Cluster) -> Path:
@@ -25,7 +22,10 @@ def pin(cluster: Cluster, node: Node, public_key: str) -> None:
     """
     key = " ".join(public_key.split()[:2])
     with locked(cluster.desk):
-        write(path(cluster), known_hosts.render(known_hosts.pin(_read(cluster), _names(node), key)))
+        write(
+            path(cluster),
+            known_hosts_format.render(known_hosts_format.pin(_read(cluster), _names(node), key)),
+        )
 
 
 def unite(cluster: Cluster) -> None:
@@ -34,8 +34,8 @@ def unite(cluster: Cluster) -> None:
     with locked(cluster.desk):
         lines = _read(cluster)
         for node in cluster.nodes:
-            lines = known_hosts.unite(lines, _names(node))
-        write(path(cluster), known_hosts.render(lines))
+            lines = known_hosts_format.unite(lines, _names(node))
+        write(path(cluster), known_hosts_format.render(lines))
 
 
 def changed_key_remedy(cluster: Cluster, node: Node, address: IPv4Address | None = None) -> str:
@@ -56,6 +56,6 @@ def _names(node: Node) -> list[str]:
     return [node.name, *(str(address) for address in addresses if address)]
 
 
-def _read(cluster: Cluster) -> list[known_hosts.Line]:
+def _read(cluster: Cluster) -> list[known_hosts_format.Line]:
     file = path(cluster)
-    return known_hosts.parse(file.read_text(encoding="utf-8")) if file.exists() else []
+    return known_hosts_format.parse(file.read_text(encoding="utf-8")) if file.exists() else []

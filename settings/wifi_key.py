@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from formats.wifi import WifiError, psk
 
 
-def read_key(desk: Path, file: Path, hashed: bool = True) -> SecretStr:
+def read(desk: Path, file: Path, hashed: bool = True) -> SecretStr:
     """Read the key, the file's one line.
 
     + file: relative to the desk, or absolute

@@ -1,33 +1,16 @@
-"""SSH keys: the operator's own, and the host keys that nodes get before they first boot."""
+"""The operator's own private key: whether it opens SSH connections."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from formats.cloud_init import HostKey
-from settings.errors import Problem, SettingsError
 from settings.fields import as_written
-from settings.folder import locked
-
-if TYPE_CHECKING:
-    from settings.model import Cluster, Node
 
 # What paramiko can use of what ssh-keygen can make.
 _KINDS = ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384",
           "ecdsa-sha2-nistp521")  # fmt: skip
-
-
-def operator_key(cluster: Cluster) -> Path:
-    """The operator's private key file: `ssh_private_key`, else .cluster/id_ed25519, which is made
-    when missing (without a passphrase: the folder is its protection)."""
-    if cluster.ssh_private_key is not None:
-        return cluster.desk.absolute() / cluster.ssh_private_key
-    with locked(cluster.desk) as folder:
-        return _pair(folder / "id_ed25519", "bramble operator")
 
 
 def check(desk: Path, written: Path, agent: bool) -> None:
@@ -50,7 +33,10 @@ def check(desk: Path, written: Path, agent: bool) -> None:
         raise ValueError(f"{shown} can't be read by you: chown it")
     if path.stat().st_mode & 0o077:
         raise ValueError(f"{shown} can be read by others, which ssh refuses: chmod 600 {shown}")
-    public, remedy = _public(path), f"ssh-keygen -y -f {shown} > {as_written(_public(written))}"
+    public, remedy = (
+        _public_half(path),
+        f"ssh-keygen -y -f {shown} > {as_written(_public_half(written))}",
+    )
     command = ["ssh-keygen", "-y", "-P", "", "-f", str(path)]
     asked = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     encrypted = "passphrase" in asked.stderr
@@ -58,10 +44,10 @@ def check(desk: Path, written: Path, agent: bool) -> None:
         why = (asked.stderr.strip().splitlines() or ["?"])[-1].rpartition(": ")[2]
         raise ValueError(f"{shown} is not a private key ({why}): make one with ssh-keygen -f")
     if not public.is_file():
-        raise ValueError(f"{as_written(_public(written))} does not exist: {remedy}")
+        raise ValueError(f"{as_written(_public_half(written))} does not exist: {remedy}")
     line = public.read_text(encoding="utf-8", errors="replace").split()[:2]
     if not encrypted and asked.stdout.split()[:2] != line:
-        raise ValueError(f"{as_written(_public(written))} is another key's: {remedy}")
+        raise ValueError(f"{as_written(_public_half(written))} is another key's: {remedy}")
     if line[:1] and line[0] not in _KINDS:
         raise ValueError(f"{shown} is of kind {line[0]}: make an ed25519 key with ssh-keygen -f")
     if encrypted and not agent:
@@ -77,41 +63,5 @@ def _held_by_agent() -> list[list[str]]:
     return [line.split()[:2] for line in said.splitlines()]
 
 
-def operator_public_key(cluster: Cluster) -> str:
-    """The operator's public key, as a line of authorized_keys."""
-    return _public(operator_key(cluster)).read_text(encoding="utf-8").strip()
-
-
-def host_key(cluster: Cluster, node: Node) -> HostKey:
-    """The node's host key, made once and kept in .cluster/host_keys/. A card that is written again
-    bears the same one."""
-    with locked(cluster.desk) as folder:
-        keys = folder / "host_keys"
-        keys.mkdir(mode=0o700, exist_ok=True)
-        path = _pair(keys / f"{node.name}_ed25519", node.name)
-    return HostKey(
-        private=path.read_text(encoding="utf-8"),
-        public=_public(path).read_text(encoding="utf-8").strip(),
-    )
-
-
-def _public(private: Path) -> Path:
+def _public_half(private: Path) -> Path:
     return private.with_name(private.name + ".pub")
-
-
-def _pair(path: Path, comment: str) -> Path:
-    """Make the ed25519 key pair when there is none. The private half comes into being last, so a
-    pair that is there is whole."""
-    if path.exists():
-        return path
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as temporary:
-        new = Path(temporary) / path.name
-        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(new)]
-        try:
-            subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
-        except FileNotFoundError:
-            text = "not installed: install OpenSSH's client"
-            raise SettingsError([Problem("ssh-keygen", text)]) from None
-        _public(new).replace(_public(path))
-        new.replace(path)
-    return path

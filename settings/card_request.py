@@ -8,10 +8,9 @@ from pathlib import Path
 
 from settings import sources
 from settings.build import build
-from settings.errors import Problem, SettingsError
 from settings.fields import did_you_mean
-from settings.model import Cluster, Node
-from settings.placement import OURS
+from settings.model import SETTINGS, Cluster, Node
+from settings.problems import Problem, SettingsError
 
 _OWN = ("node", "device", "file", "yes", "any_disk")
 _USE = (
@@ -57,11 +56,11 @@ def _asked(data: Mapping[str, object], desk: Path) -> Request:
     near = [
         Problem("--data", f"no such setting{did_you_mean(name, _OWN)}", setting=name)
         for name in given
-        if name not in OURS and did_you_mean(name, _OWN)
+        if name not in SETTINGS and did_you_mean(name, _OWN)
     ]
     if near:
         raise SettingsError(near)
-    cluster = build(sources.of_desk(desk, "inventory.py", given))
+    cluster = build(sources.read(desk, "inventory.py", given))
     where = [name for name in ("device", "file") if data.get(name)]
     problems = []
     if len(where) != 1:

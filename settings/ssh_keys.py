@@ -1,0 +1,61 @@
+"""SSH keys: the operator's own, and the host keys that nodes get before they first boot."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+from formats.cloud_init import HostKey
+from settings.cluster_folder import locked
+from settings.model import Cluster, Node
+from settings.problems import Problem, SettingsError
+
+
+def operator_key(cluster: Cluster) -> Path:
+    """The operator's private key file: `ssh_private_key`, else .cluster/id_ed25519, which is made
+    when missing (without a passphrase: the folder is its protection)."""
+    if cluster.ssh_private_key is not None:
+        return cluster.desk.absolute() / cluster.ssh_private_key
+    with locked(cluster.desk) as folder:
+        return _pair(folder / "id_ed25519", "bramble operator")
+
+
+def operator_public_key(cluster: Cluster) -> str:
+    """The operator's public key, as a line of authorized_keys."""
+    return _public(operator_key(cluster)).read_text(encoding="utf-8").strip()
+
+
+def host_key(cluster: Cluster, node: Node) -> HostKey:
+    """The node's host key, made once and kept in .cluster/host_keys/. A card that is written again
+    bears the same one."""
+    with locked(cluster.desk) as folder:
+        keys = folder / "host_keys"
+        keys.mkdir(mode=0o700, exist_ok=True)
+        path = _pair(keys / f"{node.name}_ed25519", node.name)
+    return HostKey(
+        private=path.read_text(encoding="utf-8"),
+        public=_public(path).read_text(encoding="utf-8").strip(),
+    )
+
+
+def _public(private: Path) -> Path:
+    return private.with_name(private.name + ".pub")
+
+
+def _pair(path: Path, comment: str) -> Path:
+    """Make the ed25519 key pair when there is none. The private half comes into being last, so a
+    pair that is there is whole."""
+    if path.exists():
+        return path
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as temporary:
+        new = Path(temporary) / path.name
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(new)]
+        try:
+            subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+        except FileNotFoundError:
+            text = "not installed: install OpenSSH's client"
+            raise SettingsError([Problem("ssh-keygen", text)]) from None
+        _public(new).replace(_public(path))
+        new.replace(path)
+    return path
