@@ -17,7 +17,7 @@ request = asked(inventory.get_override_data())
 cluster, node = request.cluster, request.node
 image = cluster.card_image
 
-sdcard.written(
+sdcard.card(
     name=f"The card of {node.name}",
     node=node.name,
     image=image.title,

@@ -15,7 +15,7 @@ from formats import flannel as manifest
 from formats import manifests
 from operations.base import Commands, HostFailure, declare, diff, operation, plan_change, read
 from operations.rollouts import SYSTEM, await_all, troubles
-from workstation.download import DownloadError, pinned
+from workstation.download import DownloadError, fetch_text
 
 MANAGER = "bramble"
 
@@ -59,7 +59,7 @@ def flannel(
     """
 
     try:
-        wanted = manifest.adapted(pinned(url, checksum, folder), pod_network, interface)
+        wanted = manifest.adapted(fetch_text(url, checksum, folder), pod_network, interface)
         own = f"{manifest.namespace(wanted)}/daemonset/{manifest.DAEMON_SET}"
     except DownloadError as error:
         raise HostFailure(f"flannel's manifest: {error}") from error

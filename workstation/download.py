@@ -1,8 +1,8 @@
 """
-Files from the internet, fetched by the computer that pyinfra runs on: pinned, and kept.
+Download files to this computer: pinned by checksum, kept for later runs, resumed after a break.
 
-A file bears its final name only when it is whole and has its checksum; until then it is ``….part``,
-which a later run goes on with.
+A file gets its final name only when it is complete and its checksum is right; until then it is
+``….part``.
 """
 
 from __future__ import annotations
@@ -20,27 +20,33 @@ from urllib.parse import urlsplit
 
 import requests
 
+from messages import Said, sdcard
+
 CONNECT_S = 10
 READ_S = 30
 _BLOCK = 1024 * 1024
-_CHUNK = 64 * 1024  # what a broken connection may cost
+_CHUNK = 64 * 1024  # at most this much is lost with a connection
 _TEXT_LIMIT = 8 * 1024 * 1024
 
-# Told how many bytes are there, and how many there will be where that is known.
-Watch = Callable[[int, int | None], None]
+# Called with the bytes done, and the total (None: unknown).
+OnProgress = Callable[[int, int | None], None]
 
 
 class DownloadError(Exception):
-    """The file can't be had, or is not the one that was pinned; the message is for the person."""
-
-
-class OtherFile(DownloadError):
-    """It is not the one that was pinned."""
-
-
-def pinned(url: str, checksum: str, folder: str) -> str:
     """
-    The text at ``url``, which must have the given checksum.
+    The file is not available, or its checksum is wrong.
+
+    + said: the message for the person
+    """
+
+    def __init__(self, said: Said) -> None:
+        super().__init__(said)
+        self.said = said
+
+
+def fetch_text(url: str, checksum: str, folder: str) -> str:
+    """
+    Return the text at a URL.
 
     + url: ``https://…``, or a path on this computer (a mirror's copy)
     + checksum: sha256, in hexadecimal
@@ -51,81 +57,85 @@ def pinned(url: str, checksum: str, folder: str) -> str:
 
     if "://" not in url:
         content = _read(url)
-        _same(url, sha256(content).hexdigest(), checksum)
+        _check_sum(url, sha256(content).hexdigest(), checksum)
     else:
-        content = fetched(url, checksum, folder, limit=_TEXT_LIMIT).read_bytes()
+        content = fetch(url, checksum, folder, limit=_TEXT_LIMIT).read_bytes()
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        raise DownloadError(f"{url} is not text") from error
+        raise DownloadError(sdcard.NOT_TEXT(url=url)) from error
 
 
-def fetched(
+def fetch(
     url: str,
     checksum: str,
     folder: str,
-    watch: Watch = lambda done, total: None,
+    on_progress: OnProgress = lambda done, total: None,
     limit: int | None = None,
 ) -> Path:
     """
-    The file at ``url``, of any size: a copy that is kept, and has the given checksum.
+    Download a file of any size, unless a copy with the given checksum is kept already.
 
     + url: ``https://…``
     + checksum: sha256, in hexadecimal
     + folder: where it is kept, so that the next run needs no internet
-    + watch: told of each block that came
-    + limit: bytes; a larger file is refused
+    + on_progress: called after each block
+    + limit: in bytes; a larger file is refused
 
-    What came before a break is not fetched again, when the server can go on from there and says
-    that the file is still the same. Raises ``DownloadError``.
+    A download that broke off is resumed when the server supports ranges and confirms that the file
+    is unchanged. Raises ``DownloadError``.
     """
 
     place = _place(url, checksum, folder)
-    if there := kept(url, checksum, folder):
-        return there
+    if copy := kept_copy(url, checksum, folder):
+        return copy
     part = place.with_name(f"{place.name}.part")
     try:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _opened(part) as file:
-            went_on = _fetch(url, file, watch, limit)
-            if went_on and _sum(part) != _plain(checksum):
-                file.truncate(0)  # the two halves are not of one file
-                _fetch(url, file, watch, limit)
+            resumed = _download(url, file, on_progress, limit)
+            if resumed and _sum(part) != _plain(checksum):
+                file.truncate(0)  # the two parts may be of different files
+                _download(url, file, on_progress, limit)
             try:
-                _same(url, _sum(part), checksum)
+                _check_sum(url, _sum(part), checksum)
             except DownloadError:
                 file.truncate(0)
                 raise
             os.fsync(file.fileno())
             os.replace(part, place)
     except OSError as error:
-        raise DownloadError(f"{part} can't be written: {error.strerror}") from error
+        raise DownloadError(
+            sdcard.DOWNLOAD_NOT_WRITTEN(path=part, reason=error.strerror)
+        ) from error
     return place
 
 
-def kept(url: str, checksum: str, folder: str) -> Path | None:
-    """The copy that an earlier run has kept; None when there is none, or it was changed."""
+def kept_copy(url: str, checksum: str, folder: str) -> Path | None:
+    """Return the copy that an earlier run has kept; None without one, or if it was changed."""
     place = _place(url, checksum, folder)
     return place if place.is_file() and _sum(place) == _plain(checksum) else None
 
 
 def published_checksum(url: str, folder: str) -> str:
     """
-    The checksum that a publisher has put beside a file: the first word of a ``.sha256`` file.
+    Return the checksum in a publisher's ``.sha256`` file: its first word.
 
     + url: of that file
-    + folder: where it is kept: what was once said of that file goes on to hold
+    + folder: where it is kept: the checksum that was given first stays valid
+
+    Raises ``DownloadError``.
     """
 
     place = published_place(url, folder)
     if place.is_file():
-        found = _first_checksum(_file_text(place))
+        found = _first_checksum(_read_text(place))
         if found is None:
-            raise DownloadError(f"{place} holds no sha256 checksum. Remove it: it is fetched again")
+            raise DownloadError(sdcard.KEPT_NO_CHECKSUM(place=place))
         return found
-    found = _first_checksum(_small(url))
+    found = _first_checksum(_fetch_small(url))
     if found is None:
-        raise DownloadError(f"{url} holds no sha256 checksum")
+        raise DownloadError(sdcard.NO_CHECKSUM(url=url))
     _keep(place, f"{found}\n".encode())
     return found
 
@@ -135,51 +145,41 @@ def _first_checksum(text: str) -> str | None:
     return words[0].lower() if words and re.fullmatch(r"[0-9A-Fa-f]{64}", words[0]) else None
 
 
-def _file_text(path: Path) -> str:
-    """The text of a file on this computer. Raises ``DownloadError``."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise DownloadError(f"{path} can't be read: {error.strerror}") from error
-
-
 def published_place(url: str, folder: str) -> Path:
-    """Where what was once published at that URL is kept; of each URL by itself."""
+    """Return where the checksum published at that URL is kept; its name is unique to the URL."""
     name = Path(urlsplit(url).path).name
     return Path(folder) / f"{sha256(url.encode()).hexdigest()[:16]}-{name}"
 
 
-def file_sum(path: Path, watch: Watch = lambda done, total: None) -> str:
-    """The sha256 of a file on this computer. Raises ``DownloadError``."""
-    try:
-        return _sum(path, watch)
-    except OSError as error:
-        raise DownloadError(f"{path} can't be read: {error.strerror}") from error
+def file_checksum(path: Path, on_progress: OnProgress = lambda done, total: None) -> str:
+    """Return the sha256 of a file on this computer. Raises ``DownloadError``."""
+    with _readable(str(path)):
+        return _sum(path, on_progress)
 
 
-def _fetch(url: str, file: BinaryIO, watch: Watch, limit: int | None) -> bool:
+def _download(url: str, file: BinaryIO, on_progress: OnProgress, limit: int | None) -> bool:
     """
-    Fetch into the file, and again from where the connection breaks, as long as that leads on.
+    Download into the file; retry after a break as long as each attempt brings something new.
 
-    + returns: whether what an earlier run had left is part of it now
+    + returns: whether the file still holds what an earlier run had left
     """
     had = file.seek(0, os.SEEK_END)
-    went_on = had > 0
+    resumed = had > 0
     while True:
         try:
-            went_on &= _request(url, file, watch, limit)
+            resumed &= _request(url, file, on_progress, limit)
             file.flush()
-            return went_on
+            return resumed
         except requests.RequestException as error:
             now = file.seek(0, os.SEEK_END)
             if now <= had or isinstance(error, requests.HTTPError):
-                later = f"; {now / 1e6:.0f} MB of it are kept for the next run" if now > 1e6 else ""
-                raise _refused(url, error, later) from error
+                kept = f"; {now / 1e6:.0f} MB are kept for the next run" if now > 1e6 else ""
+                raise _failed(url, error, kept) from error
             had = now
 
 
-def _request(url: str, file: BinaryIO, watch: Watch, limit: int | None) -> bool:
-    """One request, for what is missing; whether the server went on from what was there."""
+def _request(url: str, file: BinaryIO, on_progress: OnProgress, limit: int | None) -> bool:
+    """Request what is missing; return whether the server continued from what was there."""
     tag = _tag(Path(file.name))
     have = file.seek(0, os.SEEK_END)
     headers = {"Accept-Encoding": "identity"}  # the checksum is that of the file as it is stored
@@ -187,31 +187,33 @@ def _request(url: str, file: BinaryIO, watch: Watch, limit: int | None) -> bool:
         headers |= {"Range": f"bytes={have}-", "If-Range": tag.read_text()}
     with requests.get(url, headers=headers, timeout=(CONNECT_S, READ_S), stream=True) as answer:
         if answer.status_code == 416:
-            file.truncate(0)  # it is shorter now than what was fetched before
-            return _request(url, file, watch, limit)
+            file.truncate(0)  # the server's file is shorter than what was downloaded before
+            return _request(url, file, on_progress, limit)
         answer.raise_for_status()
-        goes_on = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(
-            f"bytes {have}-"
-        )
-        if not goes_on:
+        continues = answer.status_code == 206 and answer.headers.get(
+            "Content-Range", ""
+        ).startswith(f"bytes {have}-")
+        if not continues:
             have = 0
             file.truncate(0)
             file.seek(0)
-            _remember(tag, answer)
+            _save_tag(tag, answer)
         length = answer.headers.get("Content-Length", "")
         total = have + int(length) if length.isdigit() else None
         for chunk in answer.iter_content(_CHUNK):
             file.write(chunk)
             have += len(chunk)
-            watch(have, total)
+            on_progress(have, total)
             if limit is not None and have > limit:
                 file.truncate(0)
-                raise DownloadError(f"{url} is far too large for what it should be")
-    return goes_on
+                raise DownloadError(
+                    sdcard.DOWNLOAD_TOO_LARGE(url=url, limit=f"{limit / 1e6:.0f} MB")
+                )
+    return continues
 
 
-def _remember(tag: Path, answer: requests.Response) -> None:
-    """Keep what tells this version of the file from others (RFC 9110, 13.1.5: If-Range)."""
+def _save_tag(tag: Path, answer: requests.Response) -> None:
+    """Save the validator of this version of the file (RFC 9110, 13.1.5: If-Range)."""
     validator = answer.headers.get("ETag", "")
     if not validator or validator.startswith("W/"):
         validator = answer.headers.get("Last-Modified", "")
@@ -221,24 +223,24 @@ def _remember(tag: Path, answer: requests.Response) -> None:
         tag.unlink(missing_ok=True)
 
 
-def _refused(url: str, error: requests.RequestException, later: str = "") -> DownloadError:
+def _failed(url: str, error: requests.RequestException, kept: str = "") -> DownloadError:
     if isinstance(error, requests.HTTPError):
         reason = f"{error.response.status_code} {error.response.reason}"
     elif isinstance(error, requests.exceptions.ChunkedEncodingError):
-        reason = "the connection broke off in the middle"
+        reason = "the connection was closed in the middle"
     else:
         reason = _cause(error)
-    return DownloadError(f"{url} can't be fetched: {reason}{later}")
+    return DownloadError(sdcard.DOWNLOAD_FAILED(url=url, reason=f"{reason}{kept}"))
 
 
 @contextmanager
 def _opened(part: Path) -> Iterator[BinaryIO]:
-    """The file that is not whole yet, for this run alone."""
+    """Open the partial file, locked against other runs."""
     with open(part, "ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise DownloadError(f"another run is fetching {part}: wait for its end") from None
+            raise DownloadError(sdcard.DOWNLOAD_RUNNING(path=part)) from None
         try:
             yield file
         finally:
@@ -248,20 +250,20 @@ def _opened(part: Path) -> Iterator[BinaryIO]:
                 _tag(part).unlink(missing_ok=True)
 
 
-def _small(url: str) -> str:
+def _fetch_small(url: str) -> str:
     try:
         with requests.get(url, timeout=(CONNECT_S, READ_S), stream=True) as answer:
             answer.raise_for_status()
             return next(answer.iter_content(4096), b"").decode(errors="replace")
     except requests.RequestException as error:
-        raise _refused(url, error) from error
+        raise _failed(url, error) from error
 
 
-def _same(url: str, found: str, checksum: str) -> None:
-    if found != _plain(checksum):
-        raise OtherFile(
-            f"{url} has the checksum {found}, not {_plain(checksum) or '(none is set)'}: it is not "
-            "the file that was pinned; nothing of it is used"
+def _check_sum(source: str, found: str, checksum: str) -> None:
+    expected = _plain(checksum)
+    if found != expected:
+        raise DownloadError(
+            sdcard.WRONG_CHECKSUM(source=source, found=found, expected=expected or "(none)")
         )
 
 
@@ -277,11 +279,21 @@ def _plain(checksum: str) -> str:
     return checksum.lower().removeprefix("sha256:")
 
 
-def _read(path: str) -> bytes:
+@contextmanager
+def _readable(path: str) -> Iterator[None]:
     try:
-        return Path(path).expanduser().read_bytes()
+        yield
     except OSError as error:
-        raise DownloadError(f"{path} can't be read: {error.strerror}") from error
+        raise DownloadError(sdcard.LOCAL_FILE(path=path, reason=error.strerror)) from error
+
+
+def _read(path: str) -> bytes:
+    with _readable(path):
+        return Path(path).expanduser().read_bytes()
+
+
+def _read_text(path: Path) -> str:
+    return _read(str(path)).decode(errors="replace")
 
 
 def _keep(path: Path, content: bytes) -> None:
@@ -293,7 +305,7 @@ def _keep(path: Path, content: bytes) -> None:
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost cause: requests wraps a plain «Name or service not known» four times."""
+    """Return the innermost cause: requests wraps "Name or service not known" four times."""
     reason: BaseException = error
     while True:
         inner = getattr(reason, "reason", None) or (reason.args[0] if reason.args else None)
@@ -303,11 +315,11 @@ def _cause(error: BaseException) -> str:
     return str(reason).rsplit(": ", 1)[-1]
 
 
-def _sum(path: Path, watch: Watch = lambda done, total: None) -> str:
+def _sum(path: Path, on_progress: OnProgress = lambda done, total: None) -> str:
     digest = sha256()
     total = path.stat().st_size
     with open(path, "rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
-            watch(file.tell(), total)
+            on_progress(file.tell(), total)
     return digest.hexdigest()

@@ -1,5 +1,5 @@
 """
-How far something long has come: a bar on a terminal, and one line when it is done.
+Progress of a long local task: a bar on a terminal, and one line when it is done.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-_EACH_S = 0.2
+_REFRESH_S = 0.2
 
 
-def size(count: float) -> str:
-    """A number of bytes for a person, in the units that are printed on cards."""
+def format_size(count: float) -> str:
+    """Format a number of bytes in the decimal units that are printed on SD cards."""
     for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
         if count >= factor:
             return f"{count / factor:.1f} {unit}"
@@ -31,13 +31,16 @@ def size(count: float) -> str:
 
 
 @contextmanager
-def shown(host: Host, doing: str, done: str = "") -> Iterator[Callable[[int, int | None], None]]:
+def show_progress(
+    host: Host, doing: str, done: str = ""
+) -> Iterator[Callable[[int, int | None], None]]:
     """
-    Show the progress of what is done in the block, which calls the function it is given: with the
-    bytes that are behind it, and those of all of it where that is known.
+    Show the progress of the block, which reports it by calling the function it is given.
 
-    + doing: while it goes on, "Writing"
-    + done: when it has ended, "Written"; nothing is said when this is empty, or the block fails
+    That function takes the bytes done, and the total (None: unknown).
+
+    + doing: label while it runs, such as "Writing"
+    + done: label of the line at the end, such as "Written"; "": no such line
     """
     bar = Progress(
         TextColumn(f"    {doing}"),
@@ -46,18 +49,18 @@ def shown(host: Host, doing: str, done: str = "") -> Iterator[Callable[[int, int
         TransferSpeedColumn(),
         TimeRemainingColumn(),
         console=(console := Console(stderr=True)),
-        auto_refresh=False,  # its thread would be one of pyinfra's, which wait for us
+        auto_refresh=False,  # a refresh thread would be a greenlet, which this code never yields to
         transient=True,
         disable=not console.is_terminal,
     )
     begun = time.monotonic()
     last = 0.0
-    behind = 0
+    completed = 0
 
     def advance(now: int, total: int | None) -> None:
-        nonlocal last, behind
-        behind = now
-        if time.monotonic() - last > _EACH_S:
+        nonlocal last, completed
+        completed = now
+        if time.monotonic() - last > _REFRESH_S:
             last = time.monotonic()
             bar.update(task, completed=now, total=total)
             bar.refresh()
@@ -67,4 +70,5 @@ def shown(host: Host, doing: str, done: str = "") -> Iterator[Callable[[int, int
         yield advance
     if done:
         seconds = max(time.monotonic() - begun, 0.001)
-        host.log(f"{done}: {size(behind)} in {seconds:.0f} s, {size(behind / seconds)} a second")
+        speed = format_size(completed / seconds)
+        host.log(f"{done}: {format_size(completed)} in {seconds:.0f} s ({speed}/s)")

@@ -1,17 +1,18 @@
 """
-A node's card: the image of its system, and what the board is told at its first boot.
+Write a node's SD card: the image of its system, and the files for its first boot.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import click
-from pyinfra import host, logger
+from pyinfra import host
 from pyinfra.api import FunctionCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
@@ -19,44 +20,57 @@ from pyinfra.context import ctx_host
 
 from facts.block_devices import BlockDevices
 from formats import partition_table
+from messages import sdcard as messages
 from operations.base import Commands, HostFailure, diff, operation, plan, read
-from operations.sdcard import disk as card_choice
-from operations.sdcard import image as card_image
-from operations.sdcard import target as card_target
-from operations.sdcard import verify as card_state
-from operations.sdcard import write as card_write
-from operations.sdcard.target import Target
-from operations.sdcard.unpack import UnpackError
-from operations.sdcard.verify import Lacks, Wanted
-from workstation import progress
+from operations.sdcard import disk
+from operations.sdcard.image import (
+    Checksum,
+    expected_checksum,
+    fetch_image,
+    local_image,
+    partitions_of,
+    read_beginning,
+)
+from operations.sdcard.target import Target, image_file, require_mtools
+from operations.sdcard.verify import (
+    COMMAND_LINE,
+    DesiredCard,
+    Difference,
+    boot_file_texts,
+    compare,
+    fingerprint,
+    made_by_bramble,
+)
+from operations.sdcard.write import write_boot_files, write_card
 from workstation.download import DownloadError
+from workstation.progress import format_size
 
-# Of the files on a boot partition, those that a diff may show.
-_NO_SECRETS = ("meta-data", card_state.COMMAND_LINE)
-# Cards that were compared, and lacked nothing, while pyinfra prepared this run.
+# The files of the boot partition that hold no secret, so a diff may show them.
+_NO_SECRETS = ("meta-data", COMMAND_LINE)
+# Cards that were compared in prepare without a difference: it takes minutes, so only once per run.
 _UP_TO_DATE: set[tuple[Target, str]] = set()
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Observed:
     """
-    A card as it was looked at.
+    A disk or image file.
 
-    + lines: what it is, for a person
-    + beginning: tells a disk from another of the same model; "" for a file
+    + lines: its description
+    + fingerprint: tells a disk from another of the same model; "" for a file
     """
 
     target: Target
     lines: Sequence[str]
-    beginning: str = ""
+    fingerprint: str = ""
 
 
-# Disks as a plan, which somebody has read since, is about them.
-_PLANNED: dict[tuple[str, str], _Seen] = {}
+# Each disk as the plan showed it, which a person may have read since.
+_PLANNED: dict[tuple[str, str], _Observed] = {}
 
 
 @operation()
-def written(
+def card(
     node: str,
     image: str,
     source: str,
@@ -73,34 +87,34 @@ def written(
     remarks: Sequence[str] = (),
 ) -> Commands:
     """
-    A card, or an image file of one, is the node's: this image, and these files for its first boot.
+    Write a node's SD card, or an image file of one: an image, and the files for its first boot.
 
     For ``@local``: the computer that has the card in its reader.
 
-    + node: whose card it is
+    + node: the node's name
     + image: the image's name, for a person
     + source: its URL, or a path on this computer
     + checksum: its sha256 as it is stored there, or the URL of a ``.sha256`` file; another image is
-      refused. None takes a file of this computer as it is
-    + size: of the unpacked image in bytes; None: not known before it is there
-    + boot_files: gives the texts for the boot partition, by their names; they hold secrets
-    + command_line: gives the text of cmdline.txt for the one that is there
-    + when_written: called when the card is whole
+      refused. None accepts a file of this computer as it is
+    + size: of the unpacked image in bytes; None: not known before it is downloaded
+    + boot_files: returns the texts for the boot partition, by name; they hold secrets
+    + command_line: changes the text of cmdline.txt
+    + when_written: called when the card is complete
     + folder: where downloads are kept
-    + device, file: the disk that is the card, or the image file to make; one of the two
+    + device, file: the disk, or the image file to make; one of the two
     + yes: write a disk without a question
-    + any_disk: the disk is built in, or larger than cards are, and is what is meant
-    + remarks: what a person should know of this node's card besides, a line each
+    + any_disk: allow a disk that is built in, or larger than SD cards are
+    + remarks: warnings about this node's card, a line each
 
-    A disk is refused when it is not a whole one that can be taken out, when the system runs from
-    it, when something on it is mounted or in use, and when its size is no card's.
+    A disk is refused unless it is whole, removable, unmounted, unused, of an SD card's size, and
+    not the one that the system runs from.
 
     **Example:**
 
     .. code:: python
 
-        sdcard.written(
-            name="The card of node1",
+        sdcard.card(
+            name="SD card of node1",
             node="node1",
             image="Raspberry Pi OS Lite",
             source="https://example.org/raspios-lite.img.xz",
@@ -115,44 +129,41 @@ def written(
     """
 
     if host.name != "@local":
-        raise HostFailure(
-            "cards are written on your own computer: pyinfra @local deploys/sdcard.py …"
-        )
-    card_target.require_tools()
+        raise HostFailure(messages.NOT_LOCAL())
+    require_mtools()
     here = ctx_host.get()
     job = _Job(source, folder, device, any_disk, yes, when_written)
-    try:
-        seen = _look(job, file)
-        target = seen.target
+    with _downloads():
+        observed = _observe(job, file)
+        target = observed.target
         if target.disk:
-            _same(seen, _PLANNED.setdefault((target.path, node), seen))
-        pin = card_image.pin(source, checksum, folder, here)
-        image_file = card_image.at_hand(source, pin, folder, here)
-        needed = _needed(image_file) or size
-        card_choice.fits(target, needed or 0)
+            _check_same(observed, _PLANNED.setdefault((target.path, node), observed))
+        pin = expected_checksum(source, checksum, folder, here)
+        image_path = local_image(source, pin, folder, here)
+        needed = _needed(image_path) or size
+        disk.check_size(target, needed or 0)
         texts = _encoded(boot_files)
-        wanted = Wanted(node, image, pin.checksum, texts, partial(_command_line, command_line))
-        if (target, wanted.node) in _UP_TO_DATE:
-            lacks = Lacks(None)  # it took its time while pyinfra prepared
+        change_line = partial(_command_line, command_line)
+        desired = DesiredCard(node, image, pin.sha256, texts, change_line)
+        if (target, node) in _UP_TO_DATE:
+            difference = Difference(None)
         else:
-            lacks = card_state.compare(target, wanted, here)
-    except (DownloadError, UnpackError) as error:
-        raise HostFailure(str(error)) from error
+            difference = compare(target, desired, here)
     for remark in remarks:
         plan(remark)
-    if not lacks.image and not lacks.files:
+    if not difference.reason and not difference.files:
         _UP_TO_DATE.add((target, node))
-        plan(f"{target.path} is up to date: the card of {node}, {image}")
+        plan(f"{target.path} is up to date: node {node}, image {image}")
         host.noop(f"{target.path} is up to date")
         return
-    title = f"{image} ({progress.size(needed)})" if needed else image
-    _announce(seen, wanted, lacks, title, None if image_file else source)
-    yield FunctionCommand(_write, (seen, wanted, pin, lacks, job), {})
+    title = f"{image} ({format_size(needed)})" if needed else image
+    _announce(observed, desired, difference, title, None if image_path else source)
+    yield FunctionCommand(_write, (observed, desired, pin, difference, job), {})
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What was asked for, besides the card itself; see ``written``."""
+    """Arguments of ``card``, besides those of the desired card."""
 
     source: str
     folder: str
@@ -162,100 +173,110 @@ class _Job:
     when_written: Callable[[], None]
 
 
-def _look(job: _Job, file: str | None) -> _Seen:
-    """The disk or file to write."""
+@contextmanager
+def _downloads() -> Iterator[None]:
+    try:
+        yield
+    except DownloadError as error:
+        raise HostFailure(error.said) from error
+
+
+def _observe(job: _Job, file: str | None) -> _Observed:
     if job.device is None:
         assert file is not None, "one of device and file is given"
-        target = card_target.file_target(file)
-        if target.size and not card_state.ours(target):
-            raise HostFailure(
-                f"{file} is there already, and no card made here: remove it, or name another file"
-            )
-        return _Seen(target, [f"{file}: an image file, {'there' if target.size else 'new'}"])
+        target = image_file(file)
+        if target.size and not made_by_bramble(target):
+            raise HostFailure(messages.FOREIGN_FILE(path=file))
+        return _Observed(target, [f"{file}: image file{'' if target.size else ' (new)'}"])
     devices = read(BlockDevices, _sudo=False)
-    target = card_choice.disk_target(devices, job.device, job.any_disk)
-    lines = card_choice.described(devices, target.path)
-    return _Seen(target, lines, card_state.fingerprint(target))
+    target = disk.disk_target(devices, job.device, job.any_disk)
+    return _Observed(target, disk.describe(devices, target.path), fingerprint(target))
 
 
 def _encoded(boot_files: Callable[[], Mapping[str, str]]) -> dict[str, bytes]:
     try:
         return {name: text.encode() for name, text in boot_files().items()}
     except ValueError as error:
-        raise HostFailure(str(error)) from error
+        raise HostFailure(messages.BOOT_FILES(reason=error.args[0])) from error
 
 
 def _command_line(change: Callable[[str], str], line: bytes) -> bytes:
     try:
         return change(line.decode()).encode()
+    except UnicodeDecodeError as error:
+        raise HostFailure(messages.BAD_COMMAND_LINE(reason="it is not text")) from error
     except ValueError as error:
-        raise HostFailure(
-            f"{card_state.COMMAND_LINE} on the image can't be used: {error}"
-        ) from error
+        raise HostFailure(messages.BAD_COMMAND_LINE(reason=error.args[0])) from error
 
 
 def _needed(image: Path | None) -> int | None:
-    """How many bytes an image needs; None as long as it is not here."""
+    """Return how many bytes an image needs; None as long as it is not downloaded."""
     if image is None:
         return None
-    return partition_table.needed(card_write.layout(image, card_write.beginning(image)))
+    return partition_table.needed(partitions_of(image, read_beginning(image)))
 
 
-def _announce(seen: _Seen, wanted: Wanted, lacks: Lacks, title: str, download: str | None) -> None:
-    """What will be done, before anything is."""
-    for line in seen.lines:
+def _announce(
+    observed: _Observed,
+    desired: DesiredCard,
+    difference: Difference,
+    title: str,
+    download: str | None,
+) -> None:
+    """Show what will be done."""
+    for line in observed.lines:
         plan(line)
-    if lacks.image is None:
-        plan(f"It is the card of {wanted.node}, and differs in: {', '.join(lacks.files)}")
-        plan("Will write these files anew on its boot partition, nothing else")
-        for name, now in lacks.files.items():
-            diff(name, *card_state.texts(wanted, name, now), secret=name not in _NO_SECRETS)
+    if difference.reason is None:
+        names = ", ".join(difference.files)
+        plan(f"The card of {desired.node}; these files on its boot partition differ: {names}")
+        plan("Will write these files only")
+        for name, now in difference.files.items():
+            texts = boot_file_texts(desired, name, now)
+            diff(name, *texts, secret=name not in _NO_SECRETS)
         return
-    plan(f"It will be written, because {lacks.image}")
+    plan(f"Will write all of it: {difference.reason}")
     if download:
         plan(f"Will download {download}")
-    plan(f"Will write {title}, and read it back" + _loss(seen.target))
-    names = (*wanted.files, card_state.COMMAND_LINE)
-    plan(f"Will put on its boot partition, for {wanted.node}: {', '.join(names)}")
-
-
-def _loss(target: Target) -> str:
-    return ": EVERYTHING ON IT WILL BE LOST" if target.disk else ""
+    loss = ": ALL DATA ON IT WILL BE LOST" if observed.target.disk else ""
+    plan(f"Will write {title}, and verify it{loss}")
+    names = ", ".join((*desired.files, COMMAND_LINE))
+    plan(f"Will write to its boot partition, for {desired.node}: {names}")
 
 
 def _write(
     state: State,
     host: Host,
-    seen: _Seen,
-    wanted: Wanted,
-    pin: card_image.Pin,
-    lacks: Lacks,
+    observed: _Observed,
+    desired: DesiredCard,
+    pin: Checksum,
+    difference: Difference,
     job: _Job,
 ) -> bool:
-    target = seen.target
-    try:
+    target = observed.target
+    with _downloads():
         if target.disk and not job.yes:
-            _ask(seen.lines, lacks)
-        if lacks.image:
-            image = card_image.fetched(job.source, pin, job.folder, host)
-            _still_the_same(seen, job)
-            card_write.whole(target, image, wanted, host)
+            _confirm(observed.lines, difference)
+        if difference.reason:
+            image = fetch_image(job.source, pin, job.folder, host)
+            _check_still_same(observed, job)
+            write_card(target, image, desired, host)
         else:
-            _still_the_same(seen, job)
-            card_write.boot_files(target, wanted)
+            _check_still_same(observed, job)
+            write_boot_files(target, desired)
+    try:
         job.when_written()
-    except (HostFailure, DownloadError, UnpackError, OSError) as reason:
-        host.log_styled(str(reason), fg="red", log_func=logger.error)
-        return False
-    host.log(f"{target.path} is the card of {wanted.node} now")
+    except OSError as error:
+        reason = error.strerror or error
+        raise HostFailure(messages.NOT_RECORDED(path=target.path, reason=reason)) from error
+    host.log(f"{target.path} is now the card of {desired.node}")
     return True
 
 
-def _ask(lines: Sequence[str], lacks: Lacks) -> None:
-    """Have a person say yes to what will be lost."""
+def _confirm(lines: Sequence[str], difference: Difference) -> None:
+    """Ask for a yes before data is lost; ``HostFailure`` without one."""
     if not sys.stdin.isatty():
-        raise HostFailure("nobody is here to say yes to that: --data yes=true. Nothing was written")
-    loss = "Write it, and lose EVERYTHING on it?" if lacks.image else "Write these files?"
+        raise HostFailure(messages.NO_TERMINAL())
+    loss = "Write it and lose ALL DATA on it?" if difference.reason else "Write these files?"
     click.echo("\n".join(f"    {line}" for line in lines), err=True)
     question = f"    {loss} Type yes"
     try:
@@ -264,16 +285,15 @@ def _ask(lines: Sequence[str], lacks: Lacks) -> None:
         click.echo(err=True)
         answer = "no"
     if answer.strip().lower() != "yes":
-        raise HostFailure("the answer was not yes: nothing was written")
+        raise HostFailure(messages.NOT_CONFIRMED())
 
 
-def _still_the_same(seen: _Seen, job: _Job) -> None:
-    """See that no other card was put in, and nothing mounted, while a question was open."""
+def _check_still_same(observed: _Observed, job: _Job) -> None:
+    """Raise ``HostFailure`` if a card was swapped, or mounted, while a question was open."""
     if job.device is not None:
-        _same(_look(job, None), seen)
+        _check_same(_observe(job, None), observed)
 
 
-def _same(now: _Seen, before: _Seen) -> None:
+def _check_same(now: _Observed, before: _Observed) -> None:
     if now != before:
-        path = now.target.path
-        raise HostFailure(f"{path} is another disk than it was a moment ago: run this again")
+        raise HostFailure(messages.DISK_CHANGED(path=now.target.path))

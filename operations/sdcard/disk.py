@@ -1,5 +1,5 @@
 """
-Which disk may become a card: a whole one that can be taken out, that nothing uses, of a fit size.
+Check that a disk may be overwritten: whole, removable, unused, and of an SD card's size.
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ import os
 from collections.abc import Sequence
 
 from facts.block_devices import BlockDevice
+from messages import sdcard as messages
 from operations.base import HostFailure
 from operations.sdcard.target import Target
-from workstation.progress import size
+from workstation.progress import format_size
 
-# Larger than the cards that people buy, smaller than the disks that hold their backups.
+# In bytes: above the SD cards that are sold, below the disks that hold backups.
 LARGEST = 550_000_000_000
 _SYSTEM = ("/", "/boot", "/boot/efi", "/boot/firmware", "/usr", "/var", "/home", "[SWAP]")
 _WHOLE = ("disk", "loop")
@@ -20,49 +21,42 @@ _WHOLE = ("disk", "loop")
 
 def disk_target(devices: Sequence[BlockDevice], path: str, any_disk: bool) -> Target:
     """
-    The disk that was named, when it may be written. ``HostFailure`` with the reason when not.
+    Return the disk at a path, if it may be written; else raise ``HostFailure``.
 
     + devices: all of this computer
     + path: as the person gave it
-    + any_disk: one that is built in, or larger than cards are, is what is meant
+    + any_disk: allow one that is built in, or larger than SD cards are
     """
-    found = _find(devices, path, any_disk)
-    _in_use(devices, found)
-    what = f"{found.path} ({_name(found)})"
-    if found.read_only:
-        raise HostFailure(
-            f"{what} is write-protected: look for the lock on the side of its adapter"
-        )
-    if not found.size:
-        raise HostFailure(f"{found.path} is a reader without a card: put one in")
-    if any_disk:
-        return Target(found.path, found.size, disk=True)
-    if not found.removable and found.transport not in ("usb", "mmc"):
-        raise HostFailure(
-            f"{what} is built in, no card: if it is what you mean, --data any_disk=true"
-        )
-    if found.size > LARGEST:
-        raise HostFailure(
-            f"{what} is larger than cards are: if it is what you mean, --data any_disk=true"
-        )
-    return Target(found.path, found.size, disk=True)
+    disk = _find(devices, path)
+    _check_unused(devices, disk)
+    shown = f"{disk.path} ({_describe_disk(disk)})"
+    if disk.read_only:
+        raise HostFailure(messages.WRITE_PROTECTED(disk=shown))
+    if not disk.size:
+        raise HostFailure(messages.NO_CARD(path=disk.path))
+    if not any_disk:
+        if not disk.removable and disk.transport not in ("usb", "mmc"):
+            raise HostFailure(messages.NOT_REMOVABLE(disk=shown))
+        if disk.size > LARGEST:
+            raise HostFailure(messages.TOO_LARGE(disk=shown))
+    return Target(disk.path, disk.size, disk=True)
 
 
-def fits(target: Target, needed: int) -> None:
-    """Refuse a disk that is too small for the image."""
+def check_size(target: Target, needed: int) -> None:
+    """Raise ``HostFailure`` for a disk with fewer bytes than the image needs."""
     if target.disk and target.size < needed:
-        raise HostFailure(
-            f"{target.path} has {size(target.size)}, and the image needs {size(needed)}: "
-            "take a larger card"
-        )
+        size, needed_size = format_size(target.size), format_size(needed)
+        raise HostFailure(messages.TOO_SMALL(path=target.path, size=size, needed=needed_size))
 
 
-def described(devices: Sequence[BlockDevice], path: str) -> list[str]:
-    """What a disk is and what is on it, as lines for a person."""
+def describe(devices: Sequence[BlockDevice], path: str) -> list[str]:
+    """Describe a disk and its partitions, a line each."""
     (disk,) = (device for device in devices if device.path == path)
     parts = [device for device in devices if device.disk == path and device is not disk]
-    lines = [f"{path}: {_name(disk)}"]
-    lines += [" ".join(["  " + part.path, *_content(part), size(part.size)]) for part in parts]
+    lines = [f"{path}: {_describe_disk(disk)}"]
+    lines += [
+        " ".join(["  " + part.path, *_content(part), format_size(part.size)]) for part in parts
+    ]
     if not parts:
         lines.append("  " + " ".join(["no partitions", *_content(disk)]))
     return lines
@@ -72,49 +66,42 @@ def _content(device: BlockDevice) -> list[str]:
     return [word for word in (device.filesystem, f'"{device.label}"') if word not in ("", '""')]
 
 
-def _name(disk: BlockDevice) -> str:
+def _describe_disk(disk: BlockDevice) -> str:
     transport = {"usb": "USB", "mmc": "card slot", "": ""}.get(disk.transport, disk.transport)
-    return ", ".join(word for word in (disk.model, transport, size(disk.size)) if word)
+    return ", ".join(word for word in (disk.model, transport, format_size(disk.size)) if word)
 
 
-def _find(devices: Sequence[BlockDevice], path: str, any_disk: bool) -> BlockDevice:
+def _find(devices: Sequence[BlockDevice], path: str) -> BlockDevice:
     if not devices:
-        raise HostFailure(
-            "there is no lsblk here to tell disks by, so that none is written (macOS): make an "
-            "image file with --data file=node1.img and write that: docs/parts-and-cards.md"
-        )
+        raise HostFailure(messages.NO_LSBLK())
     real = os.path.realpath(path)
     for device in devices:
         if device.path == real and device.kind in _WHOLE:
             return device
         if device.path == real:
-            kind = {"part": "a partition"}.get(device.kind, f"no disk ({device.kind})")
-            raise HostFailure(f"{path} is {kind}: name the whole disk, {device.disk}")
+            kind = {"part": "a partition"}.get(device.kind, f"not a disk ({device.kind})")
+            raise HostFailure(messages.NOT_A_WHOLE_DISK(path=path, kind=kind, disk=device.disk))
     likely = [
-        f"{device.path} ({_name(device)})"
+        f"{device.path} ({_describe_disk(device)})"
         for device in devices
         if device.kind == "disk" and device.removable and device.size
     ]
-    here = f"cards here: {', '.join(likely)}" if likely else "no card is in any reader"
-    what = "is no disk" if os.path.exists(real) else "is not there"
-    raise HostFailure(f"{path} {what}: {here}")
+    cards = f"cards found: {', '.join(likely)}" if likely else "no reader has a card in it"
+    problem = "is not a disk" if os.path.exists(real) else "does not exist"
+    raise HostFailure(messages.NO_SUCH_DISK(path=path, problem=problem, cards=cards))
 
 
-def _in_use(devices: Sequence[BlockDevice], disk: BlockDevice) -> None:
-    """Refuse what the system runs from, or has mounted, or has made something else of."""
+def _check_unused(devices: Sequence[BlockDevice], disk: BlockDevice) -> None:
+    """Raise ``HostFailure`` for the system's disk, a mounted one, and part of a volume or RAID."""
     on_it = [device for device in devices if device.disk == disk.path]
     mounts = [(device, mount) for device in on_it for mount in device.mounts]
     for _, mount in mounts:
         if mount in _SYSTEM:
-            raise HostFailure(
-                f"{disk.path} is the disk that this system runs from ({mount} is on it)"
-            )
+            raise HostFailure(messages.SYSTEM_DISK(path=disk.path, mount=mount))
     for device, mount in mounts:
-        raise HostFailure(
-            f"{device.path} is mounted at {mount}: sudo umount {device.path}, then run this again"
-        )
+        raise HostFailure(messages.MOUNTED(partition=device.path, mount=mount))
     for device in on_it:
         if device is not disk and device.kind != "part":
             raise HostFailure(
-                f"{disk.path} is in use by {device.path} ({device.kind}): release it first"
+                messages.DISK_IN_USE(path=disk.path, user=device.path, kind=device.kind)
             )

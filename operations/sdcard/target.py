@@ -1,11 +1,15 @@
 """
-What a card is written to: a disk of this computer, or an image file. Its blocks, and the files of
-its boot partition (by mtools: nothing is mounted).
+What an image is written to: a disk of this computer, or an image file.
+
+Gives access to its blocks (by ``raw_blocks``) and to the files of its boot partition (by mtools,
+so that nothing is mounted).
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,18 +19,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from messages import sdcard as messages
 from operations.base import HostFailure
 from operations.sdcard import raw_blocks
 
-_BLOCK = raw_blocks.BLOCK
+_BY_ERRNO = {
+    errno.EBUSY: messages.DISK_BUSY,
+    errno.EIO: messages.DISK_BROKEN,
+    errno.ENOSPC: messages.DISK_FULL,
+}
 
 
 @dataclass(frozen=True)
 class Target:
     """
     + path: of the disk, or of the image file
-    + size: in bytes: the disk's, or what the file has at the moment
+    + size: in bytes: the disk's, or the file's present one
     + disk: whether it is a disk
+
+    All methods raise ``HostFailure`` when the medium can't be read or written.
     """
 
     path: str
@@ -34,22 +45,22 @@ class Target:
     disk: bool
 
     def read(self, offset: int, length: int) -> bytes:
-        """These bytes, from the medium; fewer where it ends."""
+        """Read so many bytes from the medium; fewer where it ends."""
         return b"".join(self.blocks(offset, length))
 
     def blocks(self, offset: int, length: int) -> Iterator[bytes]:
-        """These bytes, block by block."""
+        """Read so many bytes from the medium, block by block."""
         pipe, end = _pipe()
         with pipe:
             with end:
                 process = self._start(["read", str(offset), str(length)], stdout=end)
-            while block := pipe.read(_BLOCK):
+            while block := pipe.read(raw_blocks.BLOCK):
                 yield block
-        _end(process)
+        self._end(process)
 
     @contextmanager
     def writing(self, offset: int) -> Iterator[Callable[[bytes], object]]:
-        """Write from there on with the function given; all is on the medium when the block ends."""
+        """Give a function that writes from there on; all is on the medium when the block ends."""
         end, pipe = _pipe()
         with end:
             process = self._start(["write", str(offset)], stdin=end)
@@ -57,100 +68,107 @@ class Target:
             with suppress(BrokenPipeError), pipe:
                 yield pipe.write
         except BaseException:
-            process.wait()  # it ends with the pipe
+            process.wait()  # it exits when the pipe is closed
             raise
-        _end(process)
+        self._end(process)
 
     def boot_names(self, boot: int) -> set[str] | None:
         """
-        The names in the boot partition's topmost folder, in small letters (FAT has no others).
+        List the boot partition's root directory, in lower case (FAT ignores case).
 
         + boot: where it begins, in bytes
-        + returns: None when there is no FAT file system
+        + returns: None without a FAT file system
         """
         done = self._mtools(["mdir", "-b", "-i", f"{self.path}@@{boot}", "::/"])
         if done.returncode:
             return None
         return {line.removeprefix("::/").lower() for line in done.stdout.decode().splitlines()}
 
-    def boot_file(self, boot: int, name: str) -> bytes:
-        """The content of one of them."""
-        done = self._mtools(["mtype", "-i", f"{self.path}@@{boot}", f"::/{name}"])
-        if done.returncode:
-            raise HostFailure(f"{name} on {self.path} can't be read: {_words(done.stderr)}")
-        return done.stdout
+    def read_boot_file(self, boot: int, name: str) -> bytes:
+        """Read a file of the boot partition."""
+        return self._boot_file(name, "read", ["mtype", "-i", f"{self.path}@@{boot}", f"::/{name}"])
 
-    def put_boot_file(self, boot: int, name: str, content: bytes) -> None:
-        """Put a file there, in place of one that is there already."""
+    def write_boot_file(self, boot: int, name: str, content: bytes) -> None:
+        """Write a file of the boot partition, over one of that name."""
         # -D o: overwrite without a question.
         command = ["mcopy", "-D", "o", "-i", f"{self.path}@@{boot}", "-", f"::/{name}"]
-        done = self._mtools(command, content)
-        if done.returncode:
-            raise HostFailure(f"{name} can't be put on {self.path}: {_words(done.stderr)}")
+        self._boot_file(name, "written", command, content)
+
+    def _boot_file(
+        self, name: str, done: str, command: Sequence[str], content: bytes = b""
+    ) -> bytes:
+        process = self._mtools(command, content)
+        if process.returncode:
+            reason = _last_line(process.stderr)
+            raise HostFailure(
+                messages.BOOT_PARTITION(name=name, path=self.path, done=done, reason=reason)
+            )
+        return process.stdout
 
     def _start(
         self, action: Sequence[str], stdin: IO[bytes] | None = None, stdout: IO[bytes] | None = None
     ) -> subprocess.Popen[bytes]:
         program = [sys.executable, "-I", raw_blocks.__file__, action[0], self.path, *action[1:]]
         return subprocess.Popen(
-            [*self._as_root(), *program],
+            [*self._sudo(), *program],
             stdin=stdin or subprocess.DEVNULL,
             stdout=stdout,
             stderr=subprocess.PIPE,
         )
 
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stderr is not None
+        reason = _last_line(process.stderr.read())
+        if not process.wait():
+            return
+        if found := re.fullmatch(r"errno (\d+): (.*)", reason):
+            reason = found[2]
+            if message := _BY_ERRNO.get(int(found[1])):
+                raise HostFailure(message(path=self.path))
+        raise HostFailure(messages.DISK_ERROR(path=self.path, reason=reason))
+
     def _mtools(
         self, command: Sequence[str], content: bytes = b""
     ) -> subprocess.CompletedProcess[bytes]:
-        # Images of old have odd geometries, which mtools would refuse.
+        # Old images have geometries that mtools refuses without MTOOLS_SKIP_CHECK.
         settings = ["env", "MTOOLS_SKIP_CHECK=1", "LC_ALL=C.UTF-8"]
         return subprocess.run(
-            [*self._as_root(), *settings, *command], input=content, capture_output=True
+            [*self._sudo(), *settings, *command], input=content, capture_output=True
         )
 
-    def _as_root(self) -> list[str]:
+    def _sudo(self) -> list[str]:
         if not self.disk or os.access(self.path, os.R_OK | os.W_OK):
             return []
         if not shutil.which("sudo"):
-            raise HostFailure(f"{self.path} is root's, and there is no sudo here: run this as root")
+            raise HostFailure(messages.NO_SUDO(path=self.path))
         return ["sudo"]
 
 
-def require_tools() -> None:
-    """Refuse to begin without mtools."""
+def require_mtools() -> None:
+    """Raise ``HostFailure`` when mtools is not installed."""
     if not shutil.which("mcopy"):
-        raise HostFailure(
-            "mtools is not installed, which fills the boot partition: sudo apt-get install mtools "
-            "(macOS: brew install mtools)"
-        )
+        raise HostFailure(messages.NO_MTOOLS())
 
 
-def file_target(path: str) -> Target:
-    """The image file at a path, which may have to be made. Refuses what is no place for one."""
+def image_file(path: str) -> Target:
+    """Return the image file at a path, new or not; ``HostFailure`` where none can be."""
     file = Path(path).expanduser()
     if file.is_block_device() or file.is_char_device():
-        raise HostFailure(f"{path} is a device: write --data device={path}")
+        raise HostFailure(messages.FILE_IS_DEVICE(path=path))
     if file.exists() and not file.is_file():
-        raise HostFailure(f"{path} is no file: name one, such as node1.img")
+        raise HostFailure(messages.NOT_A_FILE(path=path))
     if not file.parent.is_dir():
-        raise HostFailure(f"there is no folder {file.parent}: make it, or name another file")
+        raise HostFailure(messages.NO_FOLDER(folder=file.parent))
     size = file.stat().st_size if file.exists() else 0
     return Target(str(file), size, disk=False)
 
 
 def _pipe() -> tuple[IO[bytes], IO[bytes]]:
-    """A pipe's two ends. As files: they are closed at once, which gevent's `os.close` puts off."""
+    """Open a pipe's two ends as files, since gevent delays ``os.close``."""
     reading, writing = os.pipe()
     return os.fdopen(reading, "rb"), os.fdopen(writing, "wb")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    assert process.stderr is not None
-    said = process.stderr.read()
-    if process.wait():
-        raise HostFailure(_words(said))
-
-
-def _words(said: bytes) -> str:
-    lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it ended without a word"
+def _last_line(output: bytes) -> str:
+    lines = [line for line in output.decode(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "no reason given"

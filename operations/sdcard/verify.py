@@ -1,10 +1,10 @@
 """
-What is on a card, and what it lacks to be a node's.
+Verify an SD card: read back what was just written, and compare a card with the desired one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -12,22 +12,26 @@ from hashlib import sha256
 from pyinfra.api.host import Host
 
 from formats import card_record, partition_table
+from formats.card_record import HEAD
 from formats.partition_table import Partition
+from messages import Said
+from messages import sdcard as messages
+from operations.base import HostFailure
 from operations.sdcard.target import Target
-from workstation import progress
+from workstation.progress import show_progress
 
 COMMAND_LINE = "cmdline.txt"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredCard:
     """
     A node's card.
 
     + image: the image's name, for a person
     + checksum: sha256 of the image as it is downloaded
-    + files: of the boot partition, by their names; they hold secrets
-    + command_line: makes the kernel's command line of the one that the image has
+    + files: of the boot partition, by name; they hold secrets
+    + command_line: changes the kernel command line of the image
     """
 
     node: str
@@ -38,70 +42,89 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Lacks:
+class Difference:
     """
-    What a card lacks.
+    How a card differs from the desired one.
 
-    + image: why the whole of it has to be written; None when its blocks are the image's
-    + files: names of those on the boot partition that differ, with what they hold now
+    + reason: why all of it has to be written; None when its blocks are the image's
+    + files: those on the boot partition that differ, with what they hold now (None: missing)
     """
 
-    image: str | None
+    reason: str | None
     files: Mapping[str, bytes | None] = field(default_factory=dict, repr=False)
 
 
-def compare(target: Target, wanted: Wanted, host: Host) -> Lacks:
+def compare(target: Target, desired: DesiredCard, host: Host) -> Difference:
     """
-    Compare a card with the wanted one, all its blocks when it seems to be the same.
+    Compare a card with the desired one: its record first, then all its blocks.
 
-    What else is on the boot partition (config.txt) is its owner's, and not compared.
+    Other files on the boot partition, such as config.txt, belong to the user and are not compared.
     """
     if not target.size:
-        return Lacks("it is not there yet")
+        return Difference("the file is new")
     beginning = target.read(0, partition_table.LENGTH)
     if (node := card_record.marked(beginning)) is not None:
-        return Lacks(f"it was not written to its end (as {node}'s)")
+        return Difference(f"it was not written completely (as the card of {node})")
     try:
         boot = partition_table.boot_partition(partition_table.parse(beginning))
     except ValueError as error:
-        return Lacks(str(error))
+        return Difference(_words(error))
     names = target.boot_names(boot.start) or set()
     if card_record.FILE not in names:
-        return Lacks("it is no card of bramble's")
+        return Difference("it was not written by bramble")
     try:
-        record = card_record.parse(target.boot_file(boot.start, card_record.FILE).decode())
+        record = card_record.parse(target.read_boot_file(boot.start, card_record.FILE).decode())
     except ValueError:
-        return Lacks(f"its {card_record.FILE} is damaged")
-    if record.node != wanted.node:
-        return Lacks(f"it is {record.node}'s, written on {record.written}")
-    if record.checksum != wanted.checksum:
-        return Lacks(f"it holds {record.image}, written on {record.written}")
-    if sha256(beginning[: card_record.HEAD]).hexdigest() != record.head:
-        return Lacks("a board has started from it: its partitions are other ones")
-    if _rest(target, boot, record.size, host) != record.rest:
-        return Lacks("its blocks are not the image's: a board has started from it, or it is worn")
-    return Lacks(None, _other_files(target, boot, names, wanted))
+        return Difference(f"its {card_record.FILE} is damaged")
+    if record.node != desired.node:
+        return Difference(f"it is the card of {record.node}, written on {record.written}")
+    if record.checksum != desired.checksum:
+        return Difference(f"its image is {record.image}, written on {record.written}")
+    if sha256(beginning[:HEAD]).hexdigest() != record.head:
+        return Difference("its partition table has changed: a board has booted from it")
+    if _unmodified_checksum(target, boot, record.size, host) != record.rest:
+        return Difference("its blocks have changed: a board has booted from it, or it is worn out")
+    return Difference(None, _differing_files(target, boot, names, desired))
 
 
-def texts(wanted: Wanted, name: str, now: bytes | None) -> tuple[str | None, str]:
-    """A boot file before and after, for a diff."""
-    after = wanted.command_line(now or b"") if name == COMMAND_LINE else wanted.files[name]
+def _words(error: ValueError) -> str:
+    said = error.args[0]
+    return said.words if isinstance(said, Said) else str(said)
+
+
+def _differing_files(
+    target: Target, boot: Partition, names: set[str], desired: DesiredCard
+) -> dict[str, bytes | None]:
+    now = {
+        name: target.read_boot_file(boot.start, name) if name in names else None
+        for name in (*desired.files, COMMAND_LINE)
+    }
+    line = now[COMMAND_LINE]
+    files = dict(desired.files)
+    if line is not None:
+        files[COMMAND_LINE] = desired.command_line(line)
+    return {name: now[name] for name, content in files.items() if now[name] != content}
+
+
+def boot_file_texts(desired: DesiredCard, name: str, now: bytes | None) -> tuple[str | None, str]:
+    """Return a boot file before and after, for a diff."""
+    after = desired.command_line(now or b"") if name == COMMAND_LINE else desired.files[name]
     return None if now is None else now.decode(errors="replace"), after.decode()
 
 
 def fingerprint(target: Target) -> str:
-    """What tells a disk from another of its model: its partition table, and its card's record."""
+    """Return a hash of the partition table and the record, which differ between two cards."""
     beginning = target.read(0, partition_table.LENGTH)
     digest = sha256(beginning)
     with suppress(ValueError):
         boot = partition_table.boot_partition(partition_table.parse(beginning))
         if card_record.FILE in (target.boot_names(boot.start) or set()):
-            digest.update(target.boot_file(boot.start, card_record.FILE))
+            digest.update(target.read_boot_file(boot.start, card_record.FILE))
     return digest.hexdigest()
 
 
-def ours(target: Target) -> bool:
-    """Whether a file was made here, to its end or not: then it may be made anew."""
+def made_by_bramble(target: Target) -> bool:
+    """Return whether a file is an image that was made here, complete or not."""
     beginning = target.read(0, partition_table.LENGTH)
     if card_record.marked(beginning) is not None:
         return True
@@ -112,36 +135,81 @@ def ours(target: Target) -> bool:
     return card_record.FILE in (target.boot_names(boot.start) or set())
 
 
-def _other_files(
-    target: Target, boot: Partition, names: set[str], wanted: Wanted
-) -> dict[str, bytes | None]:
-    now = {
-        name: target.boot_file(boot.start, name) if name in names else None
-        for name in (*wanted.files, COMMAND_LINE)
-    }
-    line = now[COMMAND_LINE]
-    files = dict(wanted.files)
-    if line is not None:
-        files[COMMAND_LINE] = wanted.command_line(line)
-    return {name: now[name] for name, content in files.items() if now[name] != content}
+class Checksums:
+    """
+    The checksums of what is written behind the first block.
+
+    + all: of everything
+    + rest: of the ranges that a first boot's files leave unmodified
+    + size: in bytes, from the beginning of the card
+    """
+
+    def __init__(self, boot: Partition) -> None:
+        self.all = sha256()
+        self.rest = sha256()
+        self.size = HEAD
+        self._boot = boot
+
+    def add(self, block: bytes) -> None:
+        self.all.update(block)
+        begin, end = self.size, self.size + len(block)
+        for first, last in _unmodified(self._boot, begin, end):
+            self.rest.update(block[first - begin : last - begin])
+        self.size = end
 
 
-def _rest(target: Target, boot: Partition, length: int, host: Host) -> str:
-    """The checksum of all blocks but the first ones and the boot partition's."""
+def read_back(target: Target, written: Checksums, host: Host) -> None:
+    """Read all that was written, from the medium; ``HostFailure`` when it differs."""
+    found = sha256()
+    total = written.size - HEAD
+    completed = 0
+    with show_progress(host, "Verifying", "Verified") as advance:
+        for block in target.blocks(HEAD, total):
+            found.update(block)
+            completed += len(block)
+            advance(completed, total)
+    if found.digest() != written.all.digest():
+        raise _failed(target, "the image")
+
+
+def read_back_files(target: Target, boot: Partition, files: Mapping[str, bytes]) -> None:
+    """Read files of the boot partition, from the medium; ``HostFailure`` when one differs."""
+    for name, content in files.items():
+        if target.read_boot_file(boot.start, name) != content:
+            raise _failed(target, name)
+
+
+def read_back_head(target: Target, head: bytes) -> None:
+    """Read the first block, from the medium; ``HostFailure`` when it differs."""
+    if target.read(0, HEAD) != head:
+        raise _failed(target, "the partition table")
+
+
+def _failed(target: Target, what: str) -> HostFailure:
+    return HostFailure(messages.VERIFICATION_FAILED(path=target.path, what=what))
+
+
+def _unmodified_checksum(target: Target, boot: Partition, length: int, host: Host) -> str:
+    """Return the checksum of the byte ranges that flashing leaves unmodified."""
     digest = sha256()
-    ranges = rest(boot, length)
+    ranges = list(_unmodified(boot, 0, length))
     total = sum(end - begin for begin, end in ranges)
-    behind = 0
-    with progress.shown(host, "Comparing", "Compared with the image") as advance:
+    completed = 0
+    with show_progress(host, "Comparing", "Compared with the image") as advance:
         for begin, end in ranges:
             for block in target.blocks(begin, end - begin):
                 digest.update(block)
-                behind += len(block)
-                advance(behind, total)
+                completed += len(block)
+                advance(completed, total)
     return digest.hexdigest()
 
 
-def rest(boot: Partition, length: int) -> list[tuple[int, int]]:
-    """Where the blocks are that nothing of a card's making changes: from and to, in bytes."""
-    ranges = [(card_record.HEAD, boot.start), (boot.end, length)]
-    return [(begin, end) for begin, end in ranges if begin < end]
+def _unmodified(boot: Partition, begin: int, end: int) -> Iterable[tuple[int, int]]:
+    """
+    Byte ranges, within those from ``begin`` to ``end``, that flashing leaves unmodified: all but
+    the first block and the boot partition.
+    """
+    for first, last in ((HEAD, boot.start), (boot.end, end)):
+        first, last = max(first, begin), min(last, end)
+        if first < last:
+            yield first, last

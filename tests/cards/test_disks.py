@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from formats import card_record
+from messages import codes
+from messages import sdcard as messages
 from operations.base import HostFailure
-from operations.sdcard import target as card_target
+from operations.sdcard.target import Target
 from tests import needs
 from tests.cards import images
 from tests.cards.runs import Run, command, cut, interrupt
@@ -54,7 +56,7 @@ def test_a_closed_keyboard_is_no_yes(sdcard: Run, loop: Loop, packed: Path) -> N
         "-y", keyboard=keyboard("\x04"), node="node1", device=device, image=packed, any_disk=True
     )
     assert done.returncode == 1
-    assert "the answer was not yes: nothing was written" in done.stdout
+    assert codes(done.stdout) == [messages.NOT_CONFIRMED.code]
     assert behind.read_bytes().startswith(BEFORE)
 
 
@@ -86,7 +88,7 @@ def test_another_card_put_in_while_a_question_is_open_is_not_written(
         file.write(other)
     os.write(master, answer)
     said += run.communicate()[0]
-    assert f"{device} is another disk than it was a moment ago: run this again" in said.decode()
+    assert messages.DISK_CHANGED(path=device) in said.decode()
     assert run.returncode == 1
     assert behind.read_bytes().startswith(other)
 
@@ -99,25 +101,25 @@ def test_it_asks_then_writes_and_the_second_time_is_up_to_date(
 
     alone = sdcard(**card)
     assert alone.returncode == 1
-    assert "nobody is here to say yes to that: --data yes=true. Nothing was written" in alone.stdout
+    assert codes(alone.stdout) == [messages.NO_TERMINAL.code]
     no = sdcard("-y", keyboard=keyboard("no"), **card)
     assert no.returncode == 1
     assert f"{device}: 33.6 MB" in no.stdout
-    assert "Write it, and lose EVERYTHING on it? Type yes" in no.stdout
-    assert "the answer was not yes: nothing was written" in no.stdout
+    assert "Write it and lose ALL DATA on it? Type yes" in no.stdout
+    assert codes(no.stdout) == [messages.NOT_CONFIRMED.code]
     assert behind.read_bytes().startswith(BEFORE)
 
     yes = sdcard("-y", keyboard=keyboard("yes"), **card)
     assert yes.returncode == 0
-    assert "and read it back: EVERYTHING ON IT WILL BE LOST" in yes.stdout
-    assert f"{device} is the card of node1 now" in yes.stdout
+    assert "and verify it: ALL DATA ON IT WILL BE LOST" in yes.stdout
+    assert f"{device} is now the card of node1" in yes.stdout
     begin, end = images.BOOT_START, images.BOOT_START + images.BOOT_SIZE
     whole, made = image.read_bytes(), behind.read_bytes()
     assert (made[:begin], made[end : images.SIZE]) == (whole[:begin], whole[end:])
     assert images.names(behind) >= {"user-data", "meta-data", "network-config"}
     again = sdcard(**card)
     assert again.returncode == 0
-    assert f"{device} is up to date: the card of node1" in again.stdout
+    assert f"{device} is up to date: node node1" in again.stdout
 
 
 def test_ctrl_c_at_the_cards_own_question_ends_it_and_is_no_success(
@@ -147,13 +149,13 @@ def test_the_power_is_cut_and_it_is_no_card_until_the_next_run(
     cut(desk, some_of_it_is_there, **card)
     assert card_record.marked(behind.read_bytes()) == "node1"
     done = sdcard(**card)
-    assert "because it was not written to its end (as node1's)" in done.stdout
+    assert "it was not written completely (as the card of node1)" in done.stdout
     assert done.returncode == 0
     assert behind.read_bytes()[: card_record.HEAD] == image.read_bytes()[: card_record.HEAD]
 
 
 def test_what_is_no_card_is_refused(sdcard: Run, loop: Loop, packed: Path, tmp_path: Path) -> None:
-    """As they are read from this computer; in which words each is, `test_card_choice` says."""
+    """As lsblk of this computer shows them; `test_disk_choice` has all cases."""
     device, behind = loop()
 
     def refused(**data: object) -> str:
@@ -162,17 +164,17 @@ def test_what_is_no_card_is_refused(sdcard: Run, loop: Loop, packed: Path, tmp_p
         assert behind.read_bytes().startswith(BEFORE)
         return done.stdout
 
-    assert f"{device} (33.6 MB) is built in, no card" in refused()
+    assert messages.NOT_REMOVABLE(disk=f"{device} (33.6 MB)") in refused()
     small, _ = loop(8)
     told = refused(device=small, any_disk=True)
-    assert f"{small} has 8.4 MB, and the image needs 25.2 MB: take a larger card" in told
+    assert messages.TOO_SMALL(path=small, size="8.4 MB", needed="25.2 MB") in told
     other, _ = loop()
     images.run("mkfs.ext4", "-q", other)
     (tmp_path / "media").mkdir()
     images.run("mount", other, str(tmp_path / "media"))
     try:
         told = refused(device=other, any_disk=True)
-        assert f"{other} is mounted at {tmp_path}/media: sudo umount {other}, then run this" in told
+        assert messages.MOUNTED(partition=other, mount=tmp_path / "media") in told
     finally:
         images.run("umount", other)
 
@@ -202,7 +204,7 @@ def test_the_disk_that_the_system_runs_from_is_refused(
         system, cwd=desk, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     said = done.stdout + done.stderr
-    assert f"{disk} is the disk that this system runs from (/ is on it)" in said, said
+    assert messages.SYSTEM_DISK(path=disk, mount="/") in said, said
     assert done.returncode == 1
 
 
@@ -212,11 +214,9 @@ def test_the_kernel_keeps_a_disk_in_use_from_being_written(loop: Loop, tmp_path:
     images.run("mkfs.ext4", "-q", device)
     images.run("mount", device, str(tmp_path))
     try:
-        target = card_target.Target(device, 32 * images.MB, disk=True)
-        with (
-            pytest.raises(HostFailure, match=f"{device}: it is in use: unmount what is on it"),
-            target.writing(0) as write,
-        ):
+        target = Target(device, 32 * images.MB, disk=True)
+        with pytest.raises(HostFailure) as reason, target.writing(0) as write:
             write(bytes(1_000_000))
+        assert reason.value.args[0] == messages.DISK_BUSY(path=device)
     finally:
         images.run("umount", device)

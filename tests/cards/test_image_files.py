@@ -13,6 +13,8 @@ import pytest
 
 import settings
 from formats import card_record
+from messages import codes
+from messages import sdcard as messages
 from settings import first_boot
 from tests.cards import images
 from tests.cards.runs import Run, cut, interrupt
@@ -36,16 +38,16 @@ def test_it_is_shown_then_written_then_up_to_date(
     made = desk / "node2.img"
 
     shown = sdcard("--dry", **card).stdout
-    assert "node2.img: an image file, new" in shown
+    assert "node2.img: image file (new)" in shown
     assert "is a radio" not in shown
-    assert "Will write own.img.xz (25.2 MB), and read it back" in shown
+    assert "Will write own.img.xz (25.2 MB), and verify it\n" in shown
     assert "for node2: user-data, meta-data, network-config, cmdline.txt" in shown
     assert not made.exists()
     assert not (desk / ".cluster/known_hosts").exists(), "a plan makes no board known"
 
     done = sdcard(**card)
     assert done.returncode == 0
-    assert "node2.img is the card of node2 now" in done.stdout
+    assert "node2.img is now the card of node2" in done.stdout
     assert outside(made) == outside(image)
     cluster = settings.load(desk)
     node = cluster.node("node2")
@@ -64,21 +66,19 @@ def test_it_is_shown_then_written_then_up_to_date(
     content = made.read_bytes()
     again = sdcard("-y", "--json", **card)
     assert again.returncode == 0
-    assert "node2.img is up to date: the card of node2, own.img.xz" in again.stdout
+    assert "node2.img is up to date: node node2, image own.img.xz" in again.stdout
     assert '"no_change": 1' in again.stdout
     assert made.read_bytes() == content
 
     (desk / "group_data/workers.py").write_text('nameservers = ["9.9.9.9"]\n')
     images.put(made, "cmdline.txt", "console=tty1\n")
     planned = sdcard("--dry", "--diff", **card)
-    assert "differs in: network-config, cmdline.txt\n" in planned.stdout
+    assert "files on its boot partition differ: network-config, cmdline.txt\n" in planned.stdout
     assert "+ console=tty1 cgroup_enable=memory" in planned.stdout
     assert "(holds a secret: its content is not shown)" in planned.stdout
     assert "9.9.9.9" not in planned.stdout
     changed = sdcard("-y", "--json", **card)
-    assert (
-        "It is the card of node2, and differs in: network-config, cmdline.txt\n" in changed.stdout
-    )
+    assert "partition differ: network-config, cmdline.txt\n" in changed.stdout
     assert "Written" not in changed.stdout, "a changed setting costs a file, not the card"
     assert "9.9.9.9" in images.get(made, "network-config")
     assert "PRIVATE KEY" not in shown + done.stdout + again.stdout + changed.stdout
@@ -95,7 +95,7 @@ def test_the_power_is_cut_and_it_is_no_card_until_the_next_run(
     assert card_record.marked(made.read_bytes()) == "node1"
     assert not (desk / ".cluster/known_hosts").exists()
     done = sdcard(**card)
-    assert "because it was not written to its end (as node1's)" in done.stdout
+    assert "it was not written completely (as the card of node1)" in done.stdout
     assert done.returncode == 0
     assert outside(made) == outside(image)
 
@@ -126,14 +126,14 @@ def test_an_image_is_downloaded_once_and_only_the_right_one(
     card: dict[str, object] = {"node": "node3", "file": "node3.img", "image": publisher}
     wrong = sdcard(**card, image_checksum="0a" * 32)
     assert wrong.returncode == 1
-    assert "it is not the file that was pinned; nothing of it is used" in wrong.stdout
+    assert codes(wrong.stdout) == [messages.WRONG_CHECKSUM.code]
     assert not (desk / "node3.img").exists()
     assert list((desk / ".cluster/downloads").iterdir()) == []
 
     done = sdcard(**card, image_checksum=f"{publisher}.sha256")
     assert done.returncode == 0
     assert f"Will download {publisher}" in done.stdout
-    assert "Downloaded, and its checksum is right: " in done.stdout
+    assert "Downloaded, checksum correct: " in done.stdout
     assert outside(desk / "node3.img") == outside(image)
     again = sdcard("--dry", **{**card, "file": "other.img"}, image_checksum=f"{publisher}.sha256")
     assert "Will download" not in again.stdout
@@ -153,11 +153,11 @@ def test_an_image_that_its_publisher_has_replaced_is_told_with_the_way_out(
     told = sdcard(**card)
     assert told.returncode == 1
     (place,) = (desk / ".cluster/downloads").iterdir()
-    way_out = f"its publisher may have replaced it: then remove {place}"
-    assert way_out in told.stdout
+    assert codes(told.stdout) == [messages.REPLACED_IMAGE.code]
+    assert f"remove {place} and run this again" in told.stdout
     assert not (desk / "node3.img").exists()
     of_a_file = sdcard(**{**card, "image": packed})
-    assert f"or see image_checksum; {way_out}" in of_a_file.stdout
+    assert codes(of_a_file.stdout) == [messages.REPLACED_IMAGE.code]
     place.unlink()
     assert sdcard("--dry", **card).returncode == 0
 
@@ -172,10 +172,7 @@ def test_a_file_that_is_no_card_is_left_alone(sdcard: Run, desk: Path, packed: P
     (desk / "thesis.odt").write_text("Chapter 1")
     done = sdcard(node="node1", file="thesis.odt", image=packed)
     assert done.returncode == 1
-    assert (
-        "thesis.odt is there already, and no card made here: remove it, or name another file"
-        in done.stdout
-    )
+    assert messages.FOREIGN_FILE(path="thesis.odt") in done.stdout
     assert (desk / "thesis.odt").read_text() == "Chapter 1"
 
 
@@ -183,8 +180,8 @@ def test_a_wrong_checksum_writes_nothing(sdcard: Run, desk: Path, packed: Path) 
     wrong = "0a" * 32
     done = sdcard(node="node1", file="node1.img", image=packed, image_checksum=wrong)
     assert done.returncode == 1
-    assert f"not {wrong}: it is not the image that was meant: download it again, or" in done.stdout
-    assert "its publisher" not in done.stdout
+    assert codes(done.stdout) == [messages.WRONG_CHECKSUM.code]
+    assert f"expected {wrong}" in done.stdout
     assert not (desk / "node1.img").exists()
     assert done.stdout.splitlines()[-1] == (
         "@local (this computer): the red lines above say what was not done, and why"
@@ -198,7 +195,8 @@ def test_an_image_with_an_empty_command_line_becomes_no_card(
     images.put(desk / "own.img", "cmdline.txt", "")
     done = sdcard(node="node1", file="node1.img", image="own.img")
     assert done.returncode == 1
-    assert "cmdline.txt on the image can't be used: its first line is empty" in done.stdout
+    assert codes(done.stdout)[-1] == messages.BAD_COMMAND_LINE.code
+    assert "its first line is empty" in done.stdout
     assert card_record.marked((desk / "node1.img").read_bytes()) == "node1"
 
 

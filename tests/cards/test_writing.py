@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -13,13 +14,13 @@ import pytest
 from rich.console import Console
 
 from formats import card_record
+from messages import Said
+from messages import sdcard as messages
 from operations.base import HostFailure
 from operations.sdcard import raw_blocks
-from operations.sdcard import target as card_target
-from operations.sdcard import verify as card_state
-from operations.sdcard import write as card_write
-from operations.sdcard.unpack import UnpackError
-from operations.sdcard.verify import Lacks, Wanted
+from operations.sdcard.target import Target, image_file, require_mtools
+from operations.sdcard.verify import DesiredCard, Difference, compare
+from operations.sdcard.write import write_boot_files, write_card
 from tests.cards import images
 from workstation import progress
 
@@ -35,7 +36,19 @@ class Host:
 
 
 HOST = Host()
-WANTED = Wanted(
+
+INCOMPLETE = "it was not written completely (as the card of node1)"
+
+
+def failure(work: Callable[[], object]) -> Said:
+    """The message with which it fails."""
+    with pytest.raises(HostFailure) as reason:
+        work()
+    said: Said = reason.value.args[0]
+    return said
+
+
+DESIRED = DesiredCard(
     node="node1",
     image="own.img",
     checksum="ab" * 32,
@@ -44,20 +57,20 @@ WANTED = Wanted(
 )
 
 
-def write(path: Path, image: Path, wanted: Wanted = WANTED) -> Path:
-    card_write.whole(card_target.file_target(str(path)), image, wanted, HOST)  # type: ignore[arg-type]
+def write(path: Path, image: Path, desired: DesiredCard = DESIRED) -> Path:
+    write_card(image_file(str(path)), image, desired, HOST)  # type: ignore[arg-type]
     return path
 
 
-def lacks(path: Path, wanted: Wanted = WANTED) -> Lacks:
-    return card_state.compare(card_target.file_target(str(path)), wanted, HOST)  # type: ignore[arg-type]
+def difference(path: Path, desired: DesiredCard = DESIRED) -> Difference:
+    return compare(image_file(str(path)), desired, HOST)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("table", ["mbr", "gpt"])
 def test_a_card_lacks_nothing_once_written(tools: None, tmp_path: Path, table: str) -> None:
     image = images.make(tmp_path / "own.img", table)
     card = write(tmp_path / "card.img", image)
-    assert lacks(card) == Lacks(None, {})
+    assert difference(card) == Difference(None, {})
     begin, end = images.BOOT_START, images.BOOT_START + images.BOOT_SIZE
     made, whole = card.read_bytes(), image.read_bytes()
     assert (made[:begin], made[end:]) == (whole[:begin], whole[end:])
@@ -70,42 +83,45 @@ def test_it_is_written_and_read_back_in_words(image: Path, tmp_path: Path) -> No
     write(tmp_path / "card.img", image)
     written, read = HOST.said
     assert written.startswith("Written: 25.2 MB in ")
-    assert read.startswith("Read back, and the same: 25.2 MB in ")
+    assert read.startswith("Verified: 25.2 MB in ")
 
 
 def test_it_is_said_why_all_of_it_has_to_be_written(image: Path, tmp_path: Path) -> None:
     card = tmp_path / "card.img"
-    assert lacks(card).image == "it is not there yet"
+    assert difference(card).reason == "the file is new"
     good = write(card, image).read_bytes()
     today = card_record.parse(images.get(card, card_record.FILE)).written
-    assert lacks(card, replace(WANTED, node="node2")).image == f"it is node1's, written on {today}"
-    other = replace(WANTED, checksum="cd" * 32)
-    assert lacks(card, other).image == f"it holds own.img, written on {today}"
+    assert (
+        difference(card, replace(DESIRED, node="node2")).reason
+        == f"it is the card of node1, written on {today}"
+    )
+    other = replace(DESIRED, checksum="cd" * 32)
+    assert difference(card, other).reason == f"its image is own.img, written on {today}"
 
     def changed(at: int) -> Path:
         card.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
         return card
 
-    assert lacks(changed(440)).image == (
-        "a board has started from it: its partitions are other ones"
+    assert difference(changed(440)).reason == (
+        "its partition table has changed: a board has booted from it"
     )
     for at in (card_record.HEAD, images.BOOT_START - 1, images.SIZE - 1):
-        assert lacks(changed(at)).image == (
-            "its blocks are not the image's: a board has started from it, or it is worn"
+        assert difference(changed(at)).reason == (
+            "its blocks have changed: a board has booted from it, or it is worn out"
         )
     card.write_bytes(good)
     images.put(card, card_record.FILE, "{")
-    assert lacks(card).image == "its bramble.json is damaged"
-    assert lacks(image).image == "it is no card of bramble's"
+    assert difference(card).reason == "its bramble.json is damaged"
+    assert difference(image).reason == "it was not written by bramble"
 
 
 def test_a_file_that_differs_is_written_alone(image: Path, tmp_path: Path) -> None:
     card = write(tmp_path / "card.img", image)
     images.put(card, "config.txt", "arm_freq=600\n")
-    other = replace(WANTED, files={**WANTED.files, "user-data": b"#cloud-config\nfqdn: x\n"})
-    assert lacks(card, other) == Lacks(None, {"user-data": b"#cloud-config\n"})
-    card_write.boot_files(card_target.file_target(str(card)), other)
-    assert lacks(card, other) == Lacks(None, {})
+    other = replace(DESIRED, files={**DESIRED.files, "user-data": b"#cloud-config\nfqdn: x\n"})
+    assert difference(card, other) == Difference(None, {"user-data": b"#cloud-config\n"})
+    write_boot_files(image_file(str(card)), other)
+    assert difference(card, other) == Difference(None, {})
     assert images.get(card, "config.txt") == "arm_freq=600\n", "that one is its owner's"
 
 
@@ -113,9 +129,9 @@ def test_a_command_line_that_somebody_edited_is_set_right(image: Path, tmp_path:
     card = write(tmp_path / "card.img", image)
     assert images.get(card, "cmdline.txt").endswith(" rootwait x=1\n")
     images.put(card, "cmdline.txt", "console=serial0 x=1\n")
-    assert lacks(card).files == {}, "what else is in it is their own"
+    assert difference(card).files == {}, "what else is in it is their own"
     images.put(card, "cmdline.txt", "console=serial0\n")
-    assert list(lacks(card).files) == ["cmdline.txt"]
+    assert list(difference(card).files) == ["cmdline.txt"]
 
 
 def test_a_card_is_marked_while_its_files_are_changed(
@@ -126,47 +142,47 @@ def test_a_card_is_marked_while_its_files_are_changed(
     def cut(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(card_target.Target, "put_boot_file", cut)
+    monkeypatch.setattr(Target, "write_boot_file", cut)
     with pytest.raises(KeyboardInterrupt):
-        card_write.boot_files(card_target.file_target(str(card)), WANTED)
-    assert lacks(card).image == "it was not written to its end (as node1's)"
+        write_boot_files(image_file(str(card)), DESIRED)
+    assert difference(card).reason == INCOMPLETE
 
 
 def test_a_card_that_forgets_is_found_out(
     image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fake card takes everything and keeps the beginning; here, one block is lost."""
-    true = card_target.Target.blocks
+    true = Target.blocks
 
-    def blocks(self: card_target.Target, offset: int, length: int) -> object:
+    def blocks(self: Target, offset: int, length: int) -> object:
         return (block[:-1] + b"?" for block in true(self, offset, length))
 
-    monkeypatch.setattr(card_target.Target, "blocks", blocks)
-    with pytest.raises(
-        HostFailure, match=r"the image reads back otherwise than it was written: .* worn"
-    ):
-        write(tmp_path / "card.img", image)
+    monkeypatch.setattr(Target, "blocks", blocks)
+    card = tmp_path / "card.img"
+    said = failure(lambda: write(card, image))
+    assert said == messages.VERIFICATION_FAILED(path=card, what="the image")
     assert card_record.marked((tmp_path / "card.img").read_bytes()) == "node1"
 
 
 def test_half_an_image_becomes_no_card(packed: Path, tmp_path: Path) -> None:
     (tmp_path / "half.img.xz").write_bytes(packed.read_bytes()[:-2_000_000])
-    with pytest.raises(UnpackError, match=r"half\.img\.xz can't be unpacked: "):
-        write(tmp_path / "card.img", tmp_path / "half.img.xz")
-    assert lacks(tmp_path / "card.img").image == "it was not written to its end (as node1's)"
+    said = failure(lambda: write(tmp_path / "card.img", tmp_path / "half.img.xz"))
+    assert said.message is messages.NOT_UNPACKED
+    assert difference(tmp_path / "card.img").reason == INCOMPLETE
 
 
 def test_an_image_without_its_end_becomes_no_card(image: Path, tmp_path: Path) -> None:
     (tmp_path / "half.img").write_bytes(image.read_bytes()[:-2_000_000])
-    with pytest.raises(HostFailure, match="ends before its last partition does: it is not whole"):
-        write(tmp_path / "card.img", tmp_path / "half.img")
-    assert lacks(tmp_path / "card.img").image == "it was not written to its end (as node1's)"
+    half = tmp_path / "half.img"
+    said = failure(lambda: write(tmp_path / "card.img", half))
+    assert said == messages.IMAGE_CUT_SHORT(image=half)
+    assert difference(tmp_path / "card.img").reason == INCOMPLETE
 
 
 def test_what_is_no_image_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     (tmp_path / "page.img").write_text("<html>404</html>")
-    with pytest.raises(HostFailure, match="is no image for a board: it has no partition table"):
-        write(tmp_path / "card.img", tmp_path / "page.img")
+    said = failure(lambda: write(tmp_path / "card.img", tmp_path / "page.img"))
+    assert said.message is messages.NOT_BOOTABLE
     assert not (tmp_path / "card.img").exists()
 
 
@@ -174,22 +190,23 @@ def test_an_image_for_another_kind_of_board_is_refused(image: Path, tmp_path: Pa
     other = tmp_path / "other.img"
     other.write_bytes(image.read_bytes())
     images.run("mdel", "-i", f"{other}@@{images.BOOT_START}", "::cmdline.txt")
-    with pytest.raises(HostFailure, match=r"no image for a Raspberry Pi: it has no cmdline\.txt"):
-        write(tmp_path / "card.img", other)
+    said = failure(lambda: write(tmp_path / "card.img", other))
+    assert said.message is messages.NOT_BOOTABLE
+    assert "cmdline.txt" in said.words
 
 
 def test_a_bar_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     terminal = Console(file=screen, force_terminal=True, width=100)
     monkeypatch.setattr(progress, "Console", lambda **_: terminal)
-    monkeypatch.setattr(progress, "_EACH_S", 0)
+    monkeypatch.setattr(progress, "_REFRESH_S", 0)
     HOST.said.clear()
-    with progress.shown(HOST, "Writing", "Written") as advance:  # type: ignore[arg-type]
+    with progress.show_progress(HOST, "Writing", "Written") as advance:  # type: ignore[arg-type]
         advance(500_000_000, 1_000_000_000)
         advance(1_000_000_000, 1_000_000_000)
     assert "Writing" in screen.getvalue()
     assert "0.5/1.0 GB" in screen.getvalue()
-    assert HOST.said[0].startswith("Written: 1.0 GB in 0 s, ")
+    assert HOST.said[0].startswith("Written: 1.0 GB in 0 s (")
 
 
 def test_only_blocks_and_mtools_are_roots(
@@ -205,34 +222,27 @@ def test_only_blocks_and_mtools_are_roots(
     monkeypatch.setenv("PATH", f"{sudo.parent}:{os.environ['PATH']}")
     true = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: path != str(disk) and true(path, mode))
-    card_write.whole(card_target.Target(str(disk), images.SIZE, disk=True), image, WANTED, HOST)  # type: ignore[arg-type]
-    assert lacks(disk) == Lacks(None, {})
+    write_card(Target(str(disk), images.SIZE, disk=True), image, DESIRED, HOST)  # type: ignore[arg-type]
+    assert difference(disk) == Difference(None, {})
     own = f"{sys.executable} -I {raw_blocks.__file__} "
     tools = "env MTOOLS_SKIP_CHECK=1 LC_ALL=C.UTF-8 m"
     assert {line.startswith((own, tools)) for line in log.read_text().splitlines()} == {True}
     assert "cloud-config" not in log.read_text(), "contents go by standard input"
     sudo.unlink()
     monkeypatch.setenv("PATH", str(sudo.parent))
-    with pytest.raises(HostFailure, match="is root's, and there is no sudo here: run this as root"):
-        card_target.Target(str(disk), images.SIZE, disk=True).read(0, 1)
+    said = failure(lambda: Target(str(disk), images.SIZE, disk=True).read(0, 1))
+    assert said == messages.NO_SUDO(path=disk)
 
 
 def test_places_for_an_image_file(tmp_path: Path) -> None:
-    def refused(path: str) -> str:
-        with pytest.raises(HostFailure) as reason:
-            card_target.file_target(path)
-        return str(reason.value)
+    def refused(path: object) -> Said:
+        return failure(lambda: image_file(str(path)))
 
-    assert refused("/dev/null") == "/dev/null is a device: write --data device=/dev/null"
-    assert refused(str(tmp_path)) == f"{tmp_path} is no file: name one, such as node1.img"
-    assert refused(f"{tmp_path}/a/b.img") == (
-        f"there is no folder {tmp_path}/a: make it, or name another file"
-    )
+    assert refused("/dev/null") == messages.FILE_IS_DEVICE(path="/dev/null")
+    assert refused(tmp_path) == messages.NOT_A_FILE(path=tmp_path)
+    assert refused(tmp_path / "a/b.img") == messages.NO_FOLDER(folder=tmp_path / "a")
 
 
 def test_without_mtools_it_does_not_begin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(
-        HostFailure, match=r"mtools is not installed, .*: sudo apt-get install mtools"
-    ):
-        card_target.require_tools()
+    assert failure(require_mtools) == messages.NO_MTOOLS()

