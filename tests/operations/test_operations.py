@@ -5,7 +5,8 @@ The command that writes a file reads ``sh -c WRITE write PATH MODE USER:GROUP`` 
 content stands under ``_stdin``; likewise ``sh -c BRING_UP up INTERFACE …``, ``sh -c RELOAD …``.
 
 The decision itself is tested: the bare generator, without what ``operations.base.operation`` adds,
-so that a refusal is seen as ``exception: {name: HostFailure, message: …}``.
+so that a failure is seen as ``exception: {name: HostFailure, message: {code: KUB001, VALUE: …}}``,
+each value as a text.
 """
 
 import inspect
@@ -19,7 +20,9 @@ from pyinfra import host
 from pyinfra_testing.operations import make_operation_tests
 from pyinfra_testing.util import FakeFact, FakeHost, FakeState
 
+from messages import Said
 from operations import files, record, sshd
+from operations.base import HostFailure
 from operations.interfaces import ifup
 
 files._WRITE = "WRITE"
@@ -51,9 +54,15 @@ def _says_what_it_changes(generator: Callable[..., Iterator[object]]) -> Callabl
     @wraps(generator)
     def watched(*args: object, **kwargs: object) -> Iterator[object]:
         record.begin(host.name, "")
-        for command in generator(*args, **kwargs):
-            assert record.of(host.name, "").changes, "it changes something, and says nothing of it"
-            yield command
+        try:
+            for command in generator(*args, **kwargs):
+                assert record.of(host.name, "").changes, "it changes something, and says nothing"
+                yield command
+        except HostFailure as error:
+            if isinstance(said := error.args[0], Said):
+                texts = {name: str(value) for name, value in said.values.items()}
+                raise HostFailure({"code": said.message.code, **texts}) from error
+            raise
 
     return watched
 
