@@ -48,7 +48,7 @@ def _with_our_known_hosts(record: logging.LogRecord) -> bool:
 logger.addFilter(_with_our_known_hosts)
 # What paramiko says of a lost channel is said by the operation too, in words.
 logging.getLogger("paramiko.transport").setLevel(logging.CRITICAL)
-# A changed host key on the way through the head ends pyinfra 3.10 with an AttributeError.
+# A changed host key on the way through the gateway ends pyinfra 3.10 with an AttributeError.
 _SSHClient._ssh_config = {}
 
 # pyinfra runs the inventory and group_data/ before anything of ours: what is not Python ends here.

@@ -9,7 +9,7 @@ from settings import kubernetes
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
 
-if node.role == "head":
+if node == cluster.first_control_plane:
     kubeconfig.laptop(
         name="A context in this computer's kubeconfig",
         path=str(cluster.kubeconfig),
@@ -17,7 +17,7 @@ if node.role == "head":
         server=kubernetes.api_server(cluster),
     )
     kubectl_proxy.service(
-        name="kubectl proxy on the head",
+        name="kubectl proxy",
         address=str(cluster.connect_address(node)),
         port=cluster.kubectl_proxy_port,
         accept=list(cluster.kubectl_proxy_accept),

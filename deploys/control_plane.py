@@ -1,4 +1,4 @@
-"""The control plane on the head, made by kubeadm, and the pod network on it."""
+"""The control plane, made by kubeadm, and the pod network."""
 
 from pyinfra import host, inventory
 
@@ -9,7 +9,7 @@ from settings import kubernetes, specifications
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
 
-if node.role == "head":
+if node == cluster.first_control_plane:
     kubeadm.init(
         name="The control plane",
         wanted_version=cluster.kubernetes_version,

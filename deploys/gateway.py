@@ -1,29 +1,42 @@
-"""The head as the workers' way out: it forwards and translates addresses. For a switch alone."""
+"""The gateway routes for all other nodes, with NAT. Topology "nat" only."""
 
 from pyinfra import host, inventory
 
 import settings
 from operations import guard, iptables, sysctl
+from settings import kubernetes
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
 
-if cluster.topology == "nat" and node.role == "head":
-    inner, outer = node.cluster_interface, cluster.uplink_interface
+if cluster.is_gateway(node):
+    network, inner, outer = (
+        cluster.cluster_network,
+        node.cluster_interface,
+        cluster.uplink_interface,
+    )
+    control_plane = cluster.first_control_plane.address
+
+    rules = [
+        f"-t nat -A POSTROUTING -s {network} -o {outer} -j MASQUERADE",
+        f"-A FORWARD -i {inner} -o {outer} -s {network} -j ACCEPT",
+        f"-A FORWARD -i {outer} -o {inner} -d {network}"
+        " -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+    ]
+    # The operator's kubectl reaches a control plane behind the gateway at the gateway's address.
+    for port in kubernetes.forwarded_ports(cluster):
+        rules += [
+            f"-t nat -A PREROUTING -i {outer} -d {node.uplink_address} -p tcp --dport {port}"
+            f" -j DNAT --to-destination {control_plane}:{port}",
+            f"-A FORWARD -i {outer} -o {inner} -d {control_plane} -p tcp --dport {port} -j ACCEPT",
+        ]
 
     sysctl.settings(
         name="Forward between the interfaces, now and at every boot",
         values={"net.ipv4.ip_forward": 1},
         path="/etc/sysctl.d/60-bramble-forward.conf",
     )
-
     with guard.change("The gateway, confirmed or taken back", cluster.guard_seconds):
         iptables.ruleset(
-            name="Translate the workers' addresses, now and at every boot",
-            rules=[
-                f"-t nat -A POSTROUTING -s {cluster.cluster_network} -o {outer} -j MASQUERADE",
-                f"-A FORWARD -i {inner} -o {outer} -s {cluster.cluster_network} -j ACCEPT",
-                f"-A FORWARD -i {outer} -o {inner} -d {cluster.cluster_network}"
-                " -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-            ],
+            name="Translate the workers' addresses, now and at every boot", rules=rules
         )

@@ -1,4 +1,4 @@
-"""Names, addresses, gateway, nameservers: the head first, for it may be the workers' way out."""
+"""Host names, addresses, routes and DNS: the gateway first, since the others depend on it."""
 
 from pyinfra import host, inventory, local
 from pyinfra.api import HiddenValue
@@ -35,10 +35,10 @@ def network() -> None:
         resolv_conf.resolver(name="Its nameservers", **specifications.resolver(cluster, node))
 
 
-if node.role == "head":
+if cluster.is_gateway(node):
     network()
 
-base.depends_on(name="The head is done", other=cluster.way_out(node))
+base.depends_on(name="Gateway done", other=cluster.gateway_of(node))
 
-if node.role == "worker":
+if not cluster.is_gateway(node):
     network()

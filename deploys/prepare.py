@@ -23,9 +23,9 @@ sysctl.settings(
     path="/etc/sysctl.d/60-bramble-kubernetes.conf",
 )
 
-# The memory cgroup may cost a reboot, and the head's cuts the way to those behind it: they wait.
-if node.role == "head":
+# The memory cgroup may cost a reboot; the gateway's cuts off the other nodes, so it goes first.
+if cluster.is_gateway(node):
     cgroup.memory(name="The kernel's memory cgroup", required=cluster.memory_cgroup)
-base.depends_on(name="The head is done", other=cluster.way_out(node))
-if node.role == "worker":
+base.depends_on(name="Gateway done", other=cluster.gateway_of(node))
+if not cluster.is_gateway(node):
     cgroup.memory(name="The kernel's memory cgroup", required=cluster.memory_cgroup)

@@ -19,11 +19,11 @@ def ssh_access() -> None:
         sshd.passwords(name="Passwords over SSH", allowed=cluster.password_login)
 
 
-# The way to a worker may lead through the head's sshd.
-if node.role == "head":
+# The other nodes are reached through the gateway's sshd.
+if cluster.is_gateway(node):
     ssh_access()
 
-base.depends_on(name="The head is done", other=cluster.way_out(node))
+base.depends_on(name="Gateway done", other=cluster.gateway_of(node))
 
-if node.role == "worker":
+if not cluster.is_gateway(node):
     ssh_access()

@@ -12,22 +12,22 @@ node = cluster.node(host.name)
 
 
 def undone(turn: Literal["first", "last"] | None = None) -> None:
-    when = {"first": ", before the workers", "last": ", after the workers", None: ""}[turn]
+    when = {"first": ", before the others", "last": ", after the others", None: ""}[turn]
     with guard.change(f"The network, confirmed or taken back{when}", cluster.guard_seconds):
         undo.last_change(name=f"The network as it was before the last change{when}", turn=turn)
 
 
-# The workers resolve names through the head: it is undone after them while it does NAT, and before
-# them while it does not.
-if node.role == "head":
+# The other nodes resolve names through the gateway: it is undone after them while it does NAT, and
+# before them while it does not.
+if cluster.is_gateway(node):
     undone("first")
 
-base.depends_on(name="The head is done", other=cluster.way_out(node))
+base.depends_on(name="Gateway done", other=cluster.gateway_of(node))
 
-if node.role == "worker":
+if not cluster.is_gateway(node):
     undone()
 
-base.depends_on(name="The workers are done", other=None)
+base.depends_on(name="Others done", other=None)
 
-if node.role == "head":
+if cluster.is_gateway(node):
     undone("last")

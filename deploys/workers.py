@@ -1,4 +1,4 @@
-"""The workers join the head's cluster; then all nodes are Ready, with their labels."""
+"""The workers join the cluster; then all nodes are Ready, with their labels."""
 
 from pyinfra import host, inventory
 
@@ -8,16 +8,20 @@ from settings import kubernetes, specifications
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
-head = cluster.head.name
+first = cluster.first_control_plane
 
-base.depends_on(name="The control plane is there", other=head)
+base.depends_on(name="Control plane done", other=first.name)
 
 if node.role == "worker":
-    kubeadm.join(name="Join the cluster", head=head, **specifications.registration(cluster, node))
+    kubeadm.join(
+        name="Join the cluster",
+        control_plane=first.name,
+        **specifications.registration(cluster, node),
+    )
 
-base.depends_on(name="The workers have joined", other=None)
+base.depends_on(name="Workers done", other=None)
 
-if node.role == "head":
+if node == first:
     nodes.ready(
         name="All nodes are Ready",
         names=[each.name for each in cluster.nodes],
@@ -26,6 +30,6 @@ if node.role == "head":
     nodes.marks(
         name="Labels, and where pods may run",
         labels=kubernetes.labels(cluster),
-        control_planes=[head],
-        schedulable=cluster.pods_on_head,
+        control_planes=[each.name for each in cluster.control_plane],
+        schedulable=cluster.pods_on_control_plane,
     )

@@ -1,5 +1,5 @@
 """
-The service that runs ``kubectl proxy`` on the head.
+The service that runs ``kubectl proxy`` on the control plane.
 """
 
 from __future__ import annotations

@@ -78,7 +78,8 @@ class Preflight(WholeFact[PreflightState]):
     A node before anything is changed on it: a ``PreflightState``. To be asked without sudo
     (``_sudo=False``): whether that is to be had is one of the questions.
 
-    + role: "head" is asked for its control plane, another one for the cluster that it has joined
+    + role: "control_plane" is asked for its control plane, a "worker" for the cluster that it has
+      joined
     + addresses, archives, registries: what it shall reach, see ``Reach``
     """
 
@@ -91,7 +92,7 @@ class Preflight(WholeFact[PreflightState]):
         self.parts: dict[str, tuple[WholeFact[Any], StringCommand]] = {}
         iptables, reach = Iptables(), Reach()
         self._add("iptables", iptables, iptables.command("", []))
-        if role == "head":
+        if role == "control_plane":
             # It is not waited for here: that is for the operation which needs it.
             plane = ControlPlane()
             self._add("control_plane", plane, plane.command(patience=0))

@@ -20,7 +20,8 @@ def adapted(manifest: str, pod_network: str, interface: str) -> list[dict[str, A
     """
     The manifest's objects with the pod network and the interface of the cluster in them.
 
-    By itself flannel takes the interface of the default route: on a head with two, the wrong one.
+    Without it flannel takes the interface of the default route: a gateway's uplink, the wrong
+    one.
 
     + pod_network: such as ``10.244.0.0/16``, kubeadm's own
     + interface: such as ``eth0``; the same name on every node

@@ -3,8 +3,8 @@ own data in inventory.py overrides both. `--data name=value` overrides everythin
 
 # --- the network ---------------------------------------------------------------------------------
 
-# "nat": a switch joins the nodes, and the head leads them out through its second interface.
-# "router": a router of their own joins the nodes and leads them out.
+# "nat": a switch joins the nodes, and one of them, the gateway, routes for the others through its
+# second interface. "router": a router of their own joins the nodes and routes for them.
 topology = "nat"
 
 # The network between the nodes, and the interface by which a node is on it.
@@ -15,7 +15,7 @@ cluster_interface = "eth0"
 router = "192.168.2.1"
 
 # At most three. The word "router" stands for the router: `router` above, or with topology "nat"
-# the head's `uplink_gateway`.
+# `uplink_gateway`.
 nameservers = ["8.8.8.8", "8.8.4.4", "router"]
 
 # Domains in which short names are looked up, and options of resolv.conf(5) such as "timeout:1".
@@ -25,6 +25,34 @@ resolver_options: list[str] = []
 # Kubernetes' own networks. Neither may overlap with any network here.
 pod_network = "10.244.0.0/16"
 service_network = "10.96.0.0/12"
+
+# --- the gateway, with topology "nat": the node with an `uplink_address` (inventory.py) --------
+
+# The network in front of the cluster (the home network, on which you are), the gateway's interface
+# on it, and the router there.
+uplink_interface = "wlan0"
+uplink_network = "192.168.1.0/24"
+uplink_gateway = "192.168.1.1"
+
+# "dhcp": the router there hands out the gateway's uplink_address (reserve it); "static": the
+# gateway sets it itself.
+uplink_method = "dhcp"
+
+# The Wi-Fi network's name. None: the uplink is a cable.
+wifi_ssid = None
+
+# "wpa2", which a network of WPA2 and WPA3 takes too; "wpa3" for one that takes nothing else (ask
+# whether the board's radio can: `iw list` names SAE). True: the network does not announce its name.
+wifi_security = "wpa2"
+wifi_hidden = False
+
+# The file with the Wi-Fi key as its one line (8 to 63 characters, or 64 hexadecimal digits).
+# The key is a secret: it stands in this file alone, which git ignores and you alone can read:
+#   mkdir -p -m 700 .cluster && install -m 600 /dev/stdin .cluster/wifi_psk
+wifi_psk_file = ".cluster/wifi_psk"
+
+# Where you are, as two letters ("US", "DE"): the radio stays off until it knows.
+wifi_country = None
 
 # --- access --------------------------------------------------------------------------------------
 
@@ -82,7 +110,7 @@ image_archives = None
 # True: Docker Engine too, on the same containerd.
 docker = False
 
-# A name for the API server, in every node's /etc/hosts: the head today, more of them some day.
+# A name for the API server, in every node's /etc/hosts.
 control_plane_endpoint = "kubernetes-api"
 
 # The pod network: flannel's manifest, and the checksum (SHA-256) of that very file.
@@ -96,8 +124,8 @@ flannel_checksum = "1c06a15a771009c263bdb1f51c928af46f7606fe969f3963652167938d53
 pod_network_seconds = 300
 nodes_ready_seconds = 300
 
-# True: pods may run on the head as well, for a small desk.
-pods_on_head = False
+# True: pods may run on the control plane as well, for a small cluster.
+pods_on_control_plane = False
 
 # Labels of the nodes; None takes one away. (group_data/workers.py has the workers'.)
 node_labels: dict[str, str | None] = {}
@@ -106,14 +134,15 @@ node_labels: dict[str, str | None] = {}
 kubeconfig = "~/.kube/config"
 kube_context = "bramble"
 
-# True: `kubectl proxy` on the head. It asks nobody who they are: whoever reaches its port rules the
-# cluster. `kubectl_proxy_accept` says which Host names a browser may use, not who may come in.
+# True: `kubectl proxy` on the control plane. It asks nobody who they are: whoever reaches its port
+# rules the cluster. `kubectl_proxy_accept` says which Host names a browser may use, not who may
+# come in.
 kubectl_proxy = False
 kubectl_proxy_port = 8080
 kubectl_proxy_accept = ["localhost", "192.168.1.0/24"]
 
 # Fields of Kubernetes' own configuration that shall be otherwise, and preflight checks that shall
-# only warn: ["Mem"] for a head with 1 GB, which may then be slow, or run out of memory.
+# only warn: ["Mem"] for a control plane with 1 GB, which may then be slow, or run out of memory.
 kubelet_config: dict[str, object] = {}
 kube_proxy_config: dict[str, object] = {}
 kubeadm_timeouts: dict[str, str] = {}

@@ -24,7 +24,9 @@ from lab.plan import Plan
 
 out = Console(highlight=False, soft_wrap=True)
 
-CABLE = "the head's {interface} is a cable in disguise: the lab has no radio, and no Pi's firmware"
+CABLE = (
+    "the gateway's {interface} is a cable in disguise: the lab has no radio, and no Pi's firmware"
+)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,8 +91,10 @@ def _table(lab: Lab) -> Table:
             state += f", cut: {', '.join(row.cut)}"
         if row.plan.spare:
             state += ", spare"
-        uplink = row.plan.reserved if row.plan.role == "head" else None
-        table.add_row(row.plan.name, row.plan.role, row.plan.address, uplink or "-", state)
+        uplink = row.plan.reserved if len(row.plan.ports) > 1 else None
+        table.add_row(
+            row.plan.name, row.plan.role.replace("_", " "), row.plan.address, uplink or "-", state
+        )
     return table
 
 

@@ -2,7 +2,7 @@
 The lab's network: namespaces, bridges and cables, all of them out of the host's sight.
 
     operator ── lan ── router ── this machine        (namespaces; `lan` and `cluster` are bridges in
-                 └─ head ── cluster ── workers          the namespace "switch")
+                 └─ gateway ── cluster ── others         the namespace "switch")
 
 With topology "router" there is one bridge: operator, router and all nodes are on it. On the host
 there is one interface (the link to the router) and one nft table, named after the lab.

@@ -44,7 +44,7 @@ class NodePlan:
     """
     One node.
 
-    + index: 1 for the head; kernel names that must be short are made from it
+    + index: from 1; kernel names that must be short are made from it
     + reserved: the address that the lan's DHCP keeps for it, if any
     + spare: not in the inventory, only asked for by `--workers`
     """
@@ -73,7 +73,7 @@ class Plan:
 
     + name: of the lab, the prefix of everything it makes
     + desk: the folder with inventory.py
-    + lan: the operator's network: in front of the head (nat) or the cluster's own (router)
+    + lan: the operator's network: in front of the gateway (nat) or the cluster's own (router)
     + router: the address on it of the router: DHCP, DNS, apt proxy, way out
     + operator: the operator's own address on it
     + pool: first and last address that DHCP gives to strangers
@@ -134,14 +134,14 @@ def mac_address(node: str, interface: str) -> str:
 
 def _ports(node: Node, cluster: Cluster) -> tuple[Port, ...]:
     names = [(node.cluster_interface, "cluster")]
-    if cluster.topology == "nat" and node.role == "head":
+    if cluster.is_gateway(node):
         names.append((cluster.uplink_interface, "lan"))
     return tuple(Port(name, mac_address(node.name, name), bridge) for name, bridge in names)
 
 
 def _reserved(node: Node, cluster: Cluster) -> str | None:
     """What the lan's DHCP keeps for the node: only cards that are on the lan can ask for it."""
-    if cluster.topology == "nat" and node.role != "head":
+    if cluster.gateway_of(node):
         return None
     address = node.first_address
     if cluster.topology == "nat":
@@ -180,18 +180,28 @@ def choose_nodes(cluster: Cluster, workers: int | None) -> list[tuple[Node, bool
     wanted = len(cluster.workers) if workers is None else workers
     if not 0 <= wanted <= MAX_WORKERS:
         raise LabError(f"--workers {wanted}: the lab has 0 to {MAX_WORKERS} workers")
-    chosen = [(node, False) for node in [cluster.head, *cluster.workers[:wanted]]]
+    # The others depend on the gateway: a worker that is the gateway is the first to be booted.
+    others = sorted(cluster.workers, key=lambda node: not cluster.is_gateway(node))
+    if wanted == 0 and others and cluster.is_gateway(others[0]):
+        raise LabError(f"--workers 0 leaves out {others[0].name}, the gateway of the other nodes")
+    chosen = [(node, False) for node in [*cluster.control_plane, *others[:wanted]]]
     taken = {node.name for node in cluster.nodes} | {str(node.address) for node in cluster.nodes}
     last = cluster.nodes[-1]
     number, address = len(cluster.nodes), last.address
-    while len(chosen) <= wanted:
+    while len(chosen) < wanted + len(cluster.control_plane):
         number, address = number + 1, address + 1
         name = f"node{number}"
         if name in taken or str(address) in taken:
             continue
         if address not in cluster.cluster_network:
             raise LabError(f"no address left in {cluster.cluster_network} for a spare worker")
-        spare = {"name": name, "address": address, "first_address": None, "role": "worker"}
+        spare = {
+            "name": name,
+            "address": address,
+            "uplink_address": None,
+            "first_address": None,
+            "role": "worker",
+        }
         chosen.append((last.model_copy(update=spare), True))
     for node, _ in chosen:
         if node.name in RESERVED_NAMES:

@@ -38,7 +38,7 @@ def memory(required: bool = True, seconds: float = SECONDS) -> Commands:
     + required: False leaves a node without it alone, for virtual ones whose kernel is not theirs
     + seconds: how long to wait for the reboot
 
-    Rebooting a node ends the connections that go through it: run it on the head first, then
+    Rebooting a node ends the connections that go through it: run it on the gateway first, then
     (after ``base.depends_on``) on the workers behind it.
 
     **Example:**

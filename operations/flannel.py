@@ -32,7 +32,7 @@ def flannel(
     """
     flannel is in the cluster as its manifest says, on this cluster's networks.
 
-    To be run on the head. The manifest is fetched by the computer that pyinfra runs on.
+    To be run on the control plane. The manifest is fetched by the computer that pyinfra runs on.
 
     + url: of a release's ``kube-flannel.yml``, or a path on this computer
     + checksum: its sha256; another file is refused

@@ -31,7 +31,8 @@ def entries(entries: dict[str, list[str]], own_name: str | None = None) -> Comma
     Lines of others stay. One that gives a name of ours another address is refused, except for a
     loopback address: ``127.0.1.1 node1`` gives the name up, because a node's own name has to lead
     to the address that the cluster knows it by. (A kubelet that is told no address looks its own
-    name up; it passes over loopback, and takes the one with the default route: the head's uplink.)
+    name up; it passes over loopback, and takes the one with the default route: the gateway's
+    uplink.)
 
     Where cloud-init writes /etc/hosts at each boot from its template (``manage_etc_hosts: true``),
     the template is changed likewise.

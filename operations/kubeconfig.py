@@ -1,5 +1,5 @@
 """
-The keys to the cluster: for a user of the head, and on the computer that pyinfra runs on.
+The keys to the cluster: for a user of the control plane, and on the computer that pyinfra runs on.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ sync -- "$d\""""
 @operation()
 def admin(user: str) -> Commands:
     """
-    A user of the head has the administrator's kubeconfig as ``~/.kube/config``, for itself alone.
+    A user of the control plane has the administrator's kubeconfig as ``~/.kube/config``, private.
 
     + user: who logs in there and types kubectl
 
@@ -44,7 +44,7 @@ def admin(user: str) -> Commands:
 
     .. code:: python
 
-        kubeconfig.admin(name="kubectl for pi on the head", user="pi")
+        kubeconfig.admin(name="kubectl for pi on the control plane", user="pi")
     """
 
     now = read(AdminCredentials, owner=user)
@@ -86,7 +86,7 @@ def laptop(path: str, context: str, server: str) -> Commands:
     """
     The computer that pyinfra runs on has a context for the cluster, over TLS.
 
-    To be run on the head, whose credentials they are.
+    To be run on the control plane, whose credentials they are.
 
     + path: the kubeconfig, such as ``~/.kube/config``; all else in it is kept
     + context: the name of the context, and of its cluster and user
@@ -124,8 +124,8 @@ def laptop(path: str, context: str, server: str) -> Commands:
 @operation()
 def proxy(path: str, context: str, server: str, present: bool = True) -> Commands:
     """
-    The computer that pyinfra runs on has a context for the head's kubectl proxy: plain HTTP, no
-    user.
+    The computer that pyinfra runs on has a context for the control plane's kubectl proxy: plain
+    HTTP, no user.
 
     + path: the kubeconfig, such as ``~/.kube/config``; all else in it is kept
     + context: the name of the context and of its cluster
@@ -165,7 +165,7 @@ def proxy(path: str, context: str, server: str, present: bool = True) -> Command
 
 
 def write_context(state: State, host: Host, path: str, context: str, server: str) -> bool:
-    """Fetch the credentials from the head and merge them into the kubeconfig here."""
+    """Fetch the credentials from the control plane and merge them into the kubeconfig here."""
     try:
         admin_conf = "\n".join(run(host, 'cat -- "$1"', ADMIN_CONF))
         way = kubeconfig.access(admin_conf, context, server)

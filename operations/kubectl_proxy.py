@@ -1,5 +1,5 @@
 """
-``kubectl proxy`` on the head, as a service: the blog's way in from outside.
+``kubectl proxy`` on the control plane, as a service: the blog's way in from outside.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def ready(names: Sequence[str], rollouts: Sequence[str] = (), seconds: int = 300
     """
     These nodes are Ready, and what every node needs runs on them.
 
-    To be run on the head. Nodes that failed in this run, or were left out of it
+    To be run on the control plane. Nodes that failed in this run, or were left out of it
     (``--limit``), are not waited for.
 
     + names: of the nodes
@@ -58,7 +58,7 @@ def marks(
     """
     Labels of nodes, and whether pods may run on the control plane.
 
-    To be run on the head, after ``ready``.
+    To be run on the control plane, after ``ready``.
 
     + labels: for each node ``{label: value}``; a value of None: without that label. Other labels
       are left alone

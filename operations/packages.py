@@ -208,8 +208,8 @@ def _refuse_change(name: str, there: Release | None, wanted: Wanted, joined: boo
     if joined:
         raise HostFailure(
             f"{name} {there} is installed and {wanted} asked for, and this node belongs to a "
-            "cluster: upgrade with `kubeadm upgrade`, the head first; or set kubernetes_version to "
-            f'"{there.major}.{there.minor}"'
+            "cluster: upgrade with `kubeadm upgrade`, the control plane first; or set "
+            f'kubernetes_version to "{there.major}.{there.minor}"'
         )
 
 

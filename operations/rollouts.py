@@ -76,7 +76,7 @@ def await_all(
     state: State, host: Host, ready: Sequence[str], rollouts: Sequence[str], seconds: int
 ) -> bool:
     """
-    Wait until nothing of it is in trouble; for use as a ``FunctionCommand`` on the head.
+    Wait until nothing of it is in trouble; for use as a ``FunctionCommand`` on the control plane.
 
     Shows what is being waited for whenever that changes. A node that failed in this run is not
     waited for, nor one that does not answer any more or whose kubelet keeps exiting: it fails, and
@@ -91,13 +91,13 @@ def await_all(
 
 
 class _Wait:
-    """Of the head for the nodes, each of which is looked at beside it."""
+    """Of the control plane for the nodes, each of which is looked at beside it."""
 
     def __init__(
-        self, state: State, head: Host, ready: Sequence[str], rollouts: Sequence[str]
+        self, state: State, control_plane: Host, ready: Sequence[str], rollouts: Sequence[str]
     ) -> None:
         self._state = state
-        self._head = head
+        self._control_plane = control_plane
         self._rollouts = rollouts
         failed_names = {each.name for each in state.failed_hosts}
         self._ready = [name for name in ready if name not in failed_names]
@@ -112,10 +112,10 @@ class _Wait:
             try:
                 waiting, rest = self._troubles()
             except Unreachable:
-                self.end()  # those that are reached through the head are away with it
-                why = connection.reconnect(self._head, seconds=_PATIENCE_S)
+                self.end()  # those that are reached through the control plane are away with it
+                why = connection.reconnect(self._control_plane, seconds=_PATIENCE_S)
                 if why is not None:
-                    return failed(self._head, f"does not answer any more: {why}")
+                    return failed(self._control_plane, f"does not answer any more: {why}")
                 self._begin()
                 continue
             before = set(self._gone)
@@ -123,26 +123,26 @@ class _Wait:
                 if look.ready() and look.value and each.name not in self._gone:
                     self._fail(each.name, look.value)
             if not waiting.keys() - self._gone and not rest:
-                return self._head.name not in self._gone
+                return self._control_plane.name not in self._gone
             if time.monotonic() > end:
                 for name, why in waiting.items():
                     if name not in self._gone:
                         self._fail(name, f"{late}: {why}")
                 if self._gone == before:
                     for line in rest:
-                        self._fail(self._head.name, f"{late}: {line}")
-            if self._head.name in self._gone:
+                        self._fail(self._control_plane.name, f"{late}: {line}")
+            if self._control_plane.name in self._gone:
                 return False
             left = [*(f"{name}: {why}" for name, why in waiting.items()), *rest]
             if left != shown:
-                self._head.log(f"waiting: {'; '.join(left)}")
+                self._control_plane.log(f"waiting: {'; '.join(left)}")
                 shown = left
             gevent.sleep(_PAUSE_S)
 
     def _begin(self) -> None:
         for each in self._state.activated_hosts - self._state.failed_hosts:
-            if each is self._head or each.name in self._ready:
-                self._looks[each] = gevent.spawn(_fault, each, each is not self._head)
+            if each is self._control_plane or each.name in self._ready:
+                self._looks[each] = gevent.spawn(_fault, each, each is not self._control_plane)
 
     def end(self) -> None:
         """Look at no node any more."""
@@ -153,7 +153,7 @@ class _Wait:
         fact = Objects()
         words = ["nodes", *self._rollouts]
         try:
-            now = gather(self._head, fact, words)
+            now = gather(self._control_plane, fact, words)
         except Unreachable:
             raise
         except (RemoteFailure, FactProcessError) as failure:
@@ -171,7 +171,7 @@ class _Wait:
         self._gone.add(name)
         at_fault = self._state.inventory.get_host(name)
         failed(at_fault, why)
-        if at_fault is not self._head:
+        if at_fault is not self._control_plane:
             self._state.fail_hosts({at_fault})
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
+from messages import settings as messages
 from settings import known_hosts, overrides, sources, ssh_config
 from settings.build import build as _build
 from settings.known_hosts import changed_key_remedy
@@ -117,9 +118,20 @@ def prepare(inventory: str) -> None:
         overrides.check_deploys()
         cluster = _build(sources.read(Path.cwd(), inventory, overrides.given()))
         overrides.check_limits(cluster)
+        _check_supported(cluster, inventory)
         known_hosts.unite(cluster)
         ssh_config.write(cluster)
     except SettingsError as error:
         raise SystemExit(str(error)) from None
     except OSError as error:
         raise SystemExit(f"{error.filename}: {error.strerror}: chmod or move it") from None
+
+
+def _check_supported(cluster: Cluster, inventory: str) -> None:
+    """Raise `SettingsError` for what the settings can describe and no deploy can make yet."""
+    names = [node.name for node in cluster.control_plane]
+    if len(names) > 1:
+        said = messages.CONTROL_PLANE_SEVERAL(
+            count=len(names), nodes=", ".join(names), first=names[0]
+        )
+        raise SettingsError([Problem(Path(inventory).name, said)])

@@ -46,7 +46,7 @@ def build(sources: Sources) -> Cluster:
             {
                 **_written(host.data, Node),
                 "name": host.name,
-                "role": "head" if "head" in host.groups else "worker",
+                "role": "control_plane" if "control_plane" in host.groups else "worker",
             }
             for host in hosts
         ),
@@ -70,9 +70,9 @@ def build(sources: Sources) -> Cluster:
 
 
 def _first(sources: Sources) -> Host:
-    """The host whose data hold for the whole cluster: the head. Without one the groups' data stand
-    in, so that no more is reported than that."""
-    groups = {**sources.groups.get("all", {}), **sources.groups.get("head", {})}
+    """The host whose data hold for the whole cluster. Without one the groups' data stand in, so
+    that no more is reported than that."""
+    groups = {**sources.groups.get("all", {}), **sources.groups.get("control_plane", {})}
     first = next(iter(sources.members), Host("", (), {}))
     return Host(first.name, first.groups, {**groups, **first.data})
 
@@ -139,9 +139,8 @@ def _missing(name: str, host: Host, sources: Sources) -> Problem:
     if name in placement.HOST_DATA:
         text = f'missing: write ("{host.name}", {{"{name}": "192.168.2.…"}})'
         return Problem(sources.inventory, text, host.name, name)
-    group = "head" if name in placement.HEAD_ONLY else "all"
-    if not sources.groups.get(group):
+    if not sources.groups.get("all"):
         text = "it is missing, or sets nothing: put it back (git checkout has it)"
-        return Problem(f"group_data/{group}.py", text)
+        return Problem("group_data/all.py", text)
     needed = f', which topology "{_NEEDED_BY[name]}" needs' if name in _NEEDED_BY else ""
-    return Problem(f"group_data/{group}.py", f"missing: write its line{needed}", setting=name)
+    return Problem("group_data/all.py", f"missing: write its line{needed}", setting=name)

@@ -71,7 +71,7 @@ def _asked(data: Mapping[str, object], desk: Path) -> Request:
         names = ", ".join(node.name for node in cluster.nodes)
         problems.append(Problem("--data", f"no node, one of {names}: {_USE}"))
     try:
-        node = cluster.node(str(name)) if name is not None else cluster.head
+        node = cluster.node(str(name)) if name is not None else cluster.nodes[0]
     except KeyError as error:
         problems.append(Problem("--data", str(error.args[0]), setting="node"))
     for switch in ("yes", "any_disk"):

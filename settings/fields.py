@@ -41,7 +41,7 @@ _SYSTEM_USERS = frozenset(
 )
 # Names that mean something else to pyinfra (its groups) or to every node (its /etc/hosts).
 _TAKEN = (
-    "all", "head", "workers", "inventory", "localhost", "local",
+    "all", "workers", "inventory", "localhost", "local",
     "ip6-localhost", "ip6-loopback", "ip6-allnodes", "ip6-allrouters",
 )  # fmt: skip
 # Blanks, quotes and brackets have to be written otherwise (RFC 3986).

@@ -62,11 +62,11 @@ def pin(cluster: Cluster, node: Node) -> None:
 def remarks(cluster: Cluster, node: Node) -> list[str]:
     """What is allowed, and may keep the board from being found after its first boot."""
     radio = cluster.uplink_interface.startswith("wl")
-    if cluster.topology != "nat" or node.role != "head" or not radio or cluster.wifi_ssid:
+    if not cluster.is_gateway(node) or not radio or cluster.wifi_ssid:
         return []
     return [
         f"{cluster.uplink_interface} is a radio and wifi_ssid is None: {node.name} will not be on "
-        "your network by it: see README, Wi-Fi for the head"
+        "your network by it: see README, Wi-Fi for the gateway"
     ]
 
 

@@ -30,7 +30,7 @@ def pin(cluster: Cluster, node: Node, public_key: str) -> None:
 
 def unite(cluster: Cluster) -> None:
     """Let a key that was accepted at one address of a node hold at its other addresses too, and
-    drop doubles, which pyinfra makes when several workers reach a new head at once."""
+    drop doubles, which pyinfra makes when several nodes come through a new gateway at once."""
     with locked(cluster.desk):
         lines = _read(cluster)
         for node in cluster.nodes:

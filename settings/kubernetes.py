@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+
 from formats import kubernetes_version
 from settings.model import Cluster
 
@@ -21,19 +23,31 @@ def repository(cluster: Cluster) -> str:
 
 def certificate_names(cluster: Cluster) -> list[str]:
     """Every further name and address at which the API server is reached."""
-    head = cluster.head
-    names = [head.name, str(head.address), str(cluster.connect_address(head))]
+    first = cluster.first_control_plane
+    names = [first.name, str(first.address), str(_reached_at(cluster))]
     return list(dict.fromkeys(names))
 
 
 def api_server(cluster: Cluster) -> str:
     """The API server's URL for the operator's machine."""
-    return f"https://{cluster.connect_address(cluster.head)}:{API_PORT}"
+    return f"https://{_reached_at(cluster)}:{API_PORT}"
 
 
 def proxy_url(cluster: Cluster) -> str:
-    """The URL of `kubectl proxy` on the head."""
-    return f"http://{cluster.connect_address(cluster.head)}:{cluster.kubectl_proxy_port}"
+    """The URL of `kubectl proxy` on the control plane, for the operator's machine."""
+    return f"http://{_reached_at(cluster)}:{cluster.kubectl_proxy_port}"
+
+
+def forwarded_ports(cluster: Cluster) -> list[int]:
+    """The ports that the gateway passes on to a control plane behind it, for the operator."""
+    if cluster.gateway_of(cluster.first_control_plane) is None:
+        return []
+    return [API_PORT, *([cluster.kubectl_proxy_port] if cluster.kubectl_proxy else [])]
+
+
+def _reached_at(cluster: Cluster) -> IPv4Address:
+    """Where the operator reaches the control plane: at the gateway, when it is behind one."""
+    return cluster.connect_address(cluster.gateway or cluster.first_control_plane)
 
 
 def labels(cluster: Cluster) -> dict[str, dict[str, str | None]]:

@@ -22,7 +22,7 @@ from settings import (
     wifi_key,
 )
 
-Role = Literal["head", "worker"]
+Role = Literal["control_plane", "worker"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Interface:
     + address: with its prefix; None: from DHCP
     + gateway: the default route, when it leads this way and DHCP does not give it
     + leads_out: whether the node's default route leads this way
-    + nat: whether the workers' addresses are translated there
+    + nat: whether the other nodes' addresses are translated there
     + wifi: whether it is a radio
     + reached: whether the operator reaches the node by it
     """
@@ -74,7 +74,7 @@ class Cluster(connector_fields.Derived):
     """All nodes, and the settings that are one for the whole cluster.
 
     + desk: the folder that holds inventory.py and .cluster/
-    + nodes: head first, then the workers in the inventory's order
+    + nodes: the control plane first, then the workers, each in the inventory's order
     + ssh_private_key: the operator's own key; None for the one in .cluster/
     + password_login: whether SSH takes passwords; None: as the image has it
     + guard_seconds: after which an unconfirmed change of a node's network goes back
@@ -125,7 +125,7 @@ class Cluster(connector_fields.Derived):
     flannel_checksum: kubernetes_fields.Checksum
     pod_network_seconds: kubernetes_fields.WaitSeconds
     nodes_ready_seconds: kubernetes_fields.WaitSeconds
-    pods_on_head: fields.Switch
+    pods_on_control_plane: fields.Switch
     kubeconfig: Annotated[fields.FilePath, rules.one_file]
     kube_context: kubernetes_fields.Context
     kubectl_proxy: fields.Switch
@@ -140,8 +140,13 @@ class Cluster(connector_fields.Derived):
     nodes: Annotated[tuple[Node, ...], rules.remember_cluster]
 
     @cached_property
-    def head(self) -> Node:
-        return next(node for node in self.nodes if node.role == "head")
+    def control_plane(self) -> tuple[Node, ...]:
+        return tuple(node for node in self.nodes if node.role == "control_plane")
+
+    @property
+    def first_control_plane(self) -> Node:
+        """The node on which kubeadm made the cluster."""
+        return self.control_plane[0]
 
     @cached_property
     def workers(self) -> tuple[Node, ...]:
@@ -155,15 +160,26 @@ class Cluster(connector_fields.Derived):
         names = (node.name for node in self.nodes)
         raise KeyError(f"no node {name} in the inventory{fields.did_you_mean(name, names)}")
 
-    def behind_head(self, node: Node) -> bool:
-        """Whether the node is reached, and reaches out, through the head only."""
-        return self.topology == "nat" and node.role == "worker"
-
-    def gateway(self, node: Node) -> IPv4Address:
-        """The node's default gateway, once deployed."""
+    @cached_property
+    def gateway(self) -> Node | None:
+        """The node that routes for all others and does NAT; None with topology "router"."""
         if self.topology == "router":
+            return None
+        return next(node for node in self.nodes if node.uplink_address)
+
+    def is_gateway(self, node: Node) -> bool:
+        """Whether the node routes for the others."""
+        return node == self.gateway
+
+    def gateway_of(self, node: Node) -> str | None:
+        """The name of the node through which this one is reached and reaches out, if any."""
+        return self.gateway.name if self.gateway and node != self.gateway else None
+
+    def default_gateway(self, node: Node) -> IPv4Address:
+        """The address of the node's default route, once deployed."""
+        if self.gateway is None:
             return self.router
-        return self.uplink_gateway if node.role == "head" else self.head.address
+        return self.uplink_gateway if node == self.gateway else self.gateway.address
 
     def nameservers_of(self, node: Node) -> tuple[IPv4Address, ...]:
         """The node's nameservers, with the word "router" resolved."""
@@ -171,20 +187,18 @@ class Cluster(connector_fields.Derived):
         return tuple(router if server == "router" else server for server in node.nameservers)
 
     def connect_address(self, node: Node) -> IPv4Address:
-        """Where the operator's machine finds the deployed node; a worker behind the head is found
-        there from the head."""
-        if self.topology == "nat" and node.uplink_address:
+        """Where the operator reaches the deployed node: through the gateway, if it has one."""
+        if node == self.gateway and node.uplink_address:
             return node.uplink_address
         return node.address
 
     def interfaces(self, node: Node) -> tuple[Interface, ...]:
-        """The node's interfaces, once deployed: on the cluster network, and of a head that does NAT
-        the uplink."""
-        uplink = self.topology == "nat" and node.role == "head"
+        """The interfaces of the deployed node: on the cluster network, and the gateway's uplink."""
+        uplink = self.is_gateway(node)
         inner = Interface(
             node.cluster_interface,
             IPv4Interface((node.address, self.cluster_network.prefixlen)),
-            gateway=None if uplink else self.gateway(node),
+            gateway=None if uplink else self.default_gateway(node),
             leads_out=not uplink,
             nat=False,
             wifi=False,
@@ -192,7 +206,7 @@ class Cluster(connector_fields.Derived):
         )
         if not uplink:
             return (inner,)
-        assert node.uplink_address is not None, "checked: uplink_address"
+        assert node.uplink_address is not None, "a gateway has one"
         static = self.uplink_method == "static"
         outer = Interface(
             self.uplink_interface,
@@ -205,16 +219,12 @@ class Cluster(connector_fields.Derived):
         )
         return (inner, outer)
 
-    def way_out(self, node: Node) -> str | None:
-        """The name of the node through which this one reaches the world, None: no other node."""
-        return self.head.name if self.behind_head(node) else None
-
     @property
     def host_names(self) -> dict[str, list[str]]:
-        """Every node's name at its address on the cluster network, for /etc/hosts; the head's
-        also has the API server's."""
+        """Every node's name at its address on the cluster network, for /etc/hosts; that of the
+        first control plane also has the API server's."""
         names = {str(node.address): [node.name] for node in self.nodes}
-        names[str(self.head.address)].append(self.control_plane_endpoint)
+        names[str(self.first_control_plane.address)].append(self.control_plane_endpoint)
         return names
 
     @property

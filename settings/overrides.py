@@ -86,7 +86,7 @@ def check_limits(cluster: Cluster) -> None:
     Raises `SettingsError`.
     """
     context = click.get_current_context(silent=True)
-    known = [*(node.name for node in cluster.nodes), "head", "workers", "all", "inventory"]
+    known = [*(node.name for node in cluster.nodes), "control_plane", "workers", "all", "inventory"]
     problems = [
         Problem(f"--{option}", f"{pattern} is no node and no group{did_you_mean(pattern, known)}")
         for option in ("limit", "exclude")

@@ -1,7 +1,8 @@
-"""A picture of the desk, made from its settings: `make picture`.
+"""Draw the cluster from its settings: `make picture`.
 
-One SVG for each way of wiring that the inventory has the addresses for. It holds its own colours
-for light and dark, and no more of a Wi-Fi than that it is one.
+One SVG for each topology that the inventory has the addresses for. Colours and fonts are
+attributes, which every renderer knows; a browser with a dark theme replaces the colours. Nothing
+of a Wi-Fi is shown but that it is one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from settings import sources
@@ -18,27 +20,47 @@ from settings.build import build
 from settings.model import Cluster, Node
 from settings.problems import SettingsError
 
-_STYLE = """
-  .desk { --paper: #ffffff; --ink: #1f2933; --soft: #5c6b7a; --line: #8a98a8;
-          --board: #f2f7f0; --edge: #4c8b3f; --head: #fdeef1; --headedge: #c51a4a;
-          --gear: #f3f5f8; --way: #c51a4a }
-  @media (prefers-color-scheme: dark) {
-    .desk { --paper: #12181f; --ink: #e6ebf0; --soft: #9fb0c0; --line: #6b7b8c;
-            --board: #16241a; --edge: #6fb861; --head: #2c1620; --headedge: #f0658a;
-            --gear: #1d2630; --way: #f0658a }
-  }
-  .paper { fill: var(--paper) }
-  text { fill: var(--ink); font: 14px system-ui, "Segoe UI", "DejaVu Sans", sans-serif }
-  .name { font-weight: 600; font-size: 16px }
-  .soft { fill: var(--soft); font-size: 12.5px }
-  .number { font: 13px ui-monospace, "SF Mono", "DejaVu Sans Mono", monospace }
-  .box { fill: var(--gear); stroke: var(--line); stroke-width: 1.5 }
-  .worker { fill: var(--board); stroke: var(--edge) }
-  .head { fill: var(--head); stroke: var(--headedge) }
-  .cable { fill: none; stroke: var(--line); stroke-width: 2.5; stroke-linecap: round }
-  .radio { stroke-dasharray: 2 7 }
-  .way { fill: var(--way); font: 13px ui-monospace, "SF Mono", "DejaVu Sans Mono", monospace }
-"""
+_FONT = "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif"
+_FIXED = "ui-monospace, 'SF Mono', 'DejaVu Sans Mono', monospace"
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How a class of shapes looks: fill and stroke in light and dark, other attributes in both."""
+
+    light: tuple[str, str]
+    dark: tuple[str, str]
+    others: str = ""
+
+    def attributes(self) -> str:
+        fill, stroke = self.light
+        return f'fill="{fill}" stroke="{stroke}"' + (f" {self.others}" if self.others else "")
+
+
+def _of_text(light: str, dark: str, size: str, family: str, weight: str = "normal") -> _Look:
+    font = f'font-family="{family}" font-size="{size}" font-weight="{weight}"'
+    return _Look((light, "none"), (dark, "none"), font)
+
+
+_BOX = 'stroke-width="1.5"'
+_CABLE = 'stroke-width="2.5" stroke-linecap="round"'
+_LOOKS = {
+    "paper": _Look(("#ffffff", "none"), ("#12181f", "none")),
+    "box": _Look(("#f3f5f8", "#8a98a8"), ("#1d2630", "#6b7b8c"), _BOX),
+    "worker": _Look(("#f2f7f0", "#4c8b3f"), ("#16241a", "#6fb861"), _BOX),
+    "control_plane": _Look(("#fdeef1", "#c51a4a"), ("#2c1620", "#f0658a"), _BOX),
+    "cable": _Look(("none", "#8a98a8"), ("none", "#6b7b8c"), _CABLE),
+    "radio": _Look(("none", "#8a98a8"), ("none", "#6b7b8c"), f'{_CABLE} stroke-dasharray="2 7"'),
+    "name": _of_text("#1f2933", "#e6ebf0", "16", _FONT, "600"),
+    "soft": _of_text("#5c6b7a", "#9fb0c0", "12.5", _FONT),
+    "number": _of_text("#1f2933", "#e6ebf0", "13", _FIXED),
+    "way": _of_text("#c51a4a", "#f0658a", "13", _FIXED),
+}
+_DARK = "\n".join(
+    f"    .{name} {{ fill: {look.dark[0]}; stroke: {look.dark[1]} }}"
+    for name, look in _LOOKS.items()
+)
+_STYLE = f"@media (prefers-color-scheme: dark) {{\n{_DARK}\n  }}"
 
 _ROW = 6  # boards side by side
 _GAP = 28
@@ -48,15 +70,15 @@ _LINE = 21  # from one line of text to the next
 
 @dataclass(frozen=True)
 class _Box:
-    """A thing on the desk.
+    """A device.
 
-    + kind: "head", "worker", or "" for what is no board
+    + kind: its class: "control_plane", "worker", or "box" for what is no node
     + lines: (class of the text, text) below its name
     """
 
     name: str
     lines: Sequence[tuple[str, str]]
-    kind: str = ""
+    kind: str = "box"
     x: float = 0
     y: float = 0
     width: float = 0
@@ -83,8 +105,8 @@ class _Box:
 
     def draw(self) -> Iterator[str]:
         yield (
-            f'<rect class="box {self.kind}" x="{self.x:g}" y="{self.y:g}" '
-            f'width="{self.width:g}" height="{self.height:g}" rx="9"/>'
+            f'<rect class="{self.kind}" x="{self.x:g}" y="{self.y:g}" width="{self.width:g}" '
+            f'height="{self.height:g}" rx="9" {_LOOKS[self.kind].attributes()}/>'
         )
         yield _text("name", self.middle, self.y + 27, self.name)
         for number, (style, text) in enumerate(self.lines, start=1):
@@ -102,7 +124,8 @@ class _Sheet:
 
     def cable(self, *points: tuple[float, float], radio: bool = False) -> None:
         path = " L".join(f"{x:g} {y:g}" for x, y in points)
-        self.cables.append(f'<path class="cable{" radio" if radio else ""}" d="M{path}"/>')
+        kind = "radio" if radio else "cable"
+        self.cables.append(f'<path class="{kind}" d="M{path}" {_LOOKS[kind].attributes()}/>')
 
     def put(self, box: _Box) -> None:
         self.things += box.draw()
@@ -115,18 +138,18 @@ class _Sheet:
         width, height = self.width, self.height + _MARGIN
         body = "\n".join([*self.cables, *self.things])
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="desk" role="img" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" role="img" '
             f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}">\n'
-            f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n"
-            f'<rect class="paper" width="{width:g}" height="{height:g}" rx="14"/>\n{body}\n</svg>\n'
+            f"<title>{escape(title)}</title>\n<style>\n  {_STYLE}\n</style>\n"
+            f'<rect class="paper" width="{width:g}" height="{height:g}" rx="14" '
+            f"{_LOOKS['paper'].attributes()}/>\n{body}\n</svg>\n"
         )
 
 
 def draw(cluster: Cluster) -> str:
     """The text of an SVG: boards with their interfaces and addresses, what joins them, and where
     each one's default route leads."""
-    nat = cluster.topology == "nat"
-    boards = [_board(cluster, node) for node in (cluster.workers if nat else cluster.nodes)]
+    boards = [_board(cluster, node) for node in cluster.nodes if node != cluster.gateway]
     above = _above(cluster)
     bar = _bar(cluster)
     width = max(box.needs() for box in [*boards, *above])
@@ -144,7 +167,7 @@ def draw(cluster: Cluster) -> str:
     sheet.height += 34
     sheet.label(_MARGIN, sheet.height, networks)
     names = ", ".join(node.name for node in cluster.nodes)
-    return sheet.svg(f"The desk with topology {cluster.topology}: {names}")
+    return sheet.svg(f"The cluster with topology {cluster.topology}: {names}")
 
 
 def _rows(boards: Sequence[_Box]) -> list[Sequence[_Box]]:
@@ -167,40 +190,42 @@ def _board(cluster: Cluster, node: Node) -> _Box:
         address = each.address.ip if each.address else node.uplink_address
         leased = "" if each.address else " (DHCP)"
         lines.append(("number", f"{each.name} {address}{leased}"))
-    lines.append(("way", f"default via {cluster.gateway(node)}"))
-    if node.role == "head":
-        does = "control plane, NAT" if cluster.topology == "nat" else "control plane"
-        lines.append(("soft", does))
+    lines.append(("way", f"default via {cluster.default_gateway(node)}"))
+    roles = [node.role.replace("_", " "), *(["gateway (NAT)"] if cluster.is_gateway(node) else [])]
+    if roles != ["worker"]:
+        lines.append(("soft", ", ".join(roles)))
     return _Box(node.name, lines, node.role)
 
 
 def _above(cluster: Cluster) -> list[_Box]:
-    """What leads the boards out, the laptop beside it, and the head below them when it is in the
-    way."""
+    """The router, the laptop beside it, and the gateway below them, if there is one."""
     laptop = _Box("laptop", [("soft", "inventory.py, pyinfra")])
-    if cluster.topology == "nat":
-        gateway = ("number", str(cluster.uplink_gateway))
-        router = _Box("your router", [gateway, ("soft", "the way out")])
-        return [router, laptop, _board(cluster, cluster.head)]
-    router = _Box(
-        "the cluster's router", [("number", str(cluster.router)), ("soft", "the way out")]
-    )
-    return [router, laptop]
+    if cluster.gateway is None:
+        return [_router("the cluster's router", cluster.router), laptop]
+    return [
+        _router("your router", cluster.uplink_gateway),
+        laptop,
+        _board(cluster, cluster.gateway),
+    ]
+
+
+def _router(name: str, address: IPv4Address) -> _Box:
+    return _Box(name, [("number", str(address)), ("soft", "the way to the internet")])
 
 
 def _draw_above(
     sheet: _Sheet, cluster: Cluster, above: Sequence[_Box], center: float, width: float
 ) -> float:
-    """Router, laptop and, with NAT, the head; gives the y to which the last one's cable leads."""
+    """Draw router, laptop and the gateway; give the y at which the last one's cable ends."""
     router = above[0].at(center - width / 2, _MARGIN, width)
     laptop = above[1].at(center + width / 2 + 3 * _GAP, _MARGIN, width)
     sheet.cable((router.middle, _MARGIN + 30), (laptop.middle, _MARGIN + 30))
     sheet.put(router)
     sheet.put(laptop)
     last = router
-    if cluster.topology == "nat":
+    if cluster.gateway:
         last = above[2].at(router.x, router.bottom + 64, width)
-        uplink = cluster.interfaces(cluster.head)[-1]
+        uplink = cluster.interfaces(cluster.gateway)[-1]
         sheet.cable((center, router.bottom), (center, last.y), radio=uplink.wifi)
         kind = "Wi-Fi" if uplink.wifi else "cable"
         sheet.label(center + 14, router.bottom + 37, f"{kind}  ·  {cluster.uplink_network}")
@@ -225,7 +250,8 @@ def _draw_rows(sheet: _Sheet, rows: Sequence[Sequence[_Box]], bar: _Box, width: 
 
 
 def _text(style: str, x: float, y: float, text: str, anchor: str = "middle") -> str:
-    return f'<text class="{style}" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(text)}</text>'
+    place = f'x="{x:g}" y="{y:g}" text-anchor="{anchor}"'
+    return f'<text class="{style}" {place} {_LOOKS[style].attributes()}>{escape(text)}</text>'
 
 
 def pictures(desk: Path) -> dict[str, str]:
@@ -247,7 +273,7 @@ def pictures(desk: Path) -> dict[str, str]:
 
 
 def main() -> None:
-    """`python -m settings.picture FOLDER`: draw the desk in the working directory."""
+    """Draw the cluster of the working directory: `python -m settings.picture FOLDER`."""
     folder = Path(sys.argv[1])
     try:
         for name, text in pictures(Path.cwd()).items():

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from messages import settings as messages
 from settings.fields import did_you_mean
 from settings.model import SETTINGS, Cluster
 from settings.problems import Problem
-from settings.sources import Sources, Value
+from settings.sources import GROUPS, Sources, Value
 
 HOST_DATA = ("address", "uplink_address", "first_address")
-HEAD_ONLY = tuple(name for name in Cluster.model_fields if name.startswith(("uplink_", "wifi_")))
-CLUSTER_WIDE = tuple(
-    name for name in Cluster.model_fields if name not in ("desk", "nodes", *HEAD_ONLY)
-)
+CLUSTER_WIDE = tuple(name for name in Cluster.model_fields if name not in ("desk", "nodes"))
 _ALL = "group_data/all.py"
 
 
@@ -23,12 +21,13 @@ _ALIASES = {
     "ip": "address", "ip_address": "address", "host": "address", "hostname": "address",
     "user": "admin_user", "username": "admin_user", "ssh_username": "admin_user",
     "dns": "nameservers", "dns_servers": "nameservers", "interface": "cluster_interface",
+    "pods_on_head": "pods_on_control_plane",
     "wifi_password": "wifi_psk_file", "wifi_key": "wifi_psk_file", "wifi_psk": "wifi_psk_file",
     "ssid": "wifi_ssid", "country": "wifi_country", "version": "kubernetes_version",
 }  # fmt: skip
 _UNSUPPORTED = {"ssh_hostname", "ssh_user", "ssh_key", "ssh_port"}
 _GROUP_ALIASES = {
-    **dict.fromkeys(("control_plane", "controlplane", "master", "masters", "server"), "head"),
+    **dict.fromkeys(("controlplane", "master", "masters", "server"), "control_plane"),
     **dict.fromkeys(("node", "nodes", "agents", "minions", "workers_"), "workers"),
 }
 
@@ -69,35 +68,65 @@ def _groups(sources: Sources) -> Iterator[Problem]:
             yield Problem(inventory, text, name)
     for host in sources.hosts:
         own = [group for group in host.groups if group != sources.whole]
-        if {"head", "workers"} <= set(own):
-            yield Problem(inventory, "in both head and workers: remove it from one", host.name)
-        elif not {"head", "workers"} & set(own) and not host.name.startswith("@"):
-            near = _near_group(own[0]) if own else ""
-            text = f"neither in head nor in workers{near or ': list it in one of them'}"
+        if {*GROUPS} <= set(own):
+            text = "in both control_plane and workers: remove it from one"
             yield Problem(inventory, text, host.name)
-    heads = [host.name for host in sources.hosts if "head" in host.groups]
-    if not heads and not any("head" in _near_group(group) for group, _ in sources.listed):
-        yield Problem(inventory, "no head: list one node in the group head")
-    if len(heads) > 1:
-        text = f"{len(heads)} heads ({', '.join(heads)}): leave one, the others are workers"
-        yield Problem(inventory, text)
-    groups = {"all", "head", "workers", sources.whole, *(group for group, _ in sources.listed)}
+        elif not {*GROUPS} & set(own) and not host.name.startswith("@"):
+            near = _near_group(own[0]) if own else ""
+            text = f"neither in control_plane nor in workers{near or ': list it in one of them'}"
+            yield Problem(inventory, text, host.name)
+    yield from _control_plane(sources)
+    yield from _gateway(sources)
+    groups = {"all", *GROUPS, sources.whole, *(group for group, _ in sources.listed)}
     for group in sorted(sources.groups.keys() - groups):
         text = "no group has this name" + (did_you_mean(group, groups) or ": remove the file")
         yield Problem(f"group_data/{group}.py", text)
 
 
 def _near_group(group: str) -> str:
-    if group in ("head", "workers"):
+    if group in GROUPS:
         return ""
     near = _GROUP_ALIASES.get(group.lower())
-    return f": did you mean {near}?" if near else did_you_mean(group, ("head", "workers"))
+    return f": did you mean {near}?" if near else did_you_mean(group, GROUPS)
+
+
+def _control_plane(sources: Sources) -> Iterator[Problem]:
+    """One, three or five nodes: etcd needs a majority of them."""
+    names = [host.name for host in sources.hosts if "control_plane" in host.groups]
+    misspelt = any("control_plane" in _near_group(group) for group, _ in sources.listed)
+    if not names and not misspelt:
+        yield Problem(sources.inventory, messages.NO_CONTROL_PLANE())
+    elif len(names) not in (0, 1, 3, 5):
+        said = messages.CONTROL_PLANE_QUORUM(
+            count=len(names), nodes=", ".join(names), majority=len(names) // 2 + 1
+        )
+        yield Problem(sources.inventory, said)
+
+
+def _gateway(sources: Sources) -> Iterator[Problem]:
+    """With topology "nat" exactly one node has an uplink_address."""
+    nothing, names = Value(None, ""), []
+    for host in sources.members:
+        uplink = host.data.get("uplink_address", nothing)
+        if host.data.get("topology", nothing).value != "nat" or is_misplaced(
+            "uplink_address", uplink
+        ):
+            return
+        names += [host.name] if uplink.value is not None else []
+    if not any("control_plane" in host.groups for host in sources.members):
+        return  # told of already
+    if not names:
+        yield Problem(sources.inventory, messages.NO_GATEWAY(node=sources.members[0].name))
+    elif len(names) > 1:
+        yield Problem(sources.inventory, messages.SEVERAL_GATEWAYS(nodes=", ".join(names)))
 
 
 def _unknown_settings(sources: Sources) -> Iterator[Problem]:
     def text(name: str) -> str:
-        if name in ("head", "workers"):
+        if name in ("head", *GROUPS):
             return "the nodes are listed in inventory.py: move it there"
+        if name == "pods_on_head":
+            return messages.PODS_ON_HEAD()
         near = _near(name)
         return "no such setting" + (f": did you mean {near}?" if near else ": remove it")
 
@@ -113,24 +142,13 @@ def _unknown_settings(sources: Sources) -> Iterator[Problem]:
 
 
 def _misplaced_settings(sources: Sources) -> Iterator[Problem]:
-    """What one node or the head alone has, written for others."""
+    """What one node alone has, written for others."""
     for_many = [item for data in sources.groups.values() for item in data.items()]
     for_all = [item for host in sources.members for item in host.data.items()]
     for name, value in (*for_many, *(item for item in for_all if item[1].file == "--data")):
         if name in HOST_DATA:
             text = f'it is one node\'s: write ("node2", {{"{name}": ...}}) in inventory.py'
             yield Problem(value.file, text, setting=name)
-    for group, data in sources.groups.items():
-        for name, value in data.items():
-            if name in HEAD_ONLY and group == "workers":
-                text = "it is the head's alone: move it to group_data/head.py"
-                yield Problem(value.file, text, setting=name)
-    for host in sources.members:
-        for name in HEAD_ONLY:
-            own = name in host.data and host.data[name].file == sources.inventory
-            if own and "head" not in host.groups:
-                text = "it is the head's alone: move it to group_data/head.py"
-                yield Problem(sources.inventory, text, host.name, name)
 
 
 def _same(one: object, other: object) -> bool:

@@ -147,19 +147,11 @@ def on_cluster_network(address: IPv4Address, info: ValidationInfo[Any]) -> None:
 
 @_rule
 def on_uplink(address: IPv4Address | None, info: ValidationInfo[Any]) -> None:
-    """The head has an address in front of the cluster, with NAT, and no other node has one."""
-    cluster, is_head = info.context.cluster, info.data.get("role") == "head"
-    if not is_head:
-        if address is not None:
-            raise ValueError(f"{address}: only the head has one: remove it")
-    elif cluster.get("topology") == "nat":
-        if address is None:
-            raise ValueError(
-                'missing: topology "nat" needs the head\'s address on the network in front of it: '
-                'write {"uplink_address": "192.168.1.32"}'
-            )
-        if network := cluster.get("uplink_network"):
-            _place(address, "uplink_network", network, info.context.taken)
+    """The gateway's address in front of the cluster; that one node has it, `placement` sees to."""
+    cluster = info.context.cluster
+    network = cluster.get("uplink_network")
+    if address is not None and network and cluster.get("topology") == "nat":
+        _place(address, "uplink_network", network, info.context.taken)
 
 
 @_rule
@@ -187,8 +179,8 @@ def its_alone(address: IPv4Address | None, info: ValidationInfo[Any]) -> None:
 @_rule
 def beside_uplink(interface: str, info: ValidationInfo[Any]) -> None:
     cluster = info.context.cluster
-    nat_head = cluster.get("topology") == "nat" and info.data.get("role") == "head"
-    if nat_head and interface == cluster.get("uplink_interface"):
+    is_gateway = cluster.get("topology") == "nat" and info.data.get("uplink_address")
+    if is_gateway and interface == cluster.get("uplink_interface"):
         raise ValueError(f"{interface!r} is uplink_interface too: write another for one of the two")
 
 

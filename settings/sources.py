@@ -20,12 +20,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from messages import settings as messages
 from settings.model import SETTINGS
 from settings.overrides import VARIABLE, of_environment
 from settings.problems import Problem, SettingsError, shown
 
 # True while an inventory file is read here, so that its own call of `prepare` does nothing.
 reading: ContextVar[bool] = ContextVar("reading", default=False)
+
+# The groups of the inventory that bramble knows; others are the operator's own.
+GROUPS = ("control_plane", "workers")
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,9 @@ class Sources:
 
     @cached_property
     def members(self) -> tuple[Host, ...]:
-        """The hosts in the groups head and workers, the head first."""
-        ours = [host for host in self.hosts if {"head", "workers"} & set(host.groups)]
-        return tuple(sorted(ours, key=lambda host: "head" not in host.groups))
+        """The hosts in the groups control_plane and workers, the control plane first."""
+        ours = [host for host in self.hosts if {*GROUPS} & set(host.groups)]
+        return tuple(sorted(ours, key=lambda host: "control_plane" not in host.groups))
 
     @property
     def whole(self) -> str:
@@ -89,6 +93,8 @@ def read(desk: Path, inventory: str, given: Mapping[str, object]) -> Sources:
     written = _run(desk / inventory, inventory, problems)
     if problems:
         raise SettingsError(problems)
+    if "head" in groups:
+        problems.append(Problem("group_data/head.py", messages.GROUP_DATA_HEAD()))
 
     host_data: dict[str, dict[str, Value]] = {}
     listed: list[tuple[str, str]] = []
@@ -135,7 +141,9 @@ _NODE = '("node2", {"address": "192.168.2.12"})'
 def _misplaced(name: str, value: object) -> str | None:
     """Why a name can't stand in the inventory with that value."""
     listed = isinstance(value, (list, tuple))
-    if name in ("head", "workers"):
+    if name == "head":
+        return messages.GROUP_HEAD()
+    if name in GROUPS:
         return None if listed else f"{shown(value)} is not a list of nodes: write [{_NODE}]"
     if name in SETTINGS:
         return "it is a setting: move it to group_data/all.py"
@@ -145,7 +153,7 @@ def _misplaced(name: str, value: object) -> str | None:
             return f"did you mean {near[0]}? It is a setting: write it in group_data/all.py"
     if name == "all" and listed:
         return "every node is in this group already: remove it"
-    near = get_close_matches(name.lower(), ("head", "workers"), 1)
+    near = get_close_matches(name.lower(), GROUPS, 1)
     if near and not listed:
         return f"it is not a list of nodes: did you mean {near[0]}?"
     return None

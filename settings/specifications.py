@@ -74,8 +74,9 @@ def control_plane(cluster: Cluster) -> dict[str, Any]:
 
 def preflight(cluster: Cluster, node: Node) -> dict[str, Any]:
     """What is wanted of the node before anything is changed, as `preflight.look` takes it."""
-    nat, is_head = cluster.topology == "nat", node.role == "head"
-    names = ["cluster_network", "pod_network", "service_network", *["uplink_network"] * nat]
+    first = cluster.first_control_plane
+    names = ["cluster_network", "pod_network", "service_network"]
+    names += ["uplink_network"] if cluster.gateway else []
     proxy = {str(cluster.kubectl_proxy_port): "kubectl_proxy_port"} if cluster.kubectl_proxy else {}
     return {
         "role": node.role,
@@ -84,14 +85,14 @@ def preflight(cluster: Cluster, node: Node) -> dict[str, Any]:
         "interfaces": [interface(each) for each in cluster.interfaces(node)],
         "networks": {name: str(getattr(cluster, name)) for name in names},
         "resolver": resolver(cluster, node),
-        "head": cluster.head.name,
-        "head_address": str(cluster.head.address),
+        "control_plane": first.name,
+        "control_plane_address": str(first.address),
         "peers": {each.name: str(each.address) for each in cluster.nodes if each.name != node.name},
-        "way_out": cluster.way_out(node),
-        "translates": nat and is_head,
+        "gateway": cluster.gateway_of(node),
+        "is_gateway": cluster.is_gateway(node),
         "ignored": list(cluster.ignore_preflight_errors),
         "memory_cgroup": cluster.memory_cgroup,
-        "ports": proxy if is_head else {},
+        "ports": proxy if node == first else {},
         "archives": [f"{kubernetes.repository(cluster).rstrip('/')}/InRelease"],
         "registries": _registries(cluster),
     }
@@ -124,9 +125,10 @@ def problems(cluster: Cluster) -> Iterator[Problem]:
         hosts.check(cluster.host_names)
     except ValueError as error:
         yield Problem("inventory.py", str(error))
-    head, plane = cluster.head, control_plane(cluster)
+    first, plane = cluster.first_control_plane, control_plane(cluster)
+    ignored = tuple(cluster.ignore_preflight_errors)
     init = kubeadm.Init(
-        kubeadm.Registration(head.name, str(head.address), tuple(cluster.ignore_preflight_errors)),
+        kubeadm.Registration(first.name, str(first.address), ignored),
         version=f"v{kubernetes.minor(cluster)}.0",
         endpoint=cluster.control_plane_endpoint,
         pod_network=plane["pod_network"],

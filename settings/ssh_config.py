@@ -19,7 +19,7 @@ from settings.problems import Problem, SettingsError
 _PORT = 22
 _CONNECT = 8  # seconds that a connection may take
 _PROBE = 1  # seconds that a node has for answering at one of its two addresses,
-_PROBE_HEAD = 4  # and those when the head has to be reached first
+_PROBE_BEHIND = 4  # and those when the gateway has to be reached first
 # pyinfra splits UserKnownHostsFile at blanks even inside quotes; OpenSSH expands % and ${.
 _UNFIT = set(" \t\"'%$#")
 
@@ -33,12 +33,16 @@ def write(cluster: Cluster) -> Path:
     _check_path(cluster.desk.absolute())
     _check_path(ssh_keys.operator_key(cluster))
     answering: dict[str, IPv4Address] = {}
-    # Workers may have to be asked through the head.
-    for role in ("head", "worker"):
-        moving = [node for node in cluster.nodes if node.first_address and node.role == role]
+    # The other nodes have to be asked through the gateway.
+    for behind in (False, True):
+        moving = [
+            node
+            for node in cluster.nodes
+            if node.first_address and behind is bool(cluster.gateway_of(node))
+        ]
         if not moving:
             continue
-        if role == "worker":
+        if behind:
             write_private(path, config(cluster, answering))
         with ThreadPoolExecutor(len(moving)) as pool:
             found = pool.map(lambda node: _answering_address(cluster, path, node), moving)
@@ -77,8 +81,8 @@ def config(cluster: Cluster, answering: Mapping[str, IPv4Address]) -> str:
             ("ServerAliveInterval", 5),
             ("ServerAliveCountMax", 3),
         ]
-        if cluster.behind_head(node):
-            options.append(("ProxyJump", cluster.head.name))
+        if gateway := cluster.gateway_of(node):
+            options.append(("ProxyJump", gateway))
         sections.append(ssh_config_format.Host(node.name, options))
     return ssh_config_format.render(
         sections,
@@ -94,8 +98,8 @@ def _answering_address(cluster: Cluster, path: Path, node: Node) -> IPv4Address:
     for candidate in (address, node.first_address):
         if candidate is None:
             continue
-        if cluster.behind_head(node):
-            answers = _answers_head(path, cluster.head, candidate)
+        if gateway := cluster.gateway_of(node):
+            answers = _answers_behind(path, gateway, candidate)
         else:
             answers = _answers(candidate)
         if answers:
@@ -111,15 +115,15 @@ def _answers(address: IPv4Address) -> bool:
         return False
 
 
-def _answers_head(path: Path, head: Node, address: IPv4Address) -> bool:
-    """Whether an SSH server greets at the address when spoken to from the head."""
-    options = ["-F", str(path), "-o", "BatchMode=yes", "-o", f"ConnectTimeout={_PROBE_HEAD}"]
+def _answers_behind(path: Path, gateway: str, address: IPv4Address) -> bool:
+    """Whether an SSH server greets at the address when spoken to from the gateway."""
+    options = ["-F", str(path), "-o", "BatchMode=yes", "-o", f"ConnectTimeout={_PROBE_BEHIND}"]
     try:
         said = subprocess.run(
-            ["ssh", *options, "-W", f"{address}:{_PORT}", head.name],
+            ["ssh", *options, "-W", f"{address}:{_PORT}", gateway],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=_PROBE_HEAD + _PROBE,
+            timeout=_PROBE_BEHIND + _PROBE,
         ).stdout
     except subprocess.TimeoutExpired as error:
         said = error.stdout or b""

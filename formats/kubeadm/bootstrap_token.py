@@ -14,7 +14,8 @@ from base64 import b64encode
 
 ALPHABET = string.ascii_lowercase + string.digits
 DESCRIPTION = "bramble: workers that join now"
-EXPIRES = "@EXPIRES@"  # to be replaced by the base64 of an RFC 3339 time, by the head's own clock
+# To be replaced by the base64 of an RFC 3339 time, by the control plane's own clock.
+EXPIRES = "@EXPIRES@"
 _FORM = re.compile(r"([a-z0-9]{6})\.([a-z0-9]{16})")
 
 

@@ -27,8 +27,8 @@ DNS_DOMAIN = "cluster.local"
 # What an SD card needs: kubeadm's own waits (4 minutes, and one minute for the first answer of the
 # API server) run out while etcd and the API server are read from a slow card for the first time.
 INIT_TIMEOUTS = {"controlPlaneComponentHealthCheck": "10m0s", "kubernetesAPICall": "4m0s"}
-# An unreachable head or a token that is gone is known after 15 s; kubeadm's own 5 minutes of
-# trying again help nobody.
+# An unreachable control plane or a token that is gone is known after 15 s; kubeadm's own 5 minutes
+# of trying again help nobody.
 JOIN_TIMEOUTS = {"discovery": "15s", "tlsBootstrap": "5m0s"}
 
 KUBEADM_API = "kubeadm.k8s.io/v1beta4"

@@ -173,19 +173,22 @@ def _failure(message: str) -> str:
     if "failed to request the cluster-info ConfigMap" in message:
         where = re.search(r"https://([^/\"]+)", message)
         cause = message.rsplit(": ", 1)[-1]
-        server = where[1] if where else "the head"
+        server = where[1] if where else "the control plane"
         if "x509" in message:
             cause = message[message.index("x509") :]
         else:
             cause += (
-                ": see that the head is on, its kubelet at work, and that nothing between (cable, "
-                "firewall) keeps this node from it, then run this again"
+                ": see that the control plane is on, its kubelet at work, and that nothing between "
+                "(cable, firewall) keeps this node from it, then run this again"
             )
         return f"the API server at {server} can't be reached from here: {cause}"
     if "failed to verify JWS signature" in message:
         return "the API server that answered does not know the join token: is it another cluster?"
     if "cluster CA found in cluster-info ConfigMap is invalid" in message:
-        return "the API server that answered belongs to another cluster (its CA is not the head's)"
+        return (
+            "the API server that answered belongs to another cluster (its CA is not the control "
+            "plane's)"
+        )
     match = re.search(r'a Node with name "([^"]+)" and status "Ready" already exists', message)
     if match:
         return node_is_there(match[1])

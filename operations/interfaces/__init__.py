@@ -71,7 +71,7 @@ def interface(
     .. code:: python
 
         interfaces.interface(
-            name="The worker's way out is the head",
+            name="Interface eth0",
             interface="eth0",
             address="192.168.2.12/24",
             gateway="192.168.2.11",

@@ -126,23 +126,23 @@ def init(
 def join(
     node: str,
     address: str,
-    head: str,
+    control_plane: str,
     endpoint: str,
     timeouts: Mapping[str, str] | None = None,
     ignore_preflight_errors: Sequence[str] = (),
 ) -> Commands:
     """
-    This node is a worker of the cluster that ``head`` leads.
+    This node is a worker of the cluster that ``control_plane`` leads.
 
     + node: the node's name in the cluster
     + address: its address in the cluster's network
-    + head: the name in the inventory of the host that leads
+    + control_plane: the name in the inventory of the host that leads
     + endpoint: the name of the API server, as given to ``init``
     + timeouts: kubeadm's waits, over those of ``formats.kubeadm.config.JOIN_TIMEOUTS``
     + ignore_preflight_errors: names of preflight checks that shall only warn
 
     A node that has joined is left as it is. Refused: one that is half-joined, or that belongs to
-    another cluster. Reads the head, as nothing else here does.
+    another cluster. Reads the control plane, as nothing else here does.
 
     **Example:**
 
@@ -152,7 +152,7 @@ def join(
             name="Join the cluster",
             node="node2",
             address="192.168.2.12",
-            head="node1",
+            control_plane="node1",
             endpoint="node1",
         )
     """
@@ -164,15 +164,17 @@ def join(
     now = read(Member)
     check_member(now)
     if now.state == "joined":
-        check_cluster(now, head, _authority(head))
-        host.noop(f"{node} has joined the cluster of {head}")
+        check_cluster(now, control_plane, _authority(control_plane))
+        host.noop(f"{node} has joined the cluster of {control_plane}")
     elif now.state == "running":
         plan_change("stay with the kubeadm join that is at work there")
         yield FunctionCommand(follow_join, (), {})
     else:
-        plan_change(f"join {node} ({address}) to the cluster of {head}")
+        plan_change(f"join {node} ({address}) to the cluster of {control_plane}")
         ignored = list(ignore_preflight_errors)
-        yield FunctionCommand(join_cluster, (head, node, address, ignored, endpoint, waits), {})
+        yield FunctionCommand(
+            join_cluster, (control_plane, node, address, ignored, endpoint, waits), {}
+        )
 
 
 def _keep(now: ControlPlaneState, wanted: config.Init) -> None:
@@ -234,11 +236,11 @@ def check_member(now: MemberState) -> None:
         )
 
 
-def check_cluster(now: MemberState, head: str, theirs: str) -> None:
+def check_cluster(now: MemberState, control_plane: str, theirs: str) -> None:
     """
-    ``HostFailure`` where a node that has joined a cluster is not in that of ``head``.
+    ``HostFailure`` where a node that has joined a cluster is not in that of ``control_plane``.
 
-    + theirs: the authority of the head's cluster; "" where it leads none
+    + theirs: the authority of the control plane's cluster; "" where it leads none
     """
     try:
         if theirs and key_hash(now.ca) == key_hash(theirs):
@@ -247,17 +249,19 @@ def check_cluster(now: MemberState, head: str, theirs: str) -> None:
         raise HostFailure(f"the cluster's ca.crt can't be understood: {error}") from error
     whose = f"another cluster ({now.server})" if now.server else "another cluster"
     raise HostFailure(
-        f"this node has joined {whose}, not that of {head}: if it is to change over, `sudo kubeadm "
-        "reset -f` on it takes it out of the old one, then run this again"
+        f"this node has joined {whose}, not that of {control_plane}: if it is to change over, "
+        "`sudo kubeadm reset -f` on it takes it out of the old one, then run this again"
     )
 
 
-def _authority(head: str) -> str:
-    """The CA of the cluster that ``head`` leads, read once for all workers; "" without one."""
+def _authority(control_plane: str) -> str:
+    """The CA of the cluster of ``control_plane``, read once for all workers; "" without one."""
     with _reading:
-        if not _authorities.get(head):
-            _authorities[head] = read_from(inventory.get_host(head), ClusterAuthority, _sudo=True)
-        return _authorities[head]
+        if not _authorities.get(control_plane):
+            _authorities[control_plane] = read_from(
+                inventory.get_host(control_plane), ClusterAuthority, _sudo=True
+            )
+        return _authorities[control_plane]
 
 
 def _first(wanted: str) -> str:

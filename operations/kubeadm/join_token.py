@@ -27,7 +27,7 @@ from operations.remote_shell import RemoteFailure, run
 
 MINUTES = 15  # should the laptop die in the middle, the cluster forgets the token by itself
 
-# The expiry is by the head's clock, which is the one that judges it.
+# The expiry is by the control plane's clock, which is the one that judges it.
 _MAKE = f"""set -e; K="kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s";
 base64 -w0 /etc/kubernetes/pki/ca.crt; echo;
 nodes=$($K get nodes -o json); printf %s "$nodes" | base64 -w0; echo;
@@ -59,19 +59,19 @@ _shared: dict[str, _Shared] = {}
 
 
 @contextmanager
-def granted(head: Host) -> Generator[Grant, None, None]:
+def granted(control_plane: Host) -> Generator[Grant, None, None]:
     """
     A token that is valid inside the ``with`` block.
 
-    + head: the host that leads the cluster
+    + control_plane: the host that leads the cluster
 
-    Raises ``RemoteFailure`` when the head can't make one.
+    Raises ``RemoteFailure`` when the control plane can't make one.
     """
 
-    shared = _shared.setdefault(head.name, _Shared())
+    shared = _shared.setdefault(control_plane.name, _Shared())
     with shared.lock:
         if shared.grant is None:
-            shared.grant = _make(head)
+            shared.grant = _make(control_plane)
         shared.users += 1
         grant = shared.grant
     try:
@@ -81,14 +81,14 @@ def granted(head: Host) -> Generator[Grant, None, None]:
             shared.users -= 1
             if shared.users == 0:
                 shared.grant = None
-                _delete(head, grant)
+                _delete(control_plane, grant)
 
 
-def _make(head: Host) -> Grant:
+def _make(control_plane: Host) -> Grant:
     token = f"{_random(6)}.{_random(16)}"
     try:
         with reading("the answer of kubectl is not understood"):
-            ca, nodes = run(head, _MAKE, stdin=secret_text(token))
+            ca, nodes = run(control_plane, _MAKE, stdin=secret_text(token))
             ready = [
                 node.name
                 for node in node_objects(json.loads(b64decode(nodes))["items"]).values()
@@ -96,14 +96,16 @@ def _make(head: Host) -> Grant:
             ]
             return Grant(token, key_hash(b64decode(ca).decode()), frozenset(ready))
     except (RemoteFailure, Unreadable) as error:
-        raise RemoteFailure(f"{head.name} could not make a join token: {error}") from error
+        raise RemoteFailure(f"{control_plane.name} could not make a join token: {error}") from error
 
 
-def _delete(head: Host, grant: Grant) -> None:
+def _delete(control_plane: Host, grant: Grant) -> None:
     try:
-        run(head, _DELETE, secret_name(grant.token))
+        run(control_plane, _DELETE, secret_name(grant.token))
     except RemoteFailure as error:
-        head.log(f"the join token could not be deleted ({error}); it expires in {MINUTES} minutes")
+        control_plane.log(
+            f"the join token could not be deleted ({error}); it expires in {MINUTES} minutes"
+        )
 
 
 def _random(length: int) -> str:

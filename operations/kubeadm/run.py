@@ -80,17 +80,17 @@ def _pull_images(host: Host) -> bool:
 def join_cluster(
     state: State,
     host: Host,
-    head: str,
+    control_plane: str,
     node: str,
     address: str,
     ignore_preflight_errors: Sequence[str],
     endpoint: str,
     timeouts: Mapping[str, str],
 ) -> bool:
-    """Join with a token of the head's, say how it ended."""
+    """Join with a token of the control plane's, say how it ended."""
 
     def run_join() -> bool:
-        with granted(state.inventory.get_host(head)) as grant:
+        with granted(state.inventory.get_host(control_plane)) as grant:
             if node in grant.ready:
                 raise RemoteFailure(node_is_there(node))
             registration = Registration(node, address, tuple(ignore_preflight_errors))

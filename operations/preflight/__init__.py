@@ -51,7 +51,7 @@ def look(**wanted: Any) -> Commands:
         found = read(
             Preflight,
             role=asked.role,
-            addresses=[f"{asked.head_address}:{port}" for port in asked.asks_head],
+            addresses=[f"{asked.control_plane_address}:{port}" for port in asked.asked_ports],
             archives=list(asked.archives),
             registries=list(asked.registries),
             _sudo=False,

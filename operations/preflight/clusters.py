@@ -19,7 +19,7 @@ from operations.preflight.rows import (
 
 # Those that kubeadm looks at before it begins.
 _PORTS = {
-    "head": ("6443", "2379", "2380", "10250", "10257", "10259"),
+    "control_plane": ("6443", "2379", "2380", "10250", "10257", "10259"),
     "worker": ("10250",),
 }
 # flannel's health checks (--healthz-port of its manifest), on the node's own network.
@@ -71,7 +71,7 @@ def _program(name: str) -> str:
 def _is_used(node: Node) -> bool:
     """Whether kubeadm has done something here: what it has, and what is wrong with it, is told by
     ``earlier_cluster``."""
-    if node.wanted.role == "head":
+    if node.wanted.role == "control_plane":
         return known(node.found.control_plane).state != "absent"
     return known(node.found.member).state != "absent"
 
@@ -83,11 +83,11 @@ def earlier_cluster(node: Node, desk: Desk) -> Verdict:
         return unless_in_cluster(
             node, f"{name}, a Kubernetes of its own, is installed: uninstall it: {_UNINSTALL[name]}"
         )
-    verdict = _head(node) if node.wanted.role == "head" else _worker(node, desk)
+    verdict = _control_plane(node) if node.wanted.role == "control_plane" else _worker(node, desk)
     return verdict or _networks(node) or ok("none, nor half of one")
 
 
-def _head(node: Node) -> Verdict | None:
+def _control_plane(node: Node) -> Verdict | None:
     now = known(node.found.control_plane)
     if now.state in ("worker", "half-finished"):
         return failure(kubeadm.unfinished(now))
@@ -102,10 +102,10 @@ def _head(node: Node) -> Verdict | None:
 def _worker(node: Node, desk: Desk) -> Verdict | None:
     now = known(node.found.member)
     kubeadm.check_member(now)
-    head = desk.get(node.wanted.head)
-    plane = head.found.control_plane if head else None
+    there = desk.get(node.wanted.control_plane)
+    plane = there.found.control_plane if there else None
     if now.state == "joined" and plane is not None and plane.state != "running":
-        kubeadm.check_cluster(now, node.wanted.head, plane.ca)
+        kubeadm.check_cluster(now, node.wanted.control_plane, plane.ca)
     return None
 
 

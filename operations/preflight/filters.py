@@ -25,7 +25,7 @@ def iptables(node: Node, desk: Desk) -> Verdict:
     try:
         rulesets.check_readable(state, {"filter", "nat"})
     except HostFailure as reason:
-        if node.wanted.translates:
+        if node.wanted.is_gateway:
             raise
         return warning(str(reason))
     if state.backend is None:
@@ -62,12 +62,12 @@ def _site(node: Node, desk: Desk) -> Site:
         cluster=wanted.networks["cluster_network"],
         pods=wanted.networks["pod_network"],
         services=wanted.networks["service_network"],
-        head=wanted.head,
-        head_address=wanted.head_address,
+        control_plane=wanted.control_plane,
+        control_plane_address=wanted.control_plane_address,
         peers=wanted.peers,
         hardware=hardware,
         own_pods=pods[0] if pods else None,
-        uplink=wanted.names[1] if wanted.translates else None,
+        uplink=wanted.names[1] if wanted.is_gateway else None,
         nameservers=wanted.resolver["nameservers"],
     )
 

@@ -20,9 +20,10 @@ from operations.preflight.rows import (
 )
 
 # kubeadm's own thresholds for a control plane.
-HEAD_MB, HEAD_PROCESSORS = 1700, 2
+CONTROL_PLANE_MB, CONTROL_PLANE_PROCESSORS = 1700, 2
 WORKER_MB = 700  # below it a kubelet and containerd leave little to pods
-ROOMY_MB = {"head": 3000, "worker": 2000}  # the packages, and the images that every node has
+# The packages, and the images that every node has.
+ROOMY_MB = {"control_plane": 3000, "worker": 2000}
 KUBELET_WANTS_PERCENT = 15  # below it the kubelet removes images, then pods
 # etcd sends a heartbeat each 100 ms, and can't while it waits for its disk.
 SLOW_MS = 100
@@ -55,39 +56,43 @@ def system(node: Node, desk: Desk) -> Verdict:
 
 
 def memory(node: Node, desk: Desk) -> Verdict:
-    """What kubeadm wants of a head, and enough for a worker's kubelet."""
+    """What kubeadm wants of a control plane, and enough for a worker's kubelet."""
     size = known(node.found.machine).memory_mb
     if node.wanted.role == "worker":
         if size < WORKER_MB:
             return warning(f"{size} MB: the kubelet and containerd leave little of it to pods")
         return ok(f"{size} MB")
-    if size >= HEAD_MB:
+    if size >= CONTROL_PLANE_MB:
         return ok(f"{size} MB")
     if node.wanted.ignores("Mem"):
         return warning(
-            f"{size} MB, and kubeadm wants {HEAD_MB} MB of a head: ignore_preflight_errors lets it "
-            "go on; it may be slow, or run out of memory"
+            f"{size} MB, and kubeadm wants {CONTROL_PLANE_MB} MB of a control plane: "
+            "ignore_preflight_errors lets it go on; it may be slow, or run out of memory"
         )
     return unless_in_cluster(
         node,
-        f"{size} MB, and kubeadm wants {HEAD_MB} MB of a head, and will refuse: make a board with "
-        f"2 GB or more the head; or go on all the same, with {_ignoring(node, 'Mem')}: it may be "
-        "slow, or run out of memory",
+        f"{size} MB, and kubeadm wants {CONTROL_PLANE_MB} MB of a control plane, "
+        "and will refuse: make a board with 2 GB or more the control plane; or go on all the same, "
+        f"with {_ignoring(node, 'Mem')}: it may be slow, or run out of memory",
     )
 
 
 def processors(node: Node, desk: Desk) -> Verdict:
-    """What kubeadm wants of a head."""
+    """What kubeadm wants of a control plane."""
     count = known(node.found.machine).processors
-    enough = node.wanted.role == "worker" or count >= HEAD_PROCESSORS
+    enough = node.wanted.role == "worker" or count >= CONTROL_PLANE_PROCESSORS
     if enough:
         return ok(str(count))
     if node.wanted.ignores("NumCPU"):
-        return warning(f"{count}, and kubeadm wants {HEAD_PROCESSORS} of a head: it will be slow")
+        return warning(
+            f"{count}, and kubeadm wants {CONTROL_PLANE_PROCESSORS} of a control plane: it will be "
+            "slow"
+        )
     return unless_in_cluster(
         node,
-        f"{count}, and kubeadm wants {HEAD_PROCESSORS} of a head, and will refuse: make a board "
-        f"with more the head; or go on all the same, with {_ignoring(node, 'NumCPU')}",
+        f"{count}, and kubeadm wants {CONTROL_PLANE_PROCESSORS} of a control plane, "
+        "and will refuse: make a board with more the control plane; or go on all the same, "
+        f"with {_ignoring(node, 'NumCPU')}",
     )
 
 
@@ -128,7 +133,8 @@ def card(node: Node, desk: Desk) -> Verdict:
     words = f"a small write is on the disk after {milliseconds:g} ms"
     if milliseconds < SLOW_MS:
         return ok(words)
-    hurt = "etcd loses its leader now and then" if node.wanted.role == "head" else "pods start late"
+    is_worker = node.wanted.role == "worker"
+    hurt = "pods start late" if is_worker else "etcd loses its leader now and then"
     return warning(
         f"{words}: that is slow, and {hurt}: take a card of class A1 or A2, or an SSD, or see what "
         "else writes (`sudo iotop`)"

@@ -39,7 +39,7 @@ CHECKS: dict[str, Check] = {
     "firewall": filters.firewall,
     "ports": clusters.ports,
     "earlier cluster": clusters.earlier_cluster,
-    "head": reach.head,
+    "control plane": reach.control_plane,
     "package servers": reach.package_servers,
     "registries": reach.registries,
 }

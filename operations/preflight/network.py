@@ -65,9 +65,9 @@ def networks(node: Node, desk: Desk) -> Verdict:
         for setting in node.wanted.networks:
             wanted = node.wanted.network(setting)
             if wanted.overlaps(network) and not _belongs(name, setting, node):
-                # A second interface on the nodes' own network misleads a head that translates;
-                # elsewhere it is a way too many.
-                serious = node.wanted.translates or setting in ("pod_network", "service_network")
+                # A second interface on the cluster network misroutes a gateway's traffic;
+                # elsewhere it is only one route too many.
+                serious = node.wanted.is_gateway or setting in ("pod_network", "service_network")
                 words = (
                     f"{name} is on {network}, and {setting} is {wanted}: choose another {setting} "
                     f"(group_data/), or take {name} down (a VPN, a bridge of Docker's, Wi-Fi?)"

@@ -1,5 +1,5 @@
 """
-What a node has to reach: the head, the package servers, the registries.
+What a node has to reach: the control plane, the package servers, the registries.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from operations.resolv_conf import is_as_asked
 _REFUSED = "Connection refused"  # by a machine that is there
 
 
-def head(node: Node, desk: Desk) -> Verdict | None:
-    """The head answers a worker, and so does its API server where there is one."""
-    if node.wanted.role == "head":
+def control_plane(node: Node, desk: Desk) -> Verdict | None:
+    """The control plane answers a worker, and so does its API server where there is one."""
+    if node.wanted.role == "control_plane":
         return None
-    name, address = node.wanted.head, node.wanted.head_address
+    name, address = node.wanted.control_plane, node.wanted.control_plane_address
     answers = known(node.found.reach)["address"]
     there = desk.get(name)
     if not _is_at(node, node.wanted.address) or (there and not _is_at(there, address)):
@@ -59,7 +59,7 @@ def package_servers(node: Node, desk: Desk) -> Verdict:
     if not _leads_out(node, desk):
         return _later(node)
     words = f"{_list(bad)}: look at its way out (`ip route`), its nameservers and apt's proxy"
-    if _is_the_runs(node, bad) or node.wanted.way_out or node.has_packages:
+    if _is_the_runs(node, bad) or node.wanted.gateway or node.has_packages:
         return warning(words)
     return failure(words)
 
@@ -95,18 +95,19 @@ def _is_at(node: Node, address: str) -> bool:
 
 
 def _leads_out(node: Node, desk: Desk) -> bool:
-    """Whether a node's way out is there: that of a worker behind a head is the head's work."""
-    if node.wanted.way_out is None:
+    """Whether a node has its default route: behind a gateway, that needs the gateway's rules."""
+    gateway = node.wanted.gateway
+    if gateway is None:
         return True
-    there = desk.get(node.wanted.way_out)
+    there = desk.get(gateway)
     rules = there.found.iptables if there else None
     networks = node.found.networks
-    by_head = networks is not None and node.wanted.head_address in networks.default
-    return by_head and (rules is None or "BRAMBLE-POSTROUTING" in rules.rules)
+    by_gateway = networks is not None and node.wanted.peers[gateway] in networks.default
+    return by_gateway and (rules is None or "BRAMBLE-POSTROUTING" in rules.rules)
 
 
 def _later(node: Node) -> Verdict:
-    return ok(f"not in reach yet: the run makes {node.wanted.way_out} its way out")
+    return ok(f"not in reach yet: the run makes {node.wanted.gateway} its gateway")
 
 
 def _is_the_runs(node: Node, bad: dict[str, str]) -> bool:

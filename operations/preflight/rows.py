@@ -39,33 +39,33 @@ class Wanted:
     """
     What the settings want of a node.
 
-    + role: "head" or "worker"
+    + role: "control_plane" or "worker"
     + user: who logs in
     + address: on the cluster's network
     + interfaces: as ``interfaces.interface`` takes them: interface, method, address, gateway
     + networks: of the settings, by the setting's name
     + resolver: as ``resolv_conf.resolver`` takes it: nameservers, search, options
-    + head, head_address: its name, its address on the cluster's network
+    + control_plane, control_plane_address: its name, its address on the cluster's network
     + peers: the other nodes' addresses on the cluster's network, by name
-    + way_out: the node that leads this one out; None: no other node does
-    + translates: whether it is the one that leads others out
+    + gateway: the node that routes for this one; None: no other node does
+    + is_gateway: whether it is the node that routes for the others
     + ignored: names of kubeadm's checks that shall only warn
     + memory_cgroup: False: it may be off
     + ports: that are to be free besides Kubernetes' own, each with the setting that names it
     + archives, registries: what it shall reach, see ``facts.reach.Reach``
     """
 
-    role: Literal["head", "worker"]
+    role: Literal["control_plane", "worker"]
     user: str
     address: str
     interfaces: Sequence[Mapping[str, Any]]
     networks: Mapping[str, str]
     resolver: Mapping[str, Any]
-    head: str
-    head_address: str
+    control_plane: str
+    control_plane_address: str
     peers: Mapping[str, str] = field(default_factory=dict)
-    way_out: str | None = None
-    translates: bool = False
+    gateway: str | None = None
+    is_gateway: bool = False
     ignored: Sequence[str] = ()
     memory_cgroup: bool = True
     ports: Mapping[str, str] = field(default_factory=dict)
@@ -78,9 +78,9 @@ class Wanted:
         return [each["interface"] for each in self.interfaces]
 
     @property
-    def asks_head(self) -> tuple[int, ...]:
-        """The head's ports that a worker has to reach."""
-        return () if self.role == "head" else (SSH_PORT, API_PORT)
+    def asked_ports(self) -> tuple[int, ...]:
+        """The control plane's ports that this node has to reach."""
+        return () if self.role == "control_plane" else (SSH_PORT, API_PORT)
 
     def network(self, setting: str) -> IPv4Network:
         """One of ``networks``."""
@@ -103,7 +103,7 @@ class Node:
     def in_cluster(self) -> bool:
         """Whether kubeadm's work is done here, or being done."""
         plane, member = self.found.control_plane, self.found.member
-        if self.wanted.role == "head":
+        if self.wanted.role == "control_plane":
             return plane is not None and plane.state in ("finished", "running", "not answering")
         return member is not None and member.state in ("joined", "running")
 

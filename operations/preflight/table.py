@@ -54,4 +54,5 @@ def table(node: Node, rows: Sequence[Row]) -> list[str]:
 def _title(node: Node, rows: Sequence[Row]) -> str:
     machine = node.found.machine
     model = f", {machine.model}" if machine and machine.model else ""
-    return f"{node.name} ({node.wanted.role}{model}): {count(rows)}"
+    roles = node.wanted.role.replace("_", " ") + (", gateway" if node.wanted.is_gateway else "")
+    return f"{node.name} ({roles}{model}): {count(rows)}"

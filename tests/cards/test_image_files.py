@@ -162,7 +162,7 @@ def test_an_image_that_its_publisher_has_replaced_is_told_with_the_way_out(
     assert sdcard("--dry", **card).returncode == 0
 
 
-def test_a_head_that_would_not_be_on_your_network_is_told(sdcard: Run, packed: Path) -> None:
+def test_a_gateway_that_would_not_be_on_your_network_is_told(sdcard: Run, packed: Path) -> None:
     done = sdcard("--dry", node="node1", file="node1.img", image=packed)
     assert "wlan0 is a radio and wifi_ssid is None: node1 will not be on your net" in done.stdout
     assert done.returncode == 0

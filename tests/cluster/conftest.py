@@ -9,7 +9,7 @@ it runs pods in a namespace of its own, and reboots with `--reboot`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -43,7 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "head: a check of the head alone")
+    config.addinivalue_line("markers", "control_plane: a check of the control plane alone")
+    config.addinivalue_line("markers", "gateway: a check of the gateway alone")
     try:
         config.stash[CLUSTER] = settings.load()
     except settings.SettingsError as error:
@@ -70,8 +71,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     cluster = metafunc.config.stash[CLUSTER]
     if "node" in metafunc.fixturenames:
-        of_head = metafunc.definition.get_closest_marker("head")
-        nodes = (cluster.head,) if of_head else cluster.nodes
+        nodes: Sequence[Node] = cluster.nodes
+        if metafunc.definition.get_closest_marker("control_plane"):
+            nodes = (cluster.first_control_plane,)
+        elif metafunc.definition.get_closest_marker("gateway"):
+            nodes = (cluster.gateway or cluster.first_control_plane,)  # without one it is skipped
         metafunc.parametrize("node", nodes, ids=[node.name for node in nodes])
     if metafunc.config.option.reboot:
         rounds = (False, True) if "rebooting" not in metafunc.fixturenames else (True,)
@@ -142,7 +146,7 @@ def host(node: Node, connections: Connections) -> Any:
 
 @pytest.fixture(scope="session")
 def kubernetes(connections: Connections, rebooted: object) -> Kubernetes:
-    """The cluster, asked on the head."""
+    """The cluster, asked on the control plane."""
     return Kubernetes(connections)
 
 

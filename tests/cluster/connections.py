@@ -38,10 +38,10 @@ class Connections:
         self.problems: dict[str, Wrong] = {}
 
     def open(self, nodes: Iterable[Node]) -> None:
-        """Connect: to the head first, as it may be the way to the others, which come at once."""
+        """Connect: to the gateway first, then to all others at once."""
         nodes = list(nodes)
-        for role in ("head", "worker"):
-            some = [node for node in nodes if node.role == role]
+        for behind in (False, True):
+            some = [node for node in nodes if behind is bool(self.cluster.gateway_of(node))]
             with ThreadPoolExecutor(max(len(some), 1)) as pool:
                 list(pool.map(self._open, some))
 
@@ -54,9 +54,12 @@ class Connections:
             self.problems[node.name] = problem
 
     def _answering(self, node: Node) -> Any:
-        head = self.cluster.head.name
-        if self.cluster.behind_head(node) and head in self.problems:
-            wrong(f"it is reached through {head}, which does not answer", f"see to {head} first")
+        gateway = self.cluster.gateway_of(node)
+        if gateway in self.problems:
+            wrong(
+                f"it is reached through {gateway}, which does not answer",
+                f"see to {gateway} first",
+            )
         host = testinfra.get_host(
             f"ssh://{node.name}",
             ssh_config=str(self._config),
@@ -83,7 +86,8 @@ class Connections:
             return Wrong(what, f"{deploy('ssh_access')} --limit {node.name} --ssh-password-prompt")
         if "Host key verification failed" in text:
             return Wrong(settings.changed_key_remedy(self.cluster, node), "")
-        asked = f", asked from {self.cluster.head.name}" if self.cluster.behind_head(node) else ""
+        gateway = self.cluster.gateway_of(node)
+        asked = f", asked from {gateway}" if gateway else ""
         why = "timed out" if "timed out" in text else text.rpartition(": ")[2]
         do = f"see that it is on and its cable in; ssh -F .cluster/ssh_config {node.name}"
         return Wrong(f"it does not answer at {address}{asked}: {why}", do)
@@ -105,15 +109,20 @@ class Connections:
     # --- reboot ----------------------------------------------------------------------------------
 
     def reboot(self) -> dict[str, float | Wrong]:
-        """Reboot the workers, then the head; by name, the seconds that it took, or what is wrong.
-        Nodes that did not answer before are left alone."""
+        """Reboot the workers, then the control plane, the gateway last; by name, the seconds that
+        it took, or what is wrong. Nodes that did not answer before are left alone."""
         took: dict[str, float | Wrong] = {}
-        for some in (self.cluster.workers, [self.cluster.head]):
+        groups = (self.cluster.workers, self.cluster.control_plane)
+        gateway = [node for node in self.cluster.nodes if self.cluster.is_gateway(node)]
+        for some in (
+            *([node for node in group if node not in gateway] for group in groups),
+            gateway,
+        ):
             up = [node for node in some if node.name in self.hosts]
             with ThreadPoolExecutor(max(len(up), 1)) as pool:
                 results = pool.map(self._rebooted, up)
             took |= zip((node.name for node in up), results, strict=True)
-        # The head was the workers' way: their connections are dead.
+        # Connections through the gateway are dead.
         self.close(self.cluster.nodes)
         self.open(node for node in self.cluster.nodes if node.name in took)
         return took

@@ -1,4 +1,4 @@
-"""The cluster as its own objects show it, asked by kubectl on the head."""
+"""The cluster as its own objects show it, asked by kubectl on the control plane."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ class Kubernetes:
         self._problem: Wrong | None = None
 
     @property
-    def head(self) -> Any:
-        """testinfra's host for the head."""
-        name = self.cluster.head.name
+    def control_plane(self) -> Any:
+        """testinfra's host for the control plane."""
+        name = self.cluster.first_control_plane.name
         if name not in self.connections.hosts:
             pytest.skip(f"{name} could not be entered")
         return self.connections.hosts[name]
 
     def kubectl(self, command: str) -> str:
         """What kubectl prints; the check fails where kubectl does."""
-        return self._printed(self.head.run(KUBECTL + command))
+        return self._printed(self.control_plane.run(KUBECTL + command))
 
     def create(self, things: list[dict[str, Any]]) -> None:
         """Make objects."""
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": things})
         self._printed(
-            self.head.run(f"printf %%s %s | {KUBECTL} create --validate=false -f -", text)
+            self.control_plane.run(f"printf %%s %s | {KUBECTL} create --validate=false -f -", text)
         )
 
     def _printed(self, done: Any) -> str:
         if done.rc:
             wrong(
-                f"kubectl on {self.cluster.head.name} says: {said(done)}",
-                control_plane_logs(self.cluster.head.name),
+                f"kubectl on {self.cluster.first_control_plane.name} says: {said(done)}",
+                control_plane_logs(self.cluster.first_control_plane.name),
             )
         return str(done.stdout)
 
@@ -80,12 +80,12 @@ class Kubernetes:
     def wait_until_ready(self) -> None:
         """Wait for the nodes that answer to be Ready, and to have said so since their boot. Those
         that are not in time are left to the checks."""
-        if self.cluster.head.name not in self.connections.hosts:
+        if self.cluster.first_control_plane.name not in self.connections.hosts:
             return
         booted = {name: self.connections.boot(name) for name in self.connections.hosts}
         end = time.monotonic() + READY
         while time.monotonic() < end:
-            done = self.head.run(KUBECTL + "get nodes -o json")
+            done = self.control_plane.run(KUBECTL + "get nodes -o json")
             items = json.loads(done.stdout)["items"] if done.rc == 0 else []
             ready = {
                 item["metadata"]["name"]: item["status"]["nodeInfo"]["bootID"]

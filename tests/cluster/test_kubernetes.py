@@ -43,13 +43,14 @@ def test_versions(
     if lacks := [name for name in PACKAGES if name not in found]:
         wrong(f"{listed(lacks)} not installed", deploy("packages"))
     asked = kubernetes_version.parse_wanted(cluster.kubernetes_version)
-    head = connections.hosts.get(cluster.head.name)
-    wanted = versions(head) if head else found
+    first = cluster.first_control_plane.name
+    control_plane = connections.hosts.get(first)
+    wanted = versions(control_plane) if control_plane else found
     for name, version in found.items():
         if version != wanted.get(name):
             wrong(
-                f"{name} is {version}; it is {wanted.get(name)} on {cluster.head.name}",
-                f"complete the upgrade, on {cluster.head.name}: kubeadm upgrade plan",
+                f"{name} is {version}; it is {wanted.get(name)} on {first}",
+                f"complete the upgrade, on {first}: kubeadm upgrade plan",
             )
         release = kubernetes_version.parse_package(version)
         if release is None or not asked.fits(release):
@@ -92,7 +93,7 @@ def test_node_address(node: Node, kubernetes: Kubernetes) -> None:
         )
 
 
-@pytest.mark.head
+@pytest.mark.control_plane
 def test_certificates(node: Node, host: Any, show: Callable[[str], None]) -> None:
     """certificates"""
     done = host.run("kubeadm certs check-expiration -o json")
@@ -161,7 +162,7 @@ def look_at_flannel(node: Node) -> str:
     )
 
 
-@pytest.mark.head
+@pytest.mark.control_plane
 def test_no_join_token_is_left(node: Node, kubernetes: Kubernetes) -> None:
     """no join token left"""
     names = kubernetes.kubectl(

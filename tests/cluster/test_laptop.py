@@ -44,7 +44,7 @@ def test_kubeconfig(cluster: Cluster) -> None:
     except requests.RequestException as error:
         wrong(
             f"{server['server']} does not answer ({type(error).__name__})",
-            control_plane_logs(cluster.head.name),
+            control_plane_logs(cluster.first_control_plane.name),
         )
     if answer.status_code != 200:
         wrong(
@@ -89,10 +89,11 @@ def test_kubectl_proxy(cluster: Cluster, kubernetes: Kubernetes) -> None:
     """kubectl proxy, as set"""
     if not cluster.kubectl_proxy:
         # The bracket keeps the search from finding itself.
-        running = kubernetes.head.run("pgrep -fa '[k]ubectl.* proxy'").stdout.splitlines()
+        running = kubernetes.control_plane.run("pgrep -fa '[k]ubectl.* proxy'").stdout.splitlines()
         if running:
             wrong(
-                f"it runs on {cluster.head.name}, and asks nobody who they are: {running[0]}",
+                f"it runs on {cluster.first_control_plane.name}, and asks nobody who they are: "
+                f"{running[0]}",
                 f"{deploy('access')} (or set kubectl_proxy = True)",
             )
         return

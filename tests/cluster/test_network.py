@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from settings import Cluster, Node
+from settings import kubernetes as names
 from tests.cluster.words import deploy, listed, said, wrong
 
 # Of no network that there is (RFC 5737): the way there is the way to the world.
@@ -53,7 +54,7 @@ def test_default_route(node: Node, cluster: Cluster, host: Any) -> None:
     route = json.loads(done.stdout)[0]
     device = next(each.name for each in cluster.interfaces(node) if each.leads_out)
     found = f"{route.get('gateway', 'no gateway')} on {route['dev']}"
-    if found != (should := f"{cluster.gateway(node)} on {device}"):
+    if found != (should := f"{cluster.default_gateway(node)} on {device}"):
         wrong(f"it leads to {found}; it should lead to {should}", deploy("network"))
 
 
@@ -92,18 +93,29 @@ def test_the_world(archive: str, host: Any) -> None:
         )
 
 
-# What lets the workers out (iptables(8)): the head translates their addresses, and forwards.
-def rules(cluster: Cluster) -> tuple[str, ...]:
+def rules(cluster: Cluster) -> dict[str, str]:
+    """What the gateway does (iptables(8)), each rule with the built-in chain that leads to it:
+    it translates and forwards, and passes the API server's port on to a node behind it."""
+    gateway, first = cluster.gateway, cluster.first_control_plane
+    assert gateway is not None
     network, inner, outer = (
-        str(cluster.cluster_network),
-        cluster.head.cluster_interface,
+        cluster.cluster_network,
+        gateway.cluster_interface,
         cluster.uplink_interface,
     )
-    return (
-        f"-s {network} -o {outer} -j MASQUERADE",
-        f"-s {network} -i {inner} -o {outer} -j ACCEPT",
-        f"-d {network} -i {outer} -o {inner} .*RELATED,ESTABLISHED -j ACCEPT",
-    )
+    found = {
+        f"-s {network} -o {outer} -j MASQUERADE": "POSTROUTING",
+        f"-s {network} -i {inner} -o {outer} -j ACCEPT": "FORWARD",
+        f"-d {network} -i {outer} -o {inner} .*RELATED,ESTABLISHED -j ACCEPT": "FORWARD",
+    }
+    if first != gateway:
+        at, port = gateway.uplink_address, names.API_PORT
+        there = f"--to-destination {first.address}:{port}"
+        found |= {
+            f"-d {at}/32 -i {outer} -p tcp .*--dport {port} -j DNAT {there}": "PREROUTING",
+            f"-d {first.address}/32 -i {outer} -o {inner} .*--dport {port} -j ACCEPT": "FORWARD",
+        }
+    return found
 
 
 def missing(cluster: Cluster, saved: str) -> list[str]:
@@ -114,30 +126,30 @@ def missing(cluster: Cluster, saved: str) -> list[str]:
     ]
 
 
-def of_the_head_alone(cluster: Cluster) -> None:
+def of_the_gateway_alone(cluster: Cluster) -> None:
     if cluster.topology == "router":
         pytest.skip("a router of their own leads the nodes out")
 
 
-@pytest.mark.head
+@pytest.mark.gateway
 def test_rules_live(node: Node, cluster: Cluster, host: Any) -> None:
-    """the head's rules, live"""
-    of_the_head_alone(cluster)
+    """the gateway's rules, live"""
+    of_the_gateway_alone(cluster)
     saved = host.check_output("iptables-save")
     if lacks := missing(cluster, saved):
         wrong(f"iptables has no {listed(lacks)}", deploy("gateway"))
     # A chain of ours is worth as much as the jump to it.
-    for rule, start in zip(rules(cluster), ("POSTROUTING", "FORWARD", "FORWARD"), strict=True):
+    for rule, start in rules(cluster).items():
         chain = re.search(rf"(?m)^-A (\S+) {rule}", saved)
         assert chain is not None
         if chain[1] != start and not re.search(rf"(?m)^-A {start} -j {chain[1]}$", saved):
             wrong(f"nothing in {start} leads to the rules in {chain[1]}", deploy("gateway"))
 
 
-@pytest.mark.head
+@pytest.mark.gateway
 def test_rules_on_disk(node: Node, cluster: Cluster, host: Any) -> None:
-    """the head's rules at boot"""
-    of_the_head_alone(cluster)
+    """the gateway's rules at boot"""
+    of_the_gateway_alone(cluster)
     path, unit = "/etc/cluster_ip_rules.fw", "cluster-ip-rules.service"
     file = host.file(path)
     if not file.exists:

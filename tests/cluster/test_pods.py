@@ -31,7 +31,7 @@ def pods(
         kubernetes.kubectl(f"create namespace {NAMESPACE}")
         things = [thing for node in cluster.nodes for thing in (pod(node, image), service(node))]
         kubernetes.create(things)
-        done = kubernetes.head.run(
+        done = kubernetes.control_plane.run(
             f"{KUBECTL} -n {NAMESPACE} wait --for=condition=Ready pod --all --timeout={READY}s"
         )
         if done.rc:
@@ -73,7 +73,9 @@ def service(node: Node) -> dict[str, Any]:
 
 def inside(pods: Kubernetes, node: Node, command: str) -> Any:
     """Run a command in the node's pod."""
-    return pods.head.run(f"{KUBECTL} -n {NAMESPACE} exec on-{node.name} -- sh -c %s", command)
+    return pods.control_plane.run(
+        f"{KUBECTL} -n {NAMESPACE} exec on-{node.name} -- sh -c %s", command
+    )
 
 
 def test_dns_in_pods(node: Node, cluster: Cluster, pods: Kubernetes) -> None:

@@ -33,9 +33,9 @@ def deploy(step: str) -> str:
     return f"pyinfra inventory.py deploys/{step}.py"
 
 
-def control_plane_logs(head: str) -> str:
+def control_plane_logs(control_plane: str) -> str:
     """The remedy where the API server does not answer: who starts it, and what was started."""
-    return f"on {head}: sudo journalctl -u kubelet -n 50; sudo ctr -n k8s.io containers ls"
+    return f"on {control_plane}: sudo journalctl -u kubelet -n 50; sudo ctr -n k8s.io containers ls"
 
 
 def listed(words: Iterable[object]) -> str:

@@ -91,7 +91,7 @@ def work_of(changed: Sequence[str]) -> dict[str, list[str]]:
 
 
 def rules_of_all_are_there(lab: Lab) -> None:
-    """On the head: ours, flannel's and kube-proxy's."""
+    """On the control plane: ours, flannel's and kube-proxy's."""
     rules = ok(lab.ssh("node1", "sudo iptables-save"))
     for whose in ("BRAMBLE", "FLANNEL", "KUBE"):
         for chain in ("FORWARD", "POSTROUTING"):

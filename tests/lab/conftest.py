@@ -126,7 +126,7 @@ def new_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
 @pytest.fixture(scope="session")
 def lab(new_lab: Callable[..., Lab]) -> Lab:
     """
-    The lab that most tests share: topology "nat", head and two workers, as the inventory has it.
+    The lab that most tests share: the repository's own inventory.
 
     + lab.ssh(node, command): over the network, as the admin user
     + lab.run([...]): where the operator is, in the desk

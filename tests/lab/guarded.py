@@ -14,7 +14,7 @@ from tests.lab.runs import Run, differences, look, ok
 # reached and the reason is heard, and where a change is good, or is seen not to be.
 UNREACHED_S, HEARD_S, SECONDS = 8, 24, 300
 INVENTORY = """
-head = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
+control_plane = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
 workers = [(f"node{n}", {"address": f"192.168.2.1{n}"}) for n in range(2, 6)]
 """
 

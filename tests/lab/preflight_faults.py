@@ -54,12 +54,12 @@ FAULTS: dict[str, dict[str, Fault]] = {
         "memory": Fault(
             says("/proc/meminfo", "MemTotal: 928256 kB\nMemAvailable: 500000 kB\n"),
             "failure",
-            ("906 MB, and kubeadm wants 1700 MB of a head, and will refuse", '"Mem"]'),
+            ("906 MB, and kubeadm wants 1700 MB of a control plane, and will refuse", '"Mem"]'),
         ),
         "processors": Fault(
             answers("/usr/bin/nproc", "echo 1"),
             "failure",
-            ("1, and kubeadm wants 2 of a head", '"NumCPU"]', "group_data/all.py"),
+            ("1, and kubeadm wants 2 of a control plane", '"NumCPU"]', "group_data/all.py"),
         ),
         "SD card": Fault(
             answers("/usr/bin/dd", "echo 32768 bytes copied, 1.44 s, 23 kB/s"),
@@ -206,7 +206,7 @@ FAULTS: dict[str, dict[str, Fault]] = {
         "earlier cluster": Fault(
             "touch /usr/local/bin/k3s", "failure", ("k3s, a Kubernetes", "k3s-uninstall.sh")
         ),
-        "head": Fault(
+        "control plane": Fault(
             "iptables -I OUTPUT -p tcp -d 192.168.2.11 --dport 22 -j DROP",
             "failure",
             ("node1 (192.168.2.11) can't be reached from here: no answer", "cables"),

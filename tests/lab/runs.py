@@ -140,7 +140,7 @@ def differences(before: dict[str, set[str]], after: dict[str, set[str]]) -> list
 
 
 def reaches_the_world(lab: Lab, *workers: str) -> None:
-    """These workers' way out is the head, and names and packages come in by it."""
+    """These workers' gateway is node1, and names and packages come in by it."""
     for worker in workers:
         assert ok(lab.ssh(worker, "ip route show default")).startswith("default via 192.168.2.11 ")
         ok(lab.ssh(worker, RESOLVE))

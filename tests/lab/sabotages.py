@@ -17,7 +17,7 @@ PASSWORDS = (
     "-o UserKnownHostsFile=/dev/null 127.0.0.1 2>&1 | grep -q 'denied.*password'"
 )
 KUBECONFIG = ".cluster/kubeconfig"
-# The head has 0; of a worker's routes the other one is the other worker's, whoever joined first.
+# The gateway has 0; of a worker's routes the other one is the other worker's, whoever joined first.
 PODS_OF_NODE3 = r"^10\.244\.[12]\.0/24"
 KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
 

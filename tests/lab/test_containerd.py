@@ -16,8 +16,8 @@ from lab.api import Lab
 from tests.formats.test_containerd import DEBIAN, DOCKER, FORMS, leaves
 from tests.lab.runs import changes, ok, pyinfra
 
-HEAD = """
-head = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
+CONTROL_PLANE = """
+control_plane = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
 workers = []
 """
 RUNTIME = ["deploys/runtime.py"]
@@ -32,7 +32,7 @@ CRI_IS_LOADED = "sudo ctr plugins ls | grep -Eq '^io.containerd.grpc.v1 +cri .*o
 
 @pytest.fixture(scope="module")
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
-    made = new_lab("ctd", HEAD)
+    made = new_lab("ctd", CONTROL_PLANE)
     made.up()
     run = pyinfra(made, "-y", deploys=RUNTIME)
     assert run.status == 0, run.output

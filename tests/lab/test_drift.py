@@ -15,7 +15,7 @@ from report import result
 from tests.lab import tampering
 from tests.lab.runs import CLUSTER, Run, changes, pyinfra
 
-TWO = """head = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
+TWO = """control_plane = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
 workers = [("node2", {"address": "192.168.2.12"})]
 """
 SSH_ACCESS = ["deploys/ssh_access.py"]

@@ -55,7 +55,7 @@ def test_a_worker_cut_off_in_the_middle(blank: Lab) -> None:
     seen = []
     for line in running.stdout:
         seen.append(line)
-        if "The head is done" in line:
+        if "Gateway done" in line:
             blank.cut("node3")
             break
     seen += running.communicate()[0].splitlines(keepends=True)
@@ -69,7 +69,7 @@ def test_a_worker_cut_off_in_the_middle(blank: Lab) -> None:
     assert changes(blank) == []
 
 
-def test_a_head_that_failed_leaves_its_workers_as_they_are(blank: Lab) -> None:
+def test_a_gateway_that_failed_leaves_its_workers_as_they_are(blank: Lab) -> None:
     stanza = "iface eth0 inet static\n    address 192.168.2.99/24\n"
     ok(blank.ssh("node1", "sudo tee /etc/network/interfaces.d/mine", stdin=stanza))
     before = look(blank, "node2", "node3")

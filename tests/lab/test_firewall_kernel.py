@@ -34,21 +34,23 @@ NODE, PEER, POD, GATEWAY = "192.168.2.11", "192.168.2.12", "10.244.1.5", "10.244
 FIRST, LAST = -500, 500  # priorities before and behind all others
 WILD = '"eth*"'
 
-HEAD = Site(
+CONTROL_PLANE = Site(
     name="node1",
     address=NODE,
     interface="eth0",
     cluster="192.168.2.0/24",
     pods="10.244.0.0/16",
     services="10.96.0.0/12",
-    head="node1",
-    head_address=NODE,
+    control_plane="node1",
+    control_plane_address=NODE,
     peers={"node2": PEER},
     hardware={"node2": "dc:a6:32:00:00:02"},
     uplink="wlan0",
     nameservers=["8.8.8.8"],
 )
-WORKER = replace(HEAD, name="node3", head="node2", head_address=PEER, uplink=None)
+WORKER = replace(
+    CONTROL_PLANE, name="node3", control_plane="node2", control_plane_address=PEER, uplink=None
+)
 # What dice seldom bring: rules that come before connections are looked up, and what follows them.
 CORNERS = {
     "iptables": [
@@ -413,8 +415,8 @@ def nft_ruleset(dice: random.Random) -> str:
         for place, priority in enumerate((-300, -10, 10))
         if dice.random() < 0.4
     ]
-    for chain, head in (("two", ""), ("one", ""), *bases):
-        lines.append(f"chain {chain} {{ {head}")
+    for chain, opening in (("two", ""), ("one", ""), *bases):
+        lines.append(f"chain {chain} {{ {opening}")
         for _ in range(dice.randrange(4)):
             ends = ["accept", "drop", "drop", "return", "continue", "counter", "notrack"]
             ends += [
@@ -470,16 +472,22 @@ def listed(room: Room, kind: str) -> list[BaseChain]:
         (
             "iptables",
             UFW,
-            HEAD,
+            CONTROL_PLANE,
             ("policy of INPUT", "6443/tcp from node2"),
             "sudo ufw prepend allow in on",
         ),
-        ("nft", FIREWALLD, HEAD, ("`reject with icmpx", "inet firewalld"), "sudo firewall-cmd"),
-        ("iptables", CLUSTER, HEAD, (), ""),
+        (
+            "nft",
+            FIREWALLD,
+            CONTROL_PLANE,
+            ("`reject with icmpx", "inet firewalld"),
+            "sudo firewall-cmd",
+        ),
+        ("iptables", CLUSTER, CONTROL_PLANE, (), ""),
         (
             "nft",
             OWN_TABLE,
-            HEAD,
+            CONTROL_PLANE,
             ("`drop`", "inet own", "chain input", "8472/udp"),
             "sudo nft 'insert",
         ),
@@ -532,7 +540,7 @@ def test_the_remedy_is_a_command_after_which_nothing_is_dropped(room: Room, kind
     remedies = 0
     for _ in range(RULESETS):
         text, chains = load(room, kind, dice)
-        for site in (HEAD, WORKER):
+        for site in (CONTROL_PLANE, WORKER):
             before = judge(chains, site)
             if before.dropped:
                 remedies += 1

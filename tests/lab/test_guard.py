@@ -68,7 +68,7 @@ def test_all_of_a_nodes_network_is_one_change(desk: tuple[Lab, Run]) -> None:
         "the iptables rules, eth0, wlan0 and resolv.conf"
     ]
     order = [line.split(":")[0] for line in first.output.splitlines() if "confirmed after" in line]
-    assert "node1" in order[0], "the head's change is the first to be confirmed"
+    assert "node1" in order[0], "the gateway's change is the first to be confirmed"
 
 
 def test_no_change_costs_no_remote_execution(lab: Lab) -> None:
@@ -197,7 +197,7 @@ def test_the_laptop_is_killed_and_a_worker_rebooted_right_after(lab: Lab) -> Non
     assert differences({"node2": before["node2"]}, look(lab, "node2")) == []
 
 
-def test_the_heads_plug_is_pulled_right_after(lab: Lab) -> None:
+def test_the_gateways_plug_is_pulled_right_after(lab: Lab) -> None:
     """Its rules and their unit come and go, and so do those behind it."""
     before = look(lab, "node1")
     wrong = "iptables.ruleset(rules=PORT_22, **RULES)"
@@ -212,8 +212,8 @@ def test_the_heads_plug_is_pulled_right_after(lab: Lab) -> None:
     opens(lab, *WORKERS)
 
 
-def test_a_head_that_went_back_leaves_its_workers_alone(lab: Lab) -> None:
-    """The whole network deploy, with a gateway that is none for the head."""
+def test_a_gateway_that_went_back_leaves_its_workers_alone(lab: Lab) -> None:
+    """The whole network deploy, with a gateway that is none for node1."""
     data = ["--data", f"guard_seconds={SECONDS}", "--data", "uplink_method=static"]
     before = look(lab)
     done = pyinfra(lab, "-y", *data, "--data", "uplink_gateway=192.168.1.77")

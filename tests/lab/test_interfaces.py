@@ -13,8 +13,8 @@ from formats.interfaces.tree import asked, definitions, errors, walk
 from lab.api import Lab
 from tests.lab.runs import NETWORK, changes, differences, look, ok, pyinfra
 
-HEAD = """
-head = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
+CONTROL_PLANE = """
+control_plane = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
 workers = []
 """
 ROOT = "/etc/network/interfaces"
@@ -64,7 +64,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
-    made = new_lab("ifs", HEAD)
+    made = new_lab("ifs", CONTROL_PLANE)
     made.up()
     yield made
     made.down()

@@ -38,7 +38,9 @@ from tests.lab.runs import (
     reaches_the_world,
 )
 
-FIRST = """head = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
+FIRST = """control_plane = [
+    ("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})
+]
 workers = [("node2", {"address": "192.168.2.12"})]
 """
 ONE_MORE = 'workers.append(("node3", {"address": "192.168.2.13"}))\n'
@@ -68,7 +70,7 @@ TAINT = "node-role.kubernetes.io/control-plane"
 
 @dataclass(frozen=True)
 class Made:
-    """A head and a worker: blank, a dry run, and the run; a third node is there, and spare."""
+    """A control plane and a worker: blank, a dry run, and the run; a third node is spare."""
 
     lab: Lab
     blank: dict[str, set[str]]
@@ -111,7 +113,7 @@ def test_a_dry_run_of_blank_nodes_changes_nothing(made: Made) -> None:
 
 
 def test_a_dry_run_shows_the_cluster_to_come(made: Made) -> None:
-    head, worker = ("\n".join(made.dry.lines(node)) for node in ("node1", "node2"))
+    plane, worker = ("\n".join(made.dry.lines(node)) for node in ("node1", "node2"))
     for text in (
         "Will initialise the control plane of Kubernetes v1.36",
         "Will create /etc/kubernetes/kubeadm-config.yaml",
@@ -121,9 +123,9 @@ def test_a_dry_run_shows_the_cluster_to_come(made: Made) -> None:
         "Will label node2: node-role.kubernetes.io/worker=",
         "Will put the context bramble for https://192.168.1.32:6443 into ",
     ):
-        assert text in head
+        assert text in plane
     assert "Will join node2 (192.168.2.12) to the cluster of node1" in worker
-    for said in (head, worker):
+    for said in (plane, worker):
         assert "Will create /etc/containerd/config.toml" in said
         assert "+ SystemdCgroup = true" in said
         assert "Will install kubelet, kubeadm, kubectl, kubernetes-cni" in said
@@ -143,14 +145,14 @@ def test_all_nodes_are_ready(made: Made) -> None:
     assert re.search(r"node2 +Ready +worker +\S+ +v1\.36\.\S+ +192\.168\.2\.12 ", table)
 
 
-def test_pods_keep_off_the_head_unless_wished_otherwise(made: Made) -> None:
+def test_pods_keep_off_the_control_plane_unless_wished_otherwise(made: Made) -> None:
     def tainted() -> bool:
         taints = nodes(made.lab)["node1"]["spec"].get("taints", [])
         return {"key": TAINT, "effect": "NoSchedule"} in taints
 
     deploys = ["deploys/workers.py"]
     assert tainted()
-    run = pyinfra(made.lab, "-y", "--data", "pods_on_head=true", deploys=deploys)
+    run = pyinfra(made.lab, "-y", "--data", "pods_on_control_plane=true", deploys=deploys)
     assert run.status == 0, run.output
     assert not tainted()
     changed = work_of(changes(made.lab, deploys=deploys))
@@ -184,7 +186,9 @@ def test_the_nodes_keep_the_keys_private_and_the_packages_held(made: Made) -> No
         assert held == ["kubeadm", "kubectl", "kubelet", "kubernetes-cni"]
 
 
-def test_a_kubeconfig_of_the_heads_user_that_holds_more_is_never_overwritten(made: Made) -> None:
+def test_a_kubeconfig_of_the_control_planes_user_that_holds_more_is_never_overwritten(
+    made: Made,
+) -> None:
     lab, deploys = made.lab, ["deploys/control_plane.py"]
     ours = ok(lab.ssh("node1", "cat ~/.kube/config"))
     more = merged(ours, Access("elsewhere", "https://192.0.2.1:6443", "QQ==", "QQ==", "QQ=="))
@@ -263,7 +267,7 @@ def test_one_more_worker_in_the_inventory_joins_alone(grown: Grown) -> None:
     assert ready(grown.lab) == set(NODES)
     changed = dict(grown.changed)
     assert "Join the cluster" in changed.pop("node3")
-    # The others learn the new one's name, and the head waits for it and labels it.
+    # The others learn the new one's name, and the control plane waits for it and labels it.
     names = "All nodes' names in /etc/hosts"
     assert changed.pop("node2") == [names]
     marks = ["All nodes are Ready", "Labels, and where pods may run"]
@@ -298,7 +302,7 @@ def test_kubectl_proxy_serves_the_home_network_alone_and_only_when_asked_for(mad
     assert "node1" in ok(lab.run(["kubectl", "--context=bramble-proxy", "get", "nodes"]))
     assert ok(lab.ssh("node1", "ps -C kubectl -o user=")) not in ("", "root", "pi")
     changed = work_of(changes(lab, deploys=deploys))
-    assert changed == {"node1": ["kubectl proxy on the head", "A context for kubectl proxy"]}
+    assert changed == {"node1": ["kubectl proxy", "A context for kubectl proxy"]}
     assert ":8080 " not in ok(lab.ssh("node1", "ss -Hltn"))
     assert "bramble-proxy" not in kubeconfig(lab).read_text()
 

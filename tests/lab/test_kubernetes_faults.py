@@ -34,7 +34,9 @@ from tests.lab.runs import (
 pytestmark = pytest.mark.slow
 
 NODES = ("node1", "node2")
-INVENTORY = """head = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
+INVENTORY = """control_plane = [
+    ("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})
+]
 workers = [("node2", {"address": "192.168.2.12"})]
 """
 PREPARE, RUNTIME = ["deploys/prepare.py"], ["deploys/runtime.py"]
@@ -71,7 +73,7 @@ find /etc/kubernetes /etc/containerd /etc/cni /etc/apt /etc/sysctl.d /etc/module
 
 @pytest.fixture(scope="module")
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
-    """A head and a worker, ready for Kubernetes' packages."""
+    """A control plane and a worker, ready for Kubernetes' packages."""
     made = new_lab("faults", INVENTORY)
     made.up()
     run = pyinfra(made, "-y", deploys=[*NETWORK, *PREPARE, *RUNTIME])
@@ -189,7 +191,9 @@ def test_a_clock_far_off(lab: Lab) -> None:
     goes_on(run, "node1")
 
 
-def test_a_head_that_a_worker_can_not_reach_is_told_and_the_next_run_joins(lab: Lab) -> None:
+def test_a_control_plane_that_a_worker_can_not_reach_is_told_and_the_next_run_joins(
+    lab: Lab,
+) -> None:
     run = pyinfra(lab, "-y", deploys=[*PACKAGES, "deploys/control_plane.py"])
     assert run.status == 0, run.output
     rule = "OUTPUT -p tcp --dport 6443 -j DROP"

@@ -129,7 +129,7 @@ def test_network_manager_is_in_charge_at_first(lab: Lab) -> None:
     assert out(lab.ssh("node1", "sudo ifquery --state eth0; echo $?")) == "1"
 
 
-def test_the_head_has_its_reserved_address_on_wlan0(lab: Lab) -> None:
+def test_the_gateway_has_its_reserved_address_on_wlan0(lab: Lab) -> None:
     assert "192.168.1.32/24" in out(lab.ssh("node1", "ip -4 -brief address show wlan0"))
 
 
@@ -161,7 +161,7 @@ def test_names_resolve_and_packages_come_from_the_mirror(lab: Lab) -> None:
     assert out(lab.ssh("node1", direct)) == "200"
 
 
-def test_a_worker_has_no_way_out_but_the_head(lab: Lab) -> None:
+def test_a_worker_has_no_way_out_but_the_gateway(lab: Lab) -> None:
     assert lab.ssh("node2", "ping -c 1 -W 1 192.168.1.1").returncode != 0
 
 
@@ -399,7 +399,7 @@ def test_allow_hotplug_interfaces_come_up_and_wifi_lines_do_no_harm(lab: Lab) ->
 @pytest.fixture(scope="module")
 def router_lab(new_lab: Callable[..., Lab]) -> Lab:
     inventory = (
-        'head = [("node1", {"address": "192.168.2.11"})]\n'
+        'control_plane = [("node1", {"address": "192.168.2.11"})]\n'
         'workers = [("node2", {"address": "192.168.2.12", "first_address": "192.168.2.150"})]\n'
     )
     lab: Lab = new_lab("router", inventory, topology="router")

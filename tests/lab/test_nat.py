@@ -1,4 +1,4 @@
-"""A switch, and a head that is the workers' way out: from fresh cards to a networked cluster."""
+"""A switch, and a gateway for the workers: from fresh cards to a networked cluster."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ def test_a_dry_run_shows_every_file_and_rule_to_come_and_the_run_does_exactly_th
             if line.startswith(("Will create /", "Will modify /", "Will remove /"))
         }
         assert changed == announced, node
-    said_of_head = "\n".join(nat.dry.lines("node1"))
+    said_of_gateway = "\n".join(nat.dry.lines("node1"))
     for rule in ("-o wlan0 -j MASQUERADE", "-i eth0 -o wlan0", "RELATED,ESTABLISHED"):
-        assert rule in said_of_head
+        assert rule in said_of_gateway
 
 
-def test_a_worker_reaches_the_world_through_the_head(nat: Deployed) -> None:
+def test_a_worker_reaches_the_world_through_the_gateway(nat: Deployed) -> None:
     reaches_the_world(nat.lab, *WORKERS)
     connections = ok(nat.lab.ssh("node1", "sudo iptables -t nat -L BRAMBLE-POSTROUTING -nvx"))
     packets = [line.split()[0] for line in connections.splitlines() if "MASQUERADE" in line]
@@ -218,7 +218,7 @@ def test_all_of_it_survives_a_reboot_of_every_node(nat: Deployed) -> None:
 
 
 def test_a_run_that_was_cut_off_is_completed_by_the_next(nat: Deployed) -> None:
-    """The head's plug is pulled while its interface is being changed, and put in again."""
+    """The gateway's plug is pulled while its interface is being changed, and put in again."""
     lab = nat.lab
     fresh(lab)
     running = start(lab, "-y")

@@ -15,7 +15,7 @@ from tests.lab.clusters import ready
 from tests.lab.runs import CLUSTER, Run, changes, ok, pyinfra
 
 INVENTORY = """
-head = [("node1", {"address": "192.168.2.11"})]
+control_plane = [("node1", {"address": "192.168.2.11"})]
 workers = [("node2", {"address": "192.168.2.12"}), ("node3", {"address": "192.168.2.13"})]
 """
 PREPARE = ["deploys/preflight.py", "deploys/ssh_access.py", "deploys/prepare.py"]

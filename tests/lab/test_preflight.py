@@ -80,13 +80,13 @@ def test_fresh_nodes_are_fit_and_are_left_as_they_are(lab: Lab) -> None:
     for node in NODES:
         assert row(run, node, "sudo") == "OK: without a password"
     assert not re.search(r"(?m)^ *failure ", run.output), run.output
-    assert "not in reach yet: the run makes node1 its way out" in row(
+    assert "not in reach yet: the run makes node1 its gateway" in row(
         run, "node2", "package servers"
     )
     assert changed(lab) == UNCHANGED
 
 
-def test_a_head_that_is_not_fit_stops_all_before_the_first_change(lab: Lab) -> None:
+def test_a_gateway_that_is_not_fit_stops_all_before_the_first_change(lab: Lab) -> None:
     """Those behind it are left alone; in a dry run it is told as well."""
     as_root(lab, "node1", "mkdir -p /etc/kubernetes && echo x > /etc/kubernetes/admin.conf")
     as_root(lab, "node2", f"mv {SUDOERS} /root/kept")

@@ -24,8 +24,8 @@ from tests.lab.runs import CLUSTER, changes, ok, pyinfra
 
 pytestmark = pytest.mark.slow
 
-HEAD = """
-head = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
+CONTROL_PLANE = """
+control_plane = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
 workers = []
 """
 
@@ -91,7 +91,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def served(new_lab: Callable[..., Lab], folder: Path) -> Iterator[Lab]:
     """A lab of one node whose Kubernetes is in the folder."""
-    lab = new_lab("real", HEAD)
+    lab = new_lab("real", CONTROL_PLANE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAB_MIRROR", str(folder))
         lab.up()
@@ -114,7 +114,7 @@ def pause(deployed: Lab) -> str:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Path:
-    return make_desk(tmp_path, HEAD)
+    return make_desk(tmp_path, CONTROL_PLANE)
 
 
 def groups(part: str) -> list[str]:
@@ -185,7 +185,7 @@ def test_the_kubelet_finds_the_kernel_as_it_wants_it_and_leaves_the_hosts_alone(
 
 
 def run_pod(lab: Lab, pause: str) -> str:
-    """Run a pod on the head, look at it from inside and outside, and give its container's id."""
+    """Run a pod on the control plane, look at it from both sides; give its container's id."""
     uid = os.urandom(4).hex()
     said = ok(lab.ssh("node1", f"sudo python3 - {uid} {pause}", stdin=POD))
     name, inside = said.split("\n", 1)

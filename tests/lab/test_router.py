@@ -17,7 +17,7 @@ from tests.lab.verifying import verify
 pytestmark = pytest.mark.slow
 
 INVENTORY = """
-head = [("node1", {"address": "192.168.2.11"})]
+control_plane = [("node1", {"address": "192.168.2.11"})]
 workers = [("node2", {"address": "192.168.2.12", "first_address": "192.168.2.150"})]
 """
 NODES = {"node1": "192.168.2.11", "node2": "192.168.2.12"}
@@ -88,7 +88,9 @@ def test_a_second_run_changes_nothing(deployed: tuple[Lab, Run]) -> None:
 def test_verify_finds_it_fine(deployed: tuple[Lab, Run], tmp_path: Path) -> None:
     found = verify(deployed[0], tmp_path / "report.xml")
     assert found.failed == {}, found.output
-    assert "Not looked at (a router of their own leads the nodes out): the head's" in found.output
+    assert (
+        "Not looked at (a router of their own leads the nodes out): the gateway's" in found.output
+    )
 
 
 def test_all_of_it_survives_a_reboot(deployed: tuple[Lab, Run]) -> None:

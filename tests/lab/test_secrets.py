@@ -21,15 +21,15 @@ OPEN_FILES = (
 @pytest.fixture(scope="module")
 def wifi(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, str, Run, Run, set[str]]]:
     lab = new_lab("wifi")
-    head = lab.desk / "group_data" / "head.py"
-    text = head.read_text()
+    group_data = lab.desk / "group_data" / "all.py"
+    text = group_data.read_text()
     for line, wanted in (
         ("wifi_ssid = None", 'wifi_ssid = "Your ssid"'),
         ("wifi_country = None", 'wifi_country = "DE"'),
     ):
         assert line in text
         text = text.replace(line, wanted)
-    head.write_text(text)
+    group_data.write_text(text)
     (lab.desk / ".cluster").mkdir(mode=0o700, exist_ok=True)
     key = lab.desk / ".cluster" / "wifi_psk"
     key.touch(mode=0o600)
@@ -101,9 +101,9 @@ def test_a_second_run_changes_nothing(wifi: Wifi) -> None:
 def test_wpa_supplicant_takes_wpa3_and_a_hidden_network(wifi: Wifi) -> None:
     """The program that reads the file is asked, at an interface where it can do no harm."""
     lab, *_ = wifi
-    head = lab.desk / "group_data" / "head.py"
-    text = head.read_text().replace('wifi_security = "wpa2"', 'wifi_security = "wpa3"')
-    head.write_text(text.replace("wifi_hidden = False", "wifi_hidden = True"))
+    group_data = lab.desk / "group_data" / "all.py"
+    text = group_data.read_text().replace('wifi_security = "wpa2"', 'wifi_security = "wpa3"')
+    group_data.write_text(text.replace("wifi_hidden = False", "wifi_hidden = True"))
     run = pyinfra(lab, "-y", "--diff", "-vv", "--limit", "node1", deploys=NETWORK)
     assert run.status == 0, run.output
     assert KEY not in run.output

@@ -31,7 +31,7 @@ def undo(lab: Lab) -> dict[str, set[str]]:
 
 
 def test_undo_of_all_nodes_goes_back_and_forth_and_back(lab: Lab) -> None:
-    """The workers' changes are confirmed by names, which come in through the head's NAT."""
+    """The workers' changes are confirmed by names, which come in through the gateway's NAT."""
     run = pyinfra(lab, "-y", deploys=["deploys/ssh_access.py"])
     assert run.status == 0, run.output
     before = look(lab)

@@ -105,7 +105,7 @@ def assert_is_seen(found: Verified, batch: tuple[Sabotage, ...]) -> None:
 def test_pods_are_looked_at_where_containers_run_and_nothing_of_them_is_left(
     cluster: Lab, tmp_path: Path
 ) -> None:
-    """On the head, a kubectl that makes the stand-in pass for one that runs containers."""
+    """On the control plane, a kubectl that makes the stand-in pass for one that runs containers."""
     with sabotaged(cluster, PODS):
         image = settings.load(cluster.desk).pause_image
         found = verify(cluster, tmp_path / "report.xml", "-k", "test_pods", f"--pod-image={image}")

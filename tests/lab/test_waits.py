@@ -37,7 +37,7 @@ HEARD = f"sudo systemctl stop mute.path mute.service; sudo iptables -D {RULE}"
 
 @pytest.fixture(scope="module")
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
-    """A head and two workers, ready for kubeadm."""
+    """A control plane and two workers, ready for kubeadm."""
     made = new_lab("waits")
     made.up(workers=2)
     before = [*NETWORK, "deploys/prepare.py", "deploys/runtime.py", "deploys/packages.py"]

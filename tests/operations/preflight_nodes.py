@@ -36,15 +36,15 @@ def file(text: str) -> FileState:
 
 
 def wanted(name: str) -> Wanted:
-    """node1 is the head of a desk with a switch, the others are behind it."""
-    is_head, address = name == "node1", f"192.168.2.1{name[-1]}"
+    """node1 is the control plane and the gateway, the others are behind it."""
+    first, address = name == "node1", f"192.168.2.1{name[-1]}"
     inner = {"interface": "eth0", "method": "static", "address": f"{address}/24", "gateway": None}
     outer = {"interface": "wlan0", "method": "dhcp", "address": None, "gateway": None}
     return Wanted(
-        role="head" if is_head else "worker",
+        role="control_plane" if first else "worker",
         user="pi",
         address=address,
-        interfaces=[inner, outer] if is_head else [{**inner, "gateway": "192.168.2.11"}],
+        interfaces=[inner, outer] if first else [{**inner, "gateway": "192.168.2.11"}],
         networks={
             "cluster_network": "192.168.2.0/24",
             "pod_network": "10.244.0.0/16",
@@ -52,11 +52,11 @@ def wanted(name: str) -> Wanted:
             "uplink_network": "192.168.1.0/24",
         },
         resolver={"nameservers": ["8.8.8.8"], "search": [], "options": []},
-        head="node1",
-        head_address="192.168.2.11",
+        control_plane="node1",
+        control_plane_address="192.168.2.11",
         peers={f"node{n}": f"192.168.2.1{n}" for n in (1, 2, 3) if n != int(name[-1])},
-        way_out=None if is_head else "node1",
-        translates=is_head,
+        gateway=None if first else "node1",
+        is_gateway=first,
         archives=[ARCHIVE],
         registries=[REGISTRY],
     )
@@ -64,8 +64,8 @@ def wanted(name: str) -> Wanted:
 
 def found(name: str) -> PreflightState:
     """A board that was flashed and turned on, of whom NetworkManager takes care."""
-    is_head, number = name == "node1", int(name[-1])
-    names = ["eth0", "wlan0"] if is_head else ["eth0"]
+    first, number = name == "node1", int(name[-1])
+    names = ["eth0", "wlan0"] if first else ["eth0"]
     links = {each: Link([], [], [], "connected") for each in names}
     interfaces: InterfacesState = {
         "files": {},
@@ -83,8 +83,8 @@ def found(name: str) -> PreflightState:
         architecture=ArchitectureState("aarch64", "arm64"),
         cgroup=CgroupState("v2", "console=tty1", dict.fromkeys(cgroup.FILES, ABSENT)),
         clock=ClockState(0, "2026-11-23 20:00:00", True, ["systemd-timesyncd"], [], True),
-        control_plane=ControlPlaneState("absent") if is_head else None,
-        member=None if is_head else MemberState("absent"),
+        control_plane=ControlPlaneState("absent") if first else None,
+        member=None if first else MemberState("absent"),
         firewall=FirewallState([], "ok", '{"nftables": []}', ""),
         interfaces=interfaces,
         iptables=IptablesState("nf_tables", "", "", False, False, {}),
@@ -107,13 +107,13 @@ def found(name: str) -> PreflightState:
             hostname=name,
             boot=f"boot-{number}",
             hardware={"lo": "00:00:00:00:00:00", **{n: f"dc:a6:{number}:{n}" for n in names}},
-            addresses=addresses | ({"wlan0": ["192.168.1.32/24"]} if is_head else {}),
+            addresses=addresses | ({"wlan0": ["192.168.1.32/24"]} if first else {}),
             routes={"eth0": ["192.168.2.0/24"]},
-            default=["192.168.1.1"] if is_head else ["192.168.2.11"],
+            default=["192.168.1.1"] if first else ["192.168.2.11"],
             networkd=[],
         ),
         reach={
-            "address": {} if is_head else {"192.168.2.11:22": "", "192.168.2.11:6443": "refused"},
+            "address": {} if first else {"192.168.2.11:22": "", "192.168.2.11:6443": "refused"},
             "archive": {ARCHIVE: ""},
             "registry": {REGISTRY: ""},
         },

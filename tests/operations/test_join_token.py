@@ -24,8 +24,8 @@ NODES = {
 }
 
 
-class Head:
-    """A head that notes which scripts it was given, and with what."""
+class ControlPlane:
+    """A control plane that notes which scripts it was given, and with what."""
 
     name = "node1"
 
@@ -39,10 +39,10 @@ class Head:
 
 
 @pytest.fixture
-def head(monkeypatch: pytest.MonkeyPatch) -> Any:
-    made = Head()
+def control_plane(monkeypatch: pytest.MonkeyPatch) -> Any:
+    made = ControlPlane()
 
-    def run(host: Head, script: str, *words: str, stdin: str | None = None) -> list[str]:
+    def run(host: ControlPlane, script: str, *words: str, stdin: str | None = None) -> list[str]:
         gevent.sleep(0.01)
         host.done.append("make" if stdin else "delete")
         host.stdin += [stdin] if stdin else []
@@ -55,11 +55,11 @@ def head(monkeypatch: pytest.MonkeyPatch) -> Any:
     return made
 
 
-def test_all_that_join_at_once_share_one_token(head: Any) -> None:
+def test_all_that_join_at_once_share_one_token(control_plane: Any) -> None:
     tokens = []
 
     def join() -> None:
-        with granted(head) as grant:
+        with granted(control_plane) as grant:
             tokens.append(grant.token)
             while len(tokens) < 3:
                 gevent.sleep(0)
@@ -67,44 +67,44 @@ def test_all_that_join_at_once_share_one_token(head: Any) -> None:
     gevent.joinall([gevent.spawn(join) for _ in range(3)], raise_error=True)
     assert len(tokens) == 3
     assert len(set(tokens)) == 1
-    assert head.done == ["make", "delete"]
+    assert control_plane.done == ["make", "delete"]
 
 
-def test_token_is_deleted_after_a_failure_and_the_next_one_is_another(head: Any) -> None:
-    with pytest.raises(RuntimeError), granted(head) as first:
+def test_token_is_deleted_after_a_failure_and_the_next_one_is_another(control_plane: Any) -> None:
+    with pytest.raises(RuntimeError), granted(control_plane) as first:
         raise RuntimeError
-    with granted(head) as second:
+    with granted(control_plane) as second:
         pass
-    assert head.done == ["make", "delete", "make", "delete"]
+    assert control_plane.done == ["make", "delete", "make", "delete"]
     assert first.token != second.token
 
 
-def test_token_goes_by_standard_input_alone(head: Any) -> None:
-    with granted(head) as grant:
+def test_token_goes_by_standard_input_alone(control_plane: Any) -> None:
+    with granted(control_plane) as grant:
         secret = grant.token.partition(".")[2]
-    assert b64encode(secret.encode()).decode() in head.stdin[0]
-    assert not any(secret in word for word in head.words)
+    assert b64encode(secret.encode()).decode() in control_plane.stdin[0]
+    assert not any(secret in word for word in control_plane.words)
     assert secret not in repr(grant)
 
 
-def test_ready_nodes_and_the_authority_come_with_it(head: Any) -> None:
-    with granted(head) as grant:
+def test_ready_nodes_and_the_authority_come_with_it(control_plane: Any) -> None:
+    with granted(control_plane) as grant:
         assert grant == Grant(grant.token, "sha256:PEM", frozenset({"node1"}))
 
 
 def test_a_token_that_can_not_be_deleted_is_told(
-    head: Any, monkeypatch: pytest.MonkeyPatch
+    control_plane: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real: Any = vars(join_token)["run"]
 
-    def run(host: Head, script: str, *words: str, stdin: str | None = None) -> Any:
+    def run(host: ControlPlane, script: str, *words: str, stdin: str | None = None) -> Any:
         if stdin is None:
             raise RemoteFailure("node1 did not answer")
         return real(host, script, *words, stdin=stdin)
 
     monkeypatch.setattr(join_token, "run", run)
-    with granted(head):
+    with granted(control_plane):
         pass
-    assert head.done[-1] == (
+    assert control_plane.done[-1] == (
         "the join token could not be deleted (node1 did not answer); it expires in 15 minutes"
     )

@@ -30,13 +30,13 @@ JOINED = {"state": "joined", "ca": OURS, "server": "https://node1:6443", "files"
 
 
 def join(monkeypatch: pytest.MonkeyPatch, authority: str) -> tuple[list[Any], str]:
-    monkeypatch.setattr(kubeadm, "_authority", lambda head: authority)
+    monkeypatch.setattr(kubeadm, "_authority", lambda control_plane: authority)
     state = FakeState()
     host = create_host(state, facts={"kubeadm.Member": JOINED})
     operation: Any = kubeadm.join
     inner = getattr(operation._inner, "__wrapped__", operation._inner)
     with ctx_state.use(state), ctx_host.use(host):
-        made = inner(node="node2", address="192.168.2.12", head="node1", endpoint="node1")
+        made = inner(node="node2", address="192.168.2.12", control_plane="node1", endpoint="node1")
         return list(made), host.noop_description
 
 

@@ -65,14 +65,14 @@ class Log:
 
 
 @pytest.fixture
-def head(monkeypatch: pytest.MonkeyPatch) -> Log:
+def control_plane(monkeypatch: pytest.MonkeyPatch) -> Log:
     monkeypatch.setattr(kubeconfig, "run", lambda *_: ADMIN_CONF.splitlines())
     monkeypatch.setattr(tls_probe, "trouble", lambda *_: None)
     return Log()
 
 
-def write(head: Log, path: Path) -> bool:
-    return kubeconfig.write_context(None, head, str(path), "bramble", SERVER)  # type: ignore[arg-type]
+def write(control_plane: Log, path: Path) -> bool:
+    return kubeconfig.write_context(None, control_plane, str(path), "bramble", SERVER)  # type: ignore[arg-type]
 
 
 def commands(path: Path, operation: Any = kubeconfig.laptop, **kwargs: Any) -> list[Any]:
@@ -88,11 +88,11 @@ def commands(path: Path, operation: Any = kubeconfig.laptop, **kwargs: Any) -> l
 
 
 def test_file_is_for_its_owner_alone_and_second_run_changes_nothing(
-    head: Log, tmp_path: Path
+    control_plane: Log, tmp_path: Path
 ) -> None:
     path = tmp_path / ".kube" / "config"
     assert commands(path) == [("write_context", (str(path), "bramble", SERVER))]
-    assert write(head, path)
+    assert write(control_plane, path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
     made = yaml.safe_load(path.read_text())
@@ -102,13 +102,13 @@ def test_file_is_for_its_owner_alone_and_second_run_changes_nothing(
     assert os.listdir(path.parent) == ["config"]
 
 
-def test_others_are_kept_and_the_old_file_too(head: Log, tmp_path: Path) -> None:
+def test_others_are_kept_and_the_old_file_too(control_plane: Log, tmp_path: Path) -> None:
     path = tmp_path / "config"
     before = (
         "kind: Config\ncurrent-context: work\ncontexts:\n- context: {cluster: w}\n  name: work\n"
     )
     path.write_text(before)
-    assert write(head, path)
+    assert write(control_plane, path)
     made = yaml.safe_load(path.read_text())
     assert made["current-context"] == "work"
     assert [entry["name"] for entry in made["contexts"]] == ["work", "bramble"]
@@ -117,40 +117,40 @@ def test_others_are_kept_and_the_old_file_too(head: Log, tmp_path: Path) -> None
     assert backup.stat().st_mode & 0o777 == 0o600
 
 
-def test_no_credential_is_logged(head: Log, tmp_path: Path) -> None:
-    write(head, tmp_path / "config")
-    write(head, tmp_path / "config")
-    assert head.lines
-    assert not any(data("KEY") in line or data("CERT") in line for line in head.lines)
+def test_no_credential_is_logged(control_plane: Log, tmp_path: Path) -> None:
+    write(control_plane, tmp_path / "config")
+    write(control_plane, tmp_path / "config")
+    assert control_plane.lines
+    assert not any(data("KEY") in line or data("CERT") in line for line in control_plane.lines)
 
 
-def test_a_link_is_followed(head: Log, tmp_path: Path) -> None:
+def test_a_link_is_followed(control_plane: Log, tmp_path: Path) -> None:
     (tmp_path / "real").write_text("")
     (tmp_path / "config").symlink_to(tmp_path / "real")
-    write(head, tmp_path / "config")
+    write(control_plane, tmp_path / "config")
     assert (tmp_path / "config").is_symlink()
     assert "bramble" in (tmp_path / "real").read_text()
 
 
-def test_what_is_no_kubeconfig_is_left_as_it_is(head: Log, tmp_path: Path) -> None:
+def test_what_is_no_kubeconfig_is_left_as_it_is(control_plane: Log, tmp_path: Path) -> None:
     (tmp_path / "config").write_text("kind: Pod\n")
     with pytest.raises(HostFailure, match="is left as it is: it is not a kubeconfig"):
         commands(tmp_path / "config")
-    assert not write(head, tmp_path / "config")
+    assert not write(control_plane, tmp_path / "config")
     assert (tmp_path / "config").read_text() == "kind: Pod\n"
 
 
-def test_proxys_context_comes_and_goes(head: Log, tmp_path: Path) -> None:
+def test_proxys_context_comes_and_goes(control_plane: Log, tmp_path: Path) -> None:
     path = tmp_path / "config"
     server = "http://192.168.1.32:8080"
     ways = {"operation": kubeconfig.proxy, "context": "bramble-proxy", "server": server}
     arguments = (str(path), "bramble-proxy", server)
     assert commands(path, **ways) == [("change_proxy_context", (*arguments, True))]
     assert commands(path, present=False, **ways) == []
-    assert kubeconfig.change_proxy_context(None, head, *arguments, True)  # type: ignore[arg-type]
+    assert kubeconfig.change_proxy_context(None, control_plane, *arguments, True)  # type: ignore[arg-type]
     assert commands(path, **ways) == []
     assert commands(path, present=False, **ways) == [("change_proxy_context", (*arguments, False))]
-    assert kubeconfig.change_proxy_context(None, head, *arguments, False)  # type: ignore[arg-type]
+    assert kubeconfig.change_proxy_context(None, control_plane, *arguments, False)  # type: ignore[arg-type]
     assert commands(path, present=False, **ways) == []
 
 
@@ -168,13 +168,15 @@ def test_half_a_file_is_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert os.listdir(tmp_path) == ["config"]
 
 
-def test_dates_times_comments_and_line_ends_of_others_are_kept(head: Log, tmp_path: Path) -> None:
+def test_dates_times_comments_and_line_ends_of_others_are_kept(
+    control_plane: Log, tmp_path: Path
+) -> None:
     path = tmp_path / "config"
     before = (
         b"kind: Config\r\nextensions:\r\n- {name: e, since: 2024-01-01, at: 12:30:45}  # mine\r\n"
     )
     path.write_bytes(before)
-    assert write(head, path)
+    assert write(control_plane, path)
     assert path.read_bytes().startswith(before)
     assert b"\n" not in path.read_bytes().replace(b"\r\n", b"")
 
@@ -211,7 +213,7 @@ def test_under_sudo_the_file_belongs_to_the_owner_of_its_folder(
     ],
 )
 def test_what_can_not_be_changed_is_refused_before_anything_is(
-    head: Log, tmp_path: Path, make: Any, message: str
+    control_plane: Log, tmp_path: Path, make: Any, message: str
 ) -> None:
     path = tmp_path / "config"
     make(path)

@@ -130,14 +130,14 @@ CASES: list[tuple[str, str, dict[str, Any], str, tuple[str, ...]]] = [
     ("system", "node2", {"version": "11", "system_name": "Debian 11"}, "failure", ("Debian 11 is too old", "write Raspberry Pi OS")),
     ("system", "node2", {"system": "devuan", "system_name": "Devuan"}, "warning", ("Devuan: nobody has tried",)),
     ("system", "node2", {"version": ""}, "OK", ("Debian",)),
-    ("memory", "node1", {"memory_mb": 906}, "failure", ("906 MB", "1700 MB of a head", "2 GB", 'ignore_preflight_errors = ["Mem"] in group_data/all.py')),
+    ("memory", "node1", {"memory_mb": 906}, "failure", ("906 MB", "1700 MB of a control plane", "2 GB", 'ignore_preflight_errors = ["Mem"] in group_data/all.py')),
     ("memory", "node1", {"memory_mb": 906, "ignored": ["NumCPU"]}, "failure", ('["NumCPU", "Mem"]',)),
     ("memory", "node1", {"memory_mb": 906, "ignored": ["mem"]}, "warning", ("lets it go on", "slow, or run out")),
     ("memory", "node1", {"memory_mb": 906, "ignored": ["all"]}, "warning", ("lets it go on",)),
     ("memory", "node1", {"memory_mb": 906, "control_plane": FINISHED}, "warning", ("906 MB",)),
     ("memory", "node2", {"memory_mb": 906}, "OK", ("906 MB",)),
     ("memory", "node2", {"memory_mb": 416}, "warning", ("416 MB", "little of it to pods")),
-    ("processors", "node1", {"processors": 1}, "failure", ("1, and kubeadm wants 2 of a head", '["NumCPU"]')),
+    ("processors", "node1", {"processors": 1}, "failure", ("1, and kubeadm wants 2 of a control plane", '["NumCPU"]')),
     ("processors", "node1", {"processors": 1, "ignored": ["NumCPU"]}, "warning", ("slow",)),
     ("processors", "node2", {"processors": 1}, "OK", ("1",)),
     ("disk", "node2", {"free_mb": 300}, "failure", ("disk is full: 300 MB", "700 MB are wanted", "apt-get clean")),
@@ -267,16 +267,16 @@ CASES: list[tuple[str, str, dict[str, Any], str, tuple[str, ...]]] = [
     ("earlier cluster", "node1", {"control_plane": FINISHED, "leftovers": LeftoversState([], ["05-cilium.conflist"], [])}, "warning", ("05-cilium.conflist is there, and containerd takes the first file",)),
     ("earlier cluster", "node2", {"member": MemberState("half-joined", files=("/etc/kubernetes/pki/ca.crt",))}, "failure", ("kubeadm join was cut off here",)),
     ("earlier cluster", "node2", {"member": MemberState("control plane")}, "failure", ("a control plane runs here",)),
-    ("head", "node2", {"reach": reach(address={"192.168.2.11:22": SILENT})}, "failure", ("node1 (192.168.2.11) can't be reached from here: no answer", "cables and the switch")),
-    ("head", "node2", {"reach": reach(address={"192.168.2.11:22": "Connection refused"})}, "OK", ("node1 answers",)),
-    ("head", "node2", {"reach": reach(address={"192.168.2.11:22": SILENT}), "addresses": {"eth0": ["192.168.2.77/24"]}}, "OK", ("not asked: node1 and this node are yet to be given their addresses",)),
-    ("head", "node2", {"reach": reach(address={"192.168.2.11:22": SILENT}), "member": JOINED}, "warning", ("can't be reached",)),
+    ("control plane", "node2", {"reach": reach(address={"192.168.2.11:22": SILENT})}, "failure", ("node1 (192.168.2.11) can't be reached from here: no answer", "cables and the switch")),
+    ("control plane", "node2", {"reach": reach(address={"192.168.2.11:22": "Connection refused"})}, "OK", ("node1 answers",)),
+    ("control plane", "node2", {"reach": reach(address={"192.168.2.11:22": SILENT}), "addresses": {"eth0": ["192.168.2.77/24"]}}, "OK", ("not asked: node1 and this node are yet to be given their addresses",)),
+    ("control plane", "node2", {"reach": reach(address={"192.168.2.11:22": SILENT}), "member": JOINED}, "warning", ("can't be reached",)),
     ("package servers", "node1", {"reach": reach(archive={ARCHIVE: SILENT})}, "failure", ("pkgs.k8s.io can't be reached: no answer", "apt's proxy")),
     ("package servers", "node1", {"reach": reach(archive={ARCHIVE: SILENT}), "control_plane": FINISHED}, "warning", ("pkgs.k8s.io can't be reached",)),
     ("package servers", "node1", {"reach": reach(archive={ARCHIVE: UNNAMED})}, "warning", ("Could not resolve",)),
     ("package servers", "node1", {"reach": reach(archive={ARCHIVE: UNNAMED}), "text": "nameserver 8.8.8.8\n"}, "failure", ("Could not resolve",)),
     ("package servers", "node1", {"reach": reach(archive={ARCHIVE: SILENT}), "default": []}, "warning", ("`ip route`",)),
-    ("package servers", "node2", {"reach": reach(archive={ARCHIVE: SILENT})}, "OK", ("not in reach yet: the run makes node1 its way out",)),
+    ("package servers", "node2", {"reach": reach(archive={ARCHIVE: SILENT})}, "OK", ("not in reach yet: the run makes node1 its gateway",)),
     ("registries", "node1", {"reach": reach(registry={REGISTRY: UNNAMED})}, "warning", ("registry.k8s.io can't be reached: Could not resolve", "registry_mirrors or image_archives")),
     ("registries", "node2", {"reach": reach(registry={REGISTRY: SILENT})}, "OK", ("not in reach yet",)),
     ("registries", "node1", {"registries": []}, "OK", ("image_archives",)),
@@ -307,14 +307,14 @@ def test_a_worker_whose_way_out_is_there_is_told_what_it_does_not_reach() -> Non
 
 def test_a_worker_that_does_not_reach_the_api_server_can_not_join() -> None:
     nodes = desk("node2", reach=reach(address={"192.168.2.11:22": "", "192.168.2.11:6443": SILENT}))
-    assert rows(nodes, "node2")["head"].status == "OK"  # there is none yet
+    assert rows(nodes, "node2")["control plane"].status == "OK"  # there is none yet
     nodes["node1"] = desk("node1", control_plane=FINISHED)["node1"]
-    row = rows(nodes, "node2")["head"]
+    row = rows(nodes, "node2")["control plane"]
     assert row.status == "failure"
     assert "its API server (192.168.2.11:6443) can't be reached from here: no answer" in row.words
 
 
-def test_a_worker_of_the_heads_own_cluster_is_as_it_shall_be(
+def test_a_worker_of_the_control_planes_own_cluster_is_as_it_shall_be(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(kubeadm, "key_hash", lambda ca: ca)
@@ -368,7 +368,7 @@ def test_the_table_counts_and_has_a_line_for_each_check() -> None:
     assert count(said[:2]) == "2 checks, all OK"
     assert count(said[:1]) == "1 check, all OK"
     title, *lines = table(nodes["node1"], said)
-    assert title == f"node1 (head, Raspberry Pi 4 Model B Rev 1.4): {count(said)}"
+    assert title == f"node1 (control plane, gateway, Raspberry Pi 4 Model B Rev 1.4): {count(said)}"
     assert len(lines) == len(said)
     (memory,) = (line for line in lines if " memory  " in line)
     assert memory.startswith("failure  memory  ")

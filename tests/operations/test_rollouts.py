@@ -83,21 +83,21 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     return Run(monkeypatch)
 
 
-def test_a_node_that_is_late_fails_and_not_the_head(run: Run) -> None:
+def test_a_node_that_is_late_fails_and_not_the_control_plane(run: Run) -> None:
     run.not_ready, run.pods = {"node3"}, 2
     assert run.wait(0)
     assert run.names() == {"node3"}
     assert run.said["node3"] == ["not up after 0 s: Kubelet stopped posting node status."]
 
 
-def test_pods_that_are_late_on_ready_nodes_are_the_heads(run: Run) -> None:
+def test_pods_that_are_late_on_ready_nodes_are_the_control_planes(run: Run) -> None:
     run.pods = 1
     assert not run.wait(0)
     assert run.names() == set()
     assert run.said["node1"] == ["not up after 0 s: kube-proxy: 1 of 3 pods are up"]
 
 
-def test_a_head_that_is_late_fails_itself(run: Run) -> None:
+def test_a_control_plane_that_is_late_fails_itself(run: Run) -> None:
     run.not_ready = {"node1"}
     assert not run.wait(0)
     assert "Kubelet stopped" in run.said["node1"][0]
@@ -112,14 +112,14 @@ def test_a_node_that_is_gone_is_not_waited_for_although_the_cluster_does_not_mis
     assert run.said["node3"] == ["does not answer any more"]
 
 
-def test_a_heads_kubelet_that_keeps_exiting_ends_the_wait(run: Run) -> None:
+def test_a_control_planes_kubelet_that_keeps_exiting_ends_the_wait(run: Run) -> None:
     run.pods, run.faults = 0, {"node1": "the kubelet keeps exiting: out of cheese"}
     assert not run.wait(600)
     assert run.names() == set()
     assert run.said["node1"][-1] == "the kubelet keeps exiting: out of cheese"
 
 
-def test_a_head_that_is_away_is_told_and_no_worker_is_blamed_for_it(
+def test_a_control_plane_that_is_away_is_told_and_no_worker_is_blamed_for_it(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object) -> None:

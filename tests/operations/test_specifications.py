@@ -27,7 +27,7 @@ def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> settings.Cluster:
     shutil.copy(ROOT / "inventory.py", desk)
     with (desk / "group_data/all.py").open("a") as file:
         file.write(f'topology = "{request.param}"\n')
-    with (desk / "group_data/head.py").open("a") as file:
+    with (desk / "group_data/all.py").open("a") as file:
         file.write(WIFI)
     (desk / ".cluster").mkdir()
     (desk / ".cluster/wifi_psk").touch(mode=0o600)
@@ -58,7 +58,10 @@ def test_they_are_arguments_of_the_operations(cluster: settings.Cluster) -> None
             radio = specifications.access_point(cluster)
             fits(interfaces.interface, specifications.interface(each) | radio)
         registration = specifications.registration(cluster, node)
-        fits(kubeadm.join, {"head": "node1", **registration})
+        fits(kubeadm.join, {"control_plane": "node1", **registration})
     plane = specifications.control_plane(cluster)
     version = {"wanted_version": "1.36", "repository": "https://pkgs.k8s.io/"}
-    fits(kubeadm.init, plane | version | specifications.registration(cluster, cluster.head))
+    fits(
+        kubeadm.init,
+        plane | version | specifications.registration(cluster, cluster.first_control_plane),
+    )

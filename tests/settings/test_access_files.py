@@ -127,12 +127,12 @@ def answering_at(monkeypatch: pytest.MonkeyPatch, *answering: str) -> list[str]:
         asked.append(str(address))
         return str(address) in answering
 
-    def answers_head(_: Path, head: settings.Node, address: IPv4Address) -> bool:
-        asked.append(f"{address} by {head.name}")
+    def answers_behind(_: Path, gateway: str, address: IPv4Address) -> bool:
+        asked.append(f"{address} by {gateway}")
         return str(address) in answering
 
     monkeypatch.setattr(ssh_config, "_answers", answers)
-    monkeypatch.setattr(ssh_config, "_answers_head", answers_head)
+    monkeypatch.setattr(ssh_config, "_answers_behind", answers_behind)
     return asked
 
 
@@ -174,7 +174,7 @@ def test_a_node_that_answers_nowhere_is_expected_at_its_address(
     assert host_name(ssh_config.write(cluster), "node1") == "192.168.1.32"
 
 
-def test_a_worker_behind_the_head_is_asked_from_there(
+def test_a_node_behind_the_gateway_is_asked_from_there(
     desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster = first_at(desk, "node2", "192.168.2.12", "192.168.2.99")
@@ -199,21 +199,21 @@ def test_an_address_is_asked_by_connecting(monkeypatch: pytest.MonkeyPatch) -> N
         ("exit 255", False),
     ],
 )
-def test_the_head_asks_by_listening_for_the_greeting(
+def test_the_gateway_is_asked_by_listening_for_the_greeting(
     cluster: settings.Cluster,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     script: str,
     answers: bool,
 ) -> None:
-    monkeypatch.setattr(ssh_config, "_PROBE_HEAD", 0)
+    monkeypatch.setattr(ssh_config, "_PROBE_BEHIND", 0)
     monkeypatch.setattr(ssh_config, "_PROBE", 10 if answers else 0.5)
     command = tmp_path / "ssh"
     command.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\n{script}\n')
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     config = Path("config")
-    assert ssh_config._answers_head(config, cluster.head, IPv4Address("192.168.2.12")) is answers
+    assert ssh_config._answers_behind(config, "node1", IPv4Address("192.168.2.12")) is answers
     assert (tmp_path / "arguments").read_text() == (
         "-F config -o BatchMode=yes -o ConnectTimeout=0 -W 192.168.2.12:22 node1\n"
     )
@@ -224,10 +224,10 @@ def test_the_head_asks_by_listening_for_the_greeting(
 
 def test_keys_are_made_once_and_private(cluster: settings.Cluster) -> None:
     key = settings.operator_key(cluster)
-    first = settings.host_key(cluster, cluster.head)
+    first = settings.host_key(cluster, cluster.first_control_plane)
     before = key.read_text()
     assert settings.operator_key(cluster).read_text() == before
-    assert settings.host_key(cluster, cluster.head) == first
+    assert settings.host_key(cluster, cluster.first_control_plane) == first
     assert settings.host_key(cluster, cluster.node("node2")) != first
     folder = cluster.desk / ".cluster"
     assert mode(folder) == mode(folder / "host_keys") == "0o700"
@@ -266,8 +266,8 @@ def known_as(cluster: settings.Cluster, name: str) -> list[str]:
 
 
 def test_a_pinned_key_is_known_under_name_and_addresses(cluster: settings.Cluster) -> None:
-    known_hosts.pin(cluster, cluster.head, f"{OTHER} old")
-    known_hosts.pin(cluster, cluster.head, f"{KEY} comment")
+    known_hosts.pin(cluster, cluster.first_control_plane, f"{OTHER} old")
+    known_hosts.pin(cluster, cluster.first_control_plane, f"{KEY} comment")
     for name in ("node1", "192.168.2.11", "192.168.1.32"):
         assert known_as(cluster, name) == [KEY]
     assert mode(known_hosts.path(cluster)) == "0o600"
@@ -293,7 +293,7 @@ def test_two_keys_under_one_nodes_names_are_left_to_the_person(desk: Path) -> No
 def test_the_remedy_for_a_changed_key_works_as_printed(cluster: settings.Cluster) -> None:
     for node in cluster.nodes:
         known_hosts.pin(cluster, node, KEY)
-    remedy = settings.changed_key_remedy(cluster, cluster.head)
+    remedy = settings.changed_key_remedy(cluster, cluster.first_control_plane)
     assert remedy.startswith("node1 (192.168.1.32) shows another host key")
     command = remedy[remedy.index("ssh-keygen") :]
     assert command == "ssh-keygen -R 192.168.1.32 -f .cluster/known_hosts"
@@ -303,8 +303,8 @@ def test_the_remedy_for_a_changed_key_works_as_printed(cluster: settings.Cluster
 
 
 def test_a_node_with_a_card_is_known_before_first_contact(cluster: settings.Cluster) -> None:
-    first_boot.pin(cluster, cluster.head)
-    key = settings.host_key(cluster, cluster.head).public
+    first_boot.pin(cluster, cluster.first_control_plane)
+    key = settings.host_key(cluster, cluster.first_control_plane).public
     assert known_as(cluster, "192.168.1.32") == [" ".join(key.split()[:2])]
 
 
@@ -313,5 +313,5 @@ def test_two_at_once_agree_on_one_key(make_desk: Callable[[], Path]) -> None:
 
     cluster = settings.load(make_desk())
     with ThreadPoolExecutor(8) as pool:
-        keys = set(pool.map(lambda _: settings.host_key(cluster, cluster.head), range(8)))
+        keys = set(pool.map(lambda _: settings.host_key(cluster, cluster.nodes[0]), range(8)))
     assert len(keys) == 1

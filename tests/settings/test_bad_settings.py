@@ -1,8 +1,8 @@
 """Mistakes, and the lines that a person sees.
 
-+ bad/all.txt, head.txt, workers.txt: lines added to that file of group_data/; indented below them,
++ bad/all.txt, workers.txt: lines added to that file of group_data/; indented below them,
   what is said. "<1>" is the number of the first line added
-+ bad/inventory.txt: likewise, of an inventory; with the usual head when it has none
++ bad/inventory.txt: likewise, of an inventory; with the usual control plane when it has none
 + bad/desks.yaml: what is written onto the desk, by file: added in group_data/, else in its place;
   null removes it
 """
@@ -24,7 +24,9 @@ import yaml
 import settings
 
 BAD = Path(__file__).parent / "bad"
-HEAD = 'head = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]\n'
+CONTROL_PLANE = (
+    'control_plane = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]\n'
+)
 # Where mistakes are found and worded.
 HERE = Path(str(settings.__file__)).parent
 MODULES = [
@@ -46,12 +48,13 @@ def table(name: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def cases() -> Iterator[tuple[str, Files, list[str]]]:
-    for group in ("all", "head", "workers"):
+    for group in ("all", "workers"):
         for text, said in table(group):
             yield text.strip(), {f"group_data/{group}.py": text}, said
     for text, said in table("inventory"):
-        head = "" if re.search("^head", text, re.MULTILINE) else HEAD
-        yield text.strip(), {"inventory.py": head + text}, said
+        whole = re.search("^(control_plane|head) *=", text, re.MULTILINE)
+        given = text if whole else CONTROL_PLANE + text
+        yield text.strip(), {"inventory.py": given}, said
     desks = yaml.safe_load((BAD / "desks.yaml").read_text(encoding="utf-8"))
     for name, files in desks.items():
         yield name, files, files.pop("message")
@@ -95,7 +98,8 @@ def test_every_line_names_its_file_and_a_remedy() -> None:
         r"did you mean|write|remove|choose|move|put|set|make|list|give|begin|name |leave|save"
         r"|out of range|neither|stands for"
         r"|use|correct|missing|chmod|is a comma missing|every node needs|the (first|last) one"
-        r"|run this|in quotes|has \d+ hexadecimal|such as|alone|nor the|8 to 63|1 to 32|at most"
+        r"|run this|in quotes|has \d+ hexadecimal|such as|alone|nor the|8 to 63|1 to 32|at most",
+        re.IGNORECASE,
     )
     for _, _, said in CASES:
         for line in said:
@@ -122,7 +126,7 @@ def test_wifi_key_is_in_no_message() -> None:
         (b"class Odd(Exception):\n  pass\nraise Odd('two\\nlines')\n", "line 3: Odd: two lines: "),
     ],
 )
-@pytest.mark.parametrize("file", ["inventory.py", "group_data/head.py"])
+@pytest.mark.parametrize("file", ["inventory.py", "group_data/all.py"])
 def test_a_file_that_is_not_python_is_told_by_its_line(
     file: str, content: bytes, said: str, desk: Path
 ) -> None:
@@ -137,7 +141,6 @@ def test_a_file_that_is_not_python_is_told_by_its_line(
     ("files", "said"),
     [
         (["group_data/all.py"], ["group_data/all.py: it is missing, or sets nothing: put it back"]),
-        (["group_data/head.py"], ["group_data/head.py: it is missing, or sets nothing: put it"]),
         (["inventory.py"], ["inventory.py: not in this folder: run this where it is"]),
     ],
 )
@@ -224,7 +227,7 @@ def test_what_is_right_is_taken(text: str, desk: Path) -> None:
 @pytest.mark.parametrize("workers", [0, 1, 20])
 def test_any_number_of_workers_is_taken(workers: int, desk: Path) -> None:
     nodes = [(f"w{n}", {"address": f"192.168.2.{20 + n}"}) for n in range(workers)]
-    (desk / "inventory.py").write_text(f"{HEAD}workers = {nodes}\nbase = '192.168.2.'\n")
+    (desk / "inventory.py").write_text(f"{CONTROL_PLANE}workers = {nodes}\nbase = '192.168.2.'\n")
     assert len(settings.load(desk).workers) == workers
 
 

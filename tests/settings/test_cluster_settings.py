@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import settings
-from settings import overrides, sources
+from messages import codes
+from settings import kubernetes, overrides, sources
 from settings.build import build
 
 
@@ -24,25 +25,26 @@ def addresses(*texts: str) -> tuple[IPv4Address, ...]:
 def test_the_repository_has_the_blogs_cluster(desk: Path) -> None:
     cluster = settings.load(desk)
     assert [(node.name, node.role, str(node.address)) for node in cluster.nodes] == [
-        ("node1", "head", "192.168.2.11"),
+        ("node1", "control_plane", "192.168.2.11"),
         ("node2", "worker", "192.168.2.12"),
         ("node3", "worker", "192.168.2.13"),
     ]
-    assert cluster.head.uplink_address == IPv4Address("192.168.1.32")
+    assert cluster.first_control_plane.uplink_address == IPv4Address("192.168.1.32")
     assert cluster.topology == "nat"
     assert cluster.cluster_network == IPv4Network("192.168.2.0/24")
     assert cluster.pod_network == IPv4Network("10.244.0.0/16")
 
 
-def test_behind_a_nat_head_workers_go_through_it(desk: Path) -> None:
+def test_behind_a_gateway_the_other_nodes_go_through_it(desk: Path) -> None:
     cluster = settings.load(desk)
-    head, worker = cluster.head, cluster.node("node3")
-    assert cluster.gateway(worker) == head.address
-    assert cluster.gateway(head) == IPv4Address("192.168.1.1")
-    assert cluster.connect_address(head) == IPv4Address("192.168.1.32")
+    gateway, worker = cluster.node("node1"), cluster.node("node3")
+    assert cluster.gateway == gateway
+    assert cluster.default_gateway(worker) == gateway.address
+    assert cluster.default_gateway(gateway) == IPv4Address("192.168.1.1")
+    assert cluster.connect_address(gateway) == IPv4Address("192.168.1.32")
     assert cluster.connect_address(worker) == worker.address
-    assert cluster.behind_head(worker)
-    assert not cluster.behind_head(head)
+    assert cluster.gateway_of(worker) == "node1"
+    assert cluster.gateway_of(gateway) is None
     assert cluster.nameservers_of(worker) == addresses("8.8.8.8", "8.8.4.4", "192.168.1.1")
 
 
@@ -50,9 +52,9 @@ def test_with_a_router_all_nodes_go_through_it(desk: Path) -> None:
     append(desk, "group_data/all.py", 'topology = "router"\n')
     cluster = settings.load(desk)
     for node in cluster.nodes:
-        assert cluster.gateway(node) == IPv4Address("192.168.2.1")
+        assert cluster.default_gateway(node) == IPv4Address("192.168.2.1")
         assert cluster.connect_address(node) == node.address
-        assert not cluster.behind_head(node)
+        assert cluster.gateway_of(node) is None
         assert cluster.nameservers_of(node) == addresses("8.8.8.8", "8.8.4.4", "192.168.2.1")
 
 
@@ -63,24 +65,79 @@ def test_a_router_makes_the_uplink_irrelevant(desk: Path) -> None:
         "group_data/all.py",
         'topology = "router"\ncluster_network = "192.168.1.0/24"\nrouter = "192.168.1.1"\n',
     )
-    (desk / "inventory.py").write_text('head = [("node1", {"address": "192.168.1.11"})]\n')
-    assert settings.load(desk).gateway(settings.load(desk).head) == IPv4Address("192.168.1.1")
+    (desk / "inventory.py").write_text('control_plane = [("node1", {"address": "192.168.1.11"})]\n')
+    cluster = settings.load(desk)
+    assert cluster.gateway is None
+    assert cluster.default_gateway(cluster.nodes[0]) == IPv4Address("192.168.1.1")
 
 
 def test_a_single_node_is_a_cluster(desk: Path) -> None:
-    text = 'head = [("a", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]\n'
+    text = (
+        'control_plane = [("a", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]\n'
+    )
     (desk / "inventory.py").write_text(text)
     cluster = settings.load(desk)
     assert cluster.workers == ()
-    assert cluster.nodes == (cluster.head,)
+    assert cluster.nodes == (cluster.first_control_plane,)
 
 
-def test_head_comes_first_wherever_it_is_listed(desk: Path) -> None:
+def test_the_control_plane_comes_first_wherever_it_is_listed(desk: Path) -> None:
     (desk / "inventory.py").write_text(
         'workers = [("b", {"address": "192.168.2.12"})]\n'
-        'head = [("a", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]\n'
+        'control_plane = [("a", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]\n'
     )
     assert [node.name for node in settings.load(desk).nodes] == ["a", "b"]
+
+
+WORKER_GATEWAY = """control_plane = [("node1", {"address": "192.168.2.11"})]
+workers = [
+    ("node2", {"address": "192.168.2.12"}),
+    ("node3", {"address": "192.168.2.13", "uplink_address": "192.168.1.32"}),
+]
+"""
+
+
+def test_a_worker_may_be_the_gateway(desk: Path) -> None:
+    (desk / "inventory.py").write_text(WORKER_GATEWAY)
+    cluster = settings.load(desk)
+    plane, other, gateway = cluster.nodes
+    assert (cluster.gateway, cluster.first_control_plane) == (gateway, plane)
+    assert [cluster.gateway_of(node) for node in cluster.nodes] == ["node3", "node3", None]
+    assert cluster.default_gateway(plane) == cluster.default_gateway(other) == gateway.address
+    assert [each.name for each in cluster.interfaces(gateway)] == ["eth0", "wlan0"]
+    assert [each.name for each in cluster.interfaces(plane)] == ["eth0"]
+    assert cluster.host_names["192.168.2.11"] == ["node1", "kubernetes-api"]
+
+
+def test_behind_a_worker_gateway_kubectl_reaches_the_api_server_at_the_gateway(desk: Path) -> None:
+    (desk / "inventory.py").write_text(WORKER_GATEWAY)
+    cluster = settings.load(desk)
+    assert kubernetes.api_server(cluster) == "https://192.168.1.32:6443"
+    assert kubernetes.certificate_names(cluster) == ["node1", "192.168.2.11", "192.168.1.32"]
+    assert kubernetes.forwarded_ports(cluster) == [6443]
+    append(desk, "group_data/all.py", "kubectl_proxy = True\n")
+    assert kubernetes.forwarded_ports(settings.load(desk)) == [6443, 8080]
+
+
+def test_a_control_plane_that_is_the_gateway_needs_no_port_passed_on(desk: Path) -> None:
+    assert kubernetes.forwarded_ports(settings.load(desk)) == []
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_an_odd_control_plane_is_a_cluster_that_no_deploy_makes_yet(
+    count: int, desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = [(f"node{n}", {"address": f"192.168.2.1{n}"}) for n in range(1, count + 1)]
+    nodes[0][1]["uplink_address"] = "192.168.1.32"
+    (desk / "inventory.py").write_text(f"control_plane = {nodes}\n")
+    cluster = settings.load(desk)
+    assert [node.role for node in cluster.nodes] == ["control_plane"] * count
+    monkeypatch.chdir(desk)
+    with pytest.raises(SystemExit) as ended:
+        settings.prepare(str(desk / "inventory.py"))
+    assert codes(str(ended.value)) == ["SET096"]
+    assert len(str(ended.value).splitlines()) == 1
+    assert not (desk / ".cluster").exists()
 
 
 def test_host_overrides_group_and_group_overrides_all(desk: Path) -> None:
@@ -111,7 +168,7 @@ def test_group_data_may_import_and_have_private_names(desk: Path) -> None:
 
 def test_a_pyinfra_group_with_data_of_its_own_is_read(desk: Path) -> None:
     (desk / "inventory.py").write_text(
-        'head = [("a", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]\n'
+        'control_plane = [("a", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]\n'
         'workers = ([("b", {"address": "192.168.2.12"})], {"admin_user": "own"})\n'
         'kitchen = ["b"]\noperator = ["@local"]\n'
     )
@@ -129,7 +186,7 @@ def test_data_of_the_command_line_goes_before_all(desk: Path) -> None:
     given = {"admin_user": "paul", "nameservers": "1.1.1.1, router"}
     cluster = build(sources.read(desk, "inventory.py", given))
     assert {node.admin_user for node in cluster.nodes} == {"paul"}
-    assert cluster.nameservers_of(cluster.head) == addresses("1.1.1.1", "192.168.1.1")
+    assert cluster.nameservers_of(cluster.nodes[0]) == addresses("1.1.1.1", "192.168.1.1")
 
 
 def test_outside_pyinfra_there_is_no_data_of_the_command_line() -> None:

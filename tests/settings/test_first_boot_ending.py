@@ -52,7 +52,7 @@ class Board:
 
 @pytest.fixture
 def cluster(desk: Path) -> settings.Cluster:
-    with (desk / "group_data/head.py").open("a") as file:
+    with (desk / "group_data/all.py").open("a") as file:
         file.write('wifi_ssid = "home"\nwifi_country = "NO"\n')
     (desk / ".cluster").mkdir()
     (desk / ".cluster/wifi_psk").write_text("a good passphrase\n")
@@ -66,7 +66,7 @@ Make = Callable[..., Board]
 @pytest.fixture
 def make(tmp_path: Path, cluster: settings.Cluster) -> Make:
     def board(dialect: images.Dialect = "cloud-init", boot: str = "boot/firmware") -> Board:
-        files = first_boot.boot_files(cluster, cluster.head, dialect)
+        files = first_boot.boot_files(cluster, cluster.first_control_plane, dialect)
         return Board(tmp_path / "board", files, boot)
 
     return board
@@ -87,14 +87,17 @@ def test_no_key_stays_on_the_boot_partition(
         if file.is_file():
             text = file.read_text()
             assert "PRIVATE KEY" not in text
-            assert settings.host_key(cluster, cluster.head).private.splitlines()[1] not in text
+            assert (
+                settings.host_key(cluster, cluster.first_control_plane).private.splitlines()[1]
+                not in text
+            )
             assert psk.get_secret_value() not in text
     after = yaml.safe_load((board.boot / "user-data").read_text())
     kept = before.keys() - {"ssh_keys", "write_files"}
     assert after == {name: before[name] for name in kept} | {"ssh_deletekeys": False}
     assert (board.boot / "user-data").read_text().startswith("#cloud-config\n")
     assert sorted(file.name for file in board.boot.iterdir() if file.is_file()) == sorted(
-        first_boot.boot_files(cluster, cluster.head, dialect)  # type: ignore[arg-type]
+        first_boot.boot_files(cluster, cluster.first_control_plane, dialect)  # type: ignore[arg-type]
     )
 
 
@@ -113,7 +116,7 @@ def test_the_cards_host_key_replaces_another(make: Make, cluster: settings.Clust
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(board.key)], check=True
     )
     called = board.end()
-    key = settings.host_key(cluster, cluster.head)
+    key = settings.host_key(cluster, cluster.first_control_plane)
     assert board.key.read_text() == key.private
     assert board.key.stat().st_mode & 0o777 == 0o600
     assert board.key.with_suffix(".pub").read_text().split() == key.public.split()[:2]
@@ -122,7 +125,7 @@ def test_the_cards_host_key_replaces_another(make: Make, cluster: settings.Clust
 
 def test_the_cards_host_key_stays_when_it_is_there(make: Make, cluster: settings.Cluster) -> None:
     board = make()
-    key = settings.host_key(cluster, cluster.head)
+    key = settings.host_key(cluster, cluster.first_control_plane)
     board.key.write_text(key.private)
     board.key.chmod(0o600)
     before = board.key.stat().st_ino
@@ -143,7 +146,7 @@ def test_a_first_boot_that_was_cut_off_has_its_end_at_the_next(
         board.end()
     board.script.write_text(script)
     board.end()
-    assert board.key.read_text() == settings.host_key(cluster, cluster.head).private
+    assert board.key.read_text() == settings.host_key(cluster, cluster.first_control_plane).private
     assert "was-here-until" in (board.boot / "network-config").read_text()
     assert not board.script.exists()
 

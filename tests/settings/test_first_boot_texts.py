@@ -42,9 +42,9 @@ def test_user_data_lets_the_operator_in(desk: Path) -> None:
 
 def test_a_head_whose_radio_has_no_network_is_told(desk: Path) -> None:
     cluster = settings.load(desk)
-    assert first_boot.remarks(cluster, cluster.head) == [
+    assert first_boot.remarks(cluster, cluster.first_control_plane) == [
         "wlan0 is a radio and wifi_ssid is None: node1 will not be on your network by it: see "
-        "README, Wi-Fi for the head"
+        "README, Wi-Fi for the gateway"
     ]
     assert first_boot.remarks(cluster, cluster.node("node2")) == []
 
@@ -53,11 +53,11 @@ def test_a_head_whose_radio_has_no_network_is_told(desk: Path) -> None:
     ("file", "setting"),
     [
         ("all", 'topology = "router"'),
-        ("head", 'uplink_interface = "eth1"'),
-        ("head", 'wifi_ssid = "home"\nwifi_country = "DE"'),
+        ("all", 'uplink_interface = "eth1"'),
+        ("all", 'wifi_ssid = "home"\nwifi_country = "DE"'),
     ],
 )
-def test_a_head_with_another_way_out_is_not_told_of_a_radio(
+def test_a_gateway_with_another_uplink_is_not_told_of_a_radio(
     desk: Path, file: str, setting: str
 ) -> None:
     key = desk / ".cluster/wifi_psk"
@@ -66,13 +66,13 @@ def test_a_head_with_another_way_out_is_not_told_of_a_radio(
     key.write_text("correct horse\n")
     append(desk, f"group_data/{file}.py", f"{setting}\n")
     cluster = settings.load(desk)
-    assert first_boot.remarks(cluster, cluster.head) == []
+    assert first_boot.remarks(cluster, cluster.first_control_plane) == []
 
 
 def test_the_same_settings_give_the_same_card(desk: Path) -> None:
     cluster = settings.load(desk)
-    assert first_boot.boot_files(cluster, cluster.head) == first_boot.boot_files(
-        cluster, cluster.head
+    assert first_boot.boot_files(cluster, cluster.first_control_plane) == first_boot.boot_files(
+        cluster, cluster.first_control_plane
     )
 
 
@@ -101,7 +101,7 @@ def test_a_nat_head_has_its_uplink_too(desk: Path) -> None:
         "eth0": {"dhcp4": False, "addresses": ["192.168.2.11/24"]},
         "wlan0": {"dhcp4": True},
     }
-    append(desk, "group_data/head.py", 'uplink_method = "static"\n')
+    append(desk, "group_data/all.py", 'uplink_method = "static"\n')
     assert network(desk, "node1")["ethernets"]["wlan0"] == {
         "dhcp4": False,
         "addresses": ["192.168.1.32/24"],
@@ -128,7 +128,7 @@ def test_with_a_router_all_nodes_are_alike(desk: Path) -> None:
 
 def test_a_node_with_a_first_address_begins_on_dhcp(desk: Path) -> None:
     first_address(desk, "node1")
-    append(desk, "group_data/head.py", 'uplink_method = "static"\n')
+    append(desk, "group_data/all.py", 'uplink_method = "static"\n')
     assert network(desk, "node1")["ethernets"] == {
         "eth0": {"dhcp4": False, "addresses": ["192.168.2.11/24"]},
         "wlan0": {"dhcp4": True},
@@ -138,7 +138,7 @@ def test_a_node_with_a_first_address_begins_on_dhcp(desk: Path) -> None:
 
 
 def test_a_wifi_uplink_joins_with_the_hashed_key(desk: Path) -> None:
-    append(desk, "group_data/head.py", 'wifi_ssid = "IEEE"\nwifi_country = "US"\n')
+    append(desk, "group_data/all.py", 'wifi_ssid = "IEEE"\nwifi_country = "US"\n')
     (desk / ".cluster").mkdir()
     (desk / ".cluster/wifi_psk").write_text("password\n")
     (desk / ".cluster/wifi_psk").chmod(0o600)
@@ -177,25 +177,25 @@ IMAGES = "console=serial0,115200 console=tty1 root=PARTUUID=4f8a-02 rootwait res
 
 def test_the_kernel_counts_memory_and_knows_the_radios_country(desk: Path) -> None:
     cluster = settings.load(desk)
-    line = first_boot.cmdline(cluster, cluster.head, IMAGES)
+    line = first_boot.cmdline(cluster, cluster.first_control_plane, IMAGES)
     assert line == IMAGES.replace("\n", " cgroup_enable=memory\n")
-    append(desk, "group_data/head.py", 'wifi_ssid = "home"\nwifi_country = "DE"\n')
+    append(desk, "group_data/all.py", 'wifi_ssid = "home"\nwifi_country = "DE"\n')
     (desk / ".cluster").mkdir(exist_ok=True)
     (desk / ".cluster/wifi_psk").write_text("password\n")
     (desk / ".cluster/wifi_psk").chmod(0o600)
     cluster = settings.load(desk)
-    radio = first_boot.cmdline(cluster, cluster.head, line)
+    radio = first_boot.cmdline(cluster, cluster.first_control_plane, line)
     assert radio == line.replace("\n", " cfg80211.ieee80211_regdom=DE\n")
-    assert first_boot.cmdline(cluster, cluster.head, radio) == radio
+    assert first_boot.cmdline(cluster, cluster.first_control_plane, radio) == radio
     assert first_boot.cmdline(cluster, cluster.workers[0], line) == line
     moved = radio.replace("=DE", "=FR")
-    assert first_boot.cmdline(cluster, cluster.head, moved) == radio
+    assert first_boot.cmdline(cluster, cluster.first_control_plane, moved) == radio
 
 
 def test_no_command_line_is_told(desk: Path) -> None:
     cluster = settings.load(desk)
     with pytest.raises(ValueError, match="first line is empty"):
-        first_boot.cmdline(cluster, cluster.head, "\n")
+        first_boot.cmdline(cluster, cluster.first_control_plane, "\n")
 
 
 def test_hypriotos_gets_one_file_with_the_network_in_it(desk: Path) -> None:
@@ -215,7 +215,9 @@ def test_time_zone_and_language_are_the_settings(desk: Path) -> None:
     append(desk, "group_data/all.py", 'timezone = "Asia/Kolkata"\nlocale = "en_IN.UTF-8"\n')
     cluster = settings.load(desk)
     for dialect in ("cloud-init", "cloud-init-0.7.9"):
-        data = yaml.safe_load(first_boot.boot_files(cluster, cluster.head, dialect)["user-data"])
+        data = yaml.safe_load(
+            first_boot.boot_files(cluster, cluster.first_control_plane, dialect)["user-data"]
+        )
         assert (data["timezone"], data["locale"]) == ("Asia/Kolkata", "en_IN.UTF-8")
 
 

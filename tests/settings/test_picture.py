@@ -34,7 +34,7 @@ def texts(svg: str) -> list[str]:
 
 def boxes(svg: str) -> Iterator[tuple[float, float, float, float]]:
     for element in ElementTree.fromstring(svg).iter(f"{SVG}rect"):
-        if "box" in element.attrib["class"]:
+        if element.attrib["class"] != "paper":
             x, y, width, height = (float(element.attrib[n]) for n in ("x", "y", "width", "height"))
             yield x, y, x + width, y + height
 
@@ -75,15 +75,41 @@ def test_no_box_is_on_another_or_off_the_sheet(desk: Path, number: int) -> None:
 
 def test_a_radio_is_drawn_as_one_without_its_name(desk: Path) -> None:
     assert "cable  ·  192.168.1.0/24" in texts(picture.pictures(desk)["desk-nat.svg"])
-    with (desk / "group_data/head.py").open("a") as file:
+    with (desk / "group_data/all.py").open("a") as file:
         file.write('wifi_ssid = "The Smiths"\nwifi_country = "GB"\n')
     (desk / ".cluster").mkdir()
     (desk / ".cluster/wifi_psk").write_text("a good passphrase\n")
     (desk / ".cluster/wifi_psk").chmod(0o600)
     svg = picture.pictures(desk)["desk-nat.svg"]
     assert "Wi-Fi  ·  192.168.1.0/24" in texts(svg)
-    assert 'class="cable radio"' in svg
+    assert 'class="radio"' in svg
     assert "Smith" not in svg
+
+
+def test_a_gateway_that_is_a_worker_is_drawn_as_one(desk: Path) -> None:
+    text = (desk / "inventory.py").read_text().replace(', "uplink_address": "192.168.1.32"', "")
+    text = text.replace('"192.168.2.13"', '"192.168.2.13", "uplink_address": "192.168.1.32"')
+    (desk / "inventory.py").write_text(text)
+    drawn = texts(picture.pictures(desk)["desk-nat.svg"])
+    gateway = drawn[drawn.index("node3") :]
+    assert gateway[1:5] == [
+        "wlan0 192.168.1.32 (DHCP)",
+        "eth0 192.168.2.13",
+        "default via 192.168.1.1",
+        "worker, gateway (NAT)",
+    ]
+    assert drawn.count("control plane") == 1
+    assert drawn.count("default via 192.168.2.13") == 2
+
+
+def test_a_renderer_that_ignores_the_style_sheet_sees_every_colour(desk: Path) -> None:
+    for svg in picture.pictures(desk).values():
+        assert "var(" not in svg
+        for element in ElementTree.fromstring(svg).iter():
+            if element.tag in (f"{SVG}rect", f"{SVG}path", f"{SVG}text"):
+                assert {"fill", "stroke"} <= element.attrib.keys()
+            if element.tag == f"{SVG}text":
+                assert {"font-family", "font-size"} <= element.attrib.keys()
 
 
 def test_a_desk_without_an_uplink_is_drawn_with_a_router_only(

@@ -37,12 +37,12 @@ def inventory_of(desk: Path, override: dict[str, object] | None = None) -> Inven
     }
     members = {
         group: [(name, own[name]) for listed, name in read.listed if listed == group]
-        for group in ("head", "workers")
+        for group in ("control_plane", "workers")
     }
     return Inventory(
         ([(name, own[name]) for name in own], data["all"]),
         override_data=override,
-        head=(members["head"], data["head"]),
+        control_plane=(members["control_plane"], data.get("control_plane", {})),
         workers=(members["workers"], data["workers"]),
     )
 
@@ -109,12 +109,12 @@ def test_pyinfra_reads_the_inventory_and_finds_the_folder_ready(desk: Path) -> N
 
 
 def test_a_mistake_ends_pyinfra_with_its_line_and_no_traceback(desk: Path) -> None:
-    with (desk / "group_data/head.py").open("a") as file:
+    with (desk / "group_data/all.py").open("a") as file:
         file.write('uplink_gateway = "192.168.3.1"\n')
     done = pyinfra(desk, "inventory.py", "exec", "--", "true")
     assert done.returncode == 1
     assert done.stderr.endswith(
-        "group_data/head.py: uplink_gateway: 192.168.3.1 is not in uplink_network 192.168.1.0/24: "
+        "group_data/all.py: uplink_gateway: 192.168.3.1 is not in uplink_network 192.168.1.0/24: "
         "did you mean 192.168.1.1?\n"
     )
     assert "Traceback" not in done.stderr
@@ -124,16 +124,24 @@ def test_a_mistake_ends_pyinfra_with_its_line_and_no_traceback(desk: Path) -> No
 @pytest.mark.parametrize(
     ("file", "text", "said"),
     [
-        ("inventory.py", "head = [node1]\n", "inventory.py line 1: NameError: name 'node1'"),
-        ("inventory.py", "\ufeffhead = []\n", "inventory.py line 1: it begins with a byte order"),
+        (
+            "inventory.py",
+            "control_plane = [node1]\n",
+            "inventory.py line 1: NameError: name 'node1'",
+        ),
+        (
+            "inventory.py",
+            "\ufeffworkers = []\n",
+            "inventory.py line 1: it begins with a byte order",
+        ),
         ("inventory.py", "workers = {}\n", "inventory.py: workers: {} is not a list of nodes"),
         ("inventory.py", "raise SystemExit(0)\n", "inventory.py: it ends the program"),
         (
-            "group_data/head.py",
+            "group_data/all.py",
             "import nothing_here\n",
-            "group_data/head.py line 1: ModuleNot",
+            "group_data/all.py line 1: ModuleNot",
         ),
-        ("group_data/head.py", "x = (\n", "group_data/head.py line 1: not valid Python"),
+        ("group_data/all.py", "x = (\n", "group_data/all.py line 1: not valid Python"),
     ],
 )
 @pytest.mark.parametrize("command", [["pyinfra", "inventory.py", "deploys/x.py"], ["settings"]])

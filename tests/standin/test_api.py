@@ -132,14 +132,14 @@ def test_anothers_field_is_a_conflict_unless_forced(control_plane: ControlPlane)
 
 
 def test_lists_are_selected_by_labels_and_fields(control_plane: ControlPlane) -> None:
-    for name, role in (("one", "head"), ("two", "worker"), ("three", "worker")):
+    for name, role in (("one", "control-plane"), ("two", "worker"), ("three", "worker")):
         content = config_map(name) | {"metadata": {"name": name, "labels": {"role": role}}}
         control_plane.admin.request("POST", MAPS, content)
     for query, names in {
         "labelSelector=role%3Dworker": ["three", "two"],
         "labelSelector=role+notin+(worker)": ["one"],
         "fieldSelector=metadata.name%3Dtwo": ["two"],
-        "labelSelector=role%21%3Dhead&fieldSelector=metadata.name%21%3Dtwo": ["three"],
+        "labelSelector=role%21%3Dcontrol-plane&fieldSelector=metadata.name%21%3Dtwo": ["three"],
     }.items():
         listed = control_plane.admin.request("GET", f"{MAPS}?{query}")
         assert [one["metadata"]["name"] for one in listed["items"]] == names

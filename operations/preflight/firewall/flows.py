@@ -28,7 +28,7 @@ class Site:
 
     + name, address, interface: on the cluster's network
     + cluster, pods, services: the cluster's network, the pod network, the service network
-    + head, head_address: the node with the API server
+    + control_plane, control_plane_address: the node with the API server
     + peers: the other nodes' addresses by name
     + hardware: hardware addresses by node, as far as they are known
     + own_pods: the pod network of this node; the whole one while that is not known
@@ -42,8 +42,8 @@ class Site:
     cluster: str
     pods: str
     services: str
-    head: str
-    head_address: str
+    control_plane: str
+    control_plane_address: str
     peers: Mapping[str, str]
     hardware: Mapping[str, str] = field(default_factory=dict)
     own_pods: str | None = None
@@ -117,10 +117,10 @@ def needed(site: Site) -> Iterator[Flow]:
     for name, address in site.peers.items():
         there = _End(site.interface, address, site.cluster, site.hardware.get(name))
         who = f"{name} ({address})"
-        if site.name == site.head:
+        if site.name == site.control_plane:
             yield _flow(f"{API_PORT}/tcp from {who}", "tcp", API_PORT, there, here)
             yield _flow(f"{KUBELET_PORT}/tcp to {who}", "tcp", KUBELET_PORT, here, there)
-        elif name == site.head:
+        elif name == site.control_plane:
             yield _flow(f"{API_PORT}/tcp to {who}", "tcp", API_PORT, here, there)
             yield _flow(f"{KUBELET_PORT}/tcp from {who}", "tcp", KUBELET_PORT, there, here)
         yield _flow(f"{FLANNEL_PORT}/udp from {who}", "udp", FLANNEL_PORT, there, here, False)
@@ -133,7 +133,7 @@ def needed(site: Site) -> Iterator[Flow]:
 
 def _alone(site: Site) -> Iterator[Flow]:
     """What the control plane says to itself."""
-    if site.name != site.head:
+    if site.name != site.control_plane:
         return
     own = _End("lo", site.address, None, "")
     for port, end in (
@@ -148,13 +148,15 @@ def _alone(site: Site) -> Iterator[Flow]:
 def _pods(site: Site) -> Iterator[Flow]:
     here = _End("", site.own_pods or site.pods, None)
     own = _End("cni0", site.own_pods or site.pods, site.pods, MADE_UP)
-    if site.name == site.head:
+    if site.name == site.control_plane:
         words = f"{API_PORT}/tcp from its pods"
         yield _flow(words, "tcp", API_PORT, own, replace(here, addresses=site.address))
-    elif site.head_address:
-        head = _End(site.interface, site.head_address, site.cluster, site.hardware.get(site.head))
-        words = f"{API_PORT}/tcp from its pods to {site.head} ({site.head_address})"
-        yield _flow(words, "tcp", API_PORT, own, head, translated=True)
+    elif site.control_plane_address:
+        hardware = site.hardware.get(site.control_plane)
+        plane = _End(site.interface, site.control_plane_address, site.cluster, hardware)
+        there = f"{site.control_plane} ({site.control_plane_address})"
+        words = f"{API_PORT}/tcp from its pods to {there}"
+        yield _flow(words, "tcp", API_PORT, own, plane, translated=True)
     yield _flow(f"{PROBE_PORT}/tcp to its pods", "tcp", PROBE_PORT, here, own)
     yield _services(site)
     far = _End("flannel.1", site.pods, site.pods, MADE_UP)
