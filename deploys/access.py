@@ -1,4 +1,4 @@
-"""The cluster from this computer: a kubeconfig, and `kubectl proxy` for those who ask for it."""
+"""kubectl on the operator's computer: a kubeconfig context, and `kubectl proxy` if enabled."""
 
 from pyinfra import host, inventory
 
@@ -11,7 +11,7 @@ node = cluster.node(host.name)
 
 if node == cluster.first_control_plane:
     kubeconfig.laptop(
-        name="A context in this computer's kubeconfig",
+        name="kubeconfig context",
         path=str(cluster.kubeconfig),
         context=cluster.kube_context,
         server=kubernetes.api_server(cluster),
@@ -24,7 +24,7 @@ if node == cluster.first_control_plane:
         present=cluster.kubectl_proxy,
     )
     kubeconfig.proxy(
-        name="A context for kubectl proxy",
+        name="kubeconfig context for kubectl proxy",
         path=str(cluster.kubeconfig),
         context=f"{cluster.kube_context}-proxy",
         server=kubernetes.proxy_url(cluster),

@@ -1,4 +1,4 @@
-"""Blank boards to a working cluster, step by step. Each step also runs by itself."""
+"""The whole cluster, from blank boards to Ready nodes. Each of these files also runs alone."""
 
 from pyinfra import local
 

@@ -1,4 +1,4 @@
-"""The control plane, made by kubeadm, and the pod network."""
+"""kubeadm init on the control plane, kubectl for its admin user, and the pod network."""
 
 from pyinfra import host, inventory
 
@@ -11,15 +11,15 @@ node = cluster.node(host.name)
 
 if node == cluster.first_control_plane:
     kubeadm.init(
-        name="The control plane",
+        name="kubeadm init",
         wanted_version=cluster.kubernetes_version,
         repository=kubernetes.repository(cluster),
         **specifications.control_plane(cluster),
         **specifications.registration(cluster, node),
     )
-    kubeconfig.admin(name=f"kubectl for {node.admin_user}", user=node.admin_user)
+    kubeconfig.admin(name=f"kubeconfig for {node.admin_user}", user=node.admin_user)
     flannel.flannel(
-        name="The pod network",
+        name="Pod network (flannel)",
         url=cluster.flannel_manifest,
         checksum=cluster.flannel_checksum,
         folder=str(cluster.desk / ".cluster" / "downloads"),

@@ -1,4 +1,4 @@
-"""The gateway routes for all other nodes, with NAT. Topology "nat" only."""
+"""IP forwarding and NAT on the gateway, for all other nodes. Topology "nat" only."""
 
 from pyinfra import host, inventory
 
@@ -32,11 +32,9 @@ if cluster.is_gateway(node):
         ]
 
     sysctl.settings(
-        name="Forward between the interfaces, now and at every boot",
+        name="IP forwarding",
         values={"net.ipv4.ip_forward": 1},
         path="/etc/sysctl.d/60-bramble-forward.conf",
     )
-    with guard.change("The gateway, confirmed or taken back", cluster.guard_seconds):
-        iptables.ruleset(
-            name="Translate the workers' addresses, now and at every boot", rules=rules
-        )
+    with guard.change("Apply network changes", cluster.guard_seconds):
+        iptables.ruleset(name="NAT rules", rules=rules)

@@ -12,18 +12,16 @@ node = cluster.node(host.name)
 
 
 def network() -> None:
-    hosts.entries(
-        name="All nodes' names in /etc/hosts", entries=cluster.host_names, own_name=node.name
-    )
-    hosts.hostname(name="Its host name", hostname=node.name)
+    hosts.entries(name="/etc/hosts", entries=cluster.host_names, own_name=node.name)
+    hosts.hostname(name="Hostname", hostname=node.name)
 
-    with guard.change("The network, confirmed or taken back", cluster.guard_seconds):
+    with guard.change("Apply network changes", cluster.guard_seconds):
         local.include("deploys/gateway.py")
 
         for interface in host.loop(cluster.interfaces(node)):
             psk = cluster.wifi_psk() if interface.wifi else None
             interfaces.interface(
-                name=f"The interface {interface.name}",
+                name=f"Interface {interface.name}",
                 **specifications.interface(interface),
                 start="both",
                 **(specifications.access_point(cluster) if interface.wifi else {}),
@@ -32,7 +30,7 @@ def network() -> None:
                 reach=str(cluster.connect_address(node)) if interface.reached else None,
             )
 
-        resolv_conf.resolver(name="Its nameservers", **specifications.resolver(cluster, node))
+        resolv_conf.resolver(name="DNS resolver", **specifications.resolver(cluster, node))
 
 
 if cluster.is_gateway(node):

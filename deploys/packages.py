@@ -1,4 +1,4 @@
-"""Kubernetes' packages: kubelet, kubeadm, kubectl and the CNI plugins, at one version, held."""
+"""The Kubernetes packages: kubelet, kubeadm, kubectl and the CNI plugins, at one version, held."""
 
 from pyinfra import host, inventory
 
@@ -10,12 +10,12 @@ cluster = settings.of(inventory)
 node = cluster.node(host.name)
 
 packages.repository(
-    name="The repository of Kubernetes' packages",
+    name="Kubernetes apt repository",
     url=kubernetes.repository(cluster),
     fingerprint=cluster.kubernetes_key_fingerprint,
 )
 packages.installed(
-    name="kubelet, kubeadm and kubectl",
+    name="Kubernetes packages",
     version=cluster.kubernetes_version,
     url=kubernetes.repository(cluster),
 )

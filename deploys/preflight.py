@@ -1,4 +1,4 @@
-"""A look at every node, before anything is changed: what is wrong with it, and the remedy."""
+"""Preflight checks: what is wrong with a node, and its remedy, before anything is changed."""
 
 from pyinfra import host, inventory
 
@@ -8,7 +8,7 @@ from settings import specifications
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
-alone = host.current_deploy_name is None  # not a part of cluster.py
+alone = host.current_deploy_name is None  # not included by cluster.py
 
-preflight.look(name="Look at every node", **specifications.preflight(cluster, node))
-preflight.judged(name="Every node is fit for a cluster", show_all=alone)
+preflight.look(name="Gather facts", **specifications.preflight(cluster, node))
+preflight.judged(name="Preflight checks", show_all=alone)

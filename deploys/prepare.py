@@ -1,4 +1,4 @@
-"""Nodes made ready for Kubernetes: no swap, kernel modules and settings, memory cgroup, clock."""
+"""What kubeadm requires of a node: no swap, kernel modules and parameters, memory cgroup, clock."""
 
 from pyinfra import host, inventory
 
@@ -8,13 +8,13 @@ from operations import architecture, base, cgroup, clock, machine_id, modules, s
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
 
-architecture.supported(name="A 64-bit Debian")
-machine_id.unique(name="A machine-id of its own")
-clock.synchronised(name="A clock that is right")
-swap.off(name="No swap, now and at every boot")
-modules.loaded(name="Kernel modules, now and at every boot", names=["overlay", "br_netfilter"])
+architecture.supported(name="Supported system")
+machine_id.unique(name="Unique machine-id")
+clock.synchronised(name="Time synchronization")
+swap.off(name="Swap off")
+modules.loaded(name="Kernel modules", names=["overlay", "br_netfilter"])
 sysctl.settings(
-    name="Kernel settings, now and at every boot",
+    name="Kernel parameters",
     values={
         "net.bridge.bridge-nf-call-iptables": 1,
         "net.bridge.bridge-nf-call-ip6tables": 1,
@@ -23,9 +23,9 @@ sysctl.settings(
     path="/etc/sysctl.d/60-bramble-kubernetes.conf",
 )
 
-# The memory cgroup may cost a reboot; the gateway's cuts off the other nodes, so it goes first.
+# Enabling the cgroup reboots the node. The gateway first: its reboot cuts off the other nodes.
 if cluster.is_gateway(node):
-    cgroup.memory(name="The kernel's memory cgroup", required=cluster.memory_cgroup)
+    cgroup.memory(name="Memory cgroup", required=cluster.memory_cgroup)
 base.depends_on(name="Gateway done", other=cluster.gateway_of(node))
 if not cluster.is_gateway(node):
-    cgroup.memory(name="The kernel's memory cgroup", required=cluster.memory_cgroup)
+    cgroup.memory(name="Memory cgroup", required=cluster.memory_cgroup)

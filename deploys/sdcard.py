@@ -1,5 +1,5 @@
 """
-One node's card, or an image file of it. On your own computer, and not part of cluster.py:
+Write a node's SD card, or an image file of it. Runs on the operator's computer, not in cluster.py:
 
     pyinfra @local deploys/sdcard.py --data node=node1 --data device=/dev/sdX
 """
@@ -18,7 +18,7 @@ cluster, node = request.cluster, request.node
 image = cluster.card_image
 
 sdcard.card(
-    name=f"The card of {node.name}",
+    name=f"SD card of {node.name}",
     node=node.name,
     image=image.title,
     source=image.source,
@@ -33,5 +33,5 @@ sdcard.card(
     yes=request.yes,
     any_disk=request.any_disk,
     remarks=first_boot.remarks(cluster, node),
-    _sudo=False,  # files of yours stay yours; for the blocks of a disk it asks sudo itself
+    _sudo=False,  # the operator owns the files; raw block writes use sudo themselves
 )

@@ -1,4 +1,4 @@
-"""SSH without passwords: the operator's key for the admin user; and no passwords, where wanted."""
+"""The operator's SSH key for the admin user; SSH password logins off, if that is set."""
 
 from pyinfra import host, inventory
 
@@ -10,13 +10,13 @@ node = cluster.node(host.name)
 
 
 def ssh_access() -> None:
-    with guard.change("The way in, confirmed or taken back", cluster.guard_seconds):
+    with guard.change("Confirm SSH access", cluster.guard_seconds):
         authorized_keys.key(
-            name="Let the operator in by key",
+            name="Admin SSH key",
             user=node.admin_user,
             keys=settings.operator_public_key(cluster),
         )
-        sshd.passwords(name="Passwords over SSH", allowed=cluster.password_login)
+        sshd.passwords(name="SSH password logins", allowed=cluster.password_login)
 
 
 # The other nodes are reached through the gateway's sshd.

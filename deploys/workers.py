@@ -1,4 +1,4 @@
-"""The workers join the cluster; then all nodes are Ready, with their labels."""
+"""kubeadm join on the workers; then all nodes Ready, with their labels and taints."""
 
 from pyinfra import host, inventory
 
@@ -14,7 +14,7 @@ base.depends_on(name="Control plane done", other=first.name)
 
 if node.role == "worker":
     kubeadm.join(
-        name="Join the cluster",
+        name="kubeadm join",
         control_plane=first.name,
         **specifications.registration(cluster, node),
     )
@@ -23,12 +23,12 @@ base.depends_on(name="Workers done", other=None)
 
 if node == first:
     nodes.ready(
-        name="All nodes are Ready",
+        name="Nodes Ready",
         names=[each.name for each in cluster.nodes],
         seconds=cluster.nodes_ready_seconds,
     )
     nodes.marks(
-        name="Labels, and where pods may run",
+        name="Node labels and taints",
         labels=kubernetes.labels(cluster),
         control_planes=[each.name for each in cluster.control_plane],
         schedulable=cluster.pods_on_control_plane,

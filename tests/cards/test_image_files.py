@@ -206,6 +206,6 @@ def test_a_node_that_is_not_in_the_inventory_is_refused(
     done = sdcard(node="node7", file="node1.img", image=packed)
     assert done.returncode == 1
     assert "--data: node: no node node7 in the inventory: did you mean node" in done.stdout
-    assert "The card of" not in done.stdout
+    assert "SD card of" not in done.stdout
     assert "an image file" not in done.stdout
     assert not (desk / "node1.img").exists()

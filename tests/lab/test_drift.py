@@ -116,7 +116,7 @@ def test_the_differences_of_blank_nodes_are_grouped_by_node_and_file(desk: Desk)
     assert "    set net.ipv4.ip_forward = 1 (it is 0)\n" in first
     assert "kubernetesVersion: v1.36.4" in first  # the release to come, not the minor's first
     assert "No changes" not in desk.diff.output
-    assert "A 64-bit Debian" not in desk.diff.output  # nothing of what stays
+    assert "Supported system" not in desk.diff.output  # nothing of what stays
     assert "does not say what" not in desk.diff.output
 
 
@@ -130,7 +130,7 @@ def test_a_run_ends_with_what_it_came_to_and_what_to_do_next(desk: Desk) -> None
         assert failed == 0
     assert re.search(r"(?m)^Slowest: .+ \(\d+ s\); .+ \(\d+ s\)", run.output)
     assert run.output.endswith("Next: kubectl --context bramble get nodes\n")
-    assert re.search(r"(?m)^    changed  Its host name: node2 ", run.output)
+    assert re.search(r"(?m)^    changed  Hostname: node2 ", run.output)
     assert not re.search("No changes|Skipped|executed .* commands|Grand total", run.output)
 
 

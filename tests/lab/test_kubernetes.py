@@ -156,7 +156,7 @@ def test_pods_keep_off_the_control_plane_unless_wished_otherwise(made: Made) -> 
     assert run.status == 0, run.output
     assert not tainted()
     changed = work_of(changes(made.lab, deploys=deploys))
-    assert changed == {"node1": ["Labels, and where pods may run"]}
+    assert changed == {"node1": ["Node labels and taints"]}
     assert tainted()
 
 
@@ -266,11 +266,11 @@ def test_one_more_worker_in_the_inventory_joins_alone(grown: Grown) -> None:
     no_token_is_left(grown.lab)
     assert ready(grown.lab) == set(NODES)
     changed = dict(grown.changed)
-    assert "Join the cluster" in changed.pop("node3")
+    assert "kubeadm join" in changed.pop("node3")
     # The others learn the new one's name, and the control plane waits for it and labels it.
-    names = "All nodes' names in /etc/hosts"
+    names = "/etc/hosts"
     assert changed.pop("node2") == [names]
-    marks = ["All nodes are Ready", "Labels, and where pods may run"]
+    marks = ["Nodes Ready", "Node labels and taints"]
     assert changed == {"node1": [names, *marks]}
     assert changes(grown.lab, deploys=CLUSTER) == []
 
@@ -288,7 +288,7 @@ def test_a_worker_that_was_reset_is_told_and_the_remedy_helps(grown: Grown) -> N
     no_token_is_left(lab)
     kubectl(lab, *remedy.split()[1:])
     changed = work_of(changes(lab, deploys=CLUSTER))
-    assert changed["node3"] == ["Join the cluster"]
+    assert changed["node3"] == ["kubeadm join"]
     assert set(changed) == {"node1", "node3"}
 
 
@@ -302,7 +302,7 @@ def test_kubectl_proxy_serves_the_home_network_alone_and_only_when_asked_for(mad
     assert "node1" in ok(lab.run(["kubectl", "--context=bramble-proxy", "get", "nodes"]))
     assert ok(lab.ssh("node1", "ps -C kubectl -o user=")) not in ("", "root", "pi")
     changed = work_of(changes(lab, deploys=deploys))
-    assert changed == {"node1": ["kubectl proxy", "A context for kubectl proxy"]}
+    assert changed == {"node1": ["kubectl proxy", "kubeconfig context for kubectl proxy"]}
     assert ":8080 " not in ok(lab.ssh("node1", "ss -Hltn"))
     assert "bramble-proxy" not in kubeconfig(lab).read_text()
 

@@ -126,8 +126,8 @@ def test_rules_that_someone_changed_are_mended_and_the_rules_of_others_stay(nat:
     ok(lab.ssh("node1", "sudo iptables -t nat -F BRAMBLE-POSTROUTING"))
     ok(lab.ssh("node1", "sudo iptables -D FORWARD -j BRAMBLE-FORWARD"))
     assert [line.split(" | ")[-1] for line in changes(lab)] == [
-        "Translate the workers' addresses, now and at every boot: ['node1']",
-        "The network, confirmed or taken back: ['node1']",
+        "NAT rules: ['node1']",
+        "Apply network changes: ['node1']",
     ]
     ok(lab.ssh("node1", f"sudo {FOREIGN.replace('-A', '-D')}"))
     assert differences(before, look(lab, "node1")) == []
@@ -224,7 +224,7 @@ def test_a_run_that_was_cut_off_is_completed_by_the_next(nat: Deployed) -> None:
     running = start(lab, "-y")
     assert running.stdout is not None
     for line in running.stdout:
-        if "The network, confirmed" in line:
+        if "Apply network changes" in line:
             lab.power_off("node1")
             break
     lab.power_on("node1")
