@@ -27,7 +27,7 @@ def network() -> None:
                 **(specifications.access_point(cluster) if interface.wifi else {}),
                 wifi_psk=HiddenValue(psk.get_secret_value()) if psk else None,
                 post_up=[iptables.post_up()] if interface.nat else [],
-                reach=str(cluster.connect_address(node)) if interface.reached else None,
+                new_address=str(cluster.connect_address(node)) if interface.reached else None,
             )
 
         resolv_conf.resolver(name="DNS resolver", **specifications.resolver(cluster, node))

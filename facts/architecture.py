@@ -1,5 +1,5 @@
 """
-The machine that the programs of a node are made for.
+The architecture of kernel and system.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _SCRIPT = "uname -m; dpkg --print-architecture 2>/dev/null || echo"
 @dataclass(frozen=True)
 class ArchitectureState(State):
     """
-    + kernel: as uname says it: "aarch64"
-    + userland: as dpkg says it: "arm64"; "" on a system without dpkg
+    + kernel: as in uname: "aarch64"
+    + userland: as in dpkg: "arm64"; "": no dpkg
     """
 
     kernel: str
@@ -27,7 +27,7 @@ class ArchitectureState(State):
 
 class Architecture(WholeFact[ArchitectureState]):
     """
-    The kernel's and the programs' architecture: a 64-bit kernel can run a 32-bit system.
+    Read the architecture of kernel and system: a 64-bit kernel can run a 32-bit system.
     """
 
     @override

@@ -1,5 +1,5 @@
 """
-A user's authorized_keys, and whether sshd will heed it, in one remote execution.
+A user's authorized_keys, and what sshd requires of it, in one remote execution.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing_extensions import override
 from facts.base import OddLine, State, WholeFact, ask, one_of
 from facts.files import READ_FILES, FileState, parse_files
 
-# The user's entry, group and home; what sshd's configuration says for this user; then the home,
-# ~/.ssh and the two files. Only root can ask sshd, and only where one is installed.
+# Prints the user's entry, group and home; sshd's settings for this user; the home, ~/.ssh and the
+# two files. Only root can ask sshd for its settings.
 _SCRIPT = (
     """u=$1; e=$(getent passwd "$u") || e=; echo "$e"; id -gn "$u" 2>/dev/null || echo;
 h=$(echo "$e" | cut -d: -f6); s=$(command -v sshd || echo /usr/sbin/sshd);
@@ -30,15 +30,15 @@ set -- "$h" "$h/.ssh" "$h/.ssh/authorized_keys" "$h/.ssh/authorized_keys2";
 @dataclass(frozen=True)
 class KeysState(State):
     """
-    One user's way in by key.
+    The keys of one user.
 
-    + exists: whether there is such a user; nothing else means anything when there is none
-    + group: the user's own group
-    + path: where the file is or would be: ~/.ssh/authorized_keys, with the home's links followed
-    + patterns: sshd's AuthorizedKeysFile for this user; empty when sshd could not be asked
-    + strict: sshd's StrictModes: no ``problems`` will be put up with
+    + exists: whether the user exists; if not, nothing else is set
+    + group: the user's primary group
+    + path: ~/.ssh/authorized_keys, with the links of the home followed
+    + patterns: sshd's AuthorizedKeysFile for this user; empty: sshd could not be asked
+    + strict: sshd's StrictModes
     + home, directory, file: the home, ~/.ssh and the file
-    + second: ~/.ssh/authorized_keys2, which sshd reads too unless it is told otherwise
+    + second: ~/.ssh/authorized_keys2, which sshd reads too by default
     """
 
     exists: bool
@@ -54,9 +54,9 @@ class KeysState(State):
 
 class AuthorizedKeys(WholeFact[KeysState]):
     """
-    A user's authorized_keys; ``None`` when it could not be read.
+    Read a user's authorized_keys; ``None`` when it could not be read.
 
-    + user: the user's name
+    + user: name of the user
     """
 
     @override

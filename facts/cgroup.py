@@ -1,5 +1,5 @@
 """
-The memory cgroup: whether the kernel has it, and the file that tells a Raspberry Pi's kernel to.
+The memory cgroup, and the kernel command line that turns it on.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing_extensions import override
 from facts.base import State, WholeFact, ask, one_of
 from facts.files import READ_FILES, FileState, parse_files
 
-# Since Debian 12 the first one is true, and the second a note that says so.
+# Since Debian 12 the first is in effect, and the second only a note that names it.
 FIRMWARE_CMDLINE = "/boot/firmware/cmdline.txt"
 BOOT_CMDLINE = "/boot/cmdline.txt"
 FILES = [FIRMWARE_CMDLINE, BOOT_CMDLINE]
 
-# v2: the root's controllers; v1: a mount of the controller. /proc/cgroups is no sign of either.
+# v2: controllers of the root; v1: a mount of the controller. /proc/cgroups tells neither.
 _SCRIPT = (
     """if grep -qw memory /sys/fs/cgroup/cgroup.controllers 2>/dev/null; then echo v2;
 elif awk '$3 == "cgroup" && $4 ~ /(^|,)memory(,|$)/ {f=1} END {exit !f}' /proc/self/mounts;
@@ -33,8 +33,8 @@ class CgroupState(State):
     """
     The memory cgroup of a node.
 
-    + memory: where it is: "v2", "v1", or "off"
-    + running: the command line that the kernel was started with
+    + memory: "v2", "v1", or "off"
+    + running: command line of the running kernel
     + files: ``FILES``
     """
 
@@ -45,7 +45,7 @@ class CgroupState(State):
 
 class MemoryCgroup(WholeFact[CgroupState]):
     """
-    Whether the memory cgroup is on, and what the kernel was and will be told.
+    Read whether the memory cgroup is on, and the present and next kernel command line.
     """
 
     @override

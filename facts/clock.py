@@ -1,5 +1,5 @@
 """
-The clock: how far it is from this computer's, and what keeps it right.
+The clock: its difference from this computer's, and what synchronizes it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing_extensions import override
 
 from facts.base import State, WholeFact, ask, number, one_of, words_of
 
-# The programs that keep a clock right on Debian, each by its unit; systemd's own first. One whose
-# conditions are not met (in a container the clock is not its to set) does not count as stopped.
+# Units of Debian that synchronize the clock. One whose conditions are not met, such as in a
+# container, does not count as stopped.
 _SERVICES = ("systemd-timesyncd", "chrony", "ntpsec", "ntp", "openntpd")
 _SCRIPT = f"""date +%s; date -u '+%Y-%m-%d %H:%M:%S';
 timedatectl show -P NTPSynchronized 2>/dev/null || echo unknown;
@@ -33,12 +33,12 @@ class ClockState(State):
     """
     A node's clock.
 
-    + ahead: seconds that it is ahead of this computer's (less than 0: behind), at least: the node
-      read it at some moment between the question and the answer
-    + shows: what it shows, in UTC
-    + synchronised: whether the kernel says so; None where that isn't known
-    + services: the enabled services that keep it right
-    + stopped: those of them that do not run, although they could
+    + ahead: seconds that it is ahead of this computer's clock (negative: behind), at least: it was
+      read at some time between the question and the answer
+    + shows: its time in UTC
+    + synchronised: whether the kernel says so; None: not known
+    + services: enabled services that synchronize it
+    + stopped: those of them that could run and do not
     + timesyncd: whether systemd-timesyncd is installed
     """
 
@@ -52,7 +52,7 @@ class ClockState(State):
 
 class Clock(WholeFact[ClockState]):
     """
-    A node's clock beside this computer's.
+    Compare a node's clock with this computer's.
     """
 
     @override
@@ -82,9 +82,9 @@ class Clock(WholeFact[ClockState]):
 
 def _outside(shown: int, asked: float, answered: float) -> int:
     """
-    How far the time shown is outside of the interval in which it was read.
+    Return how many seconds the time is outside of the interval in which it was read.
 
-    + shown: whole seconds, cut off
+    + shown: whole seconds, rounded down
     + asked, answered: this computer's time before and after, in seconds
     """
     return max(shown - math.floor(answered), 0) + min(shown - math.floor(asked), 0)

@@ -1,5 +1,5 @@
 """
-A file as it is: kind, mode, owner and content, in one remote execution.
+Files: kind, mode, owner and content, in one remote execution.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _KINDS: dict[str, Kind] = {
     "directory": "directory",
 }
 
-# For the scripts of other facts too, which read files in the same execution: see ``parse_files``.
-# Prints per path: kind, mode, user, group, mount point or not, link's target or content, in base64
-# (a login shell may speak any encoding, and pyinfra cuts at the first byte that is not UTF-8).
+# Also part of other facts' scripts, to read files in the same execution: see ``parse_files``.
+# Prints per path: kind, mode, user, group; whether it is a mount point; its link target or content,
+# in base64, since pyinfra cuts output at the first byte that is not UTF-8.
 READ_FILES = """for p in "$@"; do
 if [ -L "$p" ] || [ -e "$p" ]; then
 stat -c '%F|%a|%U|%G' "$p";
@@ -37,11 +37,11 @@ done"""
 @dataclass(frozen=True)
 class FileState(State):
     """
-    One path on a node.
+    The state of a path.
 
-    ``text`` is the content of a regular file, the target of a link, else None. ``mode`` is in
-    octal without a leading zero ("644"). ``mounted`` files (a bind mount over a file) cannot be
-    renamed over.
+    + mode: octal without a leading zero ("644")
+    + text: content of a regular file, target of a link, else None
+    + mounted: whether it is a mount point, over which nothing can be renamed
     """
 
     kind: Kind
@@ -54,11 +54,11 @@ class FileState(State):
 
 class Files(WholeFact[dict[str, FileState]]):
     """
-    The state of some paths: ``{path: FileState}``; ``None`` when they could not be read.
+    Read some paths as ``{path: FileState}``; ``None`` when they could not be read.
 
-    + paths: absolute paths, separated by line feeds or given as a list
+    + paths: absolute paths
 
-    A content that is not UTF-8 has its odd bytes kept as surrogate escapes.
+    Bytes that are not UTF-8 become surrogate escapes.
     """
 
     secret = True
@@ -75,12 +75,10 @@ class Files(WholeFact[dict[str, FileState]]):
 
 def parse_files(lines: Sequence[str], paths: Sequence[str]) -> dict[str, FileState]:
     """
-    What ``READ_FILES`` has printed.
+    Parse the output of ``READ_FILES``; ``CutShort`` if lines are missing.
 
     + lines: its output
-    + paths: the arguments that it was given
-
-    ``CutShort`` when lines are missing.
+    + paths: its arguments
     """
     found = {}
     for at, path in enumerate(paths):

@@ -1,5 +1,5 @@
 """
-The guard of the network: what it has kept of the time before the last confirmed change.
+The rollback guard: a pending change, and the saved state before the last confirmed one.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from facts.base import CutShort, OddLine, State, WholeFact, ask, text_of
 
 FOLDER = "/var/lib/bramble/guard/previous"
 
-# A path a line, as it is and as it was: "-" when it is not there, "*" and a digest for a file that
-# not everybody may read, where a link leads, else "=" and the content in base64.
+# A path per line with its present and its saved state: "-" for no file, "*" and a digest for a file
+# that not everybody may read, the target of a link, else "=" and the content in base64.
 _SCRIPT = """echo "$(cd /var/lib/bramble/guard 2>/dev/null &&
-cat armed/what restoring/what 2>/dev/null)";
+cat pending/what restoring/what 2>/dev/null)";
 show() { if [ -L "$1" ]; then echo "link to $(readlink "$1")";
 elif [ -f "$1" ]; then case $(stat -c %a "$1") in *[4567]) echo "=$(base64 -w0 < "$1")";;
 *) echo "*$(sha256sum < "$1" | cut -d' ' -f1)";; esac; else echo -; fi; };
 if cd "$1" 2>/dev/null; then
-cat what former; date -Is -r id; echo "$(paste -sd' ' interfaces)";
+cat what address; date -Is -r id; echo "$(paste -sd' ' interfaces)";
 echo "$(paste -sd' ' prefixes)";
-echo "=$(base64 -w0 < live)"; n=0;
+echo "=$(base64 -w0 < reload)"; n=0;
 while IFS= read -r p; do n=$((n+1)); echo "$p|$(show "$p")|$(show "old/$n")"; done < paths; fi"""
 
 
 @dataclass(frozen=True)
 class Kept(State):
-    """A path, now and before; None: not there. A secret one is known by its digest alone."""
+    """A path, now and before; None: no file. Of a secret only the digest is known."""
 
     path: str
     now: str | None
@@ -40,26 +40,26 @@ class Kept(State):
 @dataclass(frozen=True)
 class GuardState(State):
     """
-    + unconfirmed: what was changed and waits for its confirmation; empty: nothing
-    + what: was changed last; empty: there is nothing to go back to
-    + former: where the node answered before it
-    + when: it was made
-    + interfaces, prefixes, live: that it took along, as ``guard.Step`` has them
-    + files: that it took along
+    + pending: what a change that is not confirmed changes; "": no such change
+    + what: what the last confirmed change changed; "": nothing to undo
+    + address: of the node before it
+    + when: time of that change
+    + interfaces, prefixes, reload: of that change, as in ``guard.Step``
+    + files: of that change
     """
 
-    unconfirmed: str
+    pending: str
     what: str = ""
-    former: str = ""
+    address: str = ""
     when: str = ""
     interfaces: str = ""
     prefixes: str = ""
-    live: str = ""
+    reload: str = ""
     files: list[Kept] = field(default_factory=list)
 
 
 class Guard(WholeFact[GuardState]):
-    """What the guard has kept; ``None`` when it could not be read."""
+    """Read what the guard has saved; ``None`` when it could not be read."""
 
     @override
     def command(self) -> StringCommand:
@@ -68,19 +68,19 @@ class Guard(WholeFact[GuardState]):
     @override
     def parse(
         self,
-        unconfirmed: str,
+        pending: str,
         what: str = "",
-        former: str = "",
+        address: str = "",
         when: str = "",
         interfaces: str = "",
         prefixes: str = "",
-        live: str = "",
+        reload: str = "",
         *paths: str,
     ) -> GuardState:
-        if what and not live:
+        if what and not reload:
             raise CutShort
-        known = (what, former, when, interfaces, prefixes, _text(live) or "")
-        return GuardState(unconfirmed, *known, files=[_kept(line) for line in paths])
+        known = (what, address, when, interfaces, prefixes, _text(reload) or "")
+        return GuardState(pending, *known, files=[_kept(line) for line in paths])
 
 
 def _kept(line: str) -> Kept:

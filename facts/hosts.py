@@ -1,6 +1,5 @@
 """
-A node's own name and the names in /etc/hosts, and what cloud-init will make of both at the next
-boot; each in one remote execution.
+The hostname and /etc/hosts, and what cloud-init changes of them at boot; each in one execution.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ TEMPLATE = "/etc/cloud/templates/hosts.debian.tmpl"
 HOSTNAME = "/etc/hostname"
 PRESERVE = "/etc/cloud/cloud.cfg.d/99-bramble-hostname.cfg"
 
-# Prints a top-level setting as cloud-init will see it at the next boot, "-" where it has none, and
-# nothing where cloud-init will not run. What user-data says outranks /etc/cloud (cloud-init's
-# helpers.ConfigMerger), and in there the last file wins.
+# Prints a top-level setting as cloud-init reads it at the next boot: "-" if it is not set, nothing
+# if cloud-init does not run. User-data overrides /etc/cloud (helpers.ConfigMerger of cloud-init),
+# where the last file wins.
 _CLOUD_INIT = """cloud() {
 if ! command -v cloud-init >/dev/null || [ -e /etc/cloud/cloud-init.disabled ] ||
 grep -qs cloud-init=disabled /proc/cmdline; then echo; return; fi;
@@ -37,11 +36,11 @@ uname -n;
 @dataclass(frozen=True)
 class HostsState(State):
     """
-    The names that a node knows by itself.
+    /etc/hosts and what rewrites it.
 
-    + hostname: its own name at this moment
-    + rewritten: cloud-init's manage_etc_hosts: ``template`` (written anew from ``TEMPLATE`` at each
-      boot), ``localhost`` (its own name put on 127.0.1.1 at each boot), or empty
+    + hostname: the live one
+    + rewritten: cloud-init's manage_etc_hosts: ``template`` (generated from ``TEMPLATE`` at each
+      boot), ``localhost`` (own name mapped to 127.0.1.1 at each boot), or ""
     + files: ``HOSTS`` and ``TEMPLATE``
     """
 
@@ -53,11 +52,11 @@ class HostsState(State):
 @dataclass(frozen=True)
 class HostnameState(State):
     """
-    A node's own name.
+    The hostname and what resets it.
 
-    + hostname: at this moment
+    + hostname: the live one
     + cloud_init: whether cloud-init runs at the next boot
-    + preserved: whether it then leaves the name alone
+    + preserved: whether it keeps the hostname then
     + files: ``HOSTNAME`` and ``PRESERVE``
     """
 
@@ -68,7 +67,7 @@ class HostnameState(State):
 
 
 class Hosts(WholeFact[HostsState]):
-    """/etc/hosts; ``None`` when it could not be read."""
+    """Read /etc/hosts; ``None`` when it could not be read."""
 
     paths = (HOSTS, TEMPLATE)
 
@@ -85,7 +84,7 @@ class Hosts(WholeFact[HostsState]):
 
 
 class Hostname(WholeFact[HostnameState]):
-    """The node's own name; ``None`` when it could not be read."""
+    """Read the hostname; ``None`` when it could not be read."""
 
     paths = (HOSTNAME, PRESERVE)
 
@@ -104,5 +103,5 @@ def _command(setting: str, paths: tuple[str, ...]) -> StringCommand:
 
 
 def _is_true(setting: str) -> bool:
-    """As cloud-init's util.translate_bool."""
+    """Interpret a setting as util.translate_bool of cloud-init does."""
     return setting.lower() in ("true", "1", "on", "yes")

@@ -1,5 +1,5 @@
 """
-How a node's network interfaces are configured, and how they are: all in one remote execution.
+Network interfaces: their configuration and their state, in one remote execution.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing_extensions import override
 from facts.base import OddLine, State, WholeFact, ask, data_of, text_of
 from facts.files import Kind
 
-# Files first: those that ifupdown says it reads, the others beside them, and those of others that
-# decide who has an interface. Of the keys of Wi-Fi networks only a digest leaves the node.
+# Files first: those that ifupdown reads, others in the same directory, and those that decide which
+# program manages an interface. Of Wi-Fi keys only a digest leaves the node.
 _SCRIPT = r"""PATH=$PATH:/usr/sbin:/sbin; export PATH;
 show() { [ -L "$1" ] || [ -e "$1" ] || return;
 echo "file $1|$(stat -c '%F|%a|%U|%G' "$1" | tr -d '\n')|$([ -f "$1" ] && base64 -w0 < "$1")"; };
@@ -36,7 +36,7 @@ for unit in networking NetworkManager dhcpcd; do
 echo "unit $unit|$(systemctl is-enabled $unit 2>/dev/null)|$(systemctl is-active $unit)"; done;
 ifquery --state 2>/dev/null | sed 's/^/up /';
 (cd /var/lib/bramble/guard 2>/dev/null &&
-echo "unconfirmed $(cat armed/what restoring/what 2>/dev/null)");
+echo "pending $(cat pending/what restoring/what 2>/dev/null)");
 for i in /sys/class/net/*; do [ -e "$i" ] && echo "link ${i##*/}"; done;
 ask() { a=$(ip -j "$@") || a='ip failed'; echo "$a" | tr -d '\n'; };
 echo "details $(ask -d link show)";
@@ -47,7 +47,7 @@ nmcli -t -f DEVICE,STATE device 2>/dev/null | sed 's/^/nm-device /'; fi"""
 _WORDS = (
     "details",
     "ifquery",
-    *("file", "key", "tool", "unit", "up", "unconfirmed", "link", "addresses", "routes"),
+    *("file", "key", "tool", "unit", "up", "pending", "link", "addresses", "routes"),
     *("nm-config", "nm-device"),
 )
 
@@ -55,10 +55,10 @@ _WORDS = (
 @dataclass(frozen=True)
 class InterfacesFile(State):
     """
-    A file that has to do with interfaces.
+    A file of interface configuration.
 
-    ``text`` is the content, behind a link too; None when it is no regular file. ``mode`` is in
-    octal without a leading zero.
+    ``text`` is the content, also behind a link; None if it is not a regular file. ``mode`` is octal
+    without a leading zero.
     """
 
     kind: Kind
@@ -71,12 +71,13 @@ class InterfacesFile(State):
 @dataclass(frozen=True)
 class Link(State):
     """
-    An interface as it is.
+    The state of an interface.
 
-    ``addresses``: its IPv4 addresses of global scope, with prefix; ``leased``: those of them that
-    run out (they came by DHCP); ``gateways``: of its default routes; ``nm_state``: what
-    NetworkManager says of it, empty when it does not run; ``master``: the bridge or bond whose port
-    it is.
+    + addresses: IPv4 addresses of global scope, with prefix length
+    + leased: those with a limited lifetime, from DHCP
+    + gateways: of its default routes
+    + nm_state: its state in NetworkManager; "": NetworkManager does not run
+    + master: bridge or bond whose port it is
     """
 
     addresses: list[str]
@@ -90,14 +91,14 @@ class InterfacesState(TypedDict):
     """
     What ``InterfacesFiles`` returns.
 
-    + files: by path, what ifupdown may read, and our own and the DHCP clients' configuration
-    + ifquery: what ifupdown's own ``ifquery`` says of its files; empty: it is not installed
-    + keys: by path, our Wi-Fi configurations; ``text`` is the content's SHA-256
-    + tools: which programs there are
-    + units: by systemd unit, (enabled or not, active or not) in systemctl's words
-    + up: the interfaces that ifupdown has brought up
-    + unconfirmed: what of the network was changed, and waits for its confirmation; empty: nothing
-    + links: by name, the interfaces that there are
+    + files: by path: what ifupdown may read, bramble's own files, those of DHCP clients
+    + ifquery: output of ``ifquery --verbose``; empty: ifupdown is not installed
+    + keys: by path: Wi-Fi configurations; ``text`` is the content's SHA-256
+    + tools: installed programs
+    + units: by systemd unit: outputs of ``systemctl is-enabled`` and ``is-active``
+    + up: interfaces that ifupdown has brought up
+    + pending: what a change that is not confirmed changes; "": no such change
+    + links: by name: all interfaces
     + networkmanager: its configuration in effect, ``section.key``: value
     """
 
@@ -107,17 +108,17 @@ class InterfacesState(TypedDict):
     tools: list[str]
     units: dict[str, list[str]]
     up: list[str]
-    unconfirmed: str
+    pending: str
     links: dict[str, Link]
     networkmanager: dict[str, str]
 
 
 class InterfacesFiles(WholeFact[InterfacesState]):
     """
-    The interfaces files of a node and the state of its interfaces, read at one moment.
+    Read the interfaces files of a node and the state of its interfaces.
 
-    Returns ``None`` when they could not be read. Files that others wrote are given whole: there
-    may be a Wi-Fi key in them.
+    Returns ``None`` when they could not be read. Files by others are read whole: they may hold a
+    Wi-Fi key.
     """
 
     secret = True
@@ -147,7 +148,7 @@ def _parse(lines: list[tuple[str, str]]) -> InterfacesState:
         "tools": list(of("tool")),
         "units": {unit: [enabled, active] for unit, enabled, active in units},
         "up": [rest.partition("=")[0] for rest in of("up")],
-        "unconfirmed": next(of("unconfirmed"), ""),
+        "pending": next(of("pending"), ""),
         "links": _links(
             list(of("link")),
             data_of(next(of("details"), "")) or [],

@@ -1,6 +1,5 @@
 """
-iptables: the live rules, the back end that holds them, how it prints rules that are to come, and
-what restores ours at boot.
+iptables: the live rules, the back end, how it prints rules to be added, and what restores them.
 """
 
 from __future__ import annotations
@@ -13,18 +12,18 @@ from typing_extensions import override
 
 from facts.base import OddLine, State, WholeFact, ask, one_of, text_of
 from facts.files import READ_FILES, FileState, parse_files
+from messages import network
 
-# In a network namespace and a /run of its own: $1 is tried there, beside the chains of others
-# (standard input, without their rules) and their ipsets ($2), to which it may refer. With /run go
-# the sockets of programs that look names up (only /etc/hosts is there when rules are restored at
-# boot), and the lock of a legacy iptables that others may hold.
+# Loads the rules ($1) in a network namespace, with the chains (standard input, without rules) and
+# ipsets ($2) of others that they may refer to. The empty /run hides the sockets of name services
+# (when rules are restored at boot there is only /etc/hosts) and the lock of a legacy iptables.
 _TRIAL = """mount -t tmpfs tmpfs /run || exit; iptables-restore >/dev/null 2>&1;
 [ -z "$2" ] || printf '%s\\n' "$2" | ipset restore >/dev/null 2>&1;
 printf %s "$1" | iptables-restore --noflush 2>&1 >/dev/null | base64 -w0; echo;
 iptables-save 2>/dev/null | base64 -w0; echo; echo ok"""
 
-# Neither iptables-save makes a table by looking at it. Warnings come between the rules as lines
-# that begin with "#". The legacy one is only asked when the kernel has legacy tables at all.
+# Neither iptables-save creates a table by reading it. Warnings are lines that begin with "#". The
+# legacy one is run only if the kernel has legacy tables.
 _SCRIPT = (
     """export LC_ALL=C; u=$1 rules=$2 trial=$3; shift 3;
 save() { if s=$("$1" 2>&1); then echo ok; else echo failed; fi;
@@ -50,14 +49,14 @@ _VERSION = re.compile(r"^iptables v\S+(?: \((\w+)\))?$")
 @dataclass(frozen=True)
 class IptablesState(State):
     """
-    + backend: "nf_tables" or "legacy": what ``iptables`` works on; None: it is not installed
-    + rules: what iptables-save prints
-    + other: what the other back end's iptables-save prints
+    + backend: "nf_tables" or "legacy"; None: iptables is not installed
+    + rules: output of iptables-save
+    + other: output of iptables-save of the other back end
     + enabled: whether the unit is started at boot
-    + stale: whether systemd has yet to read the unit's file again
-    + files: the files that were asked for
-    + tried: what iptables-save prints of the rules that were tried; None: none were
-    + refusal: what iptables-restore said of them
+    + stale: whether systemd must reload the unit's file
+    + files: the files in ``paths``
+    + tried: output of iptables-save for the rules that were tried; None: none were
+    + refusal: what iptables-restore printed about them
     """
 
     backend: str | None
@@ -72,11 +71,11 @@ class IptablesState(State):
 
 class Iptables(WholeFact[IptablesState]):
     """
-    The rules of all IPv4 tables, and what restores ours.
+    Read the rules of all IPv4 tables, and what restores the own ones.
 
-    + unit: the name of the systemd unit that restores them
-    + paths: files to read along with it
-    + trial: rules to try in a network namespace of their own: see ``OwnChains.trial``
+    + unit: systemd unit that restores them
+    + paths: files to read in the same execution
+    + trial: rules to try in a network namespace: see ``OwnChains.trial``
     """
 
     @override
@@ -103,12 +102,10 @@ class Iptables(WholeFact[IptablesState]):
             raise OddLine(version)
         for ended, text in ((status, saved), (other_status, other)):
             if one_of(ended, "ok", "failed") != "ok":
-                raise FactProcessError(f"iptables-save failed: {_text(text).strip()}")
+                raise FactProcessError(network.IPTABLES_FAILED(reason=_text(text).strip()))
         if trial == "failed":
-            raise FactProcessError(
-                f"no network namespace to try the rules in: {_text(words).strip()}. "
-                "Kubernetes needs them too: use a kernel with CONFIG_NET_NS"
-            )
+            reason = _text(words).strip()
+            raise FactProcessError(network.NO_NETWORK_NAMESPACE(reason=reason))
         return IptablesState(
             backend=(known[1] or "legacy") if known else None,
             rules=_text(saved),
@@ -122,5 +119,5 @@ class Iptables(WholeFact[IptablesState]):
 
 
 def _text(line: str) -> str:
-    """A comment may have any bytes: what is not UTF-8 is shown as ``\\xff``."""
+    """Decode; bytes that are not UTF-8, which a comment may have, become ``\\xff``."""
     return text_of(line, "backslashreplace")

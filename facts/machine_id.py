@@ -1,5 +1,5 @@
 """
-The machine's id.
+The machine-id.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from facts.base import WholeFact, ask
 
 class MachineId(WholeFact[str]):
     """
-    The content of /etc/machine-id (machine-id(5)), "" where there is none yet.
+    Read /etc/machine-id (machine-id(5)); "" if there is none yet.
     """
 
     @override

@@ -1,5 +1,5 @@
 """
-Kernel modules: loaded now, and loaded at boot.
+Kernel modules, live and at boot.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from facts.files import READ_FILES, FileState, parse_files
 # systemd-modules-load.service reads this directory at boot: modules-load.d(5).
 LOAD_FILE = "/etc/modules-load.d/bramble.conf"
 
-# Loaded: the kernel shows it; built in: modules.builtin lists it, or, where there is no such file,
-# what it brings is there. "missing" has no file either, "loadable" does.
+# A built-in module is listed in modules.builtin or, without that file, recognised by what it
+# provides.
 _SCRIPT = (
     """k=/lib/modules/$(uname -r); for m in $1; do
 if [ -d "/sys/module/$m" ] || grep -q "^$m " /proc/modules 2>/dev/null \
@@ -33,10 +33,10 @@ uname -r; shift;
 @dataclass(frozen=True)
 class ModulesState(State):
     """
-    Some modules of a node.
+    The state of some modules.
 
-    + modules: each one's state: "loaded" (or built in), "loadable", or "missing"
-    + kernel: the running kernel's release
+    + modules: by name: "loaded" (or built in), "loadable", or "missing"
+    + kernel: release of the running kernel
     + load_file: ``LOAD_FILE``
     """
 
@@ -47,9 +47,9 @@ class ModulesState(State):
 
 class Modules(WholeFact[ModulesState]):
     """
-    Whether modules are in the kernel.
+    Read whether modules are loaded.
 
-    + names: the modules' names, with underscores
+    + names: of the modules, with underscores
     """
 
     @override

@@ -1,5 +1,5 @@
 """
-/etc/resolv.conf, and everything on the node that may write it, in one remote execution.
+/etc/resolv.conf, and all programs that may write it, in one remote execution.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PATH = "/etc/resolv.conf"
 NETWORK_MANAGER = "/etc/NetworkManager/conf.d/90-bramble-dns.conf"
 RESOLVED = "/etc/systemd/resolved.conf.d/90-bramble.conf"
 DHCPCD = "/etc/dhcpcd.enter-hook"
-# After the hooks named "resolvconf" and "resolved-enter"; without a dot, or it is not read.
+# Sorts after the hooks "resolvconf" and "resolved-enter"; a name with a dot would be ignored.
 DHCLIENT = "/etc/dhcp/dhclient-enter-hooks.d/zz-bramble"
 OPENRESOLV = "/etc/resolvconf.conf"
 RESOLVCONF_HEAD = "/etc/resolvconf/resolv.conf.d/head"
@@ -32,9 +32,8 @@ FILES = [
     RESOLVCONF_TAIL,
 ]
 
-# One line for each field of Resolver, in its order, before what facts.files prints.
-# Of NetworkManager it reads what its files say (it may start again at any time) and what the
-# running one does.
+# Prints a line for each field of ResolverState, then the files. Of NetworkManager it prints both
+# the configuration (it may start at any time) and the setting of the running one.
 _SCRIPT = (
     """p=/etc/resolv.conf;
 base64 -w0 < $p 2>/dev/null; echo;
@@ -64,19 +63,19 @@ if ls /run/udhcpc.*.pid >/dev/null 2>&1; then echo yes; else echo no; fi;
 @dataclass(frozen=True)
 class ResolverState(State):
     """
-    The resolver's file and its possible writers.
+    The resolver's file and the programs that may write it.
 
-    + text: what a program reads at /etc/resolv.conf, through links; None when there is nothing
-    + real: the path at the end of the links; empty when there is no such directory
-    + immutable: whether ``chattr +i`` is on it
-    + network_manager: NetworkManager's ``dns`` setting by its files; empty when not installed
-    + network_manager_now: the same of the running one; empty when none runs
+    + text: content of /etc/resolv.conf, through links; None: no such file
+    + real: path with all links followed; "": no such directory
+    + immutable: whether ``chattr +i`` is set
+    + network_manager: NetworkManager's ``dns`` setting in its files; "": not installed
+    + network_manager_now: the same of the running one; "": not running
     + resolved: whether systemd-resolved runs or is started at boot
-    + resolvconf: whose ``resolvconf`` command there is: ``resolvconf``, ``openresolv``,
-      ``systemd-resolved``; empty for none
-    + dhcp_clients: those installed, in the order in which ifupdown chooses
-    + udhcpc: whether udhcpc has an interface
-    + files: /etc/resolv.conf itself and each writer's file of settings that is ours to write in
+    + resolvconf: owner of the ``resolvconf`` command: ``resolvconf``, ``openresolv``,
+      ``systemd-resolved``; "": no such command
+    + dhcp_clients: installed ones, in the order in which ifupdown prefers them
+    + udhcpc: whether udhcpc has configured an interface
+    + files: /etc/resolv.conf, and the configuration file of each writer that bramble may change
     """
 
     text: str | None = None
@@ -93,9 +92,7 @@ class ResolverState(State):
 
 class Resolver(WholeFact[ResolverState]):
     """
-    /etc/resolv.conf and its possible writers; ``None`` when they could not be read.
-
-    What is not installed is not an error.
+    Read /etc/resolv.conf and the programs that may write it; ``None`` when that failed.
     """
 
     @override

@@ -1,5 +1,5 @@
 """
-sshd: what its configuration says of passwords, and our own file of it, in one remote execution.
+sshd's configuration of password logins, in one remote execution.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing_extensions import override
 from facts.base import State, WholeFact, ask, one_of
 from facts.files import READ_FILES, FileState, parse_files
 
-# Before cloud-init's 50-cloud-init.conf: of a setting, sshd takes the first that it meets.
+# Sorts before 50-cloud-init.conf of cloud-init: sshd uses the first value of a setting.
 PATH = "/etc/ssh/sshd_config.d/10-bramble.conf"
 
 _SCRIPT = (
@@ -28,10 +28,10 @@ _SCRIPT = (
 @dataclass(frozen=True)
 class SshdState(State):
     """
-    + installed: whether there is an sshd
-    + passwords, dialogues: "yes" or "no" by all of its configuration (a dialogue is how PAM asks
-      for a password); empty when it does not understand it
-    + file: our own
+    + installed: whether sshd is installed
+    + passwords, dialogues: PasswordAuthentication and KbdInteractiveAuthentication in effect, "yes"
+      or "no"; "": sshd rejects its configuration
+    + file: bramble's own
     """
 
     installed: bool
@@ -41,7 +41,7 @@ class SshdState(State):
 
 
 class Sshd(WholeFact[SshdState]):
-    """What sshd takes besides keys; ``None`` when it could not be read."""
+    """Read whether sshd accepts passwords; ``None`` when that failed."""
 
     @override
     def command(self) -> StringCommand:

@@ -1,5 +1,5 @@
 """
-Swap: what is in use now, and whatever would turn it on at the next boot.
+Swap: what is in use, and what would turn it on at the next boot.
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ from facts.base import State, WholeFact, ask, number, one_of, text_of
 from facts.files import READ_FILES, FileState, parse_files
 
 FSTAB = "/etc/fstab"
-# The last one to be read, so that it has the last word.
+# Read last, so that it overrides the other files.
 RPI_SWAP = "/etc/rpi/swap.conf.d/99-bramble.conf"
 FILES = [FSTAB, RPI_SWAP]
 
-# What they say is run at boot, at a time, or when a device turns up, without a unit of its own.
+# Commands in these run at boot, at a time, or when a device appears, without a unit of their own.
 _SCRIPTS = "/etc/rc.local /etc/crontab /etc/cron.d /var/spool/cron/crontabs /etc/udev/rules.d"
 
-# ``calls`` prints those of the files that call swapon other than to ask it. systemd is asked which
-# services run at boot or have run since; those are printed whose unit, or whose program where that
-# is a script, calls swapon, and the units that trigger them. A swap unit here is one that a file or
-# a generator has made.
+# ``calls`` prints the files that call swapon other than to query it. Of the services that run at
+# boot or have run since, it prints those whose unit, or whose program if that is a script, calls
+# swapon, and the units that trigger them. Then swap units from a file or a generator.
 _SCRIPT = (
     """{ tail -n +2 /proc/swaps | base64 -w0; } 2>/dev/null; echo;
 [ -e /usr/lib/systemd/system-generators/rpi-swap-generator ] || [ -e /etc/rpi/swap.conf ] \
@@ -68,20 +67,19 @@ grep -E '^(MemAvailable|SwapTotal|SwapFree):' /proc/meminfo | tr -s ' \\n' ' '; 
 @dataclass(frozen=True)
 class SwapState(State):
     """
-    Where a node's swap comes from.
+    The swap of a node and its sources.
 
-    + in_use: the devices and files of /proc/swaps
-    + used_kb, available_kb: what is swapped out, and the memory that could take it back
+    + in_use: devices and files in /proc/swaps
+    + used_kb, available_kb: swapped-out and available memory
     + rpi_swap: whether Raspberry Pi OS's rpi-swap is installed
-    + services: services that turn swap on, units that trigger them, and swap units of a person:
-      enabled or running
-    + units: swap units that systemd's generators or packages made, not masked, not from fstab;
-      and services that nothing enables, and that have turned swap on in this boot
+    + services: to disable: services that turn swap on, units that trigger them, swap units in /etc
+    + units: to mask: swap units from generators or packages, except those from fstab; services that
+      nothing enables and that have turned swap on since boot
     + files: ``FILES``
-    + scripts: files that turn swap on at boot and are run by no unit of their own
-    + accounted: what of ``in_use`` units stand for, fstab's too
-    + by_service: whether a service that has run in this boot turns swap on
-    + by_zram_service: whether one of those speaks of zram
+    + scripts: files that turn swap on at boot and are not run by a unit of their own
+    + accounted: members of ``in_use`` that have a unit
+    + by_service: whether a service that has run since boot turns swap on
+    + by_zram_service: whether one of those mentions zram
     """
 
     in_use: list[str]
@@ -99,7 +97,7 @@ class SwapState(State):
 
 class Swap(WholeFact[SwapState]):
     """
-    All swap of a node and its sources, in one reading.
+    Read all swap of a node and its sources.
     """
 
     @override
@@ -122,7 +120,7 @@ class Swap(WholeFact[SwapState]):
         in_use = [line.split()[0] for line in text_of(swaps).splitlines() if line.strip()]
         own = [_properties(line) for line in text_of(units).splitlines()]
         callers = [_properties(line) for line in text_of(services).splitlines()]
-        if one_of(rpi, "rpi-swap", "-") == "rpi-swap":  # its own setting stops these
+        if one_of(rpi, "rpi-swap", "-") == "rpi-swap":  # its own configuration stops these
             callers = [each for each in callers if not each["unit"].startswith("rpi-")]
         todo = _todo(callers)
         disable, mask = _own_units(own)
@@ -142,7 +140,7 @@ class Swap(WholeFact[SwapState]):
 
 
 def _properties(line: str) -> defaultdict[str, str]:
-    """``NAME=value|…|UNIT``; what the unit has not is empty."""
+    """Parse ``NAME=value|…|UNIT``; a missing property is empty."""
     *entries, unit = line.split("|")
     pairs = dict(entry.split("=", 1) for entry in entries if "=" in entry)
     return defaultdict(str, pairs, unit=unit)
@@ -153,7 +151,7 @@ def _has_run(unit: dict[str, str]) -> bool:
 
 
 def _todo(callers: list[defaultdict[str, str]]) -> dict[str, list[str]]:
-    """What keeps services from turning swap on again: to disable, to mask, to tell a person of."""
+    """Sort services that turn swap on: to disable, to mask, to warn of."""
     todo: dict[str, list[str]] = {"disable": [], "mask": [], "tell": []}
     for unit in callers:
         active = unit["ActiveState"] in ("active", "activating", "reloading")
@@ -162,7 +160,7 @@ def _todo(callers: list[defaultdict[str, str]]) -> dict[str, list[str]]:
         if unit["Enabled"].startswith("enabled") or (unit["Enabled"] == "disabled" and active):
             todo["disable"].append(unit["unit"])
         elif unit["Enabled"] == "static" and _has_run(unit) and not unit["TriggeredBy"]:
-            if unit["FragmentPath"].startswith("/etc/"):  # where a mask can't take its place
+            if unit["FragmentPath"].startswith("/etc/"):  # a mask cannot replace a file there
                 todo["tell"].append(unit["FragmentPath"])
             else:
                 todo["mask"].append(unit["unit"])
@@ -171,9 +169,8 @@ def _todo(callers: list[defaultdict[str, str]]) -> dict[str, list[str]]:
 
 def _own_units(units: list[defaultdict[str, str]]) -> tuple[list[str], list[str]]:
     """
-    The swap units with a file of their own: those to disable, which a person has written (a mask
-    can't take the place of a file in /etc), and those to mask. One for a swap turned on by hand has
-    no file, and ends with that swap.
+    Sort swap units that have a file: to disable (in /etc, where a mask cannot replace a file), to
+    mask. The unit of a swap that was turned on by hand has no file.
     """
     disable, mask = [], []
     for unit in units:

@@ -1,5 +1,5 @@
 """
-Kernel settings: as they are now, and the files that set them at boot.
+Kernel parameters, live and at boot.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from facts.base import CutShort, OddLine, State, WholeFact, ask, text_of
 from facts.files import READ_FILES, FileState, parse_files
 from formats.sysctl import DIRECTORIES, path_of, plain
 
-# A value is printed behind "=" (it may be empty); a file as its path, then its content.
+# Prints "=" and the value (it may be empty) per key; the path and the content per file.
 _SCRIPT = (
     """p=$1; for k in $2; do if [ -e "/proc/sys/$k" ]; then
 printf '='; tr '\\n' ' ' < "/proc/sys/$k"; echo; else echo absent; fi; done;
@@ -29,9 +29,9 @@ echo "$f"; base64 -w0 < "$f"; echo; fi; done; done; echo files; set -- "$p";
 @dataclass(frozen=True)
 class SysctlState(State):
     """
-    + live: each key's value now; None: the kernel has no such key (a module is missing)
-    + files: content by path, of every sysctl.d file
-    + file: the one at the path that was asked for
+    + live: present value by key; None: the kernel has no such key (its module is not loaded)
+    + files: content by path, of all sysctl.d files
+    + file: the one at ``path``
     """
 
     live: dict[str, str | None]
@@ -41,7 +41,7 @@ class SysctlState(State):
 
 class Sysctl(WholeFact[SysctlState]):
     """
-    Some kernel settings, live and at boot.
+    Read some kernel parameters, live and at boot.
 
     + keys: such as ``net.ipv4.ip_forward``
     + path: a file of sysctl.d

@@ -1,8 +1,8 @@
 """
-apt for the first minutes of a node's life: another apt at work, cut off half-way, no lists yet.
+Install packages on a node that has just booted: apt is locked, was interrupted, or has no lists.
 
 pyinfra's own apt operations fail at once while unattended-upgrades or cloud-init hold apt's locks,
-and on a node that lost its power in the middle of an installation.
+and after a power cut during an installation.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from formats import apt
+from messages import nodes
 from operations.base import Commands
 from operations.following import Progress, Result, failed, run
 
-PATIENCE_S = 300  # how long another apt may take before a person is asked to look
+LOCKED_S = 300  # how long to wait for another apt
 _RETRY_S = 3
 
-# What a person changed in a configuration file stays, nobody is asked, nothing is restarted but
-# what the package itself restarts.
+# Keeps changed configuration files, asks no questions, restarts only what the package restarts.
 _APT = (
     "env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 LC_ALL=C apt-get -q -y "
     "--no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "
-    # Not on 1 itself: dpkg would close it, and a package whose script prints a line then fails.
+    # Not 1 itself: dpkg closes that descriptor, and then a maintainer script that prints fails.
     "-o Dpkg::Use-Pty=0 -o APT::Status-Fd=3 3>&1"
 )
-# Without the mode apt says success when it could not fetch.
+# Without that mode, apt-get exits with 0 if it cannot fetch.
 _UPDATE = "update -o APT::Update::Error-Mode=any"
-# What was cut off half-way is finished first; what it was is not ours to know, so all of it.
-_MEND = (
+# Completes whatever an interrupted dpkg has left.
+_REPAIR = (
     '[ -z "$(dpkg --audit 2>&1)" ] || { LC_ALL=C dpkg --force-confdef --force-confold '
     f"--configure -a </dev/null; {_APT} -f install; }}"
 )
@@ -40,17 +40,17 @@ _MEND = (
 
 def install(packages: list[str], change_held: bool = False) -> Commands:
     """
-    Install packages with what they need and nothing they only recommend; for use in operations.
+    Install packages without recommended ones; for use in other operations.
 
     + packages: names, or ``name=version``
-    + change_held: whether packages that are held may be changed
+    + change_held: whether held packages may be changed
     """
     yield FunctionCommand(_install, (packages, change_held), {})
 
 
 def update(source: str) -> Commands:
     """
-    Fetch the package lists of one source alone; for use in operations.
+    Fetch the package lists of one source; for use in other operations.
 
     + source: its file, such as "/etc/apt/sources.list.d/kubernetes.sources"
     """
@@ -58,20 +58,22 @@ def update(source: str) -> Commands:
 
 
 def _install(state: State, host: Host, packages: list[str], change_held: bool) -> bool:
-    mended = _patient(state, host, StringCommand("sh", "-c", QuoteString(_MEND)))
-    if mended.status == -1:
-        return failed(host, mended.last_line)
+    repaired = _run_apt(state, host, StringCommand("sh", "-c", QuoteString(_REPAIR)))
+    if repaired.status == -1:
+        return failed(host, repaired.last_line)
     command = StringCommand(
         _APT,
         *(["--allow-change-held-packages"] if change_held else []),
         "install",
         *[QuoteString(package) for package in packages],
     )
-    result = _patient(state, host, command)
+    result = _run_apt(state, host, command)
     if result.status != 0 and apt.wants_update(result.lines):
-        result = _patient(state, host, StringCommand(_APT, _UPDATE))
-        result = result if result.status != 0 else _patient(state, host, command)
-    return _ended(host, f"could not install {' '.join(packages)}", result)
+        result = _run_apt(state, host, StringCommand(_APT, _UPDATE))
+        result = result if result.status != 0 else _run_apt(state, host, command)
+    if result.status == 0:
+        return True
+    return failed(host, nodes.INSTALL_FAILED(packages=" ".join(packages), reason=_reason(result)))
 
 
 def _update_source(state: State, host: Host, source: str) -> bool:
@@ -82,18 +84,18 @@ def _update_source(state: State, host: Host, source: str) -> bool:
         QuoteString(f"Dir::Etc::SourceList={source}"),
         "-o Dir::Etc::SourceParts=- -o APT::Get::List-Cleanup=0",
     )
-    return _ended(host, f"could not fetch the lists of {source}", _patient(state, host, command))
-
-
-def _ended(host: Host, failure: str, result: Result) -> bool:
+    result = _run_apt(state, host, command)
     if result.status == 0:
         return True
-    why = result.last_line if result.status == -1 else apt.reason(result.lines)
-    return failed(host, f"{failure}: {why}")
+    return failed(host, nodes.UPDATE_FAILED(source=source, reason=_reason(result)))
 
 
-def _patient(state: State, host: Host, command: StringCommand) -> Result:
-    """Run it, again while another apt holds a lock (apt's own option waits for dpkg's alone)."""
+def _reason(result: Result) -> str:
+    return result.last_line if result.status == -1 else apt.reason(result.lines)
+
+
+def _run_apt(state: State, host: Host, command: StringCommand) -> Result:
+    """Run apt, and again while another one holds a lock (apt's option waits for dpkg's only)."""
     shown = Progress(host)
 
     def show(line: str) -> None:
@@ -101,10 +103,10 @@ def _patient(state: State, host: Host, command: StringCommand) -> Result:
         if step is not None:
             shown.show(f"apt: {step[1]} ({step[0]:.0f} %)")
 
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + LOCKED_S
     while True:
         result = run(state, host, command, on_line=show)
         if result.status == 0 or not apt.is_lock(result.lines) or time.monotonic() > end:
             return result
-        shown.show("waiting for another apt to finish")
+        shown.show("waiting for another apt process to finish")
         gevent.sleep(_RETRY_S)

@@ -1,11 +1,10 @@
 """
-Who may log in by key: a user's ~/.ssh/authorized_keys.
+Public keys that may log in: a user's ~/.ssh/authorized_keys.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Collection, Sequence
 
 from pyinfra import host
 from pyinfra.api import QuoteString
@@ -15,12 +14,13 @@ from facts.authorized_keys import AuthorizedKeys, KeysState
 from facts.files import FileState
 from formats import authorized_keys as keys_file
 from formats.authorized_keys import Key, Line
+from messages import access, nodes
 from operations import files, guard
 from operations.base import Commands, HostFailure, declare, diff, plan_change, read
 from operations.guard import Step
 
-# The user may do as they like in their home while root writes there. So it is stepped into, not
-# named: whatever ~/.ssh becomes meanwhile, what is changed is the directory that was looked at.
+# Enters the directory before it writes: the user may replace ~/.ssh with a link meanwhile, and root
+# must not follow it.
 _IN_DIRECTORY = """set -e; umask 077; cd -P -- "$1"; home=$(pwd -P);
 [ -L .ssh ] || mkdir -p -m 700 -- .ssh; cd -P -- .ssh;
 [ "$(pwd -P)" = "$home/.ssh" ] || { echo "$1/.ssh is a link" >&2; exit 1; };
@@ -28,71 +28,57 @@ chown -- "$2" .; chmod 700 .; shift 2; exec "$@\""""
 
 
 @guard.operation
-def key(
-    user: str,
-    keys: str | list[str],
-    options: Sequence[str] | None = None,
-    present: bool = True,
-    exclusive: bool = False,
-    in_use: Sequence[str] = (),
-) -> Commands:
+def key(user: str, keys: str | list[str], present: bool = True) -> Commands:
     """
-    Public keys that let a user in, or no longer do.
+    Install or remove public keys of a user.
 
-    + user: a user of the node
-    + keys: one public key or several, each a line as in a ``.pub`` file
-    + options: what the keys are restricted to, as in sshd(8), such as ``no-pty`` or
-      ``from="192.168.1.0/24"``; an empty list takes all options away. None: those that stand
-      before the key in its line, or, where none do, the ones that the file has already
-    + present: False takes the keys out
-    + exclusive: these keys and no others
-    + in_use: public keys that may not be taken out, because someone is logged in with them; the
-      key of pyinfra's own connection is found without it
+    + user: an existing user of the node
+    + keys: one public key or several, each a line as in a ``.pub`` file; options before the key
+      (sshd(8)) replace those in the file
+    + present: False removes the keys
 
-    Keys are compared by type and content, not by comment. Other lines stay as they are and where
-    they are. ~/.ssh (700) and the file (600) are made the user's own. What sshd would ignore for
-    its StrictModes, or reads elsewhere, is refused, and so is a link on the way.
+    Keys are compared by type and content, not by comment. Other lines keep their text and place.
+    ~/.ssh (700) and the file (600) become the user's own. The host fails if sshd would ignore the
+    file (StrictModes, AuthorizedKeysFile), if a link is in the way, and if the key of pyinfra's own
+    connection would be removed.
 
     **Example:**
 
     .. code:: python
 
         authorized_keys.key(
-            name="Let the operator in",
+            name="Admin SSH key",
             user="pi",
             keys=["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM… operator"],
         )
     """
 
-    if exclusive and not present:
-        raise HostFailure(
-            "authorized_keys: exclusive=True with present=False would take out every key"
-        )
-    lines = [keys] if isinstance(keys, str) else keys
-    wanted = [_key(line, options) for line in lines]
-    held = [_key(line, None) for line in in_use]
+    desired = [_key(line) for line in ([keys] if isinstance(keys, str) else keys)]
     now = read(AuthorizedKeys, user=user)
-    file, directory, home = _check(user, now)
-    if exclusive or not present:
-        _check_second(now, wanted, present)
+    file, directory, home = _check_paths(user, now)
+    if not present:
+        _check_second_file(now, desired)
     before = keys_file.parse(file.text or "")
-    after = _after(before, wanted, options is not None, present, exclusive)
-    mine = _connection_key(host, user)
-    _check_lockout(user, before, after, held if mine is None else [*held, mine])
+    after = before if present else keys_file.remove(before, desired)
+    for each in desired if present else []:
+        after = keys_file.put(after, each, bool(each.options))
+    in_use = _connection_key(host, user)
+    if in_use is not None:
+        _check_lockout(user, before, after, in_use)
 
     text = keys_file.render(after)
     if file.kind == "absent" and not text:
         host.noop(f"{user} has no authorized keys")
         return
-    wrong = files.differs(file, text, "600", user, now.group)
+    differs = files.differs(file, text, "600", user, now.group)
     resources = f"file {now.path}", f"directory {home}/.ssh"
     declare(*resources)
-    if not wrong and (directory.mode, directory.user, directory.group) == ("700", user, now.group):
+    if not differs and _status(directory) == f"700 {user}:{now.group}":
         host.noop(f"{now.path} is up to date")
         return
     if text != file.text:
         diff(now.path, file.text, text)
-    elif wrong:
+    elif differs:
         plan_change(f"make {now.path} 600 {user}:{now.group} (it is {_status(file)})", resources[0])
     if _status(directory) != f"700 {user}:{now.group}":
         was = "" if directory.kind == "absent" else f" (it is {_status(directory)})"
@@ -118,84 +104,59 @@ def _status(state: FileState) -> str:
     return f"{state.mode} {state.user}:{state.group}"
 
 
-def _key(line: str, options: Sequence[str] | None) -> Key:
+def _key(line: str) -> Key:
     try:
-        return keys_file.key(line, options)
+        return keys_file.key(line)
     except ValueError as error:
-        raise HostFailure(f"authorized_keys: {error}") from None
+        raise HostFailure(access.KEY_INVALID(problem=error)) from None
 
 
-def _after(
-    before: list[Line], wanted: list[Key], options: bool, present: bool, exclusive: bool
-) -> list[Line]:
-    if not present:
-        return keys_file.remove(before, wanted)
-    lines = before
-    for one in wanted:
-        lines = keys_file.put(lines, one, options or bool(one.options))
-    return keys_file.only(lines, wanted) if exclusive else lines
-
-
-def _check(user: str, now: KeysState) -> tuple[FileState, FileState, str]:
-    """Whether sshd will heed what is written there."""
+def _check_paths(user: str, now: KeysState) -> tuple[FileState, FileState, str]:
+    """Return the file, its directory and the home; ``HostFailure`` if sshd would ignore them."""
     if not now.exists or now.home is None or now.directory is None or now.file is None:
-        raise HostFailure(f"there is no user {user} here: make the user first")
+        raise HostFailure(access.NO_USER(user=user))
     home = now.path.removesuffix("/.ssh/authorized_keys")
     for path, state, kind in (
         (home, now.home, "directory"),
         (f"{home}/.ssh", now.directory, "directory"),
         (now.path, now.file, "file"),
     ):
-        if state.kind == "absent" and path != home:
-            continue
-        if state.kind != kind:
-            if state.kind == "absent":
-                raise HostFailure(f"{path}, the home of {user}, is not there: make it first")
-            raise HostFailure(f"{path} is no {kind} ({state.kind}): remove it, then run this again")
+        if state.kind == "absent" and path == home:
+            raise HostFailure(access.NO_HOME(path=path, user=user))
+        if state.kind not in (kind, "absent"):
+            raise HostFailure(nodes.NOT_A_FILE(path=path, kind=state.kind, desired=kind))
     if now.file.mounted:
-        raise HostFailure(f"{now.path} is a bind mount, which can't be replaced: unmount it")
+        raise HostFailure(nodes.BIND_MOUNT(path=now.path))
     if now.strict and now.home.user not in ("root", user):
-        raise HostFailure(
-            f"{home} belongs to {now.home.user}, so sshd would ignore every key of {user}: "
-            f"chown {user} {home}"
-        )
+        raise HostFailure(access.HOME_NOT_OWNED(path=home, owner=now.home.user, user=user))
     if now.strict and int(now.home.mode, 8) & 0o022:
-        raise HostFailure(
-            f"{home} may be written by others (mode {now.home.mode}), so sshd would ignore every "
-            f"key of {user}: chmod go-w {home}"
-        )
+        raise HostFailure(access.HOME_WRITABLE(path=home, mode=now.home.mode, user=user))
     places = [_expand(pattern, user, home) for pattern in now.patterns]
     if places and now.path not in places:
-        raise HostFailure(
-            f"sshd reads the keys of {user} from {' '.join(now.patterns)}, not from {now.path}: "
-            "see AuthorizedKeysFile in /etc/ssh/sshd_config"
-        )
+        patterns = " ".join(now.patterns)
+        raise HostFailure(access.KEYS_ELSEWHERE(user=user, patterns=patterns, path=now.path))
     return now.file, now.directory, home
 
 
-def _check_second(now: KeysState, wanted: list[Key], present: bool) -> None:
-    """sshd lets in whoever stands in either of its two files."""
-    path = f"{now.path}2"
+def _check_second_file(now: KeysState, removed: list[Key]) -> None:
+    """``HostFailure`` if a key would remain in authorized_keys2, which sshd reads too."""
     if now.second is None or now.second.text is None or now.second.kind == "link":
         return
     there = [line.key for line in keys_file.parse(now.second.text) if line.key]
-    named = {one.same for one in wanted}
-    left = [one for one in there if (one.same in named) != present]
+    left = [each for each in there if each.same in {key.same for key in removed}]
     if left and (not now.patterns or any(p.endswith("authorized_keys2") for p in now.patterns)):
-        raise HostFailure(
-            f"{path}, which sshd reads too, holds {left[0].comment or left[0].type} as well: "
-            "take it out there, or remove that file, then run this again"
-        )
+        found = left[0].comment or left[0].type
+        raise HostFailure(access.KEY_IN_SECOND_FILE(path=f"{now.path}2", key=found))
 
 
 def _expand(pattern: str, user: str, home: str) -> str:
-    """One word of AuthorizedKeysFile, sshd_config(5)."""
+    """Expand one word of AuthorizedKeysFile, sshd_config(5)."""
     path = pattern.replace("%h", home).replace("%u", user).replace("%%", "%")
     return path if path.startswith("/") else f"{home}/{path}"
 
 
 def _connection_key(host: Host, user: str) -> Key | None:
-    """The key that this very connection has logged in with, when it is this user's."""
+    """Return the key that pyinfra's own connection is logged in with, if it is this user's."""
     client = getattr(getattr(host, "connector", None), "client", None)
     transport = client.get_transport() if client else None
     handler = getattr(transport, "auth_handler", None)
@@ -205,21 +166,19 @@ def _connection_key(host: Host, user: str) -> Key | None:
     return Key(private.get_name(), b64encode(private.asbytes()).decode())
 
 
-def _check_lockout(user: str, before: list[Line], after: list[Line], held: Collection[Key]) -> None:
-    left = {line.key.same: line.key for line in after if line.key}
-    there = {line.key.same: line.key for line in before if line.key}
-    for one in held:
-        if one.same in there and one.same not in left:
-            raise HostFailure(
-                f"{there[one.same].comment or 'this key'} ({one.type} …{one.blob[-8:]}) is in use: "
-                f"taking it from {user} would lock you out; log in with another key first"
-            )
-        if one.same in left and _forced(left[one.same]) and not _forced(there.get(one.same)):
-            raise HostFailure(
-                f"this key ({one.type} …{one.blob[-8:]}) is in use: with a command= option it "
-                f"could do nothing else as {user}, and you would be locked out"
-            )
+def _check_lockout(user: str, before: list[Line], after: list[Line], in_use: Key) -> None:
+    """``HostFailure`` if the key in use would no longer open the node."""
+    there = next((line.key for line in before if line.key and line.key.same == in_use.same), None)
+    left = next((line.key for line in after if line.key and line.key.same == in_use.same), None)
+    shown = f"{in_use.type} …{in_use.blob[-8:]}"
+    if there and there.comment:
+        shown = f"{there.comment} ({shown})"
+    if there and not left:
+        raise HostFailure(access.KEY_IN_USE(key=shown, user=user))
+    if left and _forced(left) and not _forced(there):
+        raise HostFailure(access.KEY_IN_USE_RESTRICTED(key=shown, user=user))
 
 
 def _forced(key: Key | None) -> bool:
+    """Whether a key can run one command only."""
     return key is not None and any(o.lower().startswith("command=") for o in key.options)

@@ -1,5 +1,5 @@
 """
-The memory cgroup, which Raspberry Pi kernels leave off and Kubernetes can't do without.
+The memory cgroup, which Kubernetes needs and Raspberry Pi kernels leave off.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pyinfra.api.state import State
 from facts.cgroup import BOOT_CMDLINE, FIRMWARE_CMDLINE, CgroupState, MemoryCgroup
 from facts.files import FileState
 from formats import cmdline
+from messages import nodes
 from operations.base import (
     Commands,
     HostFailure,
@@ -30,22 +31,20 @@ ARGUMENT = "cgroup_enable=memory"
 
 
 @operation()
-def memory(required: bool = True, seconds: float = SECONDS) -> Commands:
+def memory(required: bool = True) -> Commands:
     """
-    The memory cgroup is on. Where it isn't, the kernel's command line of a Raspberry Pi is changed,
-    and the node is rebooted and waited for.
+    Turn the memory cgroup on: add it to the kernel's command line, reboot, and wait.
 
-    + required: False leaves a node without it alone, for virtual ones whose kernel is not theirs
-    + seconds: how long to wait for the reboot
+    + required: False skips nodes without it, for virtual nodes that share their host's kernel
 
-    Rebooting a node ends the connections that go through it: run it on the gateway first, then
-    (after ``base.depends_on``) on the workers behind it.
+    A reboot cuts the connections through a node: run this on the gateway first, then (after
+    ``base.depends_on``) on the nodes behind it.
 
     **Example:**
 
     .. code:: python
 
-        cgroup.memory(name="The kernel counts memory (reboots when it has to)")
+        cgroup.memory(name="Memory cgroup")
     """
 
     state = read(MemoryCgroup)
@@ -56,39 +55,36 @@ def memory(required: bool = True, seconds: float = SECONDS) -> Commands:
         yield from commands
         return
     if not required:
-        host.noop("the memory cgroup is off, and not asked for")
+        host.noop("the memory cgroup is off, and not required")
         return
     path, text = command_line(state)
     file = state.files[path]
     if text != file.text:
         diff(path, file.text, text)
-    plan_change("reboot this node, and wait until it is back")
+    plan_change("reboot this node and wait for it")
     if text != file.text:
-        # Owner and mode as they are: the boot partition is a FAT file system, which has neither.
+        # Keep owner and mode: the boot partition is FAT, which has neither.
         yield write_command(path, text, file.mode, file.user, file.group)
-    yield from reboot_and_wait(seconds)
+    yield from reboot_and_wait(SECONDS)
     yield FunctionCommand(_is_on, (path,), {})
 
 
 def command_line(state: CgroupState) -> tuple[str, str]:
     """
-    What turns it on at the next boot: the file of the kernel's command line, and its text.
+    Return the file of the kernel's command line and the text that turns the memory cgroup on.
 
-    ``HostFailure`` where nothing does.
+    ``HostFailure`` if there is no such file, or if it has had no effect.
     """
     path = _cmdline_path(state.files)
     file = state.files[path]
     text = _with_argument(path, file)
     if text == file.text and cmdline.has(state.running, ARGUMENT):
-        raise HostFailure(
-            f"its kernel was started with {ARGUMENT} and has no memory cgroup all the same: "
-            "use the kernel of Raspberry Pi OS or Debian"
-        )
+        raise HostFailure(nodes.NO_MEMORY_CGROUP(argument=ARGUMENT))
     return path, text
 
 
 def _also_at_the_next_boot(state: CgroupState) -> Commands:
-    """Where our argument has turned it on, it stays in the file."""
+    """Keep the argument in the file if it turned the memory cgroup on."""
     if not cmdline.has(state.running, ARGUMENT):
         return
     for path in (FIRMWARE_CMDLINE, BOOT_CMDLINE):
@@ -105,34 +101,23 @@ def _with_argument(path: str, file: FileState) -> str:
     try:
         return cmdline.with_arguments(file.text or "", [ARGUMENT])
     except ValueError as error:
-        raise HostFailure(f"{path} is no kernel command line: {error}") from None
+        raise HostFailure(nodes.CMDLINE_INVALID(path=path, problem=error)) from None
 
 
 def _cmdline_path(files: dict[str, FileState]) -> str:
-    """The file that the firmware reads."""
+    """Return the file that the firmware reads."""
     firmware, boot = files[FIRMWARE_CMDLINE], files[BOOT_CMDLINE]
     if firmware.kind == "file":
         return FIRMWARE_CMDLINE
     if boot.kind == "file" and not cmdline.is_stub(boot.text or ""):
         return BOOT_CMDLINE
     if boot.kind == "file":
-        raise HostFailure(
-            f"its memory cgroup is off, and {FIRMWARE_CMDLINE}, where that is changed, is missing: "
-            "mount the boot partition on /boot/firmware"
-        )
-    raise HostFailure(
-        "its memory cgroup is off, and there is no cmdline.txt (not a Raspberry Pi?): "
-        f"add {ARGUMENT} to the kernel's command line (GRUB_CMDLINE_LINUX in /etc/default/grub), "
-        "and reboot"
-    )
+        raise HostFailure(nodes.BOOT_NOT_MOUNTED(path=FIRMWARE_CMDLINE))
+    raise HostFailure(nodes.NO_CMDLINE(argument=ARGUMENT))
 
 
 def _is_on(state: State, host: Host, path: str) -> bool:
     now = read_from(host, MemoryCgroup)
     if now.memory == "off":
-        return failed(
-            host,
-            f"its memory cgroup is still off after the reboot, with {ARGUMENT} in {path}: "
-            "see in /proc/cmdline what the kernel was given",
-        )
+        return failed(host, nodes.CGROUP_STILL_OFF(path=path, argument=ARGUMENT))
     return True

@@ -1,5 +1,5 @@
 """
-Files written whole: private, atomic, one command, the content on standard input.
+Files on a node, written whole by one command: private, atomic, content by standard input.
 """
 
 from __future__ import annotations
@@ -8,37 +8,30 @@ from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand
 
 from facts.files import Files, FileState
+from messages import nodes
 from operations.base import Commands, HostFailure, declare, diff, operation, plan_change, read
 
-# The new file is made beside the target, so that the rename at the end stays on one file system;
-# a power cut leaves the old file or the new one, never half of one. ``.`` hides it from directories
-# that are read whole by a name pattern (interfaces.d, sshd_config.d, sysctl.d).
-_WRITE = """umask 077; d=$(dirname -- "$1");
-why=$({ (umask 022; mkdir -p -- "$d") && t=$(mktemp -- "$d/.$(basename -- "$1").XXXXXX") \
+# A temporary file beside the target and a rename: a power cut leaves the old file or the new one.
+# Its leading dot hides it from programs that read a directory by name pattern (interfaces.d).
+_WRITE = f"""umask 077; d=$(dirname -- "$1");
+why=$({{ (umask 022; mkdir -p -- "$d") && t=$(mktemp -- "$d/.$(basename -- "$1").XXXXXX") \
 && trap 'rm -f -- "$t"' EXIT && cat > "$t" && chown -- "$3" "$t" && chmod -- "$2" "$t" \
-&& sync -- "$t" && mv -fT -- "$t" "$1" && sync -- "$d"; } 2>&1) && exit 0;
-case "$why" in *"No space left"*) why='its disk is full: make room \
-(`df -h`, `sudo apt-get clean`), then run this again';; esac;
-printf %s "could not write $1: $why" >&2; exit 1"""
+&& sync -- "$t" && mv -fT -- "$t" "$1" && sync -- "$d"; }} 2>&1) && exit 0;
+case "$why" in *"No space left"*) printf %s "{nodes.DISK_FULL(path="$1")}";;
+*) printf %s "{nodes.WRITE_FAILED(path="$1", reason="$why")}";; esac >&2; exit 1"""
 
 
 def write_command(path: str, text: str, mode: str, user: str, group: str) -> StringCommand:
     """
-    The one command that puts a text into a file.
+    Return the one command that writes a text to a file.
 
-    + path: absolute; missing parent directories are made with mode 755
-    + text: the whole content; goes by standard input, never through an argument list or a log
+    + path: absolute; missing parent directories are created with mode 755
+    + text: the whole content; sent by standard input, never in an argument list or a log
     + mode: octal, such as ``"644"``
     + user, group: the owner
     """
 
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:  # pyinfra would end the whole run with it
-        line = text.count("\n", 0, error.start) + 1
-        raise HostFailure(
-            f"{path}, line {line} is not in UTF-8: change it, then run this again"
-        ) from None
+    check_utf8(path, text)
     return StringCommand(
         "sh",
         "-c",
@@ -51,10 +44,19 @@ def write_command(path: str, text: str, mode: str, user: str, group: str) -> Str
     )
 
 
+def check_utf8(path: str, text: str) -> None:
+    """``HostFailure`` for a text that is not UTF-8: pyinfra would end the run of every host."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start) + 1
+        raise HostFailure(nodes.NOT_UTF8(path=path, line=line)) from None
+
+
 def differs(now: FileState, text: str, mode: str, user: str, group: str) -> bool:
-    """Whether a path is not yet the regular file that is wanted."""
-    wanted = ("file", text, mode, user, group)
-    return (now.kind, now.text, now.mode, now.user, now.group) != wanted
+    """Whether a path is not the regular file that is desired."""
+    desired = ("file", text, mode, user, group)
+    return (now.kind, now.text, now.mode, now.user, now.group) != desired
 
 
 def ensure(
@@ -68,25 +70,25 @@ def ensure(
     resource: str | None = None,
 ) -> Commands:
     """
-    Bring a file to the wanted content and owner; for use inside other operations.
+    Bring a file to its desired content, mode and owner; for use in other operations.
 
     + path: absolute path
-    + text: the whole content; None: the file shall not be there
+    + text: the whole content; None: no file
     + mode: octal, such as ``"644"``
     + user, group: the owner
     + secret: never show the content
-    + now: its state, when the caller has read it already
-    + resource: what it is among the resources that are managed; None: the file at that path
+    + now: its present state; None: it is read
+    + resource: name of the resource for ``declare``; None: the file at that path
 
-    A link, a directory or a bind mount at that path is refused: it is not ours to replace.
+    The host fails if there is a link, a directory or a bind mount at that path.
     """
 
     now = now or read(Files, paths=[path])[path]
     resource = resource or f"file {path}"
     declare(resource)
     if now.kind in ("link", "directory", "other") or now.mounted:
-        what = "mount point" if now.mounted else now.kind
-        raise HostFailure(f"{path} is a {what}, not a plain file: remove it, then run this again")
+        kind = "mount point" if now.mounted else now.kind
+        raise HostFailure(nodes.NOT_A_FILE(path=path, kind=kind, desired="file"))
     if text is None:
         if now.kind == "absent":
             return
@@ -94,8 +96,8 @@ def ensure(
         yield StringCommand("rm", "-f", "--", QuoteString(path))
     elif differs(now, text, mode, user, group):
         if now.text == text:
-            now_is = f"{now.mode} {now.user}:{now.group}"
-            plan_change(f"make {path} {mode} {user}:{group} (it is {now_is})", resource)
+            observed = f"{now.mode} {now.user}:{now.group}"
+            plan_change(f"make {path} {mode} {user}:{group} (it is {observed})", resource)
         else:
             diff(path, now.text, text, secret, resource)
         yield write_command(path, text, mode, user, group)
@@ -111,10 +113,10 @@ def file(
     secret: bool = False,
 ) -> Commands:
     """
-    A file with exactly this content, or no file.
+    Write a file, or remove it.
 
     + path: absolute path
-    + text: the whole content; None: the file shall not be there
+    + text: the whole content; None: no file
     + mode: octal, such as ``"644"``
     + user, group: the owner
     + secret: never show the content
@@ -124,7 +126,7 @@ def file(
     .. code:: python
 
         files.file(
-            name="Forward between the interfaces, also after a reboot",
+            name="IP forwarding at boot",
             path="/etc/sysctl.d/60-bramble.conf",
             text="net.ipv4.ip_forward = 1\\n",
         )

@@ -1,5 +1,5 @@
 """
-iptables rules of our own, live and at boot, beside everybody else's.
+iptables rules in chains of their own, live and at boot; all other rules stay.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from pyinfra.api.command import PyinfraCommand
 
 from facts.iptables import Iptables, IptablesState
 from formats.iptables import CHAINS, OwnChains, RuleError, holds_rules, incompatible, parse_save
+from messages import network
 from operations import apt, guard
 from operations.base import Commands, HostFailure, declare, diff, plan_change, read
 from operations.files import ensure
 from operations.guard import Step
 
-_FILE = """# Written by bramble: changes made here are undone by its next run.
-# Own chains only. To restore them: systemctl start {unit}
-# (iptables-restore by itself wants --noflush, and does not lead to them from the built-in chains).
+_FILE = """# Written by bramble, which replaces it at its next run.
+# Restore these chains with: systemctl start {unit}
+# (iptables-restore needs --noflush, and does not add the jumps from the built-in chains.)
 """
 
-# Runs before any interface is up, and after others that fill whole tables (and empty them first);
-# without RemainAfterExit, so that each `systemctl start` restores the rules again.
-_UNIT = """# Written by bramble: changes made here are undone by its next run.
+# Runs before any interface is up, and after programs that replace whole tables. No RemainAfterExit:
+# each `systemctl start` restores the rules again.
+_UNIT = """# Written by bramble, which replaces it at its next run.
 [Unit]
 Description=Restore the iptables rules in {path}
 StartLimitIntervalSec=0
@@ -49,7 +50,7 @@ _JUMP = "ExecStart=/bin/sh -c '{check} 2>/dev/null || {insert}'\n"
 
 def unit_name(path: str) -> str:
     """
-    The systemd unit that restores a rules file.
+    Return the systemd unit that restores a rules file.
 
     + path: the file
     """
@@ -59,10 +60,10 @@ def unit_name(path: str) -> str:
 
 def post_up(path: str = "/etc/cluster_ip_rules.fw") -> str:
     """
-    The command for an interface's ``post-up`` line that restores a rules file.
+    Return the command for an interface's ``post-up`` line that restores a rules file.
 
-    It can be repeated at will, and a failure (or a file that is yet to be written) does not keep
-    the interface from coming up; ``systemctl --failed`` shows it.
+    It can be repeated. A failure, or a file that does not exist yet, does not keep the interface
+    down; ``systemctl --failed`` shows it.
 
     + path: the file
     """
@@ -78,28 +79,27 @@ def ruleset(
     present: bool = True,
 ) -> Commands:
     """
-    Rules in chains of their own, live and after a reboot; all other rules stay as they are.
+    Set iptables rules, live and at boot.
 
-    The rules of a built-in chain are put into a chain of ours (``BRAMBLE-FORWARD``), in their
-    order, and the built-in chain gets one jump to it, at its top: a forward that others drop
-    further down is accepted before. The node's own iptables says what a rule means: it is tried
-    there first, in a network namespace, and compared as iptables-save prints it; one that iptables
-    refuses fails the host with iptables' words. A unit of systemd restores the rules before the
-    network comes up; ``post_up`` is for interfaces files. It goes through the guard: rules that
-    cut the connection are taken back.
+    The rules of a built-in chain go into a chain such as ``BRAMBLE-FORWARD``, in their order, and
+    the built-in chain gets one jump to it as its first rule, so that they come before the rules of
+    others. The node's own iptables defines what a rule means: each is loaded in a network namespace
+    first, and compared as iptables-save prints it. A systemd unit restores the rules before the
+    network comes up; ``post_up`` is for interfaces files. It is a guarded change: rules that cut
+    the connection are rolled back.
 
-    + rules: the words that one would type: ``-t nat -A POSTROUTING …``. No host names, save those
-      in /etc/hosts: the rules are restored before there is a network
-    + path: the file from which they are restored; holds own chains only
-    + prefix: of the own chains' names, and what makes them ours: up to 16 of A-Z, 0-9 and ``_``
-    + present: False takes the rules, the chains, the file and the unit away
+    + rules: arguments of iptables: ``-t nat -A POSTROUTING …``. Host names only if they are in
+      /etc/hosts: the rules are restored before the network is up
+    + path: file from which they are restored
+    + prefix: of the chains' names, which marks them as own: up to 16 of A-Z, 0-9 and ``_``
+    + present: False removes the rules, the chains, the file and the unit
 
     **Example:**
 
     .. code:: python
 
         iptables.ruleset(
-            name="The cluster's way out",
+            name="NAT rules",
             rules=[
                 "-t nat -A POSTROUTING -s 192.168.2.0/24 -o wlan0 -j MASQUERADE",
                 "-A FORWARD -s 192.168.2.0/24 -i eth0 -o wlan0 -j ACCEPT",
@@ -109,13 +109,13 @@ def ruleset(
         )
     """
 
-    with _refusing():
+    with _rule_errors():
         chains = OwnChains(prefix, rules if present else [])
     if present and not chains.wanted:
-        raise HostFailure("no iptables rules were given: to take them away, say present=False")
+        raise HostFailure(network.NO_RULES())
     unit = unit_name(path)
     unit_path = f"/etc/systemd/system/{unit}"
-    now = _look(chains, unit, [path, unit_path])
+    now = _read(chains, unit, [path, unit_path])
     live = parse_save(now.rules)
     declare(f"rules {prefix}-*", f"unit {unit}")
     repair = chains.repair(live)
@@ -128,11 +128,11 @@ def ruleset(
         what, resource = f"the iptables rules in {prefix}-*", f"rules {prefix}-*"
         diff(what, before or None, after or None, resource=resource)
     text = _FILE.format(unit=unit) + chains.restore_file() if present else None
-    # The unit's file with it, changed or not: the guard goes back before whatever it names.
-    commands += guard.keeping(ensure(path, text, now=now.files[path]), path, unit_path, what=_WHAT)
+    # With the unit's file, changed or not: at boot, the guard rolls back before the units it saved.
+    commands += guard.as_steps(ensure(path, text, now=now.files[path]), path, unit_path, what=_WHAT)
     unit_text = _unit(path, chains) if present else None
     unit_file = ensure(unit_path, unit_text, now=now.files[unit_path])
-    unit_commands = list(guard.keeping(unit_file, unit_path, what=_WHAT))
+    unit_commands = list(guard.as_steps(unit_file, unit_path, what=_WHAT))
     if now.enabled != present:
         verb = "enable" if present else "disable"
         plan_change(f"{verb} {unit}", f"unit {unit}")
@@ -140,58 +140,51 @@ def ruleset(
         switch = Step("systemctl", verb, "--quiet", QuoteString(unit), what=_WHAT, paths=[link])
         unit_commands.insert(len(unit_commands) if present else 0, switch)
     if now.stale and not unit_commands:
-        plan_change(f"have systemd read {unit} again", f"unit {unit}")
+        plan_change(f"have systemd reload {unit}", f"unit {unit}")
     if unit_commands or now.stale:
         unit_commands.append(Step("systemctl", "daemon-reload", what=_WHAT))
     commands += unit_commands
     if not (install or repair or commands):
-        host.noop(f"{path} is up to date, and live" if present else f"{path} is not there")
+        host.noop(f"{path} is up to date and loaded" if present else f"{path} does not exist")
     if install:
         yield from apt.install(["iptables"])
-        # There is one now that refuses bad rules, and shows those that were there without it.
-        repair = chains.repair(parse_save(_look(chains, unit, [path, unit_path]).rules))
+        # Only now can the rules be tried, and existing ones be seen.
+        repair = chains.repair(parse_save(_read(chains, unit, [path, unit_path]).rules))
     if repair:
-        # All of a table changes at once or not at all. --noflush: only what is named changes.
+        # Each table changes atomically. --noflush: only the named chains change.
         words = ("iptables-restore", "--wait", "--noflush")
         yield Step(*words, what=_WHAT, prefix=prefix, _stdin=repair)
     yield from commands
 
 
-def _look(chains: OwnChains, unit: str, paths: list[str]) -> IptablesState:
-    """What is there, once iptables has found nothing wrong with the rules."""
+def _read(chains: OwnChains, unit: str, paths: list[str]) -> IptablesState:
+    """Read the present rules; ``HostFailure`` if iptables refuses the desired ones."""
     now = read(Iptables, unit=unit, paths=paths, trial=chains.trial())
     check_readable(now, {table for table, _ in chains.wanted} or set(CHAINS))
     if now.tried is not None:
-        with _refusing():
+        with _rule_errors():
             chains.judge(now.tried, now.refusal)
     return now
 
 
 @contextmanager
-def _refusing() -> Iterator[None]:
+def _rule_errors() -> Iterator[None]:
     try:
         yield
     except RuleError as error:
-        raise HostFailure(f"iptables: {error}") from None
+        raise HostFailure(network.RULE_INVALID(problem=error)) from None
 
 
 def check_readable(now: IptablesState, used: set[str]) -> None:
-    """``HostFailure`` what would work today and surprise tomorrow, in the tables that we use."""
+    """``HostFailure`` if rules exist that iptables does not show, in the tables that are used."""
     tables = holds_rules(parse_save(now.other))
     if tables:
         here, there = ("nft", "legacy") if now.backend == "nf_tables" else ("legacy", "nft")
-        raise HostFailure(
-            f"both of iptables' back ends are in use: `iptables` is iptables-{here}, and there are "
-            f"rules in iptables-{there} (table {', '.join(tables)}), which filter as well. "
-            f"See them with iptables-{there}-save; remove them, or choose one back end for all "
-            "with update-alternatives --config iptables"
-        )
+        values = {"used": here, "other": there, "tables": ", ".join(tables)}
+        raise HostFailure(network.TWO_BACK_ENDS(**values))
     unreadable = [table for table in incompatible(now.rules) if table in used]
     if unreadable:
-        raise HostFailure(
-            f"the table {', '.join(unreadable)} has rules that only nft can show: see them with "
-            f"`nft list table ip {unreadable[0]}`, and move them to a table of their own"
-        )
+        raise HostFailure(network.RULES_OF_NFT(table=unreadable[0]))
 
 
 def _unit(path: str, chains: OwnChains) -> str:

@@ -1,6 +1,5 @@
 """
-The machine's id: cards that are copies of one another share it, and then the nodes' addresses on
-flannel's network, their DHCP leases, and their journals.
+The machine-id: nodes whose SD cards are copies share it, and then addresses from flannel and DHCP.
 """
 
 from __future__ import annotations
@@ -12,9 +11,10 @@ from pyinfra import host
 from pyinfra.api.state import State
 
 from facts.machine_id import MachineId
+from messages import nodes
 from operations.base import Commands, HostFailure, operation, read
 
-# Which host of this run has which id: each host that reaches the operation enters its own.
+# The machine-id of each host of this run that has reached the operation.
 _seen: WeakKeyDictionary[State, dict[str, str]] = WeakKeyDictionary()
 
 _NEW = (
@@ -26,38 +26,34 @@ _NEW = (
 @operation()
 def unique() -> Commands:
     """
-    No other host of this run has the same machine-id. To be reached by all of them.
+    Check that no other host of this run has the same machine-id; every host has to reach it.
 
-    Of two copies the one that answers last is refused; both are when the run prepares its hosts
-    before it changes them (pyinfra's ``-y`` leaves that out).
+    With ``-y`` only the second clone fails; otherwise both do.
 
     **Example:**
 
     .. code:: python
 
-        machine_id.unique(name="No card is a copy of another one")
+        machine_id.unique(name="Unique machine-id")
     """
 
     ids = _seen.setdefault(host.state, {})
     ids[host.name] = read(MachineId)
     check(host.name, ids)
-    host.noop("the machine-id is its own")
+    host.noop("the machine-id is unique")
     yield from ()
 
 
 def check(name: str, ids: Mapping[str, str]) -> None:
     """
-    ``HostFailure`` where a host has no machine-id, or that of another one.
+    ``HostFailure`` if a host has no machine-id, or that of another one.
 
-    + name: the host's
-    + ids: of all hosts that are known so far
+    + name: of the host
+    + ids: machine-ids of all hosts read so far
     """
     own = ids[name]
     if len(own) != 32:
-        raise HostFailure(f"its /etc/machine-id is {own or 'empty'!r}: make one with `{_NEW}`")
-    twins = [each for each, other in ids.items() if other == own and each != name]
-    if twins:
-        raise HostFailure(
-            f"it has the machine-id of {', '.join(twins)} (is its card a copy?): make a new one "
-            f"with `{_NEW}`, then run this again"
-        )
+        raise HostFailure(nodes.NO_MACHINE_ID(value=own or "empty", command=_NEW))
+    others = [each for each, other in ids.items() if other == own and each != name]
+    if others:
+        raise HostFailure(nodes.SAME_MACHINE_ID(others=", ".join(others), command=_NEW))

@@ -8,6 +8,7 @@ from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand
 
 from facts.modules import LOAD_FILE, Modules
+from messages import nodes
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 from operations.files import ensure
 
@@ -15,16 +16,16 @@ from operations.files import ensure
 @operation()
 def loaded(names: list[str]) -> Commands:
     """
-    Kernel modules, loaded now and at every boot. One that is built into the kernel counts.
+    Load kernel modules, live and at boot; those built into the kernel count as loaded.
 
-    + names: the modules' names; the whole list, as it replaces the one of the run before
+    + names: all modules: the list replaces that of an earlier run
 
     **Example:**
 
     .. code:: python
 
         modules.loaded(
-            name="Kernel modules for containers and their network",
+            name="Kernel modules",
             names=["overlay", "br_netfilter"],
         )
     """
@@ -32,10 +33,7 @@ def loaded(names: list[str]) -> Commands:
     state = read(Modules, names=names)
     missing = [name for name in names if state.modules[name] == "missing"]
     if missing:
-        raise HostFailure(
-            f"its kernel {state.kernel} has no module {', '.join(missing)}: reboot if the kernel "
-            "was upgraded since the last boot, else install the package with its other modules"
-        )
+        raise HostFailure(nodes.NO_MODULE(kernel=state.kernel, modules=", ".join(missing)))
     text = "".join(f"{line}\n" for line in ["# bramble: for Kubernetes", *names])
     declare(*(f"module {name}" for name in names))
     commands = list(ensure(LOAD_FILE, text, now=state.load_file))
@@ -47,5 +45,5 @@ def loaded(names: list[str]) -> Commands:
         )
         commands.append(StringCommand("modprobe", "-a", *[QuoteString(name) for name in load]))
     if not commands:
-        host.noop(f"{', '.join(names)} are loaded, now and at every boot")
+        host.noop(f"{', '.join(names)} are loaded, live and at boot")
     yield from commands

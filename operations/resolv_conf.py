@@ -1,5 +1,5 @@
 """
-The node's resolver: /etc/resolv.conf, and peace with the programs that overwrite it.
+Name servers in /etc/resolv.conf, and the programs that would overwrite it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from facts import resolv_conf as paths
 from facts.resolv_conf import PATH, Resolver, ResolverState
 from formats import marked, resolv_conf
 from formats.resolv_conf import Meaning
+from messages import network, nodes
 from operations import files, guard
-from operations.base import Commands, HostFailure, declare, diff, plan_change, read
+from operations.base import Commands, HostFailure, declare, plan_change, read
 from operations.guard import Step
 
 Command = PyinfraCommand | str
 
 _WHAT = "resolv.conf"
 RESOLVED_FILE = "/run/systemd/resolve/resolv.conf"
-# The programs that a link at /etc/resolv.conf can lead to, by the directory of the file behind it.
+# Owners of a link at /etc/resolv.conf, by the directory of its target.
 _LINK_OWNERS = {
     "/run/systemd/resolve/": "systemd-resolved",
     "/usr/lib/systemd/": "systemd-resolved",
@@ -30,19 +31,19 @@ _LINK_OWNERS = {
     "/run/NetworkManager/": "NetworkManager",
 }
 
-NETWORK_MANAGER_TEXT = """# bramble writes /etc/resolv.conf itself.
+NETWORK_MANAGER_TEXT = """# bramble manages /etc/resolv.conf.
 [main]
 dns=none
 """
 DHCPCD_TEXT = """skip_hooks="${skip_hooks:+$skip_hooks }resolv.conf"
 """
-DHCLIENT_TEXT = """# bramble writes /etc/resolv.conf itself.
+DHCLIENT_TEXT = """# bramble manages /etc/resolv.conf.
 make_resolv_conf() { :; }
 """
 OPENRESOLV_TEXT = """resolvconf=NO
 """
 
-# The old link or the new one, never none: programs look names up while this runs.
+# Replaces the link atomically: programs look up names meanwhile.
 _RELINK = """set -e; t=$(mktemp -u -- "$2.XXXXXX"); trap 'rm -f -- "$t"' EXIT;
 ln -s -- "$1" "$t"; mv -fT -- "$t" "$2\""""
 
@@ -52,94 +53,79 @@ def resolver(
     nameservers: list[str],
     search: Sequence[str] = (),
     options: Sequence[str] = (),
-    replace_link: bool = False,
 ) -> Commands:
     """
-    The name servers that this node asks, now, after a reboot and after a DHCP lease is renewed.
+    Set the name servers, live, at boot, and when a DHCP lease is renewed.
 
     + nameservers: IP addresses, one to three, in the order in which they are asked
-    + search: domains to try after a short name
+    + search: search domains
     + options: as in resolv.conf(5), such as ``ndots:2``
-    + replace_link: make a link at /etc/resolv.conf a file; without it a link is left to the
-      program that it belongs to, and that program is configured
 
-    A file at /etc/resolv.conf is ours afterwards: NetworkManager (``dns=none``), dhcpcd and
-    dhclient (hooks of theirs) and openresolv (``resolvconf=NO``) are told to leave it alone. The
-    two DHCP clients are told whether they are installed yet or not: a later step may bring them.
+    A regular file is managed from then on: NetworkManager (``dns=none``), dhcpcd and dhclient
+    (hooks), and openresolv (``resolvconf=NO``) are configured to leave it alone. The hooks of the
+    two DHCP clients are written even if these are not installed: a later step may install them.
 
-    A link to systemd-resolved is led to its list of real servers, because pods can't use its
-    127.0.0.53, and its servers are set; those that it learns by DHCP stay, behind ours. A link
-    to Debian's resolvconf stays, and ours are put first. A link elsewhere, a bind mount and an
-    immutable file are refused, and so is a file in which a program that is not known here says
-    that it is its own. Nothing is ever written through a link.
+    A link to systemd-resolved is pointed to its list of real servers, since pods cannot use
+    127.0.0.53, and its servers are set; servers from DHCP stay behind them. A link to Debian's
+    resolvconf stays, and the servers are put first. The host fails if there is any other link, a
+    bind mount, an immutable file, or a file that an unknown program claims. Nothing is written
+    through a link.
 
     **Example:**
 
     .. code:: python
 
         resolv_conf.resolver(
-            name="Ask the Wi-Fi router for names",
+            name="DNS resolver",
             nameservers=["192.168.1.1", "8.8.8.8"],
             search=["lan"],
         )
     """
 
     try:
-        asked = resolv_conf.wanted(nameservers, search, options)
+        desired = resolv_conf.wanted(nameservers, search, options)
     except ValueError as error:
-        raise HostFailure(f"{PATH}: {error}") from None
+        raise HostFailure(network.RESOLVER_INVALID(problem=error)) from None
     now = read(Resolver)
     declare(f"file {PATH}")
     owner = _link_owner(now)
-    check_ours_to_set(now, replace_link)
-    if owner is None or replace_link:
-        commands = _as_file(now, asked)
+    check_manageable(now)
+    if owner is None:
+        commands = _as_file(now, desired)
     elif owner == "systemd-resolved":
-        commands = _by_resolved(now, asked)
+        commands = _by_resolved(now, desired)
     else:
-        commands = _by_resolvconf(now, asked)
+        commands = _by_resolvconf(now, desired)
     if not commands:
         host.noop(f"{PATH} is up to date")
     yield from commands
 
 
-def check_ours_to_set(now: ResolverState, replace_link: bool = False) -> None:
-    """``HostFailure`` where nothing that is set here would last."""
+def check_manageable(now: ResolverState) -> None:
+    """``HostFailure`` if the name servers cannot be set permanently."""
     owner = _link_owner(now)
     if now.udhcpc:
-        raise HostFailure(
-            "udhcpc has an interface here, and nothing stops it from overwriting "
-            f"{PATH} at each renewal: install dhcpcd-base, remove udhcpc, then run this again"
-        )
-    lasting = (
+        raise HostFailure(network.UDHCPC_OVERWRITES())
+    manageable = (
         owner is None
-        or replace_link
         or (owner == "systemd-resolved" and now.resolved)
         or (owner == "resolvconf" and now.resolvconf == "resolvconf")
     )
-    if not lasting:
-        raise HostFailure(
-            f"{PATH} is a link to {now.files[PATH].text}"
-            f"{f' ({owner})' if owner else ''}, where nothing lasting can be set: "
-            "remove the link, or say replace_link=True"
-        )
+    if not manageable:
+        target = f"{now.files[PATH].text}{f' ({owner})' if owner else ''}"
+        raise HostFailure(network.RESOLVER_LINK_UNKNOWN(target=target))
     writer = resolv_conf.generator(now.text or "") or ""
     if owner is None and writer[:1] in ("#", ";"):
-        raise HostFailure(
-            f"{PATH} is written by a program that is not known here: {writer!r} stands in it. It "
-            "would overwrite what is set: stop it, or tell it to leave this file alone (tailscale: "
-            f"sudo tailscale set --accept-dns=false), then sudo sed -i '/^[#;]/d' {PATH}, then run "
-            "this again"
-        )
+        raise HostFailure(network.RESOLVER_FOREIGN(line=writer))
 
 
-def is_as_asked(
+def is_configured(
     now: ResolverState,
     nameservers: list[str],
     search: Sequence[str] = (),
     options: Sequence[str] = (),
 ) -> bool:
-    """Whether the node asks these name servers, whoever has written them."""
+    """Whether the node uses these name servers, whoever set them."""
     return resolv_conf.meaning(now.text or "") == resolv_conf.wanted(nameservers, search, options)
 
 
@@ -149,14 +135,14 @@ def check_replaceable(
     search: Sequence[str] = (),
     options: Sequence[str] = (),
 ) -> None:
-    """``HostFailure`` where the file would have to be another one, and can't be replaced."""
-    asked = resolv_conf.wanted(nameservers, search, options)
-    if _link_owner(now) is None and _differs(now, resolv_conf.update(now.text or "", asked)):
+    """``HostFailure`` if the file would have to change and cannot be replaced."""
+    desired = resolv_conf.wanted(nameservers, search, options)
+    if _link_owner(now) is None and _differs(now, resolv_conf.update(now.text or "", desired)):
         _check_replaceable(now)
 
 
 def writers(now: ResolverState) -> list[str]:
-    """Programs that may write /etc/resolv.conf on this node, the likeliest first."""
+    """Return programs that may write /etc/resolv.conf on this node, the likeliest first."""
     found = [_link_owner(now), resolv_conf.generator(now.text or "")]
     found += ["NetworkManager" if now.network_manager not in ("", "none") else None]
     found += ["openresolv" if now.resolvconf == "openresolv" else None, *now.dhcp_clients]
@@ -164,7 +150,7 @@ def writers(now: ResolverState) -> list[str]:
 
 
 def _link_owner(now: ResolverState) -> str | None:
-    """Whose link it is; empty for one that nobody is known for; None when it is no link."""
+    """Return the owner of the link; "" if unknown; None if it is not a link."""
     if now.files[PATH].kind != "link":
         return None
     for directory, owner in _LINK_OWNERS.items():
@@ -173,16 +159,13 @@ def _link_owner(now: ResolverState) -> str | None:
     return ""
 
 
-def _as_file(now: ResolverState, asked: Meaning) -> list[Command]:
-    """All writers told off, then the file itself."""
-    text = resolv_conf.update(now.text or "", asked)
-    state = now.files[PATH]
+def _as_file(now: ResolverState, desired: Meaning) -> list[Command]:
+    """Stop every program that rewrites the file, then write it."""
+    text = resolv_conf.update(now.text or "", desired)
     differs = _differs(now, text)
     if differs:
         _check_replaceable(now)
-        plan_change(
-            f"take {PATH} over from {' and '.join(writers(now)) or 'whoever has written it'}"
-        )
+        plan_change(f"take {PATH} over from {' and '.join(writers(now)) or 'its present writer'}")
     commands: list[Command] = [
         *_network_manager(now),
         *_ensure(now, paths.DHCPCD, _part(now, paths.DHCPCD, DHCPCD_TEXT)),
@@ -190,14 +173,7 @@ def _as_file(now: ResolverState, asked: Meaning) -> list[Command]:
     ]
     if now.resolvconf == "openresolv":
         commands += _ensure(now, paths.OPENRESOLV, _part(now, paths.OPENRESOLV, OPENRESOLV_TEXT))
-    if state.kind == "link":
-        plan_change(f"make {PATH} a file (it is a link to {state.text})", f"file {PATH}")
-        diff(PATH, now.text, text)
-        write = files.write_command(PATH, text, "644", "root", "root")
-        commands.append(Step.of(write, what=_WHAT, paths=[PATH]))
-    elif differs:
-        commands += _ensure(now, PATH, text)
-    return commands
+    return commands + (_ensure(now, PATH, text) if differs else [])
 
 
 def _network_manager(now: ResolverState) -> list[Command]:
@@ -207,11 +183,8 @@ def _network_manager(now: ResolverState) -> list[Command]:
     live = "setting NetworkManager's dns"
     declare(*[live] * bool(now.network_manager_now))
     if not commands and now.network_manager != "none":
-        raise HostFailure(
-            f"NetworkManager's settings end in dns={now.network_manager} although "
-            f"{paths.NETWORK_MANAGER} says none: see NetworkManager --print-config for the file "
-            "that overrides it, and take that line out"
-        )
+        values = {"value": now.network_manager, "path": paths.NETWORK_MANAGER}
+        raise HostFailure(network.NETWORK_MANAGER_DNS(**values))
     if now.network_manager_now and (commands or now.network_manager_now != "none"):
         plan_change(
             "reload NetworkManager's settings", *[live] * (now.network_manager_now != "none")
@@ -220,84 +193,76 @@ def _network_manager(now: ResolverState) -> list[Command]:
     return commands
 
 
-def _by_resolved(now: ResolverState, asked: Meaning) -> list[Command]:
-    """Its own settings; the link first, so that names resolve while it restarts."""
-    if asked.options:
-        raise HostFailure(
-            f"{PATH} belongs to systemd-resolved, which passes no options on: leave "
-            f"{' '.join(asked.options)} out, or say replace_link=True"
-        )
+def _by_resolved(now: ResolverState, desired: Meaning) -> list[Command]:
+    """Configure systemd-resolved; the link first, so that names resolve while it restarts."""
+    if desired.options:
+        raise HostFailure(network.RESOLVED_OPTIONS(options=" ".join(desired.options)))
     commands: list[Command] = []
     if now.real != RESOLVED_FILE:
-        there = now.files[PATH].text
-        plan_change(f"lead the link {PATH} to {RESOLVED_FILE} (it is {there})", f"file {PATH}")
+        target = now.files[PATH].text
+        plan_change(f"point the link {PATH} to {RESOLVED_FILE} (it is {target})", f"file {PATH}")
         words = ("sh", "-c", QuoteString(_RELINK), "relink", RESOLVED_FILE, QuoteString(PATH))
         commands.append(Step(*words, what=_WHAT, paths=[PATH]))
-    # An empty value forgets what the files before it have set.
-    text = f"{resolv_conf.HEADER}[Resolve]\nDNS=\nDNS={' '.join(asked.nameservers)}\nDomains=\n"
-    if asked.search:
-        text += f"Domains={' '.join(asked.search)}\n"
+    # An empty value resets what earlier files have set.
+    text = f"{resolv_conf.HEADER}[Resolve]\nDNS=\nDNS={' '.join(desired.nameservers)}\nDomains=\n"
+    if desired.search:
+        text += f"Domains={' '.join(desired.search)}\n"
     settings = _ensure(now, paths.RESOLVED, text)
     live = resolv_conf.meaning(now.text or "")
-    if settings or (not commands and not _leads(live, asked)):
+    if settings or (not commands and not _leads(live, desired)):
         plan_change("restart systemd-resolved")
         settings.append(_again("systemctl", "restart", "systemd-resolved.service"))
     return commands + settings
 
 
-def _by_resolvconf(now: ResolverState, asked: Meaning) -> list[Command]:
-    """Name servers before what it collects; the search list behind, where the last line wins."""
-    head = resolv_conf.statements(Meaning(asked.nameservers))
-    tail = resolv_conf.statements(Meaning((), asked.search or (".",), asked.options))
+def _by_resolvconf(now: ResolverState, desired: Meaning) -> list[Command]:
+    """Put the servers before those it collects, the search list behind: its last line wins."""
+    head = resolv_conf.statements(Meaning(desired.nameservers))
+    tail = resolv_conf.statements(Meaning((), desired.search or (".",), desired.options))
     commands: list[Command] = [
         *_ensure(now, paths.RESOLVCONF_HEAD, _part(now, paths.RESOLVCONF_HEAD, head)),
         *_ensure(now, paths.RESOLVCONF_TAIL, _part(now, paths.RESOLVCONF_TAIL, tail)),
     ]
     live = resolv_conf.meaning(now.text or "")
-    if commands or not _leads(live, asked):
-        plan_change("let resolvconf write its list again")
+    if commands or not _leads(live, desired):
+        plan_change("have resolvconf regenerate the file")
         commands.append(_again("resolvconf", "-u"))
     return commands
 
 
-def _leads(live: Meaning, asked: Meaning) -> bool:
-    """Whether a collected list begins with what is asked."""
+def _leads(live: Meaning, desired: Meaning) -> bool:
+    """Whether a collected list begins with the desired one."""
     return (
-        live.nameservers[: len(asked.nameservers)] == asked.nameservers
-        and live.search[: len(asked.search)] == asked.search
-        and set(asked.options) <= set(live.options)
+        live.nameservers[: len(desired.nameservers)] == desired.nameservers
+        and live.search[: len(desired.search)] == desired.search
+        and set(desired.options) <= set(live.options)
     )
 
 
 def _differs(now: ResolverState, text: str) -> bool:
-    state = now.files[PATH]
-    return state.kind == "link" or files.differs(state, text, "644", "root", "root")
+    return files.differs(now.files[PATH], text, "644", "root", "root")
 
 
 def _check_replaceable(now: ResolverState) -> None:
-    state = now.files[PATH]
-    if state.mounted and state.kind != "link":
-        raise HostFailure(
-            f"{PATH} is a bind mount, which can't be replaced: unmount it (umount {PATH}), or "
-            "change it where it comes from"
-        )
+    if now.files[PATH].mounted:
+        raise HostFailure(nodes.BIND_MOUNT(path=PATH))
     if now.immutable:
-        raise HostFailure(f"{PATH} is immutable: chattr -i {PATH}, then run this again")
+        raise HostFailure(network.RESOLVER_IMMUTABLE())
 
 
 def _part(now: ResolverState, path: str, body: str) -> str:
-    """A file that others write too, with our marked lines."""
+    """Return a file that others write too, with the marked lines in it."""
     try:
         return marked.put(now.files[path].text or "", body)
     except ValueError as error:
-        raise HostFailure(f"{path}: {error}") from None
+        raise HostFailure(network.MARKED_LINES_BROKEN(path=path, problem=error)) from None
 
 
 def _ensure(now: ResolverState, path: str, text: str) -> list[Command]:
-    """The commands at once: every diff is to be shown before the first command is given away."""
-    return list(guard.keeping(files.ensure(path, text, now=now.files[path]), path, what=_WHAT))
+    """Return all commands at once: every diff must be shown before the first command."""
+    return list(guard.as_steps(files.ensure(path, text, now=now.files[path]), path, what=_WHAT))
 
 
 def _again(*words: str) -> Step:
-    """Makes live what the files say; also the old ones, should they come back."""
-    return Step(*words, what=_WHAT, live=" ".join(words))
+    """Make the files take effect; also the old ones after a rollback."""
+    return Step(*words, what=_WHAT, reload=" ".join(words))

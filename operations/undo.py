@@ -1,5 +1,5 @@
 """
-Back to the network before the last confirmed change: a change like any other, with its guard.
+Undo the last confirmed change of the network, as a guarded change.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pyinfra.api.state import State
 
 from facts.guard import FOLDER, Guard
 from facts.iptables import Iptables
+from messages import network
 from operations import guard
 from operations.base import Commands, HostFailure, diff, plan_change, read
 from operations.guard import Step
@@ -24,33 +25,29 @@ _nat_at_first: WeakKeyDictionary[State, bool] = WeakKeyDictionary()
 @guard.operation
 def last_change(turn: Literal["first", "last"] | None = None) -> Commands:
     """
-    A node's interfaces, rules, nameservers as they were before its last confirmed change.
+    Restore interfaces, iptables rules and name servers to before the last confirmed change.
 
-    What it undoes is kept in its stead: a second call does the change again.
+    The state that it replaces is saved: a second call restores that.
 
-    + turn: for the node that does NAT for the others, which is called before them (``first``) and
-      after them (``last``): their change is confirmed only if they still resolve names. A node
-      that does NAT now is changed after them, one that does not (yet, or any more) before them.
-      None: for all other nodes
+    + turn: for the gateway, which is called before the other nodes (``first``) and after them
+      (``last``), since their change is confirmed only if they still resolve names. A gateway that
+      does NAT now is changed after them, one that does not is changed before. None: other nodes
 
     **Example:**
 
     .. code:: python
 
-        undo.last_change(name="The network as it was before the last change")
+        undo.last_change(name="Undo the last network change")
     """
 
     if turn is not None and (turn == "last") != _did_nat():
-        host.noop(f"changed {'after' if turn == 'first' else 'before'} the workers")
+        host.noop(f"changed {'after' if turn == 'first' else 'before'} the other nodes")
         return
     now = read(Guard)
-    if now.unconfirmed:
-        raise HostFailure(
-            f"a change of {now.unconfirmed}, which nobody confirmed, is going back: run this "
-            "again in a minute (or reboot the node: then it goes back at once)"
-        )
+    if now.pending:
+        raise HostFailure(network.CHANGE_PENDING(change=now.pending))
     if not now.what:
-        host.noop("no change of its network is kept that could be undone")
+        host.noop("there is no change to undo")
         return
     plan_change(f"undo the change of {now.what} of {now.when}")
     for each in now.files:
@@ -59,20 +56,20 @@ def last_change(turn: Literal["first", "last"] | None = None) -> Commands:
     yield Step(
         "sh",
         f"{FOLDER}/guard.sh",
-        "put-back",
+        "restore",
         FOLDER,
         what=now.what,
         paths=[each.path for each in now.files],
-        live=now.live.strip(),
+        reload=now.reload.strip(),
         interface=now.interfaces,
         prefix=now.prefixes,
-        reach=now.former,
-        undoes=True,
+        new_address=now.address,
+        is_undo=True,
     )
 
 
 def _did_nat() -> bool:
-    """Whether this node did NAT when it was first asked for in this run."""
+    """Whether this node did NAT when it was first asked in this run."""
     if host.state not in _nat_at_first:
         rules = read(Iptables, unit="", paths=[]).rules
         found = re.search(r"(?m)^-A BRAMBLE-POSTROUTING .*-j MASQUERADE", rules)

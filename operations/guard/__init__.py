@@ -1,12 +1,12 @@
 """
-Changes that could cut the connection: made by the node, and taken back by it unless confirmed.
+Network changes that the node itself rolls back unless they are confirmed.
 
-An operation that is dangerous is declared with ``guard.operation``, and yields ``Step`` for what
-could cut: it is staged, not run. The ``guard.change`` around operations of one node that belong
-together is their one transaction; an operation outside of any is one by itself. When it is left,
-the node keeps what is there now, sets a timer, makes the change, and is asked for a confirmation
-over a new connection (``transaction.py``). Without one it goes back. docs/network-guard.md tells
-it with a drawing; what runs on the node is ``guard.sh``.
+An operation that could cut the connection is declared with ``guard.operation`` and yields ``Step``
+for the commands that could: they are staged, not run. All that is staged for a node inside
+``guard.change`` is one change; an operation outside of it is one by itself. At its end, the node
+saves its state, starts a timer and applies the change; ``transaction`` confirms it over a new
+connection. Without that confirmation the node restores its state. docs/network-guard.md has a
+drawing; ``guard.sh`` runs on the node.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from operations.base import Commands
 from operations.guard import transaction
 from operations.guard.step import Step
 
-__all__ = ["Step", "change", "keeping", "operation", "staged_text"]
+__all__ = ["Step", "as_steps", "change", "operation", "staged_text"]
 
 P = ParamSpec("P")
 
 SECONDS = 60.0
 
-# By host: how deep in changes its deploy is, whether one of them has something to do (known while
-# pyinfra prepares), and what was staged for the next one (while it runs).
+# By host: nesting depth of ``change``; whether an operation has something to do (known in prepare);
+# steps staged so far (in execute).
 _depth: dict[str, int] = {}
 _planned: set[str] = set()
 _staged: dict[str, list[Step]] = {}
@@ -43,19 +43,19 @@ _staged: dict[str, list[Step]] = {}
 @contextmanager
 def change(name: str, seconds: float = SECONDS) -> Iterator[None]:
     """
-    The dangerous operations inside are one change, with one confirmation at the end.
+    Apply what the guarded operations inside have staged as one change, with one confirmation.
 
-    Nested, the outermost counts. Whatever else stands inside is run where it stands, before it.
-    It costs nothing when nothing was staged.
+    If nested, the outermost counts. Other operations inside run at their own place, before the
+    change. It costs nothing when nothing was staged.
 
-    + name: of the confirmation, as the run shows it
-    + seconds: after which the node goes back by itself
+    + name: of the step that applies and confirms
+    + seconds: after which the node rolls back
 
     **Example:**
 
     .. code:: python
 
-        with guard.change("The network, confirmed or taken back"):
+        with guard.change("Apply network changes"):
             interfaces.interface(interface="eth0", address="192.168.2.12/24")
             resolv_conf.resolver(nameservers=["192.168.2.1"])
     """
@@ -66,11 +66,11 @@ def change(name: str, seconds: float = SECONDS) -> Iterator[None]:
     finally:
         _depth[host.name] -= 1
     if not _depth[host.name]:
-        _settle(name=name, seconds=seconds)
+        _apply_staged(name=name, seconds=seconds)
 
 
 def operation(function: Callable[P, Commands]) -> Any:
-    """``base.operation`` for one that could cut the connection."""
+    """Declare an operation that could cut the connection, as ``base.operation`` does."""
 
     @wraps(function)
     def stages(*args: P.args, **kwargs: P.kwargs) -> Commands:
@@ -86,17 +86,17 @@ def operation(function: Callable[P, Commands]) -> Any:
     @wraps(plain)
     def called(*args: Any, **kwargs: Any) -> Any:
         title = kwargs.get("name", f"{function.__module__}.{function.__name__}")
-        with change(f"{title}: confirmed or taken back"):
+        with change(f"{title}: apply and confirm"):
             return plain(*args, **kwargs)
 
     return called
 
 
-def keeping(
+def as_steps(
     commands: Iterable[PyinfraCommand | str], *paths: str, what: str, network: bool = True
 ) -> Iterator[Step]:
     """
-    Commands that write to these paths, as steps.
+    Turn commands that write to these paths into steps.
 
     + what, network: as in ``Step``
     """
@@ -106,7 +106,7 @@ def keeping(
 
 
 def staged_text(path: str) -> str | None:
-    """What a file will hold after this host's change that is under way; None: as it is."""
+    """Return what a file will hold after the staged change of this host; None: not changed."""
     steps = _staged.get(host.name, [])
     return next((step.text for step in reversed(steps) if path in step.paths), None)
 
@@ -117,17 +117,17 @@ def _stage(state: State, host: Host, step: Step) -> bool:
 
 
 @base.operation()
-def _settle(seconds: float) -> Commands:
-    """Make what was staged, and see that the node can be reached as it should be."""
+def _apply_staged(seconds: float) -> Commands:
+    """Apply and confirm what was staged."""
     steps = _staged.pop(host.name, [])
     planned = host.name in _planned
     _planned.discard(host.name)
     if not steps and not (planned and not state.is_executing):
         host.noop("nothing to confirm")
         return
-    base.plan_change("confirm this over a new connection, or have the node take it back")
-    yield FunctionCommand(_make, (steps, seconds), {})
+    base.plan_change("confirm the change over a new connection, or roll it back")
+    yield FunctionCommand(_apply, (steps, seconds), {})
 
 
-def _make(state: State, host: Host, steps: Sequence[Step], seconds: float) -> bool:
-    return transaction.make(host, steps, seconds)
+def _apply(state: State, host: Host, steps: Sequence[Step], seconds: float) -> bool:
+    return transaction.apply(host, steps, seconds)

@@ -1,13 +1,13 @@
-# The guard of a node's network, on the node: one change, which goes back unless it is confirmed.
-# docs/network-guard.md tells how. For sh, as root; the laptop sends it with each change.
+# Rollback guard, on the node: a network change that is rolled back unless it is confirmed.
+# Run by sh as root, sent along with each change. docs/network-guard.md describes it.
 #
-# /var/lib/bramble/guard/armed      a change that waits for its confirmation: what was before it
-#                       /restoring  the same, while the node goes back
-#                       /previous   what was before the last confirmed change: for deploys/undo.py
-# /run/bramble/guard                the change under way; gone when it is confirmed
-#             /guard.confirmed      the last one that was, since the node was started
+# /var/lib/bramble/guard/pending    the state before a change that is not confirmed yet
+#                       /restoring  the same, while it is rolled back
+#                       /previous   the state before the last confirmed change: for deploys/undo.py
+# /run/bramble/guard                the change in progress; removed by the confirmation
+#             /guard.confirmed      id of the last confirmed change since boot
 #
-# From one to the next leads a rename: who comes second (the timer, the laptop) finds nothing there.
+# State changes are atomic renames: the loser of a race (timer or operator) finds no directory.
 
 export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 kept=/var/lib/bramble/guard
@@ -20,58 +20,58 @@ here=$(dirname -- "$0")
 
 die() { echo "$1" >&2; exit 1; }
 
-# --- stage and arm -------------------------------------------------------------------------------
+# --- begin ---------------------------------------------------------------------------------------
 
-# SECONDS FOLDER: what stands in the folder is this change; then it is made, under no session.
-arm() {
-    mkdir -p -m 755 "${kept%/*}" && mkdir -p -m 700 "$kept" || die "no room in $kept?"
+# SECONDS FOLDER new|previous: save the state, set the timer, start the change in FOLDER outside of
+# any session. The third argument names the state whose abilities are expected afterwards.
+begin() {
+    mkdir -p -m 755 "${kept%/*}" && mkdir -p -m 700 "$kept" || die "cannot create $kept"
     exec 9> "$run.lock"
-    flock -n 9 || die "another run is changing this node's network: run this again when it is done"
-    for at in armed restoring; do
-        [ ! -d "$kept/$at" ] || die "a change of $(cat "$kept/$at/what"), which nobody confirmed, \
-is going back: run this again in a minute (or reboot the node: then it goes back at once)"
+    flock -n 9 || die "another run is changing the network of this node; run this again when it is done"
+    for at in pending restoring; do
+        [ ! -d "$kept/$at" ] || die "a change of $(cat "$kept/$at/what") was not confirmed and is \
+being rolled back; run this again in a minute, or reboot the node to roll back at once"
     done
     rm -rf "$kept/new" "$kept/gone"
     mkdir "$kept/new" "$kept/new/old" &&
-        (cd "$2" && cp guard.sh state.sh id what former paths interfaces prefixes live wanted \
-            network "$kept/new/") && keep "$kept/new" ||
-        die "could not keep what is there now: is there room in $kept?"
+        (cd "$2" && cp guard.sh state.sh id what address paths interfaces prefixes reload \
+            default-routes network "$kept/new/") && save "$kept/new" ||
+        die "cannot save the current state in $kept; check free space with \`df -h\`"
     [ ! -s "$2/network" ] || observe > "$kept/new/before"
     cp "$kept/${3:-new}/before" "$kept/new/expected" 2> /dev/null
-    write_unit "$kept/new" || die "could not write $unit"
+    write_unit "$kept/new" || die "cannot write $unit"
     rm -rf "$run"
-    cp -r "$2" "$run" || { rm -rf "$run"; die "there is no room in /run: see \`df -h /run\`"; }
+    cp -r "$2" "$run" || { rm -rf "$run"; die "/run is full; check \`df -h /run\`"; }
     id=$(cat "$run/id")
     sync -f "$kept" "$unit"
-    mv -T "$kept/new" "$kept/armed" && sync "$kept" || die "could not arm the guard in $kept"
-    # What ifup leaves behind (dhclient, wpa_supplicant) outlives its service: hence KillMode. It
-    # also keeps the unit's name from being used again: hence the random part.
+    mv -T "$kept/new" "$kept/pending" && sync "$kept" || die "cannot write $kept/pending"
+    # KillMode: what ifup leaves running (dhclient, wpa_supplicant) must outlive this service. It
+    # also keeps the unit's name in use: hence the random id in it.
     systemd-run --quiet --collect --unit="bramble-guard-$id" --on-active="$1s" \
-        --description="Undoes the change of $(cat "$2/what") unless it is confirmed" \
+        --description="Roll back the change of $(cat "$2/what") unless it is confirmed" \
         --timer-property=AccuracySec=100ms --property=KillMode=process \
         --property=Restart=on-failure --property=RestartSec=2 \
-        --property=StartLimitIntervalSec=1h --property=StartLimitBurst=3 -- sh "$run/guard.sh" restore &&
+        --property=StartLimitIntervalSec=1h --property=StartLimitBurst=3 -- sh "$run/guard.sh" rollback &&
         systemctl is-active --quiet "bramble-guard-$id.timer" ||
-        { disarm; die "could not set the guard's timer: nothing was changed"; }
+        { cancel; die "cannot start the rollback timer; nothing was changed"; }
     systemd-run --quiet --collect --unit="bramble-change-$id" --property=KillMode=process \
         --description="The change of $(cat "$2/what")" -- sh "$run/guard.sh" apply ||
-        { disarm; die "could not start the change: nothing was changed"; }
+        { cancel; die "cannot start the change; nothing was changed"; }
 }
 
-disarm() {
+cancel() {
     systemctl stop "bramble-guard-$(cat "$run/id").timer"
-    mv -T "$kept/armed" "$kept/gone" && rm -rf "$kept/gone" "$run" "$unit" "$wants"
+    mv -T "$kept/pending" "$kept/gone" && rm -rf "$kept/gone" "$run" "$unit" "$wants"
 }
 
-# The restore has to come before anything that reads what it puts back.
+# FOLDER: the unit has to run before anything that reads what it restores.
 write_unit() {
     services=$(sed -n 's,^/etc/systemd/system/\([^/]*\.service\)$,\1,p' "$1/paths" | tr '\n' ' ')
     mkdir -p -m 755 "${wants%/*}"
     cat > "$unit" << .
-# Written by bramble, and removed by it within a minute: an unconfirmed change of this node's
-# network goes back when the node is started again.
+# Written by bramble, removed when the change is confirmed or rolled back.
 [Unit]
-Description=Undo an unconfirmed change of the network
+Description=Roll back an unconfirmed change of the network
 DefaultDependencies=no
 RequiresMountsFor=$kept /etc
 After=local-fs.target systemd-remount-fs.service
@@ -83,7 +83,7 @@ Conflicts=shutdown.target
 
 [Service]
 Type=oneshot
-ExecStart=-/bin/sh $kept/armed/guard.sh boot
+ExecStart=-/bin/sh $kept/pending/guard.sh boot
 ExecStart=-/bin/sh $kept/restoring/guard.sh boot
 ExecStart=/bin/sh -c 'test -d $kept/restoring || rm -f $unit $wants'
 .
@@ -93,38 +93,38 @@ ExecStart=/bin/sh -c 'test -d $kept/restoring || rm -f $unit $wants'
 # --- apply ---------------------------------------------------------------------------------------
 
 apply() {
-    sleep 0.3 # the session that started it hears that it did before it is cut
+    sleep 0.3 # let the session that started it hear so before the connection is cut
     sh "$run/apply.sh" < /dev/null > "$run/log" 2>&1
     status=$?
     cat "$run/log"
     if [ "$status" = 0 ]; then
-        echo made > "$run/new" && mv "$run/new" "$run/result"
+        echo applied > "$run/new" && mv "$run/new" "$run/result"
     else
-        go_back "$(grep . "$run/log" | tail -n 1)"
+        rollback_now "$(grep . "$run/log" | tail -n 1)"
     fi
 }
 
-# REASON: starts the timer's work now.
-go_back() {
-    echo "${1:-a command failed and said nothing}" > "$run/why"
+# REASON: does not wait for the timer.
+rollback_now() {
+    echo "${1:-a command failed without output}" > "$run/reason"
     systemctl start --no-block "bramble-guard-$(cat "$run/id").service"
 }
 
 # --- confirm -------------------------------------------------------------------------------------
 
-# What the node could do before, and what the change wants besides, it can do now.
+# Confirms the change if the node can do all that it could before, and all that the change asks for.
 confirm() {
     exec 2> /dev/null
-    if [ -s "$kept/armed/network" ]; then
-        reason=$(objection)
-        [ -z "$reason" ] || { go_back "$reason"; echo "$reason"; return; }
+    if [ -s "$kept/pending/network" ]; then
+        reason=$(failed_check)
+        [ -z "$reason" ] || { rollback_now "$reason"; echo "$reason"; return; }
     fi
     sync -f "$kept" /etc
     rm -rf "$kept/gone"
-    # Of a way in that nobody lost there is nothing to undo.
+    # Access-only changes (keys, sshd) are not kept for undo.
     to=gone
-    [ ! -s "$kept/armed/network" ] || { to=previous; mv -T "$kept/previous" "$kept/gone"; }
-    mv -T "$kept/armed" "$kept/$to" || {
+    [ ! -s "$kept/pending/network" ] || { to=previous; mv -T "$kept/previous" "$kept/gone"; }
+    mv -T "$kept/pending" "$kept/$to" || {
         [ "$to" = gone ] || mv -T "$kept/gone" "$kept/previous"
         echo "the confirmation came too late"
         return
@@ -136,7 +136,7 @@ confirm() {
     echo confirmed
 }
 
-# Lines of what the node can do: it is asked before the change, and of each when it is to confirm.
+# Prints what the network can do, a line each.
 observe() {
     ip -4 route show default | sed -n 's/.* dev \([^ ]*\).*/default \1/p' | sort -u
     for gateway in $(gateways); do
@@ -150,67 +150,68 @@ answers() {
     command -v ping > /dev/null || return 0
     ping -c 1 -W 1 -q "$1" > /dev/null 2>&1 || ip -4 neigh show to "$1" | grep -v FAILED | grep -q lladdr
 }
-# The node's own package archive is a name that it has to know.
+# Asks for the node's own package archive: a name that it needs.
 resolves() {
     name=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2> /dev/null |
         sed -nE 's,^(deb |URIs:).*https?://([^/: ]*[a-z])[:/ ].*,\2,p' | head -n 1)
     timeout 3 getent ahostsv4 "${name:-deb.debian.org}" > /dev/null
 }
 
-objection() {
-    expected=$kept/armed/expected
+# Prints why the change cannot be confirmed; nothing if it can.
+failed_check() {
+    expected=$kept/pending/expected
+    desired=$kept/pending/default-routes
     while read -r interface gateway; do
         [ -n "$gateway" ] || continue
         ip -4 route show default dev "$interface" | grep -qF "via $gateway " ||
-            { echo "its default route is not $gateway by $interface"; return; }
-    done < "$kept/armed/wanted"
+            { echo "$interface has no default route via $gateway"; return; }
+    done < "$desired"
     for gateway in $(gateways); do
         grep -qxF "mute $gateway" "$expected" || answers "$gateway" || answers "$gateway" ||
-            { echo "its gateway $gateway does not answer"; return; }
+            { echo "the gateway $gateway does not answer"; return; }
     done
-    # Only where all that led out is to lead nowhere, and nothing else is to, the way out, and names
-    # with it, may go.
-    keeps=$(grep ' .' "$kept/armed/wanted")
+    # Losing the default route is allowed only if the change removes every interface that had one.
+    keeps=$(grep ' .' "$desired")
     for had in $(sed -n 's/^default //p' "$expected"); do
-        grep -qx "$had " "$kept/armed/wanted" || keeps=yes
+        grep -qx "$had " "$desired" || keeps=yes
     done
     [ -n "$keeps" ] || return
-    [ -n "$(ip -4 route show default)" ] || { echo "it has no default route any more"; return; }
+    [ -n "$(ip -4 route show default)" ] || { echo "the default route is gone"; return; }
     grep -qx names "$expected" || return
     for again in 1 2 3; do
         ! resolves || return
         sleep 1
     done
-    echo "it resolves no names any more"
+    echo "names no longer resolve"
 }
 
-# --- restore -------------------------------------------------------------------------------------
+# --- roll back -----------------------------------------------------------------------------------
 
-# now | boot: takes armed, or goes on with what a power cut left of an earlier attempt.
-restore() {
-    mv -T "$kept/armed" "$kept/restoring" 2> /dev/null || [ -d "$kept/restoring" ] || return 0
+# now|boot: takes over the pending change, or continues a rollback that a power cut interrupted.
+rollback() {
+    mv -T "$kept/pending" "$kept/restoring" 2> /dev/null || [ -d "$kept/restoring" ] || return 0
     if [ "$1" = boot ]; then
         mkdir -p "$run" && cp "$kept/restoring/id" "$run/"
-        echo "it was restarted before it could be confirmed" > "$run/why"
+        echo "the node was restarted before the confirmation" > "$run/reason"
     else
         systemctl kill --signal=KILL "bramble-change-$(cat "$run/id").service" 2> /dev/null
         systemctl stop "bramble-change-$(cat "$run/id").service" 2> /dev/null
     fi
-    put_back "$kept/restoring" "$1" || return
+    restore "$kept/restoring" "$1" || return
     [ -d "$kept/previous" ] || mv -T "$kept/gone" "$kept/previous" 2> /dev/null
     exec 9> "$run.lock"
-    flock 9 # no other change may begin while this one is cleared away
+    flock 9 # no other change may begin during the cleanup
     sync -f "$kept" /etc
-    # The unit last: what a power cut leaves of this, the next boot ends.
+    # The unit goes last: after a power cut, the next boot finishes this.
     mv -T "$kept/restoring" "$kept/gone" && rm -rf "$unit" "$wants" "$kept/gone"
-    find "$run" -type f ! -name id ! -name why -delete # there may be a secret among it
+    find "$run" -type f ! -name id ! -name reason -delete # they may hold a secret
     [ "$1" = boot ] || systemctl stop --no-block "bramble-guard-$(cat "$run/id").timer"
 }
 
 case $1 in
-    arm | apply | confirm) "$@" ;;
-    restore) restore now ;;
-    boot) restore boot ;;
-    put-back) put_back "$2" now ;;
+    begin | apply | confirm) "$@" ;;
+    rollback) rollback now ;;
+    boot) rollback boot ;;
+    restore) restore "$2" now ;;
 esac
 exit

@@ -1,14 +1,14 @@
-# What a node's network is, kept in a folder and put back from there; a part of guard.sh.
+# The state of a node's network: saved into a folder, and restored from it. Sourced by guard.sh.
 #
-# FOLDER/paths, interfaces, prefixes  what to keep: files, interfaces, our chains' prefixes
-#       /old/N, /old/N.at             the Nth path as it was, and the real name of its folder
-#       /absent                       paths that were not there, and folders on the way to them
-#       /rules                        what iptables-save said
-#       /addresses.IF, routes.IF      what an interface had; up.IF, nm.IF: and from whom
-#       /live                         commands that make live what the files say
+# FOLDER/paths, interfaces, prefixes  what to save: files, interfaces, prefixes of own iptables chains
+#       /old/N, /old/N.at             the Nth path as it was, and the real path of its directory
+#       /absent                       paths that did not exist, and missing directories above them
+#       /rules                        output of iptables-save
+#       /addresses.IF, routes.IF      what an interface had; up.IF, nm.IF: who had brought it up
+#       /reload                       commands that make the restored files take effect
 
-# FOLDER: keeps the state of its paths, interfaces and chains there.
-keep() {
+# FOLDER: save the paths, interfaces and chains that it lists.
+save() {
     n=0
     while IFS= read -r path; do
         n=$((n + 1))
@@ -46,27 +46,26 @@ networkmanager_has() {
     esac
 }
 
-# FOLDER now|boot: the state that is kept there. Begun again, it does the same. Before the network
-# is up, the files are all.
-put_back() {
+# FOLDER now|boot: can be repeated. At boot only files are restored: the network is not up yet.
+restore() {
     [ "$2" = boot ] || each "$1/interfaces" take_down
     n=0
     failed=
     while IFS= read -r path; do
         n=$((n + 1))
-        put_path "$path" "$1/old/$n" || failed=yes
+        restore_path "$path" "$1/old/$n" || failed=yes
     done < "$1/paths"
     while IFS= read -r path; do rmdir -- "$path" 2> /dev/null; done < "$1/absent"
     grep -q '^/etc/systemd/' "$1/paths" && systemctl daemon-reload
     [ "$2" != boot ] || { [ -z "$failed" ]; return; }
-    while read -r prefix; do put_rules "$prefix" "$1/rules"; done < "$1/prefixes"
-    sh "$1/live" < /dev/null
+    while read -r prefix; do restore_rules "$prefix" "$1/rules"; done < "$1/prefixes"
+    sh "$1/reload" < /dev/null
     state=$1
     if [ -s "$1/interfaces" ] && networkmanager; then
         systemctl reload NetworkManager
         nmcli connection reload
         each "$1/interfaces" give_back
-        # It takes an interface that the files named at its start only after another start.
+        # It manages an interface that the files named when it started only after a restart.
         ! ls "$1"/nm.* > /dev/null 2>&1 || systemctl restart NetworkManager
     fi
     each "$1/interfaces" bring_up
@@ -75,14 +74,14 @@ put_back() {
 
 each() { while read -r interface; do "$2" "$interface" < /dev/null; done < "$1"; }
 
-# PATH KEPT: the folder is stepped into, not named: its owner may do as they like with its name.
-put_path() (
+# PATH SAVED: enters the directory first, since its owner may replace it with a link meanwhile.
+restore_path() (
     folder=$(cat "$2.at")
     cd -P -- "$folder" 2> /dev/null || { [ ! -e "$2" ] && exit 0; mkdir -p -m 755 "$folder" && cd -P "$folder"; } ||
         exit 1
     [ "$(pwd -P)" = "$folder" ] || exit 1
     name=$(basename -- "$1")
-    rm -f -- "./.$name".?????? # of an attempt that was cut off
+    rm -f -- "./.$name".?????? # left by an interrupted attempt
     if [ ! -e "$2" ] && [ ! -L "$2" ]; then
         [ -d "./$name" ] || rm -f -- "./$name"
     elif [ -d "$2" ] && [ ! -L "$2" ]; then
@@ -105,29 +104,29 @@ give_back() {
 bring_up() {
     [ ! -e "$state/up.$1" ] || timeout 40 ifup --force "$1"
     n=0
-    until as_before "$1" || [ $n = 20 ]; do
+    until is_restored "$1" || [ $n = 20 ]; do
         n=$((n + 1))
         sleep 0.5
     done
-    as_before "$1" && return
-    # Whoever had it does not bring it back: at least the node can be reached as before.
+    is_restored "$1" && return
+    # Its manager did not bring it up: set the addresses, so that the node is reachable again.
     ip link set dev "$1" up
     while read -r address; do ip address replace "$address" brd + dev "$1"; done < "$state/addresses.$1"
     # shellcheck disable=SC2086 # a route is several words
     while read -r route; do ip route replace $route dev "$1"; done < "$state/routes.$1"
 }
-as_before() {
+is_restored() {
     addresses "$1" | grep -vxF -f - "$state/addresses.$1" && return 1
     routes "$1" | grep '^default' | sed 's/ metric.*//' > "$run/routes"
     ! grep '^default' "$state/routes.$1" | sed 's/ metric.*//' | grep -vxF -f "$run/routes"
 }
 
-# PREFIX FILE: our chains, and the jumps to them, as they are in what iptables-save has said; all
-# other chains stay as they are. A table changes as a whole.
-put_rules() {
+# PREFIX FILE: restore own chains and the jumps to them from the output of iptables-save; other
+# chains stay. Each table changes atomically.
+restore_rules() {
     command -v iptables-save > /dev/null || return 0
     iptables-save > "$run/rules"
-    for at in as_it_was 1; do
+    for at in saved 1; do # where a jump cannot have its old place, it comes first
         awk -v p="$1-" -v at="$at" '
             /^\*/ { t = substr($0, 2); tables[t] = 1 }
             /^:/ && index($1, ":" p) == 1 { chain = substr($1, 2); was[FILENAME, t, chain] = 1

@@ -1,5 +1,5 @@
 """
-One part of a change: a command for the node, and what of the node is to be kept before.
+One command of a guarded change, and the state to save before it.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ class Step(StringCommand):
     """
     A command that could cut the connection.
 
-    + what: it changes, as a person knows it
-    + paths: files and folders that it changes
-    + live: a shell command that makes live what the files say, for when the old ones are back
-    + interface: that it takes down and up: it is done after everything else
-    + gateway: that the interface is to lead to; empty for none; None: that is not for it to say
-    + prefix: of the chains of iptables that it changes
-    + network: whether the way out and names may suffer from it, and are to be looked at
-    + reach: where the node answers afterwards; None: where it does now
-    + undoes: whether the state that comes is the one before the last change
-    + text: what the one file in ``paths`` will hold; None: not known, or no such file
+    + what: what it changes, for messages: "eth0", "resolv.conf"
+    + paths: files and directories that it changes
+    + reload: shell command that makes restored files take effect
+    + interface: interfaces that it takes down and up; such steps run last
+    + gateway: gateway of the interface's default route afterwards; "": no default route; None: not
+      checked
+    + prefix: prefix of the iptables chains that it changes
+    + network: whether it can affect routes or names: they are checked before the confirmation
+    + new_address: address of the node afterwards; None: unchanged
+    + is_undo: whether it restores the state before the last change
+    + text: new content of the only file in ``paths``; None: not known, or several files
     """
 
     def __init__(
@@ -31,29 +32,29 @@ class Step(StringCommand):
         *bits: object,
         what: str,
         paths: Sequence[str] = (),
-        live: str = "",
+        reload: str = "",
         interface: str = "",
         gateway: str | None = None,
         prefix: str = "",
         network: bool = True,
-        reach: str | None = None,
-        undoes: bool = False,
+        new_address: str | None = None,
+        is_undo: bool = False,
         text: str | None = None,
         **arguments: Any,
     ) -> None:
         super().__init__(*bits, **arguments)
         self.what = what
         self.paths = tuple(paths)
-        self.live = live
+        self.reload = reload
         self.interface = interface
         self.gateway = gateway
         self.prefix = prefix
         self.network = network
-        self.reach = reach
-        self.undoes = undoes
+        self.new_address = new_address
+        self.is_undo = is_undo
         self.text = text
 
     @classmethod
     def of(cls, command: StringCommand, **known: Any) -> Step:
-        """A command that somebody has made already."""
+        """Turn an existing command into a step."""
         return cls(*command.bits, **command.connector_arguments, **known)

@@ -1,8 +1,8 @@
 """
-A change under the very connection that asks for it: sent, followed, and confirmed.
+One guarded change on a node: send it, follow it, confirm it.
 
-The node makes it under no session's control (``guard.sh``). A new connection, at the address that
-the node should have by then, is the proof that it can be reached.
+The node applies it outside of any SSH session (``guard.sh``). A new connection to the address that
+the node should have by then proves that it can be reached.
 """
 
 from __future__ import annotations
@@ -16,41 +16,43 @@ from secrets import token_hex
 
 import gevent
 from paramiko import PKey
-from pyinfra import logger
 from pyinfra.api.host import Host
 
+from messages import Said, network
 from operations import connection
+from operations.following import failed
 from operations.guard.step import Step
 from operations.remote_shell import RemoteFailure, Unreachable, run
 
 _HERE = Path(__file__).parent
-_PAUSE = 1  # seconds between two attempts to connect
-_PENALTY = 6  # and after one that sshd has refused: it shuts out who tries more often
-_ARM = 10  # seconds for what comes before the change, and for hearing how it ends
-_BACK = 90  # seconds that a node has for going back, a reboot included
+_PAUSE_S = 1  # between two attempts to connect
+_PENALTY_S = 6  # after a failed login: sshd blocks clients that retry faster (PerSourcePenalties)
+_BEGIN_S = 10  # for saving the state, and for hearing how the change ends
+_ROLLBACK_S = 90  # for a rollback, with a reboot
 
-# Answers when the change ($1) has come to an end, one way or the other, or after some seconds.
-_LOOK = """k=/var/lib/bramble/guard; r=/run/bramble/guard; n=0; id=$1;
+# Prints the state of the change ($1) once it has ended in one way or the other, or after 4 s.
+_STATE = """k=/var/lib/bramble/guard; r=/run/bramble/guard; n=0; id=$1;
 has() { [ "$(cat "$1/id" 2>/dev/null)" = "$id" ]; };
 while :; do
 if [ "$(cat $r.confirmed 2>/dev/null)" = "$id" ]; then state=confirmed;
-elif has $k/restoring; then state=going;
+elif has $k/restoring; then state=restoring;
 elif has $k/new && ! flock -n $r.lock true; then state=running;
-elif ! has $k/armed; then state=back;
-elif [ -s $r/why ]; then state=going;
-elif [ -s $r/result ]; then state=made;
+elif ! has $k/pending; then state=restored;
+elif [ -s $r/reason ]; then state=restoring;
+elif [ -s $r/result ]; then state=applied;
 else state=running; fi;
-case $state in running|going) n=$((n+1)); [ $n -gt 16 ] || { sleep 0.25; continue; };; esac; break;
-done; echo "$state"; ! has $r || cat $r/why 2>/dev/null || :"""
+case $state in running|restoring) n=$((n+1)); [ $n -gt 16 ] || { sleep 0.25; continue; };; esac;
+break;
+done; echo "$state"; ! has $r || cat $r/reason 2>/dev/null || :"""
 
-# Everything goes by standard input, into a folder in memory. Most changes don't cut what stands:
-# then their end is heard at once.
+# The change comes by standard input and goes to memory, since it may hold secrets. Most changes
+# do not cut the connection, so their result is printed right away.
 _START = f"""umask 077; mkdir -p /run/bramble && t=$(mktemp -d /run/bramble/new.XXXXXX) || exit;
 trap 'rm -rf -- "$t"' EXIT; trap 'exit 1' HUP INT TERM PIPE;
 cat > "$t/all"; [ "$(tail -n 1 "$t/all")" = "# whole" ] || exit;
 put() {{ base64 -d > "$t/$1" || exit 1; }};
-. "$t/all" && rm "$t/all" && sh "$t/guard.sh" arm "$2" "$t" "$3" || exit;
-rm -rf -- "$t"; [ "$4" = moves ] || {{ {_LOOK}; }}"""
+. "$t/all" && rm "$t/all" && sh "$t/guard.sh" begin "$2" "$t" "$3" || exit;
+rm -rf -- "$t"; [ "$4" = moves ] || {{ {_STATE}; }}"""
 
 _CONFIRM = "sh /run/bramble/guard/guard.sh confirm"
 
@@ -58,16 +60,19 @@ _CONFIRM = "sh /run/bramble/guard/guard.sh confirm"
 @dataclass(frozen=True)
 class _Change:
     """
-    + id: known to the node too
-    + former, reach: where the node answers before it and after it
+    + id: also stored on the node
+    + what: what changes, for messages
+    + address, new_address: of the node before and after the change; None: unchanged
     + key: the node's host key
-    + by_key: whether it is the operator's key that has to open the new connection
+    + by_key: whether the new connection must be opened with the operator's key
+    + seconds: until the node rolls back
+    + started: of ``time.monotonic``
     """
 
     id: str
     what: str
-    former: str
-    reach: str | None
+    address: str
+    new_address: str | None
     key: PKey | None
     by_key: bool
     seconds: float
@@ -75,127 +80,134 @@ class _Change:
 
     @property
     def stays(self) -> bool:
-        return self.reach in (None, self.former)
+        return self.new_address in (None, self.address)
 
     @property
-    def now(self) -> str:
-        return self.reach or self.former
+    def target(self) -> str:
+        return self.new_address or self.address
 
 
-def make(host: Host, steps: Sequence[Step], seconds: float) -> bool:
+def apply(host: Host, steps: Sequence[Step], seconds: float) -> bool:
     """
-    Have a node make a change, and confirm it; a failure is logged in one line.
+    Apply a change on a node and confirm it; log a failure in one line.
 
-    + steps: in their order; those that take interfaces down and up are done last
-    + seconds: after which the node goes back by itself
+    + steps: in order; those that take interfaces down and up run last
+    + seconds: after which the node rolls back
+    + returns: whether the change was confirmed
     """
 
     change = _Change(
         id=token_hex(4),
         what=_listed([step.what for step in steps]),
-        former=connection.address(host),
-        reach=next((step.reach for step in steps if step.reach), None),
+        address=connection.address(host),
+        new_address=next((step.new_address for step in steps if step.new_address), None),
         key=_key(host),
         by_key=not all(step.network for step in steps),
         seconds=seconds,
         started=time.monotonic(),
     )
-    expected = "previous" if any(step.undoes for step in steps) else "new"
+    expected = "previous" if any(step.is_undo for step in steps) else "new"
     words = (change.id, f"{seconds:g}", expected, "stays" if change.stays else "moves")
     state = []
     try:
-        state = run(host, _START, *words, stdin=_folder(steps, change), seconds=_ARM)
+        state = run(host, _START, *words, stdin=_folder(steps, change), seconds=_BEGIN_S)
     except Unreachable:
-        pass  # it may have begun: it is looked at
+        pass  # the change may have begun: _confirm finds out
     except RemoteFailure as error:
-        return _failed(host, f"{change.what}: {error}")
-    reason = _confirm(host, change, made=state[:1] == ["made"])
-    if reason is not None:
-        reason = _follow_back(host, change, reason)
-    if reason is not None:
-        return _failed(host, reason)
+        return failed(host, network.CHANGE_NOT_STARTED(change=change.what, reason=error))
+    reason = _confirm(host, change, applied=state[:1] == ["applied"])
+    problem = _follow_rollback(host, change, reason) if reason is not None else None
+    if problem is not None:
+        return failed(host, problem)
     host.log(f"{change.what}: confirmed after {time.monotonic() - change.started:.1f} s")
     return True
 
 
-def _confirm(host: Host, change: _Change, made: bool) -> str | None:
-    """None when the change is confirmed, or why it was not; ``made``: it has come to its end."""
+def _confirm(host: Host, change: _Change, applied: bool) -> str | None:
+    """
+    Confirm the change over a new connection.
+
+    + applied: whether the node has said that it is applied
+    + returns: why it could not be confirmed; None: it is
+    """
     end = change.started + change.seconds
-    reason = f"{change.now} did not answer in time"
+    reason = f"{change.target} did not answer in time"
     while time.monotonic() < end:
-        why = _connect(host, change, change.now)
+        why = _connect(host, change, change.target)
         if why is not None:
-            reason = f"{change.now} did not answer ({why})"
-            # It may not have got as far as its new address, or have gone back already.
-            if change.stays or _connect(host, change, change.former):
+            reason = f"{change.target} did not answer ({why})"
+            # The new address may not be set yet, or the node may have rolled back already.
+            if change.stays or _connect(host, change, change.address):
                 continue
-        if why is not None or not made:
-            state, said = _look(host, change)
-            if state in ("going", "back"):
+        if why is not None or not applied:
+            state, said = _state(host, change)
+            if state in ("restoring", "restored"):
                 return said or reason
             if state == "confirmed":
                 return None
             if state == "running":
-                reason = "it was not done in time"
-            # Only a connection that is opened after the change is a proof.
-            made = state == "made"
+                reason = "the change did not finish in time"
+            # Only a connection opened after the change proves that the node can be reached.
+            applied = state == "applied"
             continue
         if change.by_key and not _opened_by_key(host):
-            return "the key does not open it: it was a password"
+            return "the new connection was opened with a password, not with the key"
         try:
             answer = run(host, _CONFIRM, seconds=30)
         except RemoteFailure:
-            made = False  # it is to be looked at again: it may have been restarted
+            applied = False  # the node may have been restarted: ask again
             continue
         if answer[-1:] == ["confirmed"]:
             return None
-        # Too late for a connection that was waited for until the node had gone back.
+        # A connection that opened only after the rollback comes too late: keep the real reason.
         return answer[-1] if answer and "too late" not in answer[-1] else reason
     return reason
 
 
-def _follow_back(host: Host, change: _Change, reason: str) -> str | None:
-    """Stay with the node until it is as before, and say in one line what there is to say."""
-    end = change.started + change.seconds + _BACK
+def _follow_rollback(host: Host, change: _Change, reason: str) -> Said | None:
+    """
+    Wait until the node has rolled back.
+
+    + returns: the message for the person; None: the change was confirmed after all
+    """
+    end = change.started + change.seconds + _ROLLBACK_S
     while time.monotonic() < end:
-        if _connect(host, change, change.former) is None:
-            state, said = _look(host, change)
+        if _connect(host, change, change.address) is None:
+            state, said = _state(host, change)
             if state == "confirmed":
-                return None  # and only the answer got lost
-            if state == "back":
-                after = time.monotonic() - change.started
-                reason = said or reason
-                return (
-                    f"went back by itself after {after:.0f} s: {reason} (change of {change.what})"
-                )
-    return (
-        f"is not back at {change.former} after the change of {change.what} ({reason}): look at it "
-        "there; switched off and on, it goes back to what was before"
-    )
+                return None  # only the answer was lost
+            if state == "restored":
+                after = f"{time.monotonic() - change.started:.0f}"
+                return network.ROLLED_BACK(change=change.what, seconds=after, reason=said or reason)
+    return network.ROLLBACK_NOT_SEEN(change=change.what, address=change.address, reason=reason)
 
 
 def _connect(host: Host, change: _Change, address: str) -> str | None:
-    """A new connection to this very node; None, or why there is none, after a pause."""
+    """Open a new connection to this very node; return why there is none, after a pause."""
     why = connection.reconnect(host, address, seconds=0)
     if why is None and change.key is not None and _key(host) != change.key:
         why = "another machine answers there: its host key is not this node's"
     if why is not None:
-        gevent.sleep(_PENALTY if "Authentication" in why else _PAUSE)
+        gevent.sleep(_PENALTY_S if "Authentication" in why else _PAUSE_S)
     return why
 
 
-def _look(host: Host, change: _Change) -> tuple[str, str]:
-    """``running``, ``made``, ``going``, ``back`` or ``confirmed``, and the node's reason;
-    ``running`` too while it can't be asked."""
+def _state(host: Host, change: _Change) -> tuple[str, str]:
+    """
+    Ask the node for the state of the change.
+
+    + returns: ``running`` (also while it cannot be asked), ``applied``, ``restoring``,
+      ``restored`` or ``confirmed``; and the node's reason for a rollback
+    """
     try:
-        lines = run(host, _LOOK, change.id, seconds=15)
+        lines = run(host, _STATE, change.id, seconds=15)
     except RemoteFailure:
         return "running", ""
     return (lines[0], lines[1] if len(lines) > 1 else "") if lines else ("running", "")
 
 
 def _folder(steps: Sequence[Step], change: _Change) -> str:
-    """The change as a script that makes its folder on the node: see guard.sh."""
+    """Render the change as a script that creates its folder on the node: see guard.sh."""
     first = [step for step in steps if not step.interface]
     last = [step for step in steps if step.interface]
     interfaces = {name: None for step in steps for name in step.interface.split()}
@@ -205,12 +217,12 @@ def _folder(steps: Sequence[Step], change: _Change) -> str:
         "apply.sh": "".join(map(_line, [*first, *last])),
         "id": f"{change.id}\n",
         "what": f"{change.what}\n",
-        "former": f"{change.former}\n",
+        "address": f"{change.address}\n",
         "paths": _lines(path for step in steps for path in step.paths),
         "interfaces": _lines(interfaces),
         "prefixes": _lines(word for step in steps for word in step.prefix.split()),
-        "live": _lines(step.live for step in steps),
-        "wanted": "".join(
+        "reload": _lines(step.reload for step in steps),
+        "default-routes": "".join(
             f"{step.interface} {step.gateway}\n" for step in last if step.gateway is not None
         ),
         "network": "yes\n" if any(step.network for step in steps) else "",
@@ -242,7 +254,7 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def _key(host: Host) -> PKey | None:
-    """The host key of the machine at the other end; None for another connector than SSH."""
+    """Return the host key of the machine at the other end; None without SSH."""
     client = getattr(host.connector, "client", None)
     transport = client.get_transport() if client else None
     return transport.get_remote_server_key() if transport and transport.is_active() else None
@@ -253,8 +265,3 @@ def _opened_by_key(host: Host) -> bool:
     transport = client.get_transport() if client else None
     handler = getattr(transport, "auth_handler", None)
     return handler is None or handler.auth_method == "publickey"
-
-
-def _failed(host: Host, message: str) -> bool:
-    host.log_styled(message, fg="red", log_func=logger.error)
-    return False

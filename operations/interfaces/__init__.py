@@ -1,13 +1,13 @@
 """
-Network interfaces, by ifupdown's interfaces files.
+Network interfaces, configured by ifupdown's interfaces files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv4Interface
-from typing import Any
+from typing import Any, TypeVar
 
 from pyinfra import host
 from pyinfra.api import HiddenValue
@@ -15,10 +15,13 @@ from pyinfra.api import HiddenValue
 from facts.interfaces import InterfacesFiles, InterfacesState
 from formats.interfaces.desired import Interface, Method, Start
 from formats.wifi import Security
+from messages import network
 from operations import apt, guard
 from operations.base import Commands, HostFailure, declare, plan_change, read
 from operations.interfaces.ifup import bring_up
 from operations.interfaces.plan import Plan, wpa_conf
+
+T = TypeVar("T")
 
 
 @guard.operation
@@ -35,36 +38,35 @@ def interface(
     wifi_hidden: bool = False,
     post_up: list[str] | None = None,
     present: bool = True,
-    reach: str | None = None,
+    new_address: str | None = None,
 ) -> Commands:
     """
-    An interface's definition in ``/etc/network/interfaces.d/NAME``, and the interface as it says.
+    Define an interface in ``/etc/network/interfaces.d/NAME``, and bring it up.
 
     + interface: its name, such as ``eth0``
     + method: ``static``, ``dhcp``, or ``manual`` (up, without an address)
-    + address: for ``static``: IPv4 with prefix, such as ``192.168.2.11/24``
-    + gateway: for ``static``: the next hop of the default route; None: no default route this way
-    + start: ``auto`` at boot, ``allow-hotplug`` when the adapter is announced, ``both`` at boot or,
-      for an adapter that is late, then
-    + wifi_ssid: the Wi-Fi network's name
+    + address: for ``static``: IPv4 with prefix length, such as ``192.168.2.11/24``
+    + gateway: for ``static``: next hop of the default route; None: no default route
+    + start: ``auto`` at boot; ``allow-hotplug`` when the adapter appears; ``both``
+    + wifi_ssid: name of the Wi-Fi network
     + wifi_psk: its passphrase (8 to 63 printable ASCII characters) or key (64 hexadecimal digits),
-      best as a ``HiddenValue``. Only the key made of it is written, to a file for root alone
-      (of WPA3 the passphrase itself)
-    + wifi_country: two capital letters; the radio may need them
+      as a ``HiddenValue``; only the derived key is written (for WPA3 the passphrase itself), to a
+      file that only root can read
+    + wifi_country: ISO 3166 code, two capital letters
     + wifi_security: ``wpa2``, or ``wpa3`` (SAE)
-    + wifi_hidden: the network does not announce its name
-    + post_up: commands that ifupdown runs once the interface is up, in order. One that fails makes
-      the interface count as failed
-    + present: False: our definition goes, and NetworkManager, if there is one, has it again
-    + reach: the address at which the node answers afterwards, when that changes; None: the same
+    + wifi_hidden: whether the network does not announce its name
+    + post_up: commands that ifupdown runs once the interface is up, in order; if one fails, the
+      interface counts as failed
+    + present: False removes the definition and returns the interface to NetworkManager
+    + new_address: address of the node afterwards, if it changes
 
-    The interface is brought up only when its definition changed, or when it is not as defined (a
-    power cut came in between). NetworkManager and dhcpcd let go of it; ifupdown and a DHCP client
-    are installed where they are missing. All of it goes through the guard: a node that can't be
-    reached afterwards goes back to what was before.
+    The interface is brought up only if its definition changed, or if it does not match it (after a
+    power cut). NetworkManager and dhcpcd are configured to leave it alone; ifupdown and a DHCP
+    client are installed if missing. It is a guarded change: see ``guard``.
 
-    What others wrote stays: a definition of the same interface elsewhere is refused, save for one
-    in cloud-init's own file, which is taken out of it (and cloud-init told to leave it at that).
+    Definitions by others stay. The host fails if another file defines the same interface, except
+    for the file that cloud-init generates: the definition is removed there, and cloud-init's
+    network configuration is turned off.
 
     **Example:**
 
@@ -79,27 +81,27 @@ def interface(
         )
     """
 
-    wanted = None
+    desired = None
     if present:
         conf = wpa_conf(interface) if wifi_ssid else None
-        wanted = described(interface, method, address, gateway, start, conf, post_up or [])
+        desired = described(interface, method, address, gateway, start, conf, post_up or [])
     psk = wifi_psk.unmask() if isinstance(wifi_psk, HiddenValue) else wifi_psk
 
     def make() -> tuple[Plan, str | None]:
         now = read(InterfacesFiles)
         check_confirmed(now)
         plan = Plan(interface, now)
-        if wanted is None:
+        if desired is None:
             plan.remove()
         else:
             must_exist(interface, now)
-            plan.packages(wanted)
+            plan.packages(desired)
             plan.wifi(wifi_ssid, psk, wifi_country, wifi_security, wifi_hidden)
-            plan.define(wanted)
-            plan.owners(wanted)
+            plan.define(desired)
+            plan.owners(desired)
         if plan.changes_meaning:
-            return plan, "its definition changes" if wanted else "its definition goes"
-        return plan, _unlike(now, wanted) if wanted else None
+            return plan, "its definition changes" if desired else "its definition is removed"
+        return plan, _difference(now, desired) if desired else None
 
     plan, reason = make()
     declare(f"interface {interface}", *plan.resources)
@@ -108,16 +110,16 @@ def interface(
         return
     plan.show()
     if reason:
-        # When its definition changes, that is what changes.
+        # If the definition changes, that file is the resource that changes.
         resources = [] if plan.changes_meaning else [f"interface {interface}"]
-        verb = "bring up" if wanted else "give back"
+        verb = "bring up" if desired else "release"
         plan_change(f"{verb} {interface}: {reason}", *resources)
     if plan.missing:
         yield from apt.install(plan.missing)
-        plan, reason = make()  # the packages brought files with them
+        plan, reason = make()  # packages bring files of their own
     yield from plan.write()
     if reason:
-        yield bring_up(interface, plan.before, **_settings(wanted), reach=reach)
+        yield bring_up(interface, plan.before, **_settings(desired), new_address=new_address)
 
 
 def described(
@@ -129,82 +131,81 @@ def described(
     conf: str | None = None,
     post_up: Sequence[str] = (),
 ) -> Interface:
-    """The arguments as one description that ifupdown can carry out; ``HostFailure`` if it can't."""
+    """Turn the arguments into a definition; ``HostFailure`` if they are not possible."""
     for argument, value, known in (
         ("method", method, ("static", "dhcp", "manual")),
         ("start", start, ("auto", "allow-hotplug", "both")),
     ):
         if value not in known:
-            raise HostFailure(f"{name}: {argument} {value!r} is none of {', '.join(known)}")
+            values = {"argument": argument, "value": value, "allowed": ", ".join(known)}
+            raise HostFailure(network.ARGUMENT_NOT_ALLOWED(interface=name, **values))
     if address is not None and "/" not in address:
-        raise HostFailure(f"{name}: address {address} has no prefix: did you mean {address}/24?")
-    try:
-        at = IPv4Interface(address) if address is not None else None
-    except ValueError:
-        raise HostFailure(f"{name}: {address} is no IPv4 address with a prefix") from None
-    try:
-        via = IPv4Address(gateway) if gateway is not None else None
-    except ValueError:
-        raise HostFailure(f"{name}: gateway {gateway} is no IPv4 address") from None
-    wanted = Interface(name, method, at, via, start, conf, tuple(post_up))
-    for problem in wanted.problems():
-        raise HostFailure(f"{name}: {problem}")
-    return wanted
+        raise HostFailure(network.ADDRESS_WITHOUT_PREFIX(interface=name, address=address))
+    at = _parsed(IPv4Interface, name, "address", address, "192.168.2.11/24")
+    via = _parsed(IPv4Address, name, "gateway", gateway, "192.168.2.1")
+    desired = Interface(name, method, at, via, start, conf, tuple(post_up))
+    for problem in desired.problems():
+        raise HostFailure(network.INTERFACE_INVALID(interface=name, problem=problem))
+    return desired
 
 
-def _settings(wanted: Interface | None) -> dict[str, Any]:
-    """What the node has to know to bring it up and to see that it is."""
-    if wanted is None:
+def _parsed(
+    kind: Callable[[str], T], name: str, argument: str, value: str | None, example: str
+) -> T | None:
+    try:
+        return kind(value) if value is not None else None
+    except ValueError:
+        values = {"argument": argument, "value": value, "example": example}
+        raise HostFailure(network.NOT_IPV4(interface=name, **values)) from None
+
+
+def _settings(desired: Interface | None) -> dict[str, Any]:
+    """Return what ``bring_up`` needs to bring it up and to check it."""
+    if desired is None:
         return {}
     return {
-        "method": wanted.method,
-        "address": str(wanted.address or ""),
-        "gateway": str(wanted.gateway or ""),
-        "radio": wanted.wpa_conf is not None,
+        "method": desired.method,
+        "address": str(desired.address or ""),
+        "gateway": str(desired.gateway or ""),
+        "radio": desired.wpa_conf is not None,
     }
 
 
 def check_confirmed(now: InterfacesState) -> None:
-    """``HostFailure`` while an earlier change of the network is on its way back."""
-    if now["unconfirmed"]:
-        raise HostFailure(
-            f"a change of {now['unconfirmed']}, which nobody confirmed, is going back: run "
-            "this again in a minute (or reboot the node: then it goes back at once)"
-        )
+    """``HostFailure`` while an earlier change of the network is rolled back."""
+    if now["pending"]:
+        raise HostFailure(network.CHANGE_PENDING(change=now["pending"]))
 
 
 def must_exist(name: str, now: InterfacesState) -> None:
-    """``HostFailure`` where there is no such interface, or it belongs to a bridge or a bond."""
+    """``HostFailure`` if there is no such interface, or it belongs to a bridge or a bond."""
     if name in now["links"]:
         if master := now["links"][name].master:
-            raise HostFailure(
-                f"{name} is a port of {master}: take it out (`ip link set {name} nomaster`, and "
-                "whatever put it there), or name another interface in the settings"
-            )
+            raise HostFailure(network.INTERFACE_IS_PORT(interface=name, master=master))
         return
-    names = [known for known in now["links"] if known != "lo"]
-    close = get_close_matches(name, names, 1)
-    hint = f": did you mean {close[0]}?" if close else ""
-    raise HostFailure(f"there is no interface {name} here, but {', '.join(names) or 'none'}{hint}")
+    found = [known for known in now["links"] if known != "lo"]
+    suggestion = ", ".join(get_close_matches(name, found, 1)) or "one that exists"
+    values = {"found": ", ".join(found) or "none", "suggestion": suggestion}
+    raise HostFailure(network.NO_INTERFACE(interface=name, **values))
 
 
-def _unlike(now: InterfacesState, wanted: Interface) -> str | None:
-    """In which way the interface is not as its files say; None when it is."""
-    link = now["links"][wanted.name]
-    gateway = str(wanted.gateway or "")
-    if wanted.name not in now["up"]:
+def _difference(now: InterfacesState, desired: Interface) -> str | None:
+    """Describe how the interface differs from its definition; None if it does not."""
+    link = now["links"][desired.name]
+    gateway = str(desired.gateway or "")
+    if desired.name not in now["up"]:
         return "ifupdown has not brought it up"
     if link.nm_state not in ("", "unmanaged"):
-        return f"NetworkManager has it ({link.nm_state})"
+        return f"NetworkManager manages it ({link.nm_state})"
     if not now["units"].get("networking", [""])[0].startswith("enabled"):
         return "networking.service is not enabled, so it would stay down after a boot"
-    if wanted.method == "dhcp" and not link.addresses:
+    if desired.method == "dhcp" and not link.addresses:
         return "it has no address"
-    if wanted.method == "static":
-        if str(wanted.address) not in link.addresses:
-            return f"it has {', '.join(link.addresses) or 'no address'}, not {wanted.address}"
+    if desired.method == "static":
+        if str(desired.address) not in link.addresses:
+            return f"it has {', '.join(link.addresses) or 'no address'}, not {desired.address}"
         if link.leased:
-            return f"it has a leased address too: {', '.join(link.leased)}"
+            return f"it also has a leased address: {', '.join(link.leased)}"
         if [*link.gateways] != ([gateway] if gateway else []):
             found = ", ".join(link.gateways) or "none"
             return f"its default route is {found}, not {gateway or 'none'}"

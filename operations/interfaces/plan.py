@@ -1,5 +1,5 @@
 """
-What has to be written so that ifupdown alone has an interface: decided from one reading.
+The files to write so that ifupdown alone configures an interface.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from formats.interfaces.tree import (
     started,
     without,
 )
+from messages import network, nodes
 from operations.base import HostFailure, diff, plan_change
-from operations.files import write_command
+from operations.files import check_utf8, write_command
 from operations.guard import Step, staged_text
 
 FOLDER = "/etc/network/interfaces.d"
@@ -45,12 +46,12 @@ _STOCK = f"""# interfaces(5) file used by ifup(8) and ifdown(8)
 source {FOLDER}/*
 """
 _NO_CLOUD_INIT = "network: {config: disabled}\n"
-_HEADER = Text("# Written by bramble: what it wrote here is replaced at its next run.\n")
+_HEADER = Text("# Written by bramble, which replaces it at its next run.\n")
 
 
 @dataclass(frozen=True)
 class Change:
-    """A file to write, or to remove (``after`` is None)."""
+    """A file to write, or to remove if ``after`` is None."""
 
     path: str
     before: str | None
@@ -61,12 +62,14 @@ class Change:
 
 class Plan:
     """
-    The changes that one interface needs.
+    The changes that one interface needs, decided from one reading of the node.
 
+    + name: the interface
+    + now: the reading
     + changes: files, in the order in which they are written
-    + missing: packages to install before
-    + resources: the files that it keeps, for ``declare``
-    + before: all that ifupdown reads now, as one file without secrets
+    + missing: packages to install first
+    + resources: files that belong to the interface, for ``declare``
+    + before: all that ifupdown reads at present, as one file without secrets
     """
 
     def __init__(self, name: str, now: InterfacesState) -> None:
@@ -84,17 +87,15 @@ class Plan:
         if not self.read:
             stops = [f"{path}, {error}" for path, error in errors(self.texts)]
         for stop in stops:
-            raise HostFailure(
-                f"{stop}: ifupdown reads no further; mend that line, then run this again"
-            )
+            raise HostFailure(network.INTERFACES_FILE_INVALID(error=stop))
         self.before = flattened(self.texts, self.read).encode("utf-8", "replace").decode()
-        # Another interface of this change may have its line in there already.
+        # Another interface of the same change may already have staged a line for this file.
         root = staged_text(ROOT)
         if root is not None:
             self.texts[ROOT] = root
 
     def show(self) -> None:
-        """Say what will be, before the first command."""
+        """Show the changes, before the first command."""
         if self.missing:
             plan_change(f"install {' '.join(self.missing)}")
         for change in self.changes:
@@ -104,7 +105,7 @@ class Plan:
                 diff(change.path, change.before, change.after, change.secret)
 
     def write(self) -> Iterator[Step]:
-        """The commands, one a file."""
+        """Return the commands, one per file."""
         for change in self.changes:
             if change.after is None:
                 command = StringCommand("rm", "-f", "--", QuoteString(change.path))
@@ -114,83 +115,74 @@ class Plan:
 
     @property
     def changes_meaning(self) -> bool:
-        """Whether more changes than a file's mode."""
+        """Whether any content changes, not only the mode of a file."""
         return any(change.before != change.after for change in self.changes)
 
     def put(self, path: str, after: str | None, mode: str = "644", secret: bool = False) -> None:
-        """Plan a file's content, unless it is that already."""
+        """Plan the content of a file, unless it has it already; None removes the file."""
         if after is not None:
             self.resources.append(f"file {path}")
         known = self.now["files"].get(path)
-        if any("\ud800" <= sign <= "\udfff" for sign in after or ""):
-            raise HostFailure(f"{path} is not all UTF-8: put that right, then run this again")
+        check_utf8(path, after or "")
         if known is None:
             if after is not None:
                 self.changes.append(Change(path, None, after, mode, secret))
             return
         if known.kind != "file":
-            raise HostFailure(
-                f"{path} is a {known.kind}, not a plain file: remove it, then run this again"
-            )
-        right = (after, mode, "root", "root")
-        if (known.text, known.mode, known.user, known.group) != right:
+            raise HostFailure(nodes.NOT_A_FILE(path=path, kind=known.kind, desired="file"))
+        desired = (after, mode, "root", "root")
+        if (known.text, known.mode, known.user, known.group) != desired:
             self.changes.append(Change(path, known.text, after, mode, secret))
 
-    # --- what is wanted ------------------------------------------------------------------------
+    # --- desired -------------------------------------------------------------------------------
 
-    def packages(self, wanted: Interface) -> None:
-        """ifupdown, and what it needs for the method, where it is missing."""
+    def packages(self, desired: Interface) -> None:
+        """Plan ifupdown and what it needs for the method, if missing."""
         tools = self.now["tools"]
         if "ifup" not in tools:
             self.missing.append("ifupdown")
-        if wanted.method == "dhcp" and not {"dhclient", "udhcpc"} & set(tools):
-            if self._dhcpcd_serves():  # then ifupdown can't use dhcpcd beside it
+        if desired.method == "dhcp" and not {"dhclient", "udhcpc"} & set(tools):
+            if self._dhcpcd_serves():  # ifupdown cannot start a second dhcpcd beside it
                 self.missing.append("isc-dhcp-client")
             elif "dhcpcd" not in tools:
                 self.missing.append("dhcpcd-base")
-        if wanted.wpa_conf and "wpa_supplicant" not in tools:
+        if desired.wpa_conf and "wpa_supplicant" not in tools:
             self.missing.append("wpasupplicant")
 
-    def define(self, wanted: Interface) -> None:
-        """The definition in its own file, which ifupdown reads, and nowhere else."""
-        for place, what in handed_over(self.name, self.texts, self.read):
-            raise HostFailure(
-                f"{place} {what}, and ifupdown is to have it as the settings say: take that line "
-                "out, then run this again"
-            )
+    def define(self, desired: Interface) -> None:
+        """Plan the definition in a file of its own that ifupdown reads, and nowhere else."""
+        for place, effect in handed_over(self.name, self.texts, self.read):
+            values = {"place": place, "effect": effect}
+            raise HostFailure(network.INTERFACE_REDIRECTED(interface=self.name, **values))
         taken = self._taken_from_cloud_init()
         if taken:
             self._check_heirs()
         for other in self._elsewhere():
-            raise HostFailure(
-                f"{self.name} is also defined in {other.place}: take that definition out (or"
-                f" remove the file, if it is a stray copy), then run this again; ifupdown would"
-                " do both"
-            )
+            raise HostFailure(network.DEFINED_TWICE(interface=self.name, place=other.place))
         old = self.texts.get(self.own)
-        new = old if old is not None and self._says(old, wanted) else None
+        new = old if old is not None and self._says(old, desired) else None
         if new is None:
             rest = self._rest(old)
-            new = render(File((_HEADER, *wanted.file().items, *rest.items)))
+            new = render(File((_HEADER, *desired.file().items, *rest.items)))
         if not is_read(self.own, self.texts, self.read):
             root = self.texts.get(ROOT)
             line = f"source {self.own}\n"
             end = "" if not root or root.endswith("\n") else "\n"
             self.put(ROOT, _STOCK if root is None else f"{root}{end}{line}", secret=_secret(root))
         self.put(self.own, new, "600" if holds_secret(new) else "644", secret=_secret(new))
-        # Last: a power cut in between leaves two definitions, not none.
+        # Last: a power cut in between leaves two definitions rather than none.
         for path, text, mode in taken:
             self.put(path, text, mode)
         if CLOUD_INIT_OFF in self.now["files"]:
             self.put(CLOUD_INIT_OFF, _NO_CLOUD_INIT)
 
-    def owners(self, wanted: Interface) -> None:
-        """NetworkManager and dhcpcd leave it alone; DHCP's client does not hold up the boot."""
+    def owners(self, desired: Interface) -> None:
+        """Plan that NetworkManager and dhcpcd leave it alone, and DHCP does not delay the boot."""
         ours = self._networkmanager in self.now["files"]
         if "NetworkManager" in self.now["tools"] and (ours or not self._networkmanager_leaves()):
             self.put(
                 self._networkmanager,
-                f"# {self.name} belongs to ifupdown: see {self.own}\n"
+                f"# ifupdown manages {self.name}: see {self.own}\n"
                 f"[keyfile]\nunmanaged-devices+=interface-name:{self.name}\n",
             )
         before = self.texts.get(DHCPCD, "")
@@ -198,7 +190,7 @@ class Plan:
         if self._dhcpcd_serves():
             dhcpcd = dhcp_clients.dhcpcd(before, deny=self.name)
         tools = self.now["tools"]
-        if wanted.method == "dhcp":
+        if desired.method == "dhcp":
             if "dhclient" in tools:
                 self._dhclient()
             elif "udhcpc" not in tools and not self._dhcpcd_serves():
@@ -214,7 +206,7 @@ class Plan:
         security: wifi.Security = "wpa2",
         hidden: bool = False,
     ) -> None:
-        """The file for wpa_supplicant; of the one that is there only a digest is known."""
+        """Plan the file of wpa_supplicant; only a digest of the present one is known."""
         path = wpa_conf(self.name)
         known = self.now["keys"].get(path)
         before = known.text if known else None
@@ -226,16 +218,18 @@ class Plan:
             key = passphrase or ""
             text = wifi.configuration(self.name, ssid, key, country, security, hidden)
         except wifi.WifiError as error:
-            raise HostFailure(f"{self.name}: {error}") from None
+            raise HostFailure(
+                network.INTERFACE_INVALID(interface=self.name, problem=error)
+            ) from None
         self.resources.append(f"file {path}")
         digest = sha256(text.encode()).hexdigest()
-        right = (digest, "600", "root", "root")
-        if known is None or (known.text, known.mode, known.user, known.group) != right:
+        desired = (digest, "600", "root", "root")
+        if known is None or (known.text, known.mode, known.user, known.group) != desired:
             before = text if before == digest else before
             self.changes.append(Change(path, before, text, "600", secret=True))
 
     def remove(self) -> None:
-        """Our definition, and all that came with it."""
+        """Plan that the definition goes, with all that came with it."""
         old = self.texts.get(self.own)
         if old is not None:
             rest = self._rest(old)
@@ -248,16 +242,14 @@ class Plan:
             self.put(DHCPCD, dhcp_clients.dhcpcd_allow(self.texts[DHCPCD], self.name))
         self.wifi(None)
 
-    # --- what is -------------------------------------------------------------------------------
+    # --- observed ------------------------------------------------------------------------------
 
     def _check_heirs(self) -> None:
-        """``HostFailure`` where another definition inherits from the one that goes."""
+        """``HostFailure`` if another definition inherits from the one to be removed."""
         for found in definitions(self.texts, self.read):
             if found.iface.inherits == self.name and found.iface.name != self.name:
-                raise HostFailure(
-                    f"{found.place}: {found.iface.name} inherits from {self.name}, whose "
-                    "definition there is to go: write out what it inherits, then run this again"
-                )
+                values = {"place": found.place, "heir": found.iface.name}
+                raise HostFailure(network.DEFINITION_INHERITED(interface=self.name, **values))
 
     def _elsewhere(self) -> list[Definition]:
         return [
@@ -267,7 +259,7 @@ class Plan:
         ]
 
     def _taken_from_cloud_init(self) -> list[tuple[str, str | None, str]]:
-        """cloud-init's file is made by a program from what the card said: ours is to replace it."""
+        """Plan the file that cloud-init generated without the interface: (path, text, mode)."""
         text = self.texts.get(CLOUD_INIT)
         if text is None or "cloud-init" not in text:
             return []
@@ -281,24 +273,23 @@ class Plan:
             (CLOUD_INIT_OFF, _NO_CLOUD_INIT, "644"),
         ]
 
-    def _says(self, text: str, wanted: Interface) -> bool:
+    def _says(self, text: str, desired: Interface) -> bool:
         here = [
             found
             for found in definitions({self.own: text}, [self.own])
             if found.iface.name == self.name and found.family == "inet"
         ]
         return (
-            [meaning(found) for found in here] == [meaning(resolve(wanted.stanza()))]
-        ) and started(parse(text), self.name) == started(wanted.file(), self.name)
+            [meaning(found) for found in here] == [meaning(resolve(desired.stanza()))]
+        ) and started(parse(text), self.name) == started(desired.file(), self.name)
 
     def _rest(self, text: str | None) -> File:
-        """What others have added to our file; nothing, when that is comments alone."""
+        """Return what others added to the own file; nothing if that is comments only."""
         try:
             left = without(parse(text or ""), self.name)
         except InterfacesError as error:
-            raise HostFailure(
-                f"{self.own}, {error}: mend or remove the file, then run this again"
-            ) from None
+            invalid = network.INTERFACES_FILE_INVALID(error=f"{self.own}, {error}")
+            raise HostFailure(invalid) from None
         items = tuple(item for item in left.items if item != _HEADER)
         return File() if says_nothing(left) else File(items)
 
@@ -323,11 +314,12 @@ class Plan:
         try:
             self.put(DHCLIENT, dhcp_clients.dhclient(before))
         except ValueError as error:
-            raise HostFailure(f"{DHCLIENT}: {error}") from None
+            broken = network.MARKED_LINES_BROKEN(path=DHCLIENT, problem=error)
+            raise HostFailure(broken) from None
 
 
 def wpa_conf(name: str) -> str:
-    """Where the Wi-Fi configuration of an interface stands."""
+    """Return the path of an interface's Wi-Fi configuration."""
     return f"/etc/wpa_supplicant/bramble-{name}.conf"
 
 

@@ -50,9 +50,9 @@ def _owner(name: str, now: InterfacesState) -> str:
 def resolv_conf(node: Node, desk: Desk) -> Verdict:
     """Ours, or to be taken over from whoever writes it."""
     now = known(node.found.resolver)
-    resolvers.check_ours_to_set(now)
+    resolvers.check_manageable(now)
     resolvers.check_replaceable(now, **node.wanted.resolver)
-    if resolvers.is_as_asked(now, **node.wanted.resolver):
+    if resolvers.is_configured(now, **node.wanted.resolver):
         return ok("as the settings say")
     writers = ", ".join(resolvers.writers(now))
     by = f"written by {writers}" if writers else "no program says in it that it writes it"

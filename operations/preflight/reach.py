@@ -18,7 +18,7 @@ from operations.preflight.rows import (
     unless_in_cluster,
     warning,
 )
-from operations.resolv_conf import is_as_asked
+from operations.resolv_conf import is_configured
 
 _REFUSED = "Connection refused"  # by a machine that is there
 
@@ -116,4 +116,4 @@ def _is_the_runs(node: Node, bad: dict[str, str]) -> bool:
     if networks is not None and not networks.default:
         return True
     unnamed = all("resolv" in why for why in bad.values())
-    return unnamed and not (resolver and is_as_asked(resolver, **node.wanted.resolver))
+    return unnamed and not (resolver and is_configured(resolver, **node.wanted.resolver))

@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from lab.api import Lab
 from lab.waiting import until
+from messages import codes
 from tests.lab.runs import Run, differences, look, ok
 
-# Seconds after which nodes go back here: where nobody can reach them in between, where they are
-# reached and the reason is heard, and where a change is good, or is seen not to be.
+# Seconds until nodes roll back: where they cannot be reached meanwhile, where they can be asked for
+# the reason, and where a change is good, or is seen not to be.
 UNREACHED_S, HEARD_S, SECONDS = 8, 24, 300
+ROLLED_BACK = "NET022"
 INVENTORY = """
 control_plane = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
 workers = [(f"node{n}", {"address": f"192.168.2.1{n}"}) for n in range(2, 6)]
@@ -40,7 +42,7 @@ with guard.change("The change", SECONDS):
 # Everything of the guard that could be left: but the one generation for deploys/undo.py.
 _LEFT = """ls -A /var/lib/bramble/guard 2>/dev/null | grep -vx previous;
 ls /run/bramble 2>/dev/null | grep -vx -e run.lock -e guard.lock -e guard.confirmed -e guard;
-ls /run/bramble/guard 2>/dev/null | grep -vx -e id -e why;
+ls /run/bramble/guard 2>/dev/null | grep -vx -e id -e reason;
 systemctl list-units --all --no-legend --plain 'bramble-guard-*' | grep -w -e timer -e active;
 ls -d /etc/systemd/system/bramble-* /etc/systemd/system/*.wants/bramble-* 2>/dev/null;
 find /etc /home -xdev -name '.*.??????' 2>/dev/null | grep -v /etc/skel; true"""
@@ -66,10 +68,12 @@ def run(lab: Lab, changes: Mapping[str, str], seconds: int = SECONDS) -> Run:
     return Run(done.returncode, done.stdout + done.stderr)
 
 
-def is_made(lab: Lab, node: str) -> None:
-    """Wait until the node has made its change, which is not confirmed yet."""
-    made = ["test", "-e", "/run/bramble/guard/result"]
-    assert until(lambda: lab.console(node, made).returncode == 0), f"{node} has not made its change"
+def is_applied(lab: Lab, node: str) -> None:
+    """Wait until the node has applied its change, which is not confirmed yet."""
+    applied = ["test", "-e", "/run/bramble/guard/result"]
+    assert until(lambda: lab.console(node, applied).returncode == 0), (
+        f"{node} has not applied its change"
+    )
 
 
 def opens(lab: Lab, *nodes: str) -> None:
@@ -95,7 +99,7 @@ def nothing_is_left(lab: Lab, *nodes: str) -> None:
         list(pool.map(one, nodes))
 
 
-def all_went_back(
+def all_rolled_back(
     lab: Lab, done: Run, before: dict[str, set[str]], reasons: Mapping[str, str]
 ) -> None:
     """
@@ -105,7 +109,7 @@ def all_went_back(
     """
     assert done.status != 0
     for node, reason in reasons.items():
-        said = [line for line in done.lines(node) if "went back by itself" in line]
+        said = [line for line in done.lines(node) if codes(line) == [ROLLED_BACK]]
         assert len(said) == 1, done.output
         assert re.search(reason, said[0]), said
     opens(lab, *reasons)

@@ -74,7 +74,7 @@ def found(name: str) -> PreflightState:
         "tools": ["NetworkManager"],
         "units": {"dhcpcd": ["", "inactive"]},
         "up": [],
-        "unconfirmed": "",
+        "pending": "",
         "links": {"lo": Link([], [], [], ""), **links},
         "networkmanager": {},
     }

@@ -3,10 +3,13 @@
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from paramiko import ECDSAKey
 
-from formats.authorized_keys import Key
-from operations.authorized_keys import _connection_key
+from formats.authorized_keys import Key, parse
+from messages import Said
+from operations.authorized_keys import _check_lockout, _connection_key
+from operations.base import HostFailure
 
 KEY = ECDSAKey.generate()
 
@@ -33,3 +36,34 @@ def test_there_is_none_after_a_login_by_password() -> None:
 
 def test_there_is_none_without_ssh() -> None:
     assert _connection_key(SimpleNamespace(connector=SimpleNamespace()), "pi") is None  # type: ignore[arg-type]
+
+
+def lockout(after: str) -> Said | None:
+    """What is said of the key in use, after a change of the file."""
+    line = f"ecdsa-sha2-nistp256 {KEY.get_base64()} operator\n"
+    in_use = Key("ecdsa-sha2-nistp256", KEY.get_base64())
+    try:
+        _check_lockout("pi", parse(line), parse(after.format(line=line)), in_use)
+    except HostFailure as error:
+        said = error.args[0]
+        assert isinstance(said, Said)
+        assert "operator (ecdsa-sha2-nistp256 …" in str(said.values["key"])
+        return said
+    return None
+
+
+@pytest.mark.parametrize(
+    ("after", "code"),
+    [
+        ("", "SSH008"),
+        ("# a comment\n", "SSH008"),
+        ('command="date" {line}', "SSH009"),
+        ("no-pty {line}", None),
+        ("# a comment\n{line}", None),
+    ],
+)
+def test_the_key_in_use_is_neither_removed_nor_bound_to_one_command(
+    after: str, code: str | None
+) -> None:
+    said = lockout(after)
+    assert (said.message.code if said else None) == code

@@ -1,4 +1,4 @@
-"""What the guard runs on a node: the old state kept and put back, and half a message not heeded."""
+"""The node's side of the rollback guard: state saved and restored, half a message ignored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pyinfra.api import StringCommand
 
-from operations.guard import Step, keeping, transaction
+from operations.guard import Step, as_steps, transaction
 from tests.formats.test_iptables_real import FOREIGN, Shell, rules_of, sh
 
 __all__ = ["sh"]
@@ -39,13 +39,13 @@ def etc(tmp_path: Path) -> Path:
 
 
 def kept(etc: Path, *names: str) -> Path:
-    """The state of some paths, kept as the guard does it."""
+    """The saved state of some paths."""
     kept = etc.parent / "kept"
     (kept / "old").mkdir(parents=True)
     (kept / "paths").write_text("".join(f"{etc}/{name}\n" for name in names))
-    for name in ("interfaces", "prefixes", "live"):
+    for name in ("interfaces", "prefixes", "reload"):
         (kept / name).touch()
-    assert run(f". {STATE}; keep {kept}").returncode == 0
+    assert run(f". {STATE}; save {kept}").returncode == 0
     return kept
 
 
@@ -64,23 +64,23 @@ def spoil(etc: Path) -> None:
     (etc / "made" / "here" / "too").write_text("new\n")
 
 
-def test_all_is_put_back_byte_for_byte(etc: Path) -> None:
+def test_everything_is_restored_byte_for_byte(etc: Path) -> None:
     before = seen(etc)
     state = kept(etc, *NAMES)
     spoil(etc)
     assert seen(etc) != before
-    assert run(f". {STATE}; put_back {state} boot").returncode == 0
+    assert run(f". {STATE}; restore {state} boot").returncode == 0
     assert seen(etc) == before
 
 
-def test_putting_back_that_was_cut_off_is_begun_again(etc: Path) -> None:
+def test_an_interrupted_restore_is_repeated(etc: Path) -> None:
     before = seen(etc)
     state = kept(etc, *NAMES)
     spoil(etc)
-    cut = f". {STATE}; mv() {{ kill -9 $$; }}; put_back {state} boot"
+    cut = f". {STATE}; mv() {{ kill -9 $$; }}; restore {state} boot"
     assert run(cut).returncode != 0
     assert seen(etc) != before
-    assert run(f". {STATE}; put_back {state} boot").returncode == 0
+    assert run(f". {STATE}; restore {state} boot").returncode == 0
     assert seen(etc) == before
 
 
@@ -91,7 +91,7 @@ def test_a_folder_that_became_a_link_is_not_followed(etc: Path) -> None:
     other = etc.parent / "other"
     other.mkdir()
     (etc / "keys").symlink_to(other)
-    assert run(f". {STATE}; put_back {state} boot").returncode != 0
+    assert run(f". {STATE}; restore {state} boot").returncode != 0
     assert list(other.iterdir()) == []
 
 
@@ -102,11 +102,11 @@ def test_a_home_behind_a_link_gets_its_folder_back(tmp_path: Path) -> None:
     state = kept(tmp_path / "home", ".ssh", ".ssh/authorized_keys")
     (tmp_path / "disk" / ".ssh").mkdir()
     (tmp_path / "disk" / ".ssh" / "authorized_keys").write_text("new\n")
-    assert run(f". {STATE}; put_back {state} boot").returncode == 0
+    assert run(f". {STATE}; restore {state} boot").returncode == 0
     assert seen(tmp_path / "disk") == before
 
 
-def test_own_chains_are_put_back_and_those_of_others_stay(sh: Shell, tmp_path: Path) -> None:
+def test_own_chains_are_restored_and_those_of_others_stay(sh: Shell, tmp_path: Path) -> None:
     own = """*filter
 :BRAMBLE-FORWARD - [0:0]
 -A BRAMBLE-FORWARD -s 10.0.0.0/8 -j ACCEPT
@@ -119,13 +119,13 @@ COMMIT
     (tmp_path / "rules").write_text(sh("iptables-save", ""))
     sh("iptables -F BRAMBLE-FORWARD; iptables -D FORWARD -j BRAMBLE-FORWARD", "")
     sh("iptables -t nat -N BRAMBLE-INPUT; iptables -t nat -A INPUT -j BRAMBLE-INPUT", "")
-    sh(f". {STATE}; run={tmp_path}/now; mkdir $run; put_rules BRAMBLE {tmp_path}/rules", "")
+    sh(f". {STATE}; run={tmp_path}/now; mkdir $run; restore_rules BRAMBLE {tmp_path}/rules", "")
     assert rules_of(sh("iptables-save", "")) == before
 
 
 @pytest.fixture
-def armed(etc: Path) -> Path:
-    """A node's guard, armed, on folders of its own; the file has changed since."""
+def pending(etc: Path) -> Path:
+    """A guard with a pending change, on folders of its own; the file has changed since."""
     folder = etc.parent
     script = (STATE.parent / "guard.sh").read_text()
     for place, instead in (
@@ -138,7 +138,7 @@ def armed(etc: Path) -> Path:
     (state / "id").write_text("id\n")
     for name in ("guard", "run", "units", "bin"):
         (folder / name).mkdir()
-    state.rename(folder / "guard" / "armed")
+    state.rename(folder / "guard" / "pending")
     (folder / "run" / "id").write_text("id\n")
     (folder / "guard.sh").write_text(f"PATH={folder}/bin:$PATH\n{script}")
     shutil.copy(STATE, folder)
@@ -149,76 +149,76 @@ def armed(etc: Path) -> Path:
     return folder
 
 
-def test_a_timer_that_comes_after_the_confirmation_changes_nothing(armed: Path) -> None:
-    (armed / "guard" / "armed" / "network").write_text("")
-    assert run(f"sh {armed}/guard.sh confirm").stdout == "confirmed\n"
-    assert run(f"sh {armed}/guard.sh restore").returncode == 0
-    assert (armed / "etc" / "file").read_text() == "new\n"
-    assert list((armed / "guard").iterdir()) == []
+def test_a_timer_that_comes_after_the_confirmation_changes_nothing(pending: Path) -> None:
+    (pending / "guard" / "pending" / "network").write_text("")
+    assert run(f"sh {pending}/guard.sh confirm").stdout == "confirmed\n"
+    assert run(f"sh {pending}/guard.sh rollback").returncode == 0
+    assert (pending / "etc" / "file").read_text() == "new\n"
+    assert list((pending / "guard").iterdir()) == []
 
 
-def test_a_confirmation_that_comes_after_the_timer_is_told_so(armed: Path) -> None:
-    (armed / "guard" / "previous").mkdir()
-    assert run(f"sh {armed}/guard.sh restore").returncode == 0
-    assert (armed / "etc" / "file").read_bytes() == b"old\xff\n"
-    assert run(f"sh {armed}/guard.sh confirm").stdout == "the confirmation came too late\n"
-    assert [path.name for path in (armed / "guard").iterdir()] == ["previous"]
+def test_a_confirmation_after_the_timer_comes_too_late(pending: Path) -> None:
+    (pending / "guard" / "previous").mkdir()
+    assert run(f"sh {pending}/guard.sh rollback").returncode == 0
+    assert (pending / "etc" / "file").read_bytes() == b"old\xff\n"
+    assert run(f"sh {pending}/guard.sh confirm").stdout == "the confirmation came too late\n"
+    assert [path.name for path in (pending / "guard").iterdir()] == ["previous"]
 
 
-def test_a_boot_goes_on_with_what_a_power_cut_has_left(armed: Path) -> None:
-    (armed / "guard" / "armed").rename(armed / "guard" / "restoring")
-    assert run(f"sh {armed}/guard.sh boot").returncode == 0
-    assert (armed / "etc" / "file").read_bytes() == b"old\xff\n"
-    assert list((armed / "guard").iterdir()) == []
+def test_a_boot_goes_on_with_what_a_power_cut_has_left(pending: Path) -> None:
+    (pending / "guard" / "pending").rename(pending / "guard" / "restoring")
+    assert run(f"sh {pending}/guard.sh boot").returncode == 0
+    assert (pending / "etc" / "file").read_bytes() == b"old\xff\n"
+    assert list((pending / "guard").iterdir()) == []
 
 
-def test_a_power_cut_before_all_is_cleared_away_leaves_the_next_boots_unit(armed: Path) -> None:
-    unit = armed / "units" / "bramble-guard.service"
+def test_a_power_cut_before_all_is_cleared_away_leaves_the_next_boots_unit(pending: Path) -> None:
+    unit = pending / "units" / "bramble-guard.service"
     unit.touch()
-    (armed / "bin" / "sync").write_text("#!/bin/sh\nkill -9 $PPID\n")
-    assert run(f"sh {armed}/guard.sh restore").returncode != 0
-    assert (armed / "guard" / "restoring").is_dir()
+    (pending / "bin" / "sync").write_text("#!/bin/sh\nkill -9 $PPID\n")
+    assert run(f"sh {pending}/guard.sh rollback").returncode != 0
+    assert (pending / "guard" / "restoring").is_dir()
     assert unit.exists()
-    (armed / "bin" / "sync").write_text("#!/bin/sh\n")
-    assert run(f"sh {armed}/guard.sh boot").returncode == 0
-    assert list((armed / "guard").iterdir()) == []
+    (pending / "bin" / "sync").write_text("#!/bin/sh\n")
+    assert run(f"sh {pending}/guard.sh boot").returncode == 0
+    assert list((pending / "guard").iterdir()) == []
     assert not unit.exists()
 
 
-ONE_LEADS_OUT = "eth0 \nwlan0 192.168.1.1\n"
+WLAN0_HAS_IT = "eth0 \nwlan0 192.168.1.1\n"
 BY_WLAN0 = "default via 192.168.1.1 dev wlan0 "
 BY_ANOTHER = "default via 192.168.2.9 dev eth0 "
-OBJECTION = """. {guard} > /dev/null; kept={kept}
+CHECK = """. {guard} > /dev/null; kept={kept}
 ip() {{ cat {kept}/routes; }}; answers() {{ true; }}; resolves() {{ {resolves}; }}; sleep() {{ :; }}
-objection"""
+failed_check"""
 
 
 @pytest.mark.parametrize(
-    ("had", "wanted", "routes", "resolves", "reason"),
+    ("had", "desired", "routes", "resolves", "reason"),
     [
-        # One of two ways out is given up: the other one still has to lead to names.
-        ("eth0 wlan0", ONE_LEADS_OUT, BY_WLAN0, False, "names"),
-        # Another interface is to lead out instead.
-        ("eth0", ONE_LEADS_OUT, BY_WLAN0, False, "names"),
-        ("eth0", ONE_LEADS_OUT, BY_WLAN0, True, ""),
-        ("eth0", "eth0 192.168.2.1\n", BY_ANOTHER, True, "192.168.2.1 by eth0"),
-        ("eth0", "", "", True, "no default route any more"),
-        # What is to lead nowhere takes the way out with it.
+        # One of two default routes is given up: names must resolve by the other one.
+        ("eth0 wlan0", WLAN0_HAS_IT, BY_WLAN0, False, "names"),
+        # Another interface gets the default route instead.
+        ("eth0", WLAN0_HAS_IT, BY_WLAN0, False, "names"),
+        ("eth0", WLAN0_HAS_IT, BY_WLAN0, True, ""),
+        ("eth0", "eth0 192.168.2.1\n", BY_ANOTHER, True, "eth0 has no default route"),
+        ("eth0", "", "", True, "the default route is gone"),
+        # The change removes the only interface that had a default route.
         ("eth0", "eth0 \n", "", False, ""),
     ],
 )  # fmt: skip
-def test_what_a_node_could_do_before_it_has_to_do_still(
-    tmp_path: Path, had: str, wanted: str, routes: str, resolves: bool, reason: str
+def test_what_a_node_could_do_before_it_must_still_do(
+    tmp_path: Path, had: str, desired: str, routes: str, resolves: bool, reason: str
 ) -> None:
-    (tmp_path / "armed").mkdir()
+    (tmp_path / "pending").mkdir()
     lines = [f"default {interface}" for interface in had.split()]
-    (tmp_path / "armed" / "expected").write_text("\n".join([*lines, "names", ""]))
-    (tmp_path / "armed" / "wanted").write_text(wanted)
+    (tmp_path / "pending" / "expected").write_text("\n".join([*lines, "names", ""]))
+    (tmp_path / "pending" / "default-routes").write_text(desired)
     (tmp_path / "routes").write_text(routes)
     script = (STATE.parent / "guard.sh").read_text().partition("case $1 in")[0]
     (tmp_path / "guard.sh").write_text(script)
     shutil.copy(STATE, tmp_path)
-    asked = OBJECTION.format(
+    asked = CHECK.format(
         guard=tmp_path / "guard.sh", kept=tmp_path, resolves="true" if resolves else "false"
     )
     said = run(
@@ -228,15 +228,15 @@ def test_what_a_node_could_do_before_it_has_to_do_still(
     assert bool(said) == bool(reason)
 
 
-def test_a_node_that_has_not_begun_yet_has_not_gone_back(tmp_path: Path) -> None:
+def test_a_node_that_has_not_begun_yet_has_not_rolled_back(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     (kept / "new").mkdir(parents=True)
     (kept / "new" / "id").write_text("id\n")
-    look = transaction._LOOK.replace("/var/lib/bramble/guard", str(kept))
-    look = look.replace("/run/bramble/guard", str(tmp_path / "run")).replace("sleep 0.25", ":")
-    at_work = f"exec 9> {tmp_path}/run.lock; flock 9; set -- id; ( exec 9>&-; {look} )"
+    ask = transaction._STATE.replace("/var/lib/bramble/guard", str(kept))
+    ask = ask.replace("/run/bramble/guard", str(tmp_path / "run")).replace("sleep 0.25", ":")
+    at_work = f"exec 9> {tmp_path}/run.lock; flock 9; set -- id; ( exec 9>&-; {ask} )"
     assert run(at_work).stdout == "running\n"
-    assert run(f"set -- id; {look}").stdout == "back\n"
+    assert run(f"set -- id; {ask}").stdout == "restored\n"
 
 
 def test_a_change_that_has_no_room_is_not_made(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_a_change_that_has_no_room_is_not_made(tmp_path: Path) -> None:
 
 
 def test_half_of_a_change_is_not_made(tmp_path: Path) -> None:
-    """The laptop is gone in the middle of sending it."""
+    """The operator's computer disappears while it sends the change."""
     made = tmp_path / "made"
     script = transaction._START.replace("/run/bramble", str(tmp_path / "run"))
     whole = f"put guard.sh <<.\n{transaction._base64(f'echo $1 > {made}')}.\n# whole\n"
@@ -257,7 +257,7 @@ def test_half_of_a_change_is_not_made(tmp_path: Path) -> None:
         assert run(f"set -- id 8 new moves; {script}", whole[:length]).returncode != 0
         assert not made.exists()
     assert run(f"set -- id 8 new moves; {script}", whole).returncode == 0
-    assert made.read_text() == "arm\n"
+    assert made.read_text() == "begin\n"
     assert list((tmp_path / "run").iterdir()) == []
 
 
@@ -265,10 +265,10 @@ def test_interfaces_are_last_and_every_byte_arrives(tmp_path: Path) -> None:
     file = tmp_path / "file"
     write = StringCommand("cat", ">", str(file), _stdin="a 'b' $c\n.\nno line's end")
     up = Step("test", "-s", str(file), what="eth0", interface="eth0", gateway="192.168.2.1")
-    steps = [up, *keeping([write], str(file), what="a file")]
+    steps = [up, *as_steps([write], str(file), what="a file")]
     change = transaction._Change("id", "a file", "192.168.2.12", None, None, False, 60, 0)
     run(f"cd {tmp_path}; put() {{ base64 -d > $1; }}; {transaction._folder(steps, change)}")
     assert run(f"sh {tmp_path}/apply.sh").returncode == 0
     assert file.read_text() == "a 'b' $c\n.\nno line's end"
     assert (tmp_path / "paths").read_text() == f"{file}\n"
-    assert (tmp_path / "wanted").read_text() == "eth0 192.168.2.1\n"
+    assert (tmp_path / "default-routes").read_text() == "eth0 192.168.2.1\n"

@@ -28,8 +28,8 @@ def unique(monkeypatch: pytest.MonkeyPatch, state: FakeState, name: str, own: st
 
 def test_hosts_with_ids_of_their_own_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     state = FakeState()
-    assert unique(monkeypatch, state, "node1", ONE) == "the machine-id is its own"
-    assert unique(monkeypatch, state, "node2", TWO) == "the machine-id is its own"
+    assert unique(monkeypatch, state, "node1", ONE) == "the machine-id is unique"
+    assert unique(monkeypatch, state, "node2", TWO) == "the machine-id is unique"
 
 
 def test_a_host_is_no_copy_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,11 +41,9 @@ def test_a_host_is_no_copy_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_both_copies_are_refused_once_each_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     state = FakeState()
     unique(monkeypatch, state, "node1", ONE)
-    with pytest.raises(
-        HostFailure, match=r"has the machine-id of node1 .*systemd-machine-id-setup"
-    ):
+    with pytest.raises(HostFailure, match=r"node1.*systemd-machine-id-setup.*\(NOD004\)"):
         unique(monkeypatch, state, "node2", ONE)
-    with pytest.raises(HostFailure, match="has the machine-id of node2"):
+    with pytest.raises(HostFailure, match=r"node2.*\(NOD004\)"):
         unique(monkeypatch, state, "node1", ONE)
 
 
@@ -56,5 +54,5 @@ def test_another_run_knows_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("own", ["", "uninitialized"])
 def test_a_host_without_one_is_refused(monkeypatch: pytest.MonkeyPatch, own: str) -> None:
-    with pytest.raises(HostFailure, match="make one with"):
+    with pytest.raises(HostFailure, match="NOD003"):
         unique(monkeypatch, FakeState(), "node1", own)
