@@ -1,5 +1,5 @@
 """
-Files of the person's own, on the computer that pyinfra runs on: private, atomic, with a backup.
+Files on this computer: private, atomic, with a backup.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from pathlib import Path
 
 def text(path: str) -> str | None:
     """
-    A file's content, its line ends as they are; None when it is not there.
+    Read a file, with its line ends as they are; None if it does not exist.
 
-    ``~`` is the home of who runs pyinfra. ``ValueError`` when it is no text.
+    + path: ``~`` is the home of the user who runs pyinfra
+    + raises ``ValueError``: it is not a text file
     """
     try:
         target = Path(path).expanduser()
@@ -26,30 +27,30 @@ def text(path: str) -> str | None:
     except FileNotFoundError:
         return None
     except RuntimeError as error:
-        raise ValueError("there is no such user's home folder") from error
+        raise ValueError("that user has no home directory") from error
     except UnicodeDecodeError as error:
         raise ValueError("it is not text") from error
 
 
 def check_writable(path: str) -> None:
-    """``OSError`` where ``replace`` would fail, or the person has made the file read-only."""
+    """``OSError`` if ``replace`` would fail, or if the file is read-only."""
     target = Path(path).expanduser().resolve()
     if target.exists() and not target.stat().st_mode & stat.S_IWUSR:
         raise PermissionError(13, "it is read-only: make it writable with chmod u+w")
     folder = next(parent for parent in target.parents if parent.exists())
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(13, f"nothing can be written into {folder}")
+        raise PermissionError(13, f"{folder} is not writable")
 
 
 def replace(path: str, content: str, backup: bool = True) -> str | None:
     """
-    Write a file that its owner alone can read, the old one kept beside it.
+    Write a file that only its owner can read.
 
-    A link is followed: people keep such files elsewhere and link to them. Under sudo the file still
-    belongs to whom it belonged to, a new one to the owner of its folder.
+    A link is followed: people keep such files elsewhere. Under sudo the file keeps its owner, and a
+    new one gets the owner of its directory.
 
-    + backup: False: the old one is ours, and not kept
-    + returns: where the old one is; None when there was none
+    + backup: whether to keep the old file beside it
+    + returns: path of the backup; None: there was no file
     """
 
     target = Path(path).expanduser().resolve()
@@ -59,7 +60,7 @@ def replace(path: str, content: str, backup: bool = True) -> str | None:
         owner = target.stat()
         if backup:
             kept = _keep(target, owner)
-    # mkstemp makes the file with mode 600.
+    # mkstemp creates the file with mode 600.
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     _fill(handle, name, content.encode(), owner)
     os.replace(name, target)
@@ -67,7 +68,7 @@ def replace(path: str, content: str, backup: bool = True) -> str | None:
 
 
 def _make_folder(folder: Path) -> os.stat_result:
-    """Make a folder and those above it that are missing; returns its owner."""
+    """Create a directory with its missing parents; return its owner."""
     if not folder.exists():
         owner = _make_folder(folder.parent)
         folder.mkdir(mode=0o700)
@@ -76,7 +77,7 @@ def _make_folder(folder: Path) -> os.stat_result:
 
 
 def _keep(target: Path, owner: os.stat_result) -> str:
-    """A copy of a file under a name that nothing has yet."""
+    """Copy a file to a name that is not taken; return that name."""
     when = datetime.now().strftime("%Y%m%d-%H%M%S")
     for number in count():
         kept = f"{target}.{when}{f'-{number}' if number else ''}.bak"
@@ -90,7 +91,7 @@ def _keep(target: Path, owner: os.stat_result) -> str:
 
 
 def _fill(handle: int, name: str, content: bytes, owner: os.stat_result) -> None:
-    """Write a new file whole, or take it away again."""
+    """Write a new file completely, or remove it again."""
     try:
         with os.fdopen(handle, "wb") as file:
             _give(handle, owner)

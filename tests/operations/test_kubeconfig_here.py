@@ -15,7 +15,6 @@ from pyinfra_testing.util import FakeState, create_host
 
 from operations import kubeconfig, record, tls_probe
 from operations.base import HostFailure
-from workstation import files as local_files
 
 
 def data(content: str) -> str:
@@ -154,20 +153,6 @@ def test_proxys_context_comes_and_goes(control_plane: Log, tmp_path: Path) -> No
     assert commands(path, present=False, **ways) == []
 
 
-def test_half_a_file_is_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "config"
-    path.write_text("before")
-
-    def full_disk(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        local_files.replace(str(path), "after")
-    assert path.read_text() == "before"
-    assert os.listdir(tmp_path) == ["config"]
-
-
 def test_dates_times_comments_and_line_ends_of_others_are_kept(
     control_plane: Log, tmp_path: Path
 ) -> None:
@@ -179,26 +164,6 @@ def test_dates_times_comments_and_line_ends_of_others_are_kept(
     assert write(control_plane, path)
     assert path.read_bytes().startswith(before)
     assert b"\n" not in path.read_bytes().replace(b"\r\n", b"")
-
-
-def test_no_backup_is_ever_overwritten(tmp_path: Path) -> None:
-    path = tmp_path / "config"
-    contents = [f"version {number}" for number in range(5)]
-    kept = [local_files.replace(str(path), content) for content in [*contents, "last"]]
-    assert kept[0] is None
-    assert [Path(name).read_text() for name in kept[1:] if name] == contents
-
-
-def test_under_sudo_the_file_belongs_to_the_owner_of_its_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given = []
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(os, "chown", lambda file, *owner: given.append(owner))
-    local_files.replace(str(tmp_path / ".kube" / "config"), "new")
-    assert given == [(tmp_path.stat().st_uid, tmp_path.stat().st_gid)] * 2
-    local_files.replace(str(tmp_path / ".kube" / "config"), "changed")
-    assert len(given) == 4  # the backup too
 
 
 @pytest.mark.parametrize(
