@@ -1,4 +1,4 @@
-# The commands that a person types. `make` alone lists them.
+# Commands for people. `make` lists them.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,67 +9,67 @@ READY := .venv/.ready
 .PHONY: test test-slow test-tools bench check
 .PHONY: lab-preflight lab-diff lab-drift lab-verify
 
-help:  ## this list
+help:  ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-tools: $(READY)  ## install the tools, into .venv
+tools: $(READY)  ## install the tools into .venv
 
-preflight: $(READY)  ## look at your boards before anything is changed: what is wrong, and the remedy
+preflight: $(READY)  ## check your boards before anything is changed
 	@$(BIN)/python -m settings
 	@$(BIN)/pyinfra inventory.py deploys/preflight.py -y $(ARGS)
 
-lab-preflight: $(READY)  ## the same of the virtual nodes
+lab-preflight: $(READY)  ## like preflight, for the virtual nodes
 	@$(BIN)/python -m lab run -- python -m settings
 	@$(BIN)/python -m lab run -- pyinfra inventory.py deploys/preflight.py -y $(ARGS)
 
-diff: $(READY)  ## what a run would change on your desk, by node and file; nothing is changed
+diff: $(READY)  ## show what a run would change on each node; changes nothing
 	@$(BIN)/python -m report diff $(ARGS)
 
-# For programs without make, whose own status is 2 for whatever goes wrong: python -m report drift
-drift: $(READY)  ## what on your desk is no longer as it was made (ARGS=--json: for programs)
+# For programs: python -m report drift, since make exits with 2 whatever fails.
+drift: $(READY)  ## show what differs from the settings (ARGS=--json for programs)
 	@$(BIN)/python -m report drift $(ARGS)
 
-lab-diff: $(READY)  ## the same of the virtual nodes
+lab-diff: $(READY)  ## like diff, for the virtual nodes
 	@$(BIN)/python -m lab run -- python -m report diff $(ARGS)
 
-lab-drift: $(READY)  ## the same of the virtual nodes
+lab-drift: $(READY)  ## like drift, for the virtual nodes
 	@$(BIN)/python -m lab run -- python -m report drift $(ARGS)
 
-verify: $(READY)  ## whether the nodes on your desk are as they should be (ARGS="--reboot --junitxml=FILE")
+verify: $(READY)  ## check that the cluster works (ARGS="--reboot --junitxml=FILE")
 	@$(BIN)/python -m pytest tests/cluster $(ARGS)
 
-lab-verify: $(READY)  ## the same of the virtual nodes
+lab-verify: $(READY)  ## like verify, for the virtual nodes
 	@$(BIN)/python -m lab run -- python -m pytest tests/cluster $(ARGS)
 
-demo: $(READY)  ## the main job, on virtual nodes on this machine, from nothing
+demo: $(READY)  ## make a cluster of virtual nodes on this computer
 	@$(BIN)/python -m lab demo
 
-down: $(READY)  ## take the virtual nodes down
+down: $(READY)  ## remove the virtual nodes
 	@$(BIN)/python -m lab down
 
-picture: $(READY)  ## draw the desk as inventory.py has it: docs/desk-*.svg
+picture: $(READY)  ## draw the cluster of inventory.py: docs/desk-*.svg
 	@$(BIN)/python -m settings.picture docs
 
-test: $(READY)  ## the tests, from file formats to whole runs on virtual nodes: under 20 minutes (root or sudo)
+test: $(READY)  ## run the tests: under 20 minutes (root or sudo)
 	@$(BIN)/python -m tests.suite test
 
-test-slow: $(READY)  ## the tests that take minutes each: under 40 minutes (root or sudo)
+test-slow: $(READY)  ## run the tests that take minutes each: under 40 minutes (root or sudo)
 	@$(BIN)/python -m tests.suite test-slow
 
-test-tools: $(READY)  ## install the programs that the tests call, with apt (`make test` begins with it)
+test-tools: $(READY)  ## install the programs that the tests call, with apt (part of `make test`)
 	@$(BIN)/python -m tests.needs
 
-bench: $(READY)  ## how long things take, on virtual nodes: numbers to look at, no test (root or sudo)
+bench: $(READY)  ## measure durations on virtual nodes (root or sudo)
 	@$(BIN)/python -m tests.bench
 
-check: $(READY)  ## style, types, shell scripts, and which room may import which
+check: $(READY)  ## check style, types, shell scripts and imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.shell_scripts
 
-clean:  ## take the virtual nodes down and forget the tools that were installed
+clean:  ## remove the virtual nodes and .venv
 	@test ! -e $(READY) || $(BIN)/python -m lab down
 	rm -rf .venv
 

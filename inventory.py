@@ -1,9 +1,9 @@
-"""The nodes of the cluster, and their addresses. Their settings are in group_data/.
+"""The nodes of the cluster and their addresses. Their settings are in group_data/.
 
-Each node needs its `address` on the cluster network. It may also have:
-+ uplink_address: its address on the network in front of the cluster; with topology "nat" exactly
-  one node, the gateway, which routes for all others: a control plane or a worker
-+ first_address: where it answers until the first deploy (from DHCP, say), when that differs
++ address: on the cluster network; every node has one
++ uplink_address: on the network in front of the cluster. With topology "nat" exactly one node has
+  one: the gateway, which routes for all others. It may be the control plane or a worker
++ first_address: where a node answers until its first deploy (from DHCP, for example), if elsewhere
 """
 
 control_plane = [
@@ -15,7 +15,7 @@ workers = [
     ("node3", {"address": "192.168.2.13"}),
 ]
 
-# Check all settings, and prepare .cluster/ (keys, ssh_config), before the first connection.
+# Check all settings and prepare .cluster/ (keys, ssh_config) before the first connection.
 import settings as _settings  # noqa: E402
 
 _settings.prepare(__file__)

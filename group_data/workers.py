@@ -1,3 +1,4 @@
-"""Settings of the workers alone: a name set here overrides group_data/all.py for them."""
+"""Settings of the workers: they override group_data/all.py."""
 
-node_labels = {"node-role.kubernetes.io/worker": ""}  # shown as their role by `kubectl get nodes`
+# Labels of the workers, as in group_data/all.py. Default: the role that `kubectl get nodes` shows.
+node_labels = {"node-role.kubernetes.io/worker": ""}

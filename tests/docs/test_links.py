@@ -1,0 +1,51 @@
+"""Links between the pages of the documentation lead somewhere, and every page can be found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+
+def links(page: Path) -> Iterator[tuple[Path, str]]:
+    """Each link of a page to another file here, or to a heading."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if not re.match("[a-z]+:", target):
+            file, _, heading = target.partition("#")
+            yield (page.parent / file).resolve() if file else page, heading
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them."""
+    found = re.findall(r"(?m)^#+ (.+)$", page.read_text())
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in found}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.name))
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    for file, heading in links(page):
+        assert file.exists(), file
+        assert not heading or heading in headings(file), f"{file.name}#{heading}"
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    found, left = set(), [REPOSITORY / "README.md"]
+    while left:
+        page = left.pop()
+        if page not in found and page.suffix == ".md":
+            found.add(page)
+            left += [file for file, _ in links(page)]
+    assert set(PAGES) <= found, set(PAGES) - found
+
+
+def test_every_file_that_code_or_a_message_names_exists() -> None:
+    for room in ("settings", "operations", "messages", "lab", "report", "group_data", "facts"):
+        for file in (REPOSITORY / room).rglob("*"):
+            if file.suffix in (".py", ".sh"):
+                for name in re.findall(r"\bdocs/[\w-]+\.md", file.read_text()):
+                    assert (REPOSITORY / name).exists(), f"{file}: {name}"
