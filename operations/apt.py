@@ -14,10 +14,12 @@ from pyinfra.api import FunctionCommand, QuoteString, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+import remote
 from formats import apt
 from messages import nodes
 from operations.base import Commands
-from operations.following import Progress, Result, failed, run
+from remote import Result
+from runs.output import Progress, failed
 
 LOCKED_S = 300  # how long to wait for another apt
 _RETRY_S = 3
@@ -105,7 +107,7 @@ def _run_apt(state: State, host: Host, command: StringCommand) -> Result:
 
     end = time.monotonic() + LOCKED_S
     while True:
-        result = run(state, host, command, on_line=show)
+        result = remote.of(host).stream(command, on_line=show)
         if result.status == 0 or not apt.is_lock(result.lines) or time.monotonic() > end:
             return result
         shown.show("waiting for another apt process to finish")

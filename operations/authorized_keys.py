@@ -10,6 +10,7 @@ from pyinfra import host
 from pyinfra.api import QuoteString
 from pyinfra.api.host import Host
 
+import remote
 from facts.authorized_keys import AuthorizedKeys, KeysState
 from facts.files import FileState
 from formats import authorized_keys as keys_file
@@ -18,6 +19,7 @@ from messages import access, nodes
 from operations import files, guard
 from operations.base import Commands, HostFailure, declare, diff, plan_change, read
 from operations.guard import Step
+from remote import pyinfra_internals
 
 # Enters the directory before it writes: the user may replace ~/.ssh with a link meanwhile, and root
 # must not follow it.
@@ -96,7 +98,7 @@ def key(user: str, keys: str | list[str], present: bool = True) -> Commands:
         what=f"the keys of {user}",
         paths=[f"{home}/.ssh", now.path],
         network=False,
-        **write.connector_arguments,
+        **pyinfra_internals.arguments(write),
     )
 
 
@@ -157,13 +159,10 @@ def _expand(pattern: str, user: str, home: str) -> str:
 
 def _connection_key(host: Host, user: str) -> Key | None:
     """Return the key that pyinfra's own connection is logged in with, if it is this user's."""
-    client = getattr(getattr(host, "connector", None), "client", None)
-    transport = client.get_transport() if client else None
-    handler = getattr(transport, "auth_handler", None)
-    private = getattr(handler, "private_key", None)
-    if transport is None or private is None or transport.get_username() != user:
+    login, key = remote.of(host).login_key or (None, None)
+    if key is None or login != user:
         return None
-    return Key(private.get_name(), b64encode(private.asbytes()).decode())
+    return Key(key.get_name(), b64encode(key.asbytes()).decode())
 
 
 def _check_lockout(user: str, before: list[Line], after: list[Line], in_use: Key) -> None:

@@ -1,17 +1,17 @@
 """
-What every operation of this project shares: how it refuses, how it reads, how it is ordered.
+What every operation of this project shares: how it fails, how it reads, how it is ordered.
 
-pyinfra 3.10 has traps that would each cost a cluster an evening; they are dealt with here, once:
+pyinfra 3.10 has traps that are dealt with here, once:
 
 + an exception in an operation's generator ends the run for every host: ``operation`` turns any
   into the failure of one host, with one clear line, and does so for the functions that it yields;
 + a fact that could not be read leaves its default behind and the operation carries on: ``read``
-  refuses to go on with ``None``;
+  fails the host on ``None``;
 + operations of different groups are not run in the order in which the file names them:
-  ``depends_on`` is reached by every host, keeps the order, and leaves a host alone when the
-  host that it depends on has failed;
-+ two runs at once would change the same nodes: ``run_lock.hold`` lets one of them;
-+ a dead peer hangs the run for ever: ``connection.keep_alive`` is applied before anything else.
+  ``depends_on`` is reached by every host, keeps the order, and skips a host when the one that it
+  depends on has failed;
++ two runs at once would change the same nodes: ``runs.lock`` stops the second one;
++ a dead peer hangs the run for ever: ``keep_alive`` is applied before anything else.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Callable, Generator
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from pyinfra import host, logger, state
+from pyinfra import host, state
 from pyinfra.api import FactBase, FactProcessError, FunctionCommand, StringCommand
 from pyinfra.api import operation as pyinfra_operation
 from pyinfra.api.command import PyinfraCommand
@@ -30,9 +30,13 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_host
 from pyinfra.operations.util.files import generate_color_diff
 
+import remote
+import runs
 from messages import run as messages
-from operations import connection, failures, record, run_lock
-from operations.failures import HostFailure
+from remote import pyinfra_internals
+from remote.failures import HostFailure
+from runs import failures, lock
+from runs.record import Change, Work
 
 __all__ = [
     "Commands",
@@ -40,6 +44,7 @@ __all__ = [
     "declare",
     "depends_on",
     "diff",
+    "hide",
     "operation",
     "plan",
     "plan_change",
@@ -50,8 +55,6 @@ __all__ = [
 P = ParamSpec("P")
 T = TypeVar("T")
 Commands = Generator[PyinfraCommand | str, None, None]
-
-LOST = messages.CONNECTION_LOST()
 
 
 def operation(
@@ -68,22 +71,23 @@ def operation(
         def guarded(*args: P.args, **kwargs: P.kwargs) -> Commands:
             if host in state.failed_hosts:
                 return
-            connection.keep_alive(ctx_host.get())  # the host itself: `host` is only a name for it
-            record.begin(host.name, host.current_op_hash or "")
+            node = remote.of(ctx_host.get())
+            node.keep_alive()
+            runs.of(state).record.begin(host.name, pyinfra_internals.current_operation(host))
             command: PyinfraCommand | str | None = None
             try:
-                if state.is_executing and (why := run_lock.other(state)):
-                    raise HostFailure(why)
+                if state.is_executing and (blocked := lock.of(state).blocked):
+                    raise HostFailure(blocked)
                 for command in function(*args, **kwargs):
                     if isinstance(command, FunctionCommand):
                         command.function = _alone(command.function)
                     if state.is_executing:
-                        run_lock.hold(ctx_host.get())
+                        lock.of(state).hold(node.host)
                     yield command
             except GeneratorExit:
                 # pyinfra goes no further. A command that ended with its connection said nothing.
-                if isinstance(command, (str, StringCommand)) and connection.lost(ctx_host.get()):
-                    host.log_styled(LOST, fg="red", log_func=logger.error)
+                if isinstance(command, (str, StringCommand)) and node.is_lost:
+                    failures.report(node.host, HostFailure(_lost()))
                 raise
             except Exception as error:
                 yield from _fail(error)
@@ -91,6 +95,10 @@ def operation(
         return pyinfra_operation(is_idempotent=is_idempotent)(guarded)
 
     return decorator
+
+
+def _lost() -> str:
+    return messages.CONNECTION_LOST(reason="during a command")
 
 
 def _alone(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -101,30 +109,30 @@ def _alone(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(state, host, *args, **kwargs)
         except Exception as error:
-            failures.tell(host, error)
+            failures.report(host, error)
             return False
 
     return guarded
 
 
 def _fail(error: Exception) -> Commands:
-    """Fail this host alone: at once while pyinfra prepares, by a failing command while it runs."""
+    """Fail this host alone: at once in prepare, by a failing command in execute."""
 
     def refuse(state: State, host: Host) -> bool:
-        failures.tell(host, error)
+        failures.report(host, error)
         return False
 
     if state.is_executing:
         yield FunctionCommand(refuse, (), {})
     else:
-        failing = ctx_host.get()  # the host itself: `host` is another one when this is looked at
+        failing = ctx_host.get()  # the host itself: `host` is another one in other greenlets
         refuse(state, failing)
         state.fail_hosts({failing})
 
 
 def read(fact: type[FactBase[T | None]], **arguments: Any) -> T:
     """
-    The fact's value, or ``HostFailure`` when it could not be read.
+    Read a fact of this host, or raise ``HostFailure``.
 
     + fact: a fact class whose ``default`` is ``None``
     + arguments: the fact's arguments, and pyinfra's global ones
@@ -134,9 +142,9 @@ def read(fact: type[FactBase[T | None]], **arguments: Any) -> T:
 
 def read_from(other: Host, fact: type[FactBase[T | None]], **arguments: Any) -> T:
     """
-    The same of another host, which does not fail when this one can't read it.
+    Read a fact of another host, which does not fail when it can't be read.
 
-    + other: such as ``inventory.get_host("node1")``; pyinfra's global arguments do not go there
+    + other: such as ``inventory.get_host("node1")``; pyinfra's global arguments do not apply there
     """
     odd: list[FactProcessError] = []
 
@@ -144,26 +152,22 @@ def read_from(other: Host, fact: type[FactBase[T | None]], **arguments: Any) -> 
         try:
             return fact.process(self, output)
         except FactProcessError as error:
-            odd.append(error)  # pyinfra would say it in two lines, with the fact's arguments
+            odd.append(error)  # pyinfra would print two lines, with the fact's arguments
             return None
 
-    told = {"process": process, "__module__": fact.__module__, "__qualname__": fact.__qualname__}
+    own = {"process": process, "__module__": fact.__module__, "__qualname__": fact.__qualname__}
     try:
-        value: T | None = other.get_fact(type(fact.__name__, (fact,), told), **arguments)
+        value: T | None = other.get_fact(type(fact.__name__, (fact,), own), **arguments)
     except PyinfraError:
         if other not in state.failed_hosts:
             raise
         value = None  # it was the last host, and pyinfra ends the run with the fact's failure
     if value is not None:
         return value
-    if connection.lost(other):
-        raise HostFailure(LOST)
-    where = "here" if other is ctx_host.get() else f"on {other.name}"
-    why = f": {odd[0]}." if odd else ":"
-    raise HostFailure(
-        f"could not read {fact.__name__} {where}{why} {'N' if odd else 'n'}othing that rests on it "
-        "is changed"
-    )
+    if remote.of(other).is_lost:
+        raise HostFailure(_lost())
+    reason = odd[0] if odd else "the command that reads it failed"
+    raise HostFailure(messages.NOT_READ(fact=fact.__name__, node=other.name, reason=reason))
 
 
 def declare(*resources: str) -> None:
@@ -173,7 +177,12 @@ def declare(*resources: str) -> None:
     + resources: each ``KIND NAME``, such as "sysctl net.ipv4.ip_forward". ``operations.files``
       records its files itself
     """
-    record.keep(host.name, host.current_op_hash or "", *resources)
+    _work().declare(*resources)
+
+
+def hide() -> None:
+    """Show this operation in no list of steps: it is bookkeeping."""
+    _work().hidden = True
 
 
 def diff(
@@ -184,26 +193,26 @@ def diff(
     resource: str | None = None,
 ) -> None:
     """
-    Note how a file or a rule set will change, and show it when pyinfra was asked for diffs
+    Record how a file or a rule set will change, and show it when pyinfra was asked for diffs
     (``--diff``).
 
     Call it before an operation's first ``yield``: a dry run goes no further than that.
 
-    + path: what changes, as the person knows it
-    + before, after: the texts; ``None`` is a file that is not there
-    + secret: say that it changes, not how
-    + resource: what it is among the resources that are managed; None: the file at that path
+    + path: what changes, as a person knows it
+    + before, after: the texts; ``None`` is a file that does not exist
+    + secret: show that it changes, not how
+    + resource: the declared resource that it is; None: the file at that path
     """
-
     verb = "create" if before is None else "remove" if after is None else "modify"
     texts = (None, None) if secret else (before, after)
-    resources = (resource or f"file {path}",)
-    _note(record.Change(f"{verb} {path}", resources, path, *texts, secret=secret))
+    _work().add(
+        Change(f"{verb} {path}", (resource or f"file {path}",), path, *texts, secret=secret)
+    )
     if not _shows_diffs():
         return
     host.log_styled(f"Will {verb} {path}", fg="yellow")
     if secret:
-        host.log("  (holds a secret: its content is not shown)")
+        host.log("  (contains a secret, which is not shown)")
         return
     lines = generate_color_diff(_lines(before), _lines(after))
     for line in lines:
@@ -212,25 +221,24 @@ def diff(
 
 def plan_change(message: str, *resources: str) -> None:
     """
-    Note a change that is no file, and show it in one line where a diff would be shown.
+    Record a change that is no file, and show it in one line where a diff would be shown.
 
     + message: the verb first: "load the kernel module overlay"
     + resources: the declared resources that it changes; none: it accompanies other changes
     """
-
-    _note(record.Change(message, resources))
+    _work().add(Change(message, resources))
     if _shows_diffs():
         host.log_styled(f"Will {message}", fg="yellow")
 
 
 def plan(message: str) -> None:
-    """A line of what will be done, that is shown whether or not pyinfra was asked for diffs."""
+    """Show a line about what will be done, whether or not pyinfra was asked for diffs."""
     if _plans():
         host.log_styled(message, fg="yellow")
 
 
-def _note(change: record.Change) -> None:
-    record.add(host.name, host.current_op_hash or "", change)
+def _work() -> Work:
+    return runs.of(state).record.of(host.name, pyinfra_internals.current_operation(host))
 
 
 def _shows_diffs() -> bool:
@@ -238,7 +246,7 @@ def _shows_diffs() -> bool:
 
 
 def _plans() -> bool:
-    """Once: while pyinfra prepares, or, where it was told not to (``-y``), while it runs."""
+    """True exactly once per run: in prepare, or in execute when -y skips prepare."""
     return not (state.is_executing and state.should_check_for_changes())
 
 
@@ -249,12 +257,12 @@ def _lines(text: str | None) -> list[str]:
 @operation()
 def depends_on(other: str | None) -> Commands:
     """
-    Wait for another host, and leave this one alone when that one has failed.
+    Wait for another host, and skip this one when that one has failed.
 
     To be reached by every host (the other one too): what stands before it in the file is then
     done on all hosts before anything that stands after it begins. A connection that was lost with
     the other host's (it leads there, and its network was changed, or it was rebooted) is opened
-    again.
+    again. It is shown in no list of steps.
 
     + other: the host's name; None: this host depends on no other, and only keeps the order
 
@@ -264,16 +272,12 @@ def depends_on(other: str | None) -> Commands:
 
         base.depends_on(other="node1")
     """
-
+    hide()
     if other is not None and host.name != other:
         if any(failed.name == other for failed in state.failed_hosts):
-            raise HostFailure(
-                f"left alone, because {other} failed: mend that first, then run this again"
-            )
-        lost = connection.ensure(ctx_host.get()) if state.is_executing else None
+            raise HostFailure(messages.DEPENDENCY_FAILED(other=other))
+        lost = remote.of(ctx_host.get()).ensure_open() if state.is_executing else None
         if lost is not None:
-            raise HostFailure(
-                f"the connection was lost with {other}'s, and can't be opened: {lost}"
-            )
+            raise HostFailure(messages.LOST_WITH(other=other, reason=lost))
     host.noop(f"{other} is ready" if other else "depends on no other host")
     yield from ()

@@ -9,10 +9,12 @@ from pyinfra.api import FunctionCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+import remote
 from facts.cgroup import BOOT_CMDLINE, FIRMWARE_CMDLINE, CgroupState, MemoryCgroup
 from facts.files import FileState
 from formats import cmdline
 from messages import nodes
+from messages import run as run_messages
 from operations.base import (
     Commands,
     HostFailure,
@@ -24,10 +26,10 @@ from operations.base import (
     read_from,
 )
 from operations.files import write_command
-from operations.following import failed
-from operations.reboot import SECONDS, reboot_and_wait
+from runs.output import Progress, failed
 
 ARGUMENT = "cgroup_enable=memory"
+_REBOOT_S = 300  # a Pi 3 with a slow card and a file system check needs two or three minutes
 
 
 @operation()
@@ -65,8 +67,7 @@ def memory(required: bool = True) -> Commands:
     if text != file.text:
         # Keep owner and mode: the boot partition is FAT, which has neither.
         yield write_command(path, text, file.mode, file.user, file.group)
-    yield from reboot_and_wait(SECONDS)
-    yield FunctionCommand(_is_on, (path,), {})
+    yield FunctionCommand(_reboot, (path,), {})
 
 
 def command_line(state: CgroupState) -> tuple[str, str]:
@@ -116,7 +117,10 @@ def _cmdline_path(files: dict[str, FileState]) -> str:
     raise HostFailure(nodes.NO_CMDLINE(argument=ARGUMENT))
 
 
-def _is_on(state: State, host: Host, path: str) -> bool:
+def _reboot(state: State, host: Host, path: str) -> bool:
+    why = remote.of(host).reboot(_REBOOT_S, Progress(host).show)
+    if why is not None:
+        return failed(host, run_messages.NOT_BACK(seconds=_REBOOT_S, reason=why))
     now = read_from(host, MemoryCgroup)
     if now.memory == "off":
         return failed(host, nodes.CGROUP_STILL_OFF(path=path, argument=ARGUMENT))

@@ -16,7 +16,7 @@ from facts.clock import Clock, ClockState
 from messages import nodes
 from operations import apt
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read, read_from
-from operations.following import failed
+from runs.output import failed
 
 TOLERANCE_S = 30  # difference from this computer's clock
 _WAIT_S = 45  # for a wrong clock: a board without a battery has just booted

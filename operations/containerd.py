@@ -12,6 +12,7 @@ from pyinfra.api import FunctionCommand, QuoteString, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+import remote
 from facts.containerd import CONFIG, RESTART_MARK, Containerd, ContainerdState
 from formats.containerd import (
     CERTS_DIR,
@@ -26,7 +27,7 @@ from formats.unreadable import Unreadable
 from operations import apt
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 from operations.files import ensure
-from operations.following import failed, run
+from runs.output import failed
 
 # The kubelet asks the runtime for its cgroup driver (RuntimeConfig), which containerd 1.7 can't
 # say; this is the newest minor that is certain to do without the answer.
@@ -128,14 +129,14 @@ def runtime(
 def _restart(
     state: State, host: Host, pause_image: str, bin_dir: str, conf_dir: str, mirrors: bool
 ) -> bool:
-    dump = run(state, host, StringCommand("sh", "-c", QuoteString(_DUMP)))
+    dump = remote.of(host).stream(StringCommand("sh", "-c", QuoteString(_DUMP)))
     if dump.status != 0:
         return failed(host, f"containerd can't read {CONFIG}: {dump.last_line}")
     try:
         _check_effect("\n".join(dump.lines), Runtime(pause_image, bin_dir, conf_dir, mirrors))
     except HostFailure as error:
         return failed(host, str(error))
-    result = run(state, host, StringCommand("sh", "-c", QuoteString(_RESTART)))
+    result = remote.of(host).stream(StringCommand("sh", "-c", QuoteString(_RESTART)))
     return result.status == 0 or failed(host, result.last_line)
 
 

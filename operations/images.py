@@ -15,10 +15,11 @@ from pyinfra.api import FunctionCommand, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+import remote
 from facts.images import Images
 from formats import docker_archive
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read
-from operations.following import Progress, failed, run
+from runs.output import Progress, failed
 
 _CHUNK = 256 * 1024
 
@@ -105,9 +106,8 @@ def _import(state: State, host: Host, path: str, which: str) -> bool:
                 sent += len(chunk)
                 shown.show(f"image archive {which}: {name}, {100 * sent // size} % sent")
 
-    result = run(
-        state, host, StringCommand("ctr", "-n", "k8s.io", "images", "import", "-"), chunks=chunks()
-    )
+    command = StringCommand("ctr", "-n", "k8s.io", "images", "import", "-")
+    result = remote.of(host).stream(command, chunks=chunks())
     if result.status == 0:
         return True
     if "no space left" in "\n".join(result.lines).lower():

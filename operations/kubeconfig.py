@@ -12,14 +12,16 @@ from pyinfra.api import FunctionCommand, QuoteString, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+import remote
+import runs
 from facts.kubeconfig import AdminCredentials
 from facts.kubectl import ADMIN_CONF
 from formats import kubeconfig
 from formats.unreadable import Unreadable
-from operations import record, tls_probe
+from operations import tls_probe
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read
-from operations.following import failed
-from operations.remote_shell import RemoteFailure, run
+from remote.failures import RemoteFailure
+from runs.output import failed
 from workstation import files as local_files
 
 # From file to file on the node itself: the key never travels. Private and atomic, as files.ensure.
@@ -110,7 +112,7 @@ def laptop(path: str, context: str, server: str) -> Commands:
     text = _local(path)
     way = kubeconfig.Access(context, server)
     declare(f"context {context}")
-    record.suggest(f"kubectl {_kubectl_option(path)}--context {context} get nodes")
+    runs.of(host.state).suggest(f"kubectl {_kubectl_option(path)}--context {context} get nodes")
     fingerprints = {"ca": now.ca, "cert": now.cert}
     if now.admin and kubeconfig.same(kubeconfig.parse(text), way, fingerprints):
         host.noop(f"the context {context} is in {path}")
@@ -167,7 +169,7 @@ def proxy(path: str, context: str, server: str, present: bool = True) -> Command
 def write_context(state: State, host: Host, path: str, context: str, server: str) -> bool:
     """Fetch the credentials from the control plane and merge them into the kubeconfig here."""
     try:
-        admin_conf = "\n".join(run(host, 'cat -- "$1"', ADMIN_CONF))
+        admin_conf = "\n".join(remote.of(host).run('cat -- "$1"', ADMIN_CONF))
         way = kubeconfig.access(admin_conf, context, server)
         _write(host, path, _edited(path, _local(path), way))
     except (RemoteFailure, HostFailure) as error:

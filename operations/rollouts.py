@@ -13,12 +13,12 @@ from pyinfra.api import FactProcessError
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+import remote
 from facts.kubectl import Objects
 from formats.node import find, nodes, rollout_trouble
-from operations import connection
-from operations.following import failed
 from operations.kubeadm.kubelet_watch import KubeletWatch
-from operations.remote_shell import RemoteFailure, Unreachable, gather
+from remote.failures import RemoteFailure, Unreachable
+from runs.output import failed
 
 SYSTEM = ("kube-system/daemonset/kube-proxy", "kube-system/deployment/coredns")
 _PATIENCE_S = 45  # that a node may be out of reach: some restart in so many
@@ -113,7 +113,7 @@ class _Wait:
                 waiting, rest = self._troubles()
             except Unreachable:
                 self.end()  # those that are reached through the control plane are away with it
-                why = connection.reconnect(self._control_plane, seconds=_PATIENCE_S)
+                why = remote.of(self._control_plane).reconnect(seconds=_PATIENCE_S)
                 if why is not None:
                     return failed(self._control_plane, f"does not answer any more: {why}")
                 self._begin()
@@ -153,7 +153,7 @@ class _Wait:
         fact = Objects()
         words = ["nodes", *self._rollouts]
         try:
-            now = gather(self._control_plane, fact, words)
+            now = remote.of(self._control_plane).gather(fact, words)
         except Unreachable:
             raise
         except (RemoteFailure, FactProcessError) as failure:
@@ -188,7 +188,7 @@ def _fault(host: Host, reconnects: bool) -> str:
             if why := watch.trouble():
                 return f"{why} (sudo journalctl -u kubelet on this node says more)"
         except Unreachable:
-            lost = connection.reconnect(host, seconds=_PATIENCE_S) if reconnects else None
+            lost = remote.of(host).reconnect(seconds=_PATIENCE_S) if reconnects else None
             if lost is not None:
                 return f"does not answer any more, and is not waited for: {lost}"
         except RemoteFailure:

@@ -9,12 +9,13 @@ from pyinfra.api import FunctionCommand, QuoteString, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+import remote
 from facts.swap import FSTAB, RPI_SWAP, Swap, SwapState
 from formats import fstab
 from messages import Said, nodes
 from operations.base import Commands, HostFailure, declare, operation, plan, plan_change, read
 from operations.files import ensure
-from operations.following import failed, run
+from runs.output import failed
 
 _RESOURCE = "setting no swap"
 _RPI_SWAP = "# bramble: no swap on a Kubernetes node\n[Main]\nMechanism=none\n"
@@ -98,7 +99,7 @@ def check_room(swap: SwapState) -> None:
 
 
 def _swapoff(state: State, host: Host) -> bool:
-    result = run(state, host, StringCommand("sh", "-c", QuoteString(_SWAPOFF)))
+    result = remote.of(host).stream(StringCommand("sh", "-c", QuoteString(_SWAPOFF)))
     if result.status == 0:
         return True
     devices, reason = (["swap", *result.lines])[-2:]

@@ -11,6 +11,7 @@ from rich.console import Console
 from typing_extensions import override
 
 import settings
+from messages import run as messages
 from report import differences, drift
 from report.pyinfra_run import DEPLOY, look
 
@@ -43,7 +44,7 @@ def _arguments(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def main() -> int:
-    """Look, show what was found; gives the exit status."""
+    """Make a dry run and show its result; returns the exit status."""
     arguments, pyinfras = _arguments(sys.argv[1:])
     out = Console(highlight=False, soft_wrap=True)
     said = Console(highlight=False, soft_wrap=True, stderr=True)
@@ -53,12 +54,12 @@ def main() -> int:
         print(error, file=sys.stderr)
         return COULD_NOT_TELL
     (said if arguments.json else out).print(here, style="bold")
-    with said.status("looking at the nodes; nothing is changed"):
+    with said.status("reading the nodes; nothing is changed"):
         looked = look(arguments.deploy, pyinfras)
     found = looked.found
     if found is None or (looked.status and not found.failed):
         said.print(looked.said.strip(), markup=False)
-        said.print("Could not tell: pyinfra ended before it had looked at the nodes", style="red")
+        said.print(messages.NOTHING_KNOWN(), style="red")
         return COULD_NOT_TELL
     view = differences if arguments.what == "diff" else drift
     if arguments.json:
@@ -75,5 +76,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        print("\nInterrupted: could not tell. Nothing was changed", file=sys.stderr)
+        print(f"\n{messages.NOTHING_KNOWN()}", file=sys.stderr)
         sys.exit(COULD_NOT_TELL)

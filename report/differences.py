@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from operations.record import Change
 from report.result import Result, Step
+from runs.record import Change
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 

@@ -7,9 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from operations.record import CHANGED
 from report import differences
 from report.result import Result
+from runs.record import CHANGED
 
 
 def data(found: Result) -> dict[str, Any]:

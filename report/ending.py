@@ -1,8 +1,8 @@
 """
-What stands last on the screen: what the run has come to on each node, and what to do next.
+The end of a run: a table of the nodes, and what to do next.
 
-pyinfra says it where it happens, and a hundred lines later counts operations: a host that was not
-reached is in none of them.
+pyinfra prints a failure where it happens, and a hundred lines later counts operations, among which
+an unreachable host has none.
 """
 
 from __future__ import annotations
@@ -14,23 +14,19 @@ from pathlib import Path
 
 import click
 from pyinfra import logger
-from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.context import ctx_state
 from rich.console import Console
 from rich.table import Table
 
-from operations import record
-from report import interrupt, result, steps
-from report.harmless import first_trouble, harmless
+import runs
+from messages import run as messages
+from report import result, steps
+from report.harmless import harmless
 from report.logs import Log
 from report.screen import Screen
 
-UNREACHED = (
-    "was not reached (its red line above says why). Is it on, its cable in, its address in "
-    "inventory.py right? Does it know your key (README, The first contact)? Then run this again"
-)
-FAILED = "is not as it should be: its red lines above say why. The next run goes on from there"
+_MATCH = "all nodes match their configuration"
 SLOW_S = 1.0  # a step that took longer may be among the slowest
 _SLOWEST = 3
 
@@ -43,13 +39,13 @@ class Run:
         self.clock = steps.Clock()
         self.log = Log()
         if self.log.path is not None:
-            record.logs_to(str(self.log.path))
+            runs.of(state).log_path = str(self.log.path)
         self.screen = Screen(state, self.clock, all_of_it=state.print_noop_info)
         self._began = time.monotonic()
         self._listens = False
 
     def filter(self, _: object) -> bool:
-        """pyinfra takes handlers only after this configuration: before its first line on hosts."""
+        """pyinfra takes callbacks only after config.py: before its first line about hosts."""
         self._listen()
         return True
 
@@ -63,26 +59,23 @@ class Run:
     # --- the end ---------------------------------------------------------------------------------
 
     def end(self) -> None:
-        """What there is to say, each part whether or not another one could be said."""
+        """Print the summary, each part whether or not another one failed."""
         if not self.state.initialised:
             return
-        if interrupt.came():
+        if runs.of(self.state).interrupted:
             self._write()
-            return  # what was done is told above, and no count of it says what was not
+            return  # counts of what was done would hide what was not
         self.screen.end()
         self._write()
         if self.screen.deploys:
             self._show()
-        trouble = first_trouble()
-        if trouble is not None:
-            click.echo(f"(The summary is not whole, the run is: {trouble})", err=True)
+        for error in runs.of(self.state).reporting_errors[:1]:
+            click.echo(messages.SUMMARY_INCOMPLETE(error=error), err=True)
         for host in sorted(self.state.failed_hosts, key=lambda host: host.name):
-            click.secho(f"{host.name} {self._what_to_do(host)}", fg="red", err=True)
-
-    def _what_to_do(self, host: Host) -> str:
-        if host.name == "@local":
-            return "(this computer): the red lines above say what was not done, and why"
-        return FAILED if host in self.state.activated_hosts else UNREACHED
+            reached = host in self.state.activated_hosts
+            message = messages.INCOMPLETE if reached else messages.UNREACHABLE
+            name = "this computer" if host.name == "@local" else host.name
+            click.secho(message(node=name), fg="red", err=True)
 
     @harmless(None)
     def _write(self) -> None:
@@ -115,14 +108,14 @@ class Run:
         all_steps = steps.all_of(self.state, self.clock)
         if not all_steps:
             if self.screen.prepared and not self.state.failed_hosts:
-                out.print("Nothing to do here: as it is set up, no step is for any of these nodes")
+                out.print("Nothing to do: the settings have no step for these nodes")
             return
         out.print()
         out.print(self._table(all_steps))
         self._show_slowest(out, all_steps)
         if self.log.path is not None:
             seconds = time.monotonic() - self._began
-            out.print(f"{seconds:.0f} s in all. Every line that pyinfra said: {self.log.path}")
+            out.print(f"{seconds:.0f} s. Log: {self.log.path}")
         if not self.state.failed_hosts:
             self._show_next(out, all_steps)
 
@@ -167,14 +160,14 @@ class Run:
         if not self.state.is_executing:
             planned = any(each.outcome == "planned" for each in all_steps)
             out.print(
-                "Nothing was changed. Next: the same without --dry"
+                "Dry run: nothing was changed. Next: the same command without --dry"
                 if planned
-                else "All is as it shall be: there is nothing to do"
+                else f"No changes: {_MATCH}"
             )
             return
         if all(each.outcome == "same" for each in all_steps):
-            out.print("All was as it shall be: nothing was changed")
-        for command in record.suggestions():
+            out.print(f"No changes: {_MATCH}")
+        for command in runs.of(self.state).next_commands:
             out.print(f"Next: {command}")
 
 
@@ -185,9 +178,9 @@ def _columns(ran: bool) -> tuple[str, ...]:
 @harmless(None)
 def announce() -> None:
     """
-    Have a run shown as people like to see it; once, from pyinfra's configuration.
+    Show the run as this package does; called once, from config.py.
 
-    With ``-v`` and more pyinfra's own lines stay on the screen, all of them.
+    With ``-v`` and more all of pyinfra's own lines stay on the screen.
     """
 
     state = ctx_state.get()

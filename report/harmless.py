@@ -1,4 +1,4 @@
-"""Showing what is done may never stand in the way of doing it."""
+"""Reporting errors must never fail a run."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+import runs
+
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_troubles: list[str] = []
 
 
 def harmless(otherwise: T) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """
-    Let no mistake in a function reach the run that it is about.
+    Keep any mistake in a function from the run that it is about; the end of the run reports it.
 
-    + otherwise: what the function gives when it fails
+    + otherwise: what the function returns when it fails
     """
 
     def decorator(function: Callable[P, T]) -> Callable[P, T]:
@@ -25,14 +25,10 @@ def harmless(otherwise: T) -> Callable[[Callable[P, T]], Callable[P, T]]:
             try:
                 return function(*args, **kwargs)
             except Exception as error:
-                _troubles.append(f"{function.__qualname__}: {type(error).__name__}: {error}")
+                said = f"{function.__qualname__}: {type(error).__name__}: {error}"
+                runs.current().reporting_errors.append(said)
                 return otherwise
 
         return guarded
 
     return decorator
-
-
-def first_trouble() -> str | None:
-    """What went wrong first in all that is harmless; it is a mistake of this program's."""
-    return _troubles[0] if _troubles else None

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from operations.record import CHANGED, Change
+from runs.record import CHANGED, Change
 
 VARIABLE = "BRAMBLE_RESULT"
 

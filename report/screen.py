@@ -1,42 +1,38 @@
 """
-What stands on the screen while pyinfra works: a line a step, with the nodes that it has changed.
+What is on the screen while pyinfra works: a line for each step, with the nodes that it has changed.
 
-pyinfra says of each operation and each host that it did nothing. With ``-v`` all of that is shown;
-without, it goes to the log file alone, as what an operation calls a detail. What else an operation
-says, and whatever is yellow or red, is always shown.
+pyinfra prints for each operation and each host that it did nothing. With ``-v`` all of that is
+shown; without, it goes to the log file only, like the details of an operation. Everything else that
+an operation prints, and every warning and error, is always shown.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 
 import click
 import gevent
 from pyinfra.api.state import BaseStateCallback, State
 
-from operations.following import DETAIL
+from messages import run as messages
+from remote.pyinfra_internals import Line, parse_line
 from report import steps
 from report.harmless import harmless
+from runs.output import DETAIL
 
 LONG_S = 1.0  # after which a step's name is shown although it has not ended
 
-_HOST = r"\s*\[(?P<host>[^\]]+)\]\s+"
-_RESULT = re.compile(rf"{_HOST}(Success|No changes|Skipped)\s*$")
-_READY = re.compile(rf"{_HOST}Ready: |Loading: ")
-_ENDED = re.compile(rf"{_HOST}Error: executed \d+ commands")
-_LINE = re.compile(_HOST)
 _COLOURS = {"changed": "yellow", "failed": "red", "planned": "yellow"}
 _WORDS = {"same": "ok", "planned": "to do"}
 
 
 class Screen(logging.Filter, BaseStateCallback):
     """
-    Decides which of pyinfra's lines are shown, and adds the steps' own.
+    Decides which of pyinfra's lines are shown, and adds those of the steps.
 
     + state: of the run
     + clock: knows how long the steps took
-    + all_of_it: every line of pyinfra's, and none of ours (``-v``)
+    + all_of_it: show every line of pyinfra's, and none of the steps' (``-v``)
     """
 
     def __init__(self, state: State, clock: steps.Clock, all_of_it: bool) -> None:
@@ -57,53 +53,46 @@ class Screen(logging.Filter, BaseStateCallback):
     def filter(self, record: logging.LogRecord) -> bool:
         if not isinstance(record.msg, str):
             return True
-        text = click.unstyle(record.getMessage())
-        if "--> Preparing operation files" in text:
-            self.deploys = True
-        if "--> Detected changes" in text or "--> Skipping change" in text:
-            self.prepared = True
+        line, host = parse_line(click.unstyle(record.getMessage()))
+        self.deploys = self.deploys or line is Line.PREPARING
+        self.prepared = self.prepared or line in (Line.PLAN, Line.NO_PLAN)
         if self.all_of_it:
             return True
         if getattr(record, DETAIL, False):
             return False
-        shown = self._shows(record.levelno, text)
+        shown = self._shows(record.levelno, line, host)
         if shown and self._step is not None:
             self._name_step()
         return shown
 
-    def _shows(self, level: int, text: str) -> bool:
+    def _shows(self, level: int, line: Line, host: str) -> bool:
         if level >= logging.ERROR:
-            return self._shows_error(text)
+            return self._shows_error(line, host)
         if level != logging.INFO:
             return True
-        if "-->" in text:
-            return self._shows_heading(text)
-        if self._table or _READY.match(text):
+        if line in (Line.PLAN, Line.RESULTS):
+            self._table = True
+            if line is Line.PLAN:
+                self._plan()
             return False
-        return not (self._step is not None and _RESULT.match(text))
-
-    def _shows_heading(self, text: str) -> bool:
-        self._table = "Detected changes:" in text or "Results:" in text
-        if "Detected changes:" in text:
-            self._plan()
-        return not re.search(
-            "Starting (.* )?operation:|Detected changes:|Results:|Skipping change|Disconnecting",
-            text,
-        )
-
-    def _shows_error(self, text: str) -> bool:
-        ended = _ENDED.match(text)
-        if ended and ended["host"] in self._red:
-            return False  # what went wrong stands above, in words
-        if ended:
-            click.secho(f"    [{ended['host']}] failed, and did not say why", fg="red", err=True)
+        if line in (Line.PREPARING, Line.HEADING):
+            self._table = False
+            return True
+        if line in (Line.NO_PLAN, Line.BOOKKEEPING):
+            self._table = False
             return False
-        line = _LINE.match(text)
-        if line:
-            self._red.add(line["host"])
+        return not (self._table or (self._step is not None and line is Line.RESULT))
+
+    def _shows_error(self, line: Line, host: str) -> bool:
+        if line is Line.FAILED:
+            if host not in self._red:  # else the reason is on the screen already
+                click.secho(f"    [{host}] {messages.NO_REASON()}", fg="red", err=True)
+            return False
+        if host:
+            self._red.add(host)
         return True
 
-    # --- our own ---------------------------------------------------------------------------------
+    # --- the steps -------------------------------------------------------------------------------
 
     @harmless(None)
     def operation_start(self, state: State, op_hash: str) -> None:  # type: ignore[override]
@@ -119,7 +108,7 @@ class Screen(logging.Filter, BaseStateCallback):
 
     @harmless(None)
     def end(self) -> None:
-        """Say what the step at work has come to; once."""
+        """Print how the present step ended; once."""
         if self._step is None:
             return
         here = steps.of_operation(self.state, self.clock, self._step)
@@ -137,12 +126,12 @@ class Screen(logging.Filter, BaseStateCallback):
             self._name_step()
 
     def _name_step(self) -> None:
-        if not self._named and self._step is not None:
+        if not self._named and self._step and not steps.is_hidden(self.state, self._step):
             self._named = True
             click.secho(f"--> {steps.name(self.state, self._step)}", fg="blue", err=True)
 
     def _plan(self) -> None:
-        """In pyinfra's table most rows say that nothing will change."""
+        """Instead of pyinfra's table, in which most rows say that nothing will change."""
         found = [steps.of_operation(self.state, self.clock, op) for op in self.state.get_op_order()]
         planned = [here for here in found if any(each.outcome == "planned" for each in here)]
         click.echo("--> What would change:" if planned else "--> Nothing would change", err=True)
@@ -155,11 +144,10 @@ class Screen(logging.Filter, BaseStateCallback):
 
 def lines(here: list[steps.Step], hosts: int) -> list[str]:
     """
-    What one operation has come to, a line for each way in which it ended; that it was so already
-    is said only when there is nothing else to say.
+    How one operation ended, a line for each outcome; "ok" only when it has no other.
 
     + here: on each host that it is for
-    + hosts: how many there are in all: where it is for all of them, they need no names
+    + hosts: how many there are in all: an operation for all of them needs no names
     """
 
     found = []

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pyinfra.api.host import Host
+from pyinfra.api.operation import OperationMeta
 from pyinfra.api.state import BaseStateCallback, State
 
-from operations import record
+import runs
+from remote import pyinfra_internals
 from report.harmless import harmless
+from runs.record import Work
 
 Outcome = Literal["changed", "same", "failed", "planned", "waiting"]
 
@@ -21,17 +24,17 @@ class Step:
     One operation on one node.
 
     + name: as the deploy has it
-    + outcome: ``changed``, ``same`` (it was so already), ``failed``; before it was run: ``planned``
-      (it would change something), or ``waiting`` (nothing is known, or it was never reached)
+    + outcome: ``changed``, ``same``, ``failed``; before it was run: ``planned`` (it would change
+      something), or ``waiting`` (nothing is known, or it was never reached)
     + seconds: that it took; 0 when it was not run
-    + work: what it said of itself
+    + work: its resources and changes
     """
 
     node: str
     name: str
     outcome: Outcome
     seconds: float
-    work: record.Work
+    work: Work
 
 
 class Clock(BaseStateCallback):
@@ -62,21 +65,31 @@ class Clock(BaseStateCallback):
         self.seconds[key] = time.monotonic() - self._began.get(key, time.monotonic())
 
 
-def step(state: State, clock: Clock, host: Host, op_hash: str) -> Step:
+def step(state: State, clock: Clock, host: Host, op_hash: str, meta: OperationMeta) -> Step:
     """One operation on a host that it is for."""
     return Step(
         host.name,
         name(state, op_hash),
-        _outcome(state, host, op_hash),
+        _outcome(state, meta),
         clock.seconds.get((host.name, op_hash), 0.0),
-        record.of(host.name, op_hash),
+        runs.of(state).record.of(host.name, op_hash),
     )
 
 
 def of_operation(state: State, clock: Clock, op_hash: str) -> list[Step]:
-    """What one operation came to, on each host that it is for, in the inventory's order."""
-    hosts = [host for host in state.inventory if op_hash in state.ops[host]]
-    return [step(state, clock, host, op_hash) for host in hosts]
+    """What one operation came to, on each host that it is for, in the inventory's order; nothing
+    for one that is hidden."""
+    metas = [
+        (host, pyinfra_internals.operation_on(state, host, op_hash)) for host in state.inventory
+    ]
+    found = [step(state, clock, host, op_hash, meta) for host, meta in metas if meta is not None]
+    return [each for each in found if not each.work.hidden]
+
+
+def is_hidden(state: State, op_hash: str) -> bool:
+    """Whether an operation is bookkeeping, as far as it has begun."""
+    record = runs.of(state).record
+    return any(record.of(host.name, op_hash).hidden for host in state.inventory)
 
 
 def all_of(state: State, clock: Clock) -> list[Step]:
@@ -87,12 +100,11 @@ def all_of(state: State, clock: Clock) -> list[Step]:
 
 
 def name(state: State, op_hash: str) -> str:
-    """What the deploy calls it, without the file's name that pyinfra puts before it."""
-    return " / ".join(sorted(full.split(" | ")[-1] for full in state.op_meta[op_hash].names))
+    """What the deploy calls it."""
+    return " / ".join(sorted(pyinfra_internals.operation_names(state, op_hash)))
 
 
-def _outcome(state: State, host: Host, op_hash: str) -> Outcome:
-    meta = state.ops[host][op_hash].operation_meta
+def _outcome(state: State, meta: OperationMeta) -> Outcome:
     if meta.is_complete():
         if meta.did_error():
             return "failed"

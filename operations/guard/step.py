@@ -9,6 +9,8 @@ from typing import Any
 
 from pyinfra.api import StringCommand
 
+from remote import pyinfra_internals
+
 
 class Step(StringCommand):
     """
@@ -57,4 +59,4 @@ class Step(StringCommand):
     @classmethod
     def of(cls, command: StringCommand, **known: Any) -> Step:
         """Turn an existing command into a step."""
-        return cls(*command.bits, **command.connector_arguments, **known)
+        return cls(*command.bits, **pyinfra_internals.arguments(command), **known)

@@ -18,11 +18,12 @@ import gevent
 from paramiko import PKey
 from pyinfra.api.host import Host
 
+import remote
 from messages import Said, network
-from operations import connection
-from operations.following import failed
 from operations.guard.step import Step
-from operations.remote_shell import RemoteFailure, Unreachable, run
+from remote import pyinfra_internals
+from remote.failures import RemoteFailure, Unreachable
+from runs.output import failed
 
 _HERE = Path(__file__).parent
 _PAUSE_S = 1  # between two attempts to connect
@@ -99,9 +100,9 @@ def apply(host: Host, steps: Sequence[Step], seconds: float) -> bool:
     change = _Change(
         id=token_hex(4),
         what=_listed([step.what for step in steps]),
-        address=connection.address(host),
+        address=remote.of(host).address,
         new_address=next((step.new_address for step in steps if step.new_address), None),
-        key=_key(host),
+        key=remote.of(host).host_key,
         by_key=not all(step.network for step in steps),
         seconds=seconds,
         started=time.monotonic(),
@@ -110,7 +111,7 @@ def apply(host: Host, steps: Sequence[Step], seconds: float) -> bool:
     words = (change.id, f"{seconds:g}", expected, "stays" if change.stays else "moves")
     state = []
     try:
-        state = run(host, _START, *words, stdin=_folder(steps, change), seconds=_BEGIN_S)
+        state = remote.of(host).run(_START, *words, stdin=_folder(steps, change), seconds=_BEGIN_S)
     except Unreachable:
         pass  # the change may have begun: _confirm finds out
     except RemoteFailure as error:
@@ -150,10 +151,10 @@ def _confirm(host: Host, change: _Change, applied: bool) -> str | None:
             # Only a connection opened after the change proves that the node can be reached.
             applied = state == "applied"
             continue
-        if change.by_key and not _opened_by_key(host):
+        if change.by_key and remote.of(host).opened_by_password:
             return "the new connection was opened with a password, not with the key"
         try:
-            answer = run(host, _CONFIRM, seconds=30)
+            answer = remote.of(host).run(_CONFIRM, seconds=30)
         except RemoteFailure:
             applied = False  # the node may have been restarted: ask again
             continue
@@ -184,8 +185,8 @@ def _follow_rollback(host: Host, change: _Change, reason: str) -> Said | None:
 
 def _connect(host: Host, change: _Change, address: str) -> str | None:
     """Open a new connection to this very node; return why there is none, after a pause."""
-    why = connection.reconnect(host, address, seconds=0)
-    if why is None and change.key is not None and _key(host) != change.key:
+    why = remote.of(host).reconnect(address, seconds=0)
+    if why is None and change.key is not None and remote.of(host).host_key != change.key:
         why = "another machine answers there: its host key is not this node's"
     if why is not None:
         gevent.sleep(_PENALTY_S if "Authentication" in why else _PAUSE_S)
@@ -200,7 +201,7 @@ def _state(host: Host, change: _Change) -> tuple[str, str]:
       ``restored`` or ``confirmed``; and the node's reason for a rollback
     """
     try:
-        lines = run(host, _STATE, change.id, seconds=15)
+        lines = remote.of(host).run(_STATE, change.id, seconds=15)
     except RemoteFailure:
         return "running", ""
     return (lines[0], lines[1] if len(lines) > 1 else "") if lines else ("running", "")
@@ -233,7 +234,7 @@ def _folder(steps: Sequence[Step], change: _Change) -> str:
 
 def _line(step: Step) -> str:
     command = step.get_raw_value()
-    stdin = step.connector_arguments.get("_stdin")
+    stdin = pyinfra_internals.arguments(step).get("_stdin")
     if stdin is None:
         return f"{command} < /dev/null || exit\n"
     return f"base64 -d <<. | {command} || exit\n{_base64(str(stdin))}.\n"
@@ -251,17 +252,3 @@ def _listed(words: Sequence[str]) -> str:
     """``eth0, wlan0 and resolv.conf``"""
     *most, last = dict.fromkeys(words)
     return f"{', '.join(most)} and {last}" if most else last
-
-
-def _key(host: Host) -> PKey | None:
-    """Return the host key of the machine at the other end; None without SSH."""
-    client = getattr(host.connector, "client", None)
-    transport = client.get_transport() if client else None
-    return transport.get_remote_server_key() if transport and transport.is_active() else None
-
-
-def _opened_by_key(host: Host) -> bool:
-    client = getattr(host.connector, "client", None)
-    transport = client.get_transport() if client else None
-    handler = getattr(transport, "auth_handler", None)
-    return handler is None or handler.auth_method == "publickey"

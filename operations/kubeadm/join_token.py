@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from gevent.lock import RLock
 from pyinfra.api.host import Host
 
+import remote
 from facts.kubectl import ADMIN_CONF
 from formats.certificates import key_hash
 from formats.kubeadm.bootstrap_token import ALPHABET, EXPIRES, secret_name, secret_text
 from formats.node import nodes as node_objects
 from formats.unreadable import Unreadable, reading
-from operations.remote_shell import RemoteFailure, run
+from remote.failures import RemoteFailure
 
 MINUTES = 15  # should the laptop die in the middle, the cluster forgets the token by itself
 
@@ -88,7 +89,7 @@ def _make(control_plane: Host) -> Grant:
     token = f"{_random(6)}.{_random(16)}"
     try:
         with reading("the answer of kubectl is not understood"):
-            ca, nodes = run(control_plane, _MAKE, stdin=secret_text(token))
+            ca, nodes = remote.of(control_plane).run(_MAKE, stdin=secret_text(token))
             ready = [
                 node.name
                 for node in node_objects(json.loads(b64decode(nodes))["items"]).values()
@@ -101,7 +102,7 @@ def _make(control_plane: Host) -> Grant:
 
 def _delete(control_plane: Host, grant: Grant) -> None:
     try:
-        run(control_plane, _DELETE, secret_name(grant.token))
+        remote.of(control_plane).run(_DELETE, secret_name(grant.token))
     except RemoteFailure as error:
         control_plane.log(
             f"the join token could not be deleted ({error}); it expires in {MINUTES} minutes"

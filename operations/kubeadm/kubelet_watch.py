@@ -7,8 +7,9 @@ from __future__ import annotations
 from pyinfra.api import FactProcessError
 from pyinfra.api.host import Host
 
+import remote
 from facts.kubelet import Kubelet, KubeletState
-from operations.remote_shell import RemoteFailure, gather
+from remote.failures import RemoteFailure
 
 
 class KubeletWatch:
@@ -52,6 +53,6 @@ class KubeletWatch:
 
     def _look(self) -> KubeletState:
         try:
-            return gather(self._host, Kubelet())
+            return remote.of(self._host).gather(Kubelet())
         except FactProcessError as error:
             raise RemoteFailure(f"the kubelet's state could not be read: {error}") from error

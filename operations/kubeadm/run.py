@@ -9,18 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+import remote
 from facts.kubeadm import INIT_UNIT, JOIN_UNIT
 from formats.kubeadm.config import Join, Registration
 from formats.kubeadm.output import NO_CRI, explained, masked, node_is_there, phase
-from operations import detached, files
+from operations import files
 from operations.containerd import WHY_NO_CRI
-from operations.following import detail, failed
 from operations.kubeadm.join_token import granted
 from operations.kubeadm.kubelet_watch import KubeletWatch
-from operations.remote_shell import RemoteFailure, Unreachable, execute, run
+from remote.failures import RemoteFailure, Unreachable
+from remote.job import FOLDER, Outcome
+from runs.output import detail, failed
 
 CONFIG = "/etc/kubernetes/kubeadm-config.yaml"
-JOIN_CONFIG = f"{detached.FOLDER}/join.yaml"
+JOIN_CONFIG = f"{FOLDER}/join.yaml"
 _PULL_UNIT = "bramble-kubeadm-images"
 # Minutes after which a command that still works is left to itself.
 _PULL_MINUTES = 60
@@ -46,13 +48,13 @@ def _run_init(host: Host, running: bool) -> bool:
         if not _pull_images(host):
             return False
         command = ["kubeadm", "init", "--config", CONFIG, "--skip-token-print"]
-        detached.start(host, INIT_UNIT, "bramble: kubeadm init", command)
+        remote.of(host).job(INIT_UNIT).start("bramble: kubeadm init", command)
     return _followed(host, "kubeadm init", INIT_UNIT, _INIT_MINUTES)
 
 
 def _pull_images(host: Host) -> bool:
     try:
-        count, lacking = run(host, _LACKING)[-1].split()
+        count, lacking = remote.of(host).run(_LACKING)[-1].split()
     except Unreachable:
         raise
     except RemoteFailure as failure:
@@ -69,8 +71,8 @@ def _pull_images(host: Host) -> bool:
 
     host.log(f"pulling {count} images")
     command = ["kubeadm", "config", "images", "pull", "--config", CONFIG]
-    detached.start(host, _PULL_UNIT, "bramble: images for kubeadm", command)
-    outcome = detached.follow(host, _PULL_UNIT, show, _PULL_MINUTES)
+    remote.of(host).job(_PULL_UNIT).start("bramble: images for kubeadm", command)
+    outcome = remote.of(host).job(_PULL_UNIT).follow(show, _PULL_MINUTES)
     if outcome.status != 0:
         for line in _causes(host, outcome):
             failed(host, line)
@@ -95,9 +97,11 @@ def join_cluster(
                 raise RemoteFailure(node_is_there(node))
             registration = Registration(node, address, tuple(ignore_preflight_errors))
             text = Join(registration, endpoint, grant.token, grant.ca_hash, timeouts).text()
-            execute(host, files.write_command(JOIN_CONFIG, text, "600", "root", "root"))
+            remote.of(host).execute(files.write_command(JOIN_CONFIG, text, "600", "root", "root"))
             command = ["kubeadm", "join", "--config", JOIN_CONFIG]
-            detached.start(host, JOIN_UNIT, "bramble: kubeadm join", command, remove=[JOIN_CONFIG])
+            remote.of(host).job(JOIN_UNIT).start(
+                "bramble: kubeadm join", command, remove=[JOIN_CONFIG]
+            )
             return _followed(host, "kubeadm join", JOIN_UNIT, _JOIN_MINUTES)
 
     return _guarded(host, run_join)
@@ -118,7 +122,7 @@ def _followed(host: Host, command: str, unit: str, minutes: float) -> bool:
             "remove what kubeadm left there by `sudo kubeadm reset -f`, then run this again"
         )
 
-    outcome = detached.follow(host, unit, _shown(host, command), minutes, in_vain)
+    outcome = remote.of(host).job(unit).follow(_shown(host, command), minutes, in_vain)
     if outcome.status == 0:
         return True
     for line in _causes(host, outcome):
@@ -128,13 +132,13 @@ def _followed(host: Host, command: str, unit: str, minutes: float) -> bool:
     return False
 
 
-def _causes(host: Host, outcome: detached.Outcome) -> list[str]:
+def _causes(host: Host, outcome: Outcome) -> list[str]:
     """Why kubeadm failed, a line for each reason."""
     if not outcome.status:
         return ["it was cut off"]
     causes = explained(outcome.lines)
     if any(NO_CRI in line for line in outcome.lines):
-        causes += [f"containerd says: {line}" for line in run(host, WHY_NO_CRI)]
+        causes += [f"containerd says: {line}" for line in remote.of(host).run(WHY_NO_CRI)]
     return causes
 
 

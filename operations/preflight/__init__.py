@@ -16,11 +16,11 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_host
 
 from facts.preflight import Preflight
-from operations import run_lock
 from operations.base import Commands, HostFailure, operation, read
 from operations.preflight.judgement import judge
 from operations.preflight.rows import Node, Wanted
 from operations.preflight.table import COLOURS, count, table
+from runs import lock
 
 _WAIT_S = 60  # for the slowest node to be looked at, while pyinfra prepares
 
@@ -80,8 +80,8 @@ def judged(show_all: bool = False) -> Commands:
         _wait_for_all(desk)
     _tell(desk, show_all)
     holder = desk[host.name].found.run_lock
-    if holder and run_lock.is_another(holder) and state.is_executing and not show_all:
-        run_lock.hold(ctx_host.get())  # it may have ended meanwhile; this run stops otherwise
+    if holder and lock.of(state).is_another(holder) and state.is_executing and not show_all:
+        lock.of(state).hold(ctx_host.get())  # it may have ended meanwhile; this run stops otherwise
     rows = judge(desk[host.name], desk)
     failures = [row for row in rows if row.status == "failure"]
     if failures:

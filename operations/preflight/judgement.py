@@ -5,7 +5,6 @@ All checks, in the order in which they are shown.
 from __future__ import annotations
 
 from operations.base import HostFailure
-from operations.failures import in_words
 from operations.preflight import (
     clusters,
     filters,
@@ -16,6 +15,7 @@ from operations.preflight import (
     system,
 )
 from operations.preflight.rows import Check, Desk, Node, Row, Unread, failure, warning
+from runs.failures import explain
 
 CHECKS: dict[str, Check] = {
     "other runs": system.other_runs,
@@ -72,7 +72,7 @@ def judge(node: Node, desk: Desk) -> list[Row]:
             why = "; ".join(node.found.unread.values()) or "no reason given"
             verdict = warning(f"could not be looked at: {why}")
         except Exception as error:  # its own node's alone: others tell of it, and go on
-            verdict = failure(in_words(error)[0])
+            verdict = failure(explain(error)[0])
         if verdict is not None:
             rows.append(Row(verdict.status, verdict.words, name))
     return rows

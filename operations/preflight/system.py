@@ -4,10 +4,11 @@ The running system: its kernel's memory cgroup, its swap, its clock.
 
 from __future__ import annotations
 
-from operations import cgroup, run_lock
+from operations import cgroup
 from operations import clock as clocks
 from operations import swap as swaps
 from operations.preflight.rows import Desk, Node, Verdict, known, ok, warning
+from runs import lock
 
 
 def memory_cgroup(node: Node, desk: Desk) -> Verdict:
@@ -26,7 +27,7 @@ def memory_cgroup(node: Node, desk: Desk) -> Verdict:
 def other_runs(node: Node, desk: Desk) -> Verdict:
     """None changes this node just now."""
     holder = known(node.found.run_lock)
-    if run_lock.is_another(holder):
+    if lock.current().is_another(holder):
         return warning(
             f"{holder} changes this node: what is seen of it may not last, and no other run "
             "changes anything here until it has ended"

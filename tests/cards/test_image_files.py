@@ -14,13 +14,14 @@ import pytest
 import settings
 from formats import card_record
 from messages import codes
+from messages import run as run_messages
 from messages import sdcard as messages
 from settings import first_boot
 from tests.cards import images
 from tests.cards.runs import Run, cut, interrupt
 
 BOOT = slice(images.BOOT_START, images.BOOT_START + images.BOOT_SIZE)
-INTERRUPTED = "Interrupted: not all was done. Run the same command again"
+INTERRUPTED = str(run_messages.INTERRUPTED())
 NODE2 = {"user-data", "meta-data", "network-config"}
 
 

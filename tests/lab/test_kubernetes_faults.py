@@ -18,6 +18,7 @@ import pytest
 
 from lab.api import Lab
 from lab.standin.serve import PORT
+from messages import codes
 from tests.lab.runs import (
     CLUSTER,
     NETWORK,
@@ -248,9 +249,9 @@ def cut_at(lab: Lab, victim: str, moment: float) -> Run:
 
 def has_reasons(run: Run) -> None:
     """Wherever it says that a node failed, it has said why."""
-    assert "did not say why" not in run.output, run.output
+    assert "RUN004" not in codes(run.output), run.output
     for node in NODES:
-        if f"\n{node} is not as it should be" in run.output:
+        if re.search(rf"(?m)^{node}: .*\(RUN017\)$", run.output):
             assert [line for line in run.lines(node) if line != "Connected"], run.output
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lab.api import Lab
-from operations.login_shell import portable
+from remote.shell import portable
 from tests.lab.clusters import ready
 from tests.lab.runs import CLUSTER, Run, changes, ok, pyinfra
 
@@ -160,7 +160,7 @@ def test_any_exception_costs_one_node_and_its_traceback_is_in_the_log(odd: Lab, 
     assert "Traceback (most" not in run.output
     (line,) = [line for line in run.lines("node2") if line.startswith("unexpected ")]
     known = re.match(
-        r"unexpected (\w+) in broken.py, line \d+: (.*)\. The traceback is in (.*)$", line
+        r"unexpected (\w+) in broken.py, line \d+: (.*)\. .* (\S+)\. \(RUN013\)$", line
     )
     assert known, line
     log = (odd.desk / known[3]).read_text()

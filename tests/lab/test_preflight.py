@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab.api import Lab
+from messages import codes
 from operations.preflight.judgement import CHECKS
 from tests.lab.preflight_faults import FAULTS, says
 from tests.lab.runs import CLUSTER, Run, ok, pyinfra
@@ -103,7 +104,7 @@ def test_a_gateway_that_is_not_fit_stops_all_before_the_first_change(lab: Lab) -
         assert re.search(r"^24 checks(, all OK|: 1 warning)$", said["node3"], re.MULTILINE)
         for node in ("node1", "node2"):
             assert "Will" not in said[node]
-    assert "left alone, because node1 failed" in said["node3"]
+    assert "RUN009" in codes(said["node3"])
     assert changed(lab) == UNCHANGED
     as_root(lab, "node1", "rm -r /etc/kubernetes")
     ok(lab.console("node2", ["mv", "/root/kept", SUDOERS]))
@@ -116,7 +117,8 @@ def test_a_worker_that_is_not_fit_is_left_as_it_is_and_the_others_go_on(lab: Lab
     assert run.status != 0
     said = "\n".join(run.lines("node3"))
     assert "failure: earlier cluster: k3s, a Kubernetes of its own, is installed" in said
-    assert run.output.splitlines()[-1].startswith("node3 is not as it should be")
+    last = run.output.splitlines()[-1]
+    assert (last.split(":")[0], codes(last)) == ("node3", ["RUN017"])
     files = changed(lab)
     assert {"rules", "/etc/cluster_ip_rules.fw"} <= set(files.pop("node1"))
     assert files == {"node2": [], "node3": []}

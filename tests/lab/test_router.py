@@ -65,7 +65,7 @@ def test_a_node_on_dhcp_is_followed_to_its_new_address_in_one_run(
 def test_a_step_that_is_for_no_node_here_says_so(deployed: tuple[Lab, Run]) -> None:
     run = pyinfra(deployed[0], "-y", deploys=["deploys/gateway.py"])
     assert run.status == 0
-    assert "Nothing to do here: as it is set up, no step is for any of these nodes" in run.output
+    assert "Nothing to do: the settings have no step for these nodes" in run.output
 
 
 def test_all_nodes_are_ready_at_their_addresses(deployed: tuple[Lab, Run]) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from lab.api import Lab
 from lab.waiting import until
+from messages import codes
 from tests.lab.runs import CLUSTER, Run, changes, differences, look, ok, pyinfra, start
 
 pytestmark = pytest.mark.timeout(2400)  # much has to come and go
@@ -29,10 +30,10 @@ SLOW = """
 from pyinfra import host
 from pyinfra.api import FunctionCommand
 from operations.base import operation, plan_change
-from operations.remote_shell import run
+import remote
 
 def wait(state, host):
-    run(host, "while [ ! -e /run/go-on ]; do sleep 0.1; done; rm /run/go-on", seconds=900)
+    remote.of(host).run("while [ ! -e /run/go-on ]; do sleep 0.1; done; rm /run/go-on", seconds=900)
     return True
 
 @operation()
@@ -98,7 +99,7 @@ def is_refused(lab: Lab, run: Run, running: subprocess.Popen[str]) -> None:
     """Whoever is at work is named, by user, computer, process, command and time."""
     assert run.status != 0
     nodes = ("node1", "node2", "node3")
-    said = [line for node in nodes for line in run.lines(node) if "another run is" in line]
+    said = [line for node in nodes for line in run.lines(node) if codes(line) == ["RUN011"]]
     assert said, run.output
     assert "nothing was changed" in said[0]
     assert "`pyinfra inventory.py slow.py`" in said[0]

@@ -11,7 +11,8 @@ import pytest
 
 from operations.kubeadm import join_token
 from operations.kubeadm.join_token import Grant, granted
-from operations.remote_shell import RemoteFailure
+from remote.failures import RemoteFailure
+from tests.fake_node import Host
 
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
 AWAY = {"conditions": [{"type": "Ready", "status": "Unknown"}]}
@@ -24,35 +25,29 @@ NODES = {
 }
 
 
-class ControlPlane:
+class ControlPlane(Host):
     """A control plane that notes which scripts it was given, and with what."""
 
-    name = "node1"
-
-    def __init__(self) -> None:
-        self.done: list[str] = []
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.done = self.said
         self.stdin: list[str] = []
         self.words: list[str] = []
+        self.node.answer = self.run
 
-    def log(self, line: str) -> None:
-        self.done.append(line)
+    def run(self, script: str, *words: str, stdin: str | None = None) -> list[str]:
+        gevent.sleep(0.01)
+        self.done.append("make" if stdin else "delete")
+        self.stdin += [stdin] if stdin else []
+        self.words += [script, *words]
+        nodes = b64encode(json.dumps(NODES).encode()).decode()
+        return [b64encode(b"PEM").decode(), nodes] if stdin else []
 
 
 @pytest.fixture
 def control_plane(monkeypatch: pytest.MonkeyPatch) -> Any:
-    made = ControlPlane()
-
-    def run(host: ControlPlane, script: str, *words: str, stdin: str | None = None) -> list[str]:
-        gevent.sleep(0.01)
-        host.done.append("make" if stdin else "delete")
-        host.stdin += [stdin] if stdin else []
-        host.words += [script, *words]
-        nodes = b64encode(json.dumps(NODES).encode()).decode()
-        return [b64encode(b"PEM").decode(), nodes] if stdin else []
-
-    monkeypatch.setattr(join_token, "run", run)
     monkeypatch.setattr(join_token, "key_hash", lambda pem: f"sha256:{pem}")
-    return made
+    return ControlPlane()
 
 
 def test_all_that_join_at_once_share_one_token(control_plane: Any) -> None:
@@ -92,17 +87,13 @@ def test_ready_nodes_and_the_authority_come_with_it(control_plane: Any) -> None:
         assert grant == Grant(grant.token, "sha256:PEM", frozenset({"node1"}))
 
 
-def test_a_token_that_can_not_be_deleted_is_told(
-    control_plane: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real: Any = vars(join_token)["run"]
-
-    def run(host: ControlPlane, script: str, *words: str, stdin: str | None = None) -> Any:
+def test_a_token_that_can_not_be_deleted_is_told(control_plane: Any) -> None:
+    def run(script: str, *words: str, stdin: str | None = None) -> list[str]:
         if stdin is None:
             raise RemoteFailure("node1 did not answer")
-        return real(host, script, *words, stdin=stdin)
+        return ControlPlane.run(control_plane, script, *words, stdin=stdin)
 
-    monkeypatch.setattr(join_token, "run", run)
+    control_plane.node.answer = run
     with granted(control_plane):
         pass
     assert control_plane.done[-1] == (

@@ -13,8 +13,10 @@ import yaml
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.util import FakeState, create_host
 
-from operations import kubeconfig, record, tls_probe
+import runs
+from operations import kubeconfig, tls_probe
 from operations.base import HostFailure
+from tests.fake_node import Host
 
 
 def data(content: str) -> str:
@@ -51,31 +53,22 @@ SHARED = "users: &u\n- name: a\n  user: {}\nclusters: *u\n"
 SERVER = "https://192.168.1.32:6443"
 
 
-class Log:
-    """A host that keeps what is logged."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def log(self, line: str, **_: Any) -> None:
-        self.lines.append(line)
-
-    log_styled = log
-
-
 @pytest.fixture
-def control_plane(monkeypatch: pytest.MonkeyPatch) -> Log:
-    monkeypatch.setattr(kubeconfig, "run", lambda *_: ADMIN_CONF.splitlines())
+def control_plane(monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(tls_probe, "trouble", lambda *_: None)
-    return Log()
+    host = Host()
+    host.node.answer = lambda *_, **__: ADMIN_CONF.splitlines()
+    return host
 
 
-def write(control_plane: Log, path: Path) -> bool:
+def write(control_plane: Host, path: Path) -> bool:
     return kubeconfig.write_context(None, control_plane, str(path), "bramble", SERVER)  # type: ignore[arg-type]
 
 
-def commands(path: Path, operation: Any = kubeconfig.laptop, **kwargs: Any) -> list[Any]:
-    state = FakeState()
+def commands(
+    path: Path, operation: Any = kubeconfig.laptop, state: Any = None, **kwargs: Any
+) -> list[Any]:
+    state = state or FakeState()
     sums = {"ca": sha256(b"CA").hexdigest(), "cert": sha256(b"CERT").hexdigest()}
     names = ("home", "group", "user", "user_ca", "status", "odd")
     fact = {"admin": "x", **sums, **dict.fromkeys(names, "")}
@@ -87,7 +80,7 @@ def commands(path: Path, operation: Any = kubeconfig.laptop, **kwargs: Any) -> l
 
 
 def test_file_is_for_its_owner_alone_and_second_run_changes_nothing(
-    control_plane: Log, tmp_path: Path
+    control_plane: Host, tmp_path: Path
 ) -> None:
     path = tmp_path / ".kube" / "config"
     assert commands(path) == [("write_context", (str(path), "bramble", SERVER))]
@@ -101,7 +94,7 @@ def test_file_is_for_its_owner_alone_and_second_run_changes_nothing(
     assert os.listdir(path.parent) == ["config"]
 
 
-def test_others_are_kept_and_the_old_file_too(control_plane: Log, tmp_path: Path) -> None:
+def test_others_are_kept_and_the_old_file_too(control_plane: Host, tmp_path: Path) -> None:
     path = tmp_path / "config"
     before = (
         "kind: Config\ncurrent-context: work\ncontexts:\n- context: {cluster: w}\n  name: work\n"
@@ -116,14 +109,14 @@ def test_others_are_kept_and_the_old_file_too(control_plane: Log, tmp_path: Path
     assert backup.stat().st_mode & 0o777 == 0o600
 
 
-def test_no_credential_is_logged(control_plane: Log, tmp_path: Path) -> None:
+def test_no_credential_is_logged(control_plane: Host, tmp_path: Path) -> None:
     write(control_plane, tmp_path / "config")
     write(control_plane, tmp_path / "config")
-    assert control_plane.lines
-    assert not any(data("KEY") in line or data("CERT") in line for line in control_plane.lines)
+    assert control_plane.said
+    assert not any(data("KEY") in line or data("CERT") in line for line in control_plane.said)
 
 
-def test_a_link_is_followed(control_plane: Log, tmp_path: Path) -> None:
+def test_a_link_is_followed(control_plane: Host, tmp_path: Path) -> None:
     (tmp_path / "real").write_text("")
     (tmp_path / "config").symlink_to(tmp_path / "real")
     write(control_plane, tmp_path / "config")
@@ -131,7 +124,7 @@ def test_a_link_is_followed(control_plane: Log, tmp_path: Path) -> None:
     assert "bramble" in (tmp_path / "real").read_text()
 
 
-def test_what_is_no_kubeconfig_is_left_as_it_is(control_plane: Log, tmp_path: Path) -> None:
+def test_what_is_no_kubeconfig_is_left_as_it_is(control_plane: Host, tmp_path: Path) -> None:
     (tmp_path / "config").write_text("kind: Pod\n")
     with pytest.raises(HostFailure, match="is left as it is: it is not a kubeconfig"):
         commands(tmp_path / "config")
@@ -139,7 +132,7 @@ def test_what_is_no_kubeconfig_is_left_as_it_is(control_plane: Log, tmp_path: Pa
     assert (tmp_path / "config").read_text() == "kind: Pod\n"
 
 
-def test_proxys_context_comes_and_goes(control_plane: Log, tmp_path: Path) -> None:
+def test_proxys_context_comes_and_goes(control_plane: Host, tmp_path: Path) -> None:
     path = tmp_path / "config"
     server = "http://192.168.1.32:8080"
     ways = {"operation": kubeconfig.proxy, "context": "bramble-proxy", "server": server}
@@ -154,7 +147,7 @@ def test_proxys_context_comes_and_goes(control_plane: Log, tmp_path: Path) -> No
 
 
 def test_dates_times_comments_and_line_ends_of_others_are_kept(
-    control_plane: Log, tmp_path: Path
+    control_plane: Host, tmp_path: Path
 ) -> None:
     path = tmp_path / "config"
     before = (
@@ -178,7 +171,7 @@ def test_dates_times_comments_and_line_ends_of_others_are_kept(
     ],
 )
 def test_what_can_not_be_changed_is_refused_before_anything_is(
-    control_plane: Log, tmp_path: Path, make: Any, message: str
+    control_plane: Host, tmp_path: Path, make: Any, message: str
 ) -> None:
     path = tmp_path / "config"
     make(path)
@@ -197,10 +190,11 @@ def test_kubectl_is_told_of_a_file_that_it_would_not_read(
 ) -> None:
     path = tmp_path / "config"
     suggested: list[str] = []
-    monkeypatch.setattr(record, "suggest", suggested.append)
     for known in ("", f"/nowhere:{path}"):
         monkeypatch.setenv("KUBECONFIG", known)
-        commands(path)
+        state = FakeState()
+        commands(path, state=state)
+        suggested += runs.of(state).next_commands
     assert suggested == [
         f"kubectl --kubeconfig={path} --context bramble get nodes",
         "kubectl --context bramble get nodes",

@@ -16,12 +16,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from pyinfra import host
+from pyinfra import host, state
 from pyinfra_testing.operations import make_operation_tests
 from pyinfra_testing.util import FakeFact, FakeHost, FakeState
 
+import runs
 from messages import Said
-from operations import files, record, sshd
+from operations import files, sshd
 from operations.base import HostFailure
 from operations.interfaces import ifup
 
@@ -53,10 +54,10 @@ def _says_what_it_changes(generator: Callable[..., Iterator[object]]) -> Callabl
 
     @wraps(generator)
     def watched(*args: object, **kwargs: object) -> Iterator[object]:
-        record.begin(host.name, "")
+        work = runs.of(state).record.begin(host.name, "")
         try:
             for command in generator(*args, **kwargs):
-                assert record.of(host.name, "").changes, "it changes something, and says nothing"
+                assert work.changes, "it changes something, and says nothing of it"
                 yield command
         except HostFailure as error:
             if isinstance(said := error.args[0], Said):

@@ -12,15 +12,16 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
-from pyinfra.context import ctx_host
-from pyinfra_testing.util import FakeHost
+from pyinfra.context import ctx_host, ctx_state
+from pyinfra_testing.util import FakeHost, FakeState
 
+import runs
 from facts import cgroup, resolv_conf, swap
 from facts.files import FileState
 from facts.interfaces import InterfacesFile
 from facts.kubeadm import ControlPlaneState, MemberState
 from facts.leftovers import LeftoversState
-from operations import kubeadm, preflight, record
+from operations import kubeadm, preflight
 from operations.preflight import judgement
 from operations.preflight.rows import Node, known
 from operations.preflight.table import count, table
@@ -102,11 +103,13 @@ def test_a_board_as_it_comes_from_the_flasher_is_fit() -> None:
 
 
 def test_looking_keeps_nothing_as_it_shall_be() -> None:
-    record._work.clear()
+    state = FakeState()
     nodes = desk()
-    for name in nodes:
-        rows(nodes, name)
-    assert [work.resources for work in record._work.values() if work.resources] == []
+    with ctx_state.use(state):
+        for name in nodes:
+            rows(nodes, name)
+    works = runs.of(state).record._work.values()
+    assert [work.resources for work in works if work.resources] == []
 
 
 def test_a_mistake_in_a_check_is_a_failure_of_the_node_that_it_is_about(

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from facts.kubectl import ClusterObjects
-from operations import connection, rollouts
-from operations.remote_shell import Unreachable
+from operations import rollouts
+from remote.failures import Unreachable
+from tests.fake_node import Host
 
 NAMES = ("node1", "node2", "node3")
 PODS = "kube-system/daemonset/kube-proxy"
@@ -19,8 +20,8 @@ class Run:
     """A run on three nodes, and what the cluster says of them when it is asked."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.said: dict[str, list[str]] = {name: [] for name in NAMES}
-        self.hosts: dict[str, Any] = {name: self._host(name) for name in NAMES}
+        self.hosts: dict[str, Any] = {name: Host(name) for name in NAMES}
+        self.said: dict[str, list[str]] = {name: host.said for name, host in self.hosts.items()}
         self.failed: set[Any] = set()
         self.not_ready: set[str] = set()
         self.pods = 3
@@ -31,17 +32,9 @@ class Run:
             inventory=SimpleNamespace(get_host=self.hosts.get),
             fail_hosts=self.failed.update,
         )
-        monkeypatch.setattr(rollouts, "gather", lambda *_: self.objects())
+        self.hosts["node1"].node.fact = lambda *_: self.objects()
         monkeypatch.setattr(rollouts, "_PAUSE_S", 0)
         monkeypatch.setattr(rollouts, "_fault", lambda host, *_: self.faults.get(host.name, ""))
-
-    def _host(self, name: str) -> Any:
-        def log(message: str, **_: object) -> None:
-            self.said[name].append(message)
-
-        return type(
-            "Host", (), {"name": name, "log": staticmethod(log), "log_styled": staticmethod(log)}
-        )()
 
     def objects(self) -> ClusterObjects:
         found: list[dict[str, Any]] = [
@@ -120,13 +113,13 @@ def test_a_control_planes_kubelet_that_keeps_exiting_ends_the_wait(run: Run) -> 
 
 
 def test_a_control_plane_that_is_away_is_told_and_no_worker_is_blamed_for_it(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    run: Run,
 ) -> None:
     def away(*_: object) -> None:
         raise Unreachable
 
-    monkeypatch.setattr(rollouts, "gather", away)
-    monkeypatch.setattr(connection, "reconnect", lambda *_, **__: "no route")
+    control_plane = run.hosts["node1"].node
+    control_plane.fact, control_plane.reconnects = away, "no route"
     run.faults = {"node3": "does not answer any more"}
     assert not run.wait(600)
     assert run.names() == set()

@@ -6,9 +6,9 @@ import io
 
 from rich.console import Console
 
-from operations.record import Change
 from report import differences
 from report.result import Result, Step
+from runs.record import Change
 
 HOSTS = Change("modify /etc/hosts", ("file /etc/hosts",), "/etc/hosts", "a\nb\n", "a\nc\n")
 KEY = Change("create /etc/key", ("file /etc/key",), "/etc/key", secret=True)

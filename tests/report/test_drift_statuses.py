@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from operations.record import Change
 from report import __main__ as program
 from report import result
 from report.pyinfra_run import Looked
 from report.result import Result, Step
+from runs.record import Change
 
 SAME = Step("node1", "Names", "same", resources={"file /etc/hosts": "same"})
 CHANGED = Step(

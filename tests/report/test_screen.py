@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from operations.following import DETAIL, detail
 from report.screen import Screen
+from runs.output import DETAIL, detail
 
 
 class Host:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pyinfra.api import StringCommand
 
 from facts.base import BEGIN, END, CutShort
-from operations import following, login_shell, remote_shell
+from remote import shell
 
 
 @settings(max_examples=50, deadline=None)
@@ -18,7 +18,7 @@ from operations import following, login_shell, remote_shell
 def test_sh_is_handed_every_line_as_it_is(lines: list[str]) -> None:
     script = "cat <<'END OF IT'\n" + "\n".join(lines) + "\nEND OF IT"
     done = subprocess.run(
-        ["sh", "-c", login_shell.portable(script)], capture_output=True, text=True, check=True
+        ["sh", "-c", shell.portable(script)], capture_output=True, text=True, check=True
     )
     assert done.stdout == "\n".join(lines) + "\n"
 
@@ -38,32 +38,32 @@ def test_sh_is_handed_every_line_as_it_is(lines: list[str]) -> None:
 def test_a_framed_command_says_and_ends_as_it_did(
     script: str, lines: list[str], status: int
 ) -> None:
-    framed = remote_shell.framed(StringCommand(script)).get_raw_value()
+    framed = shell.framed(StringCommand(script)).get_raw_value()
     around = f"printf Hi; {framed.replace('exit $status', 's=$status')}; printf Bye; exit $s"
     done = subprocess.run(["sh", "-c", around], capture_output=True, text=True, check=False)
     assert done.returncode == status
-    assert remote_shell.within(done.stdout.split("\n")) == lines
-    one = remote_shell.framed(StringCommand(script), both=False).get_raw_value()
+    assert shell.within(done.stdout.split("\n")) == lines
+    one = shell.framed(StringCommand(script), both=False).get_raw_value()
     said = subprocess.run(["sh", "-c", one], capture_output=True, text=True, check=False).stdout
-    assert list(following._within(["Hi\n", *said.splitlines(keepends=True), "Bye"])) == lines
+    assert list(shell.stream_within(["Hi\n", *said.splitlines(keepends=True), "Bye"])) == lines
 
 
 def test_the_last_word_of_an_error_comes_before_the_marker_behind_it() -> None:
     """Both streams are one on the node: sshd hands two over in an order of its own."""
-    framed = remote_shell.framed(StringCommand("echo a; echo 'E: b' >&2; exit 100"), both=False)
+    framed = shell.framed(StringCommand("echo a; echo 'E: b' >&2; exit 100"), both=False)
     command = ["sh", "-c", framed.get_raw_value()]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (100, "")
-    assert list(following._within(done.stdout.splitlines(keepends=True))) == ["a", "E: b"]
+    assert list(shell.stream_within(done.stdout.splitlines(keepends=True))) == ["a", "E: b"]
 
 
 def test_what_a_login_shell_says_in_place_of_the_command_is_kept() -> None:
     said = ["This account is currently not available.\n"]
-    assert list(following._within(said)) == ["This account is currently not available."]
+    assert list(shell.stream_within(said)) == ["This account is currently not available."]
     with pytest.raises(CutShort):
-        remote_shell.within([BEGIN, "half"])
-    assert remote_shell.within([END, BEGIN, "all", END, END]) == ["all"]
+        shell.within([BEGIN, "half"])
+    assert shell.within([END, BEGIN, "all", END, END]) == ["all"]
 
 
 def test_bytes_that_are_not_utf_8_are_shown() -> None:
-    assert login_shell.decoded(b"Gr\xfc\xdfe") == "Gr\\xfc\\xdfe"
+    assert shell.decoded(b"Gr\xfc\xdfe") == "Gr\\xfc\\xdfe"

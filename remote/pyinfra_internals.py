@@ -1,0 +1,359 @@
+"""
+Everything that depends on private or fragile API of pyinfra and paramiko, in one place.
+
+Nothing else in the project touches it, so that a new version of pyinfra is a matter of this file
+and of ``tests/remote/test_pyinfra_internals.py``, which fails when any of it changes. What is
+missing upstream stands at each function.
+
+``pyinfra_cli`` is imported inside functions only: it patches the sockets and threads of whatever
+imports it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterator
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any
+
+from paramiko import Channel, ChannelFile, PKey, SSHException, Transport
+from pyinfra import logger
+from pyinfra.api import StringCommand
+from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.host import Host
+from pyinfra.api.operation import OperationMeta
+from pyinfra.api.state import State
+from pyinfra.connectors import util
+from pyinfra.connectors.sshuserclient import SSHClient
+from pyinfra.connectors.sshuserclient.client import get_ssh_config
+from pyinfra.context import ctx_host
+
+# --- the connection -------------------------------------------------------------------------------
+
+
+def client(host: Host) -> Any:
+    """
+    paramiko's client of a host; None when it is not reached over SSH, or never was.
+
+    Missing upstream: pyinfra's connectors run commands and give access to nothing below.
+    """
+    return getattr(getattr(host, "connector", None), "client", None)
+
+
+def transport(host: Host) -> Transport | None:
+    """The connection of a host, open or not; None when it has none."""
+    found = client(host)
+    return found.get_transport() if found else None
+
+
+def limit_channels(transport: Transport, seconds: float) -> None:
+    """
+    Give up opening a channel after some seconds, where the caller sets no limit.
+
+    Upstream: pyinfra opens its channels without a limit; paramiko has the attribute and no setter.
+    """
+    transport.channel_timeout = seconds  # type: ignore[attr-defined]
+
+
+def hop(above: Transport) -> Transport | None:
+    """
+    The connection to the ProxyJump node that another one goes through; None: it goes through none.
+
+    Missing upstream: pyinfra keeps no reference to the hop's client.
+    """
+    below = above.sock
+    return below.get_transport() if isinstance(below, Channel) else None
+
+
+def host_key(host: Host) -> PKey | None:
+    """The host key of the machine at the other end; None without an open SSH connection."""
+    found = transport(host)
+    return found.get_remote_server_key() if found and found.is_active() else None
+
+
+def login_key(host: Host) -> tuple[str, PKey] | None:
+    """
+    The user and the key that opened the connection; None after another login, or without SSH.
+
+    Missing upstream: paramiko has no public way to ask how a transport was authenticated.
+    """
+    found = transport(host)
+    key = getattr(getattr(found, "auth_handler", None), "private_key", None)
+    return (found.get_username() or "", key) if found and key else None
+
+
+def opened_by_password(host: Host) -> bool:
+    """Whether the login was by another method than a key; see ``login_key``."""
+    handler = getattr(transport(host), "auth_handler", None)
+    return handler is not None and handler.auth_method != "publickey"
+
+
+def address(host: Host) -> str:
+    """
+    The address at which a host is reached: its HostName in ssh_config, or the name itself.
+
+    Missing upstream: the connector does not say where it connects to.
+    """
+    name, config = _ssh_section(host)
+    return str(config.lookup(name).get("hostname", name)) if config else name
+
+
+def ssh_config_file(host: Host) -> Path | None:
+    """The ssh_config file that a host is reached by; None when there is none."""
+    _, config = _ssh_section(host)
+    return Path(host.connector.data["ssh_config_file"]) if config else None
+
+
+def ssh_name(host: Host) -> str:
+    """The name by which pyinfra looks a host up in ssh_config."""
+    return str(host.connector.data["ssh_hostname"] or host.name)
+
+
+def redirect(host: Host, address: str) -> None:
+    """
+    Have the next connections to a host, and through it, go to another address.
+
+    Everything else in its section of ssh_config (user, key, ProxyJump) stays in effect.
+
+    Missing upstream: pyinfra reads ssh_config once a run and cannot be told to read it again.
+    """
+    name, config = _ssh_section(host)
+    if config is None:
+        host.connector.data["ssh_hostname"] = address
+        return
+    if not hasattr(config, "bramble_addresses"):
+        addresses: dict[str, str] = {}
+        known = config.lookup
+
+        def lookup(hostname: str) -> Any:
+            found = known(hostname)
+            return found | {"hostname": addresses[hostname]} if hostname in addresses else found
+
+        config.bramble_addresses, config.lookup = addresses, lookup
+    config.bramble_addresses[name] = address
+
+
+def _ssh_section(host: Host) -> tuple[str, Any]:
+    return ssh_name(host), get_ssh_config(host.connector.data["ssh_config_file"])
+
+
+# --- commands -------------------------------------------------------------------------------------
+
+
+def shell_command(host: Host, command: StringCommand) -> StringCommand:
+    """
+    A command as pyinfra would send it to a host, run by root.
+
+    Missing upstream: a connector method that streams output, or takes bytes on standard input.
+    """
+    return util.make_unix_command_for_host(host.state, host, command, _sudo=True)
+
+
+def arguments(command: StringCommand) -> dict[str, Any]:
+    """The global arguments (``_stdin`` …) that a command carries, for another one made of it."""
+    return dict(command.connector_arguments)
+
+
+def wrap_commands(
+    make: Callable[[StringCommand], StringCommand],
+    send: Callable[[str], str],
+    decode: Callable[[bytes], str],
+) -> None:
+    """
+    Change how pyinfra sends every command, and how it reads the output; a second call is ignored.
+
+    + make: applied to a command before it is wrapped in sudo
+    + send: applied to the command line for the login shell
+    + decode: of a line that a node printed
+
+    Missing upstream: ``config.ENV`` does not reach operations (``Config.copy`` drops it), the login
+    shell is taken for a POSIX one, and output that is not UTF-8 ends at the first wrong byte.
+    """
+    if hasattr(SSHClient.exec_command, "bramble"):
+        return
+    make_unix_command, exec_command = util.make_unix_command, SSHClient.exec_command
+
+    def made(command: StringCommand, **known: Any) -> StringCommand:
+        return make_unix_command(make(command), **known)
+
+    # pyinfra takes an SSHException for the failure of one host; anything else ends the whole run.
+    def executed(self: SSHClient, command: str, *args: Any, **known: Any) -> Any:
+        try:
+            stdin, stdout, _ = exec_command(self, send(command), *args, **known)
+            channel = stdout.channel
+            streams = channel.makefile("rb"), channel.makefile_stderr("rb")
+            return stdin, *(_Lines(stream, decode) for stream in streams)
+        except (OSError, SSHException):
+            raise
+        except Exception as error:
+            raise SSHException(f"{type(error).__name__}: {error}") from error
+
+    executed.bramble = True  # type: ignore[attr-defined]
+    util.make_unix_command = made  # type: ignore[assignment]
+    SSHClient.exec_command = executed  # type: ignore[assignment, method-assign]
+
+
+class _Lines:
+    """What pyinfra reads of a stream."""
+
+    def __init__(self, stream: ChannelFile, decode: Callable[[bytes], str]) -> None:
+        self.channel = stream.channel
+        self._stream = stream
+        self._decode = decode
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self._decode, self._stream)
+
+
+# --- the run --------------------------------------------------------------------------------------
+
+
+def current_operation(host: Host) -> str:
+    """The hash of the operation that is prepared or executed on a host; "" outside of one."""
+    return host.current_op_hash or ""
+
+
+def operation_names(state: State, operation: str) -> set[str]:
+    """The names of an operation, without the file names that pyinfra puts before them."""
+    return {name.split(" | ")[-1] for name in state.get_op_meta(operation).names}
+
+
+def operation_on(state: State, host: Host, operation: str) -> OperationMeta | None:
+    """How an operation went on a host; None when it is not for that host."""
+    if operation not in state.ops[host]:
+        return None
+    return state.get_op_data_for_host(host, operation).operation_meta
+
+
+def fail_hosts_alone(report: Callable[[Host, Exception], object]) -> None:
+    """
+    Let an exception of a deploy file fail the host that it was loaded for, not the whole run.
+
+    + report: called with the host and the exception
+
+    Missing upstream: any exception while a deploy file is loaded ends the run of all hosts.
+    """
+    from pyinfra_cli import util as cli_util
+    from pyinfra_cli.exceptions import UnexpectedExternalError
+
+    load_hosts = cli_util._parallel_load_hosts
+
+    def load(state: State, callback: Callable[[], Any], name: str) -> None:
+        def alone() -> None:
+            try:
+                callback()
+            except Exception as error:
+                host: Host = ctx_host.get()
+                if isinstance(error, PyinfraError) and host in state.failed_hosts:
+                    raise  # no other host is left
+                while isinstance(error, UnexpectedExternalError):  # one for each nested file
+                    error = error.exception
+                report(host, error)
+                state.fail_hosts({host})
+
+        load_hosts(state, alone, name)
+
+    cli_util._parallel_load_hosts = load
+
+
+def decline_without_terminal(declined: str) -> None:
+    """
+    Answer pyinfra's questions when stdin is no terminal, where it would end in a traceback.
+
+    "A host failed, continue?" is answered with yes. A question whether to change anything, and an
+    answer that is not yes, end the program with status 1 (pyinfra: 0).
+
+    + declined: the message then
+
+    Missing upstream: an option for either question.
+    """
+    from pyinfra_cli import cli
+
+    confirm = cli._do_confirm
+
+    def ask(message: str) -> bool:
+        if not sys.stdin.isatty() and "failed" in message:
+            return True
+        if sys.stdin.isatty() and confirm(message):
+            return True
+        raise SystemExit(declined)
+
+    cli._do_confirm = ask
+
+
+def leave_connections() -> None:
+    """
+    Have the end of the run wait for no node.
+
+    Missing upstream: after Ctrl-C pyinfra disconnects through a pool that is full of commands.
+    """
+    from pyinfra_cli import cli
+
+    cli.disconnect_all = lambda state: None
+
+
+def repair_host_key_messages(known_hosts: str) -> None:
+    """
+    Let a changed host key be reported as such, with the file that the old one is in.
+
+    Upstream: the remedy names no file, and a changed key of a ProxyJump node ends in an
+    AttributeError because ``_ssh_config`` is set too late.
+    """
+    SSHClient._ssh_config = {}
+
+    def name_file(record: logging.LogRecord) -> bool:
+        if "ssh-keygen -R " in str(record.msg):
+            record.msg += f" -f {known_hosts}"
+        return True
+
+    logger.addFilter(name_file)
+    # paramiko's own lines about a lost channel; operations report it themselves.
+    logging.getLogger("paramiko.transport").setLevel(logging.CRITICAL)
+
+
+# --- the log lines --------------------------------------------------------------------------------
+
+
+class Line(Enum):
+    """What a line of pyinfra's log is about."""
+
+    PREPARING = auto()  # the deploy files are loaded next
+    PLAN = auto()  # a table follows: what will change
+    NO_PLAN = auto()  # with -y: nothing is known before it is executed
+    RESULTS = auto()  # a table follows: what has changed
+    BOOKKEEPING = auto()  # a step begins, a file is loaded, the connections are closed
+    HEADING = auto()
+    RESULT = auto()  # how a step ended on a host, unless it failed
+    FAILED = auto()  # a step failed on a host
+    HOST = auto()  # anything else about a host
+    OTHER = auto()
+
+
+_HOST = r"\s*\[(?P<host>[^\]]+)\]\s+"
+_LINES = {
+    Line.PREPARING: r"--> Preparing operation files",
+    Line.PLAN: r"--> Detected changes:",
+    Line.NO_PLAN: r"--> Skipping change detection",
+    Line.RESULTS: r"--> Results:",
+    Line.BOOKKEEPING: rf"--> (Starting (.* )?operation:|Disconnecting)|Loading: |{_HOST}Ready: ",
+    Line.HEADING: r"-->",
+    Line.RESULT: rf"{_HOST}(Success|No changes|Skipped)\s*$",
+    Line.FAILED: rf"{_HOST}Error: executed \d+ commands",
+    Line.HOST: _HOST,
+}
+
+
+def parse_line(text: str) -> tuple[Line, str]:
+    """
+    What a line of the log is about, and the host that it names ("" when none).
+
+    Missing upstream: callbacks for the phases of a run, and a switch for each kind of line.
+    """
+    for line, pattern in _LINES.items():
+        match = re.match(pattern, text.lstrip("\n"))
+        if match:
+            return line, match.groupdict().get("host") or ""
+    return Line.OTHER, ""

@@ -1,0 +1,74 @@
+"""
+What a run finds and does, as data: for the summary at its end, ``make diff`` and ``make drift``.
+
+Operations fill it through ``operations.base`` (``declare``, ``diff``, ``plan_change``). It holds no
+secret: of a file that has one it knows that it changes, not how.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+SAME = "same"
+CHANGED = "changed"
+
+
+@dataclass(frozen=True)
+class Change:
+    """
+    What will be, or was, done.
+
+    + says: the verb first: "create /etc/hosts", "load the kernel module overlay"
+    + resources: the declared resources that it changes; none: it accompanies other changes
+    + path: of a file, or what stands for one; "" where the change is none
+    + before, after: its texts, when there is a path; None: it does not exist, or is a secret
+    + secret: whether the texts are left out
+    """
+
+    says: str
+    resources: tuple[str, ...] = ()
+    path: str = ""
+    before: str | None = None
+    after: str | None = None
+    secret: bool = False
+
+
+@dataclass
+class Work:
+    """
+    What one operation means to one node.
+
+    + resources: each ``KIND NAME``, such as "file /etc/hosts": ``SAME`` or ``CHANGED``
+    + changes: in their order
+    + hidden: whether it is bookkeeping, which no person is shown
+    """
+
+    resources: dict[str, str] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+    hidden: bool = False
+
+    def declare(self, *resources: str) -> None:
+        """Add resources that stay the same unless a change names them."""
+        for resource in resources:
+            self.resources.setdefault(resource, SAME)
+
+    def add(self, change: Change) -> None:
+        """Add a change, and the resources that it names."""
+        self.changes.append(change)
+        self.resources.update(dict.fromkeys(change.resources, CHANGED))
+
+
+class Record:
+    """The work of all operations on all nodes."""
+
+    def __init__(self) -> None:
+        self._work: dict[tuple[str, str], Work] = {}
+
+    def begin(self, node: str, operation: str) -> Work:
+        """Start with nothing: pyinfra prepares an operation, and executes it later."""
+        self._work[node, operation] = Work()
+        return self._work[node, operation]
+
+    def of(self, node: str, operation: str) -> Work:
+        """What an operation has noted for a node; empty when nothing."""
+        return self._work.setdefault((node, operation), Work())
