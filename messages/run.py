@@ -111,35 +111,28 @@ UNREACHABLE = Message(
     meaning="No SSH connection was opened; the red line of this node above says why. How a key gets"
     " onto a node is in README.md.",
 )
-INCOMPLETE = Message(
-    "RUN017",
-    "{node}: failed, and is configured in part",
-    remedy="Correct what its red lines above say, then run the same command again: it continues"
-    " from there.",
-    meaning="A step failed on this node, and the steps after it were not run.",
-)
 INTERRUPTED = Message(
-    "RUN018",
+    "RUN017",
     "interrupted: not all steps were run",
     remedy=f"{_AGAIN}: it continues from there.",
     meaning="Ctrl-C ended the run. A change of a node's network that was not confirmed is rolled"
     " back by the node.",
 )
 DECLINED = Message(
-    "RUN019",
+    "RUN018",
     "nothing more was changed",
     remedy="Answer with Enter alone, or use -y.",
     meaning="pyinfra asks before it changes anything, and got another answer, or could not ask.",
 )
 NOTHING_KNOWN = Message(
-    "RUN020",
+    "RUN019",
     "unknown: pyinfra ended before it had read the nodes' state",
     remedy="Correct what its lines above say, then run the same command again.",
     meaning="`make diff` and `make drift` start a dry run of pyinfra. It ended early, so nothing is"
     " known of the nodes, and nothing was changed.",
 )
 SUMMARY_INCOMPLETE = Message(
-    "RUN021",
+    "RUN020",
     "the summary is incomplete, the run is not ({error})",
     remedy="Report it, with the log.",
     meaning="A mistake in what shows the run. It has no effect on the nodes.",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 from pyinfra import logger
+from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.context import ctx_state
 from rich.console import Console
@@ -26,6 +27,7 @@ from report.harmless import harmless
 from report.logs import Log
 from report.screen import Screen
 
+_CONTINUE = "Correct what its red lines above say, then run the same command again."
 _MATCH = "all nodes match their configuration"
 SLOW_S = 1.0  # a step that took longer may be among the slowest
 _SLOWEST = 3
@@ -72,10 +74,13 @@ class Run:
         for error in runs.of(self.state).reporting_errors[:1]:
             click.echo(messages.SUMMARY_INCOMPLETE(error=error), err=True)
         for host in sorted(self.state.failed_hosts, key=lambda host: host.name):
-            reached = host in self.state.activated_hosts
-            message = messages.INCOMPLETE if reached else messages.UNREACHABLE
-            name = "this computer" if host.name == "@local" else host.name
-            click.secho(message(node=name), fg="red", err=True)
+            click.secho(self._ending(host), fg="red", err=True)
+
+    def _ending(self, host: Host) -> str:
+        if host not in self.state.activated_hosts:
+            return messages.UNREACHABLE(node=host.name)
+        name = "this computer" if host.name == "@local" else host.name
+        return f"{name}: failed. {_CONTINUE}"
 
     @harmless(None)
     def _write(self) -> None:

@@ -22,6 +22,8 @@ CODE = (
     "messages",
     "operations",
     "workstation",
+    "remote",
+    "runs",
     "facts",
     "formats",
     "settings",

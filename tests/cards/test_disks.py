@@ -129,7 +129,7 @@ def test_ctrl_c_at_the_cards_own_question_ends_it_and_is_no_success(
     card: dict[str, object] = {"node": "node1", "device": device, "image": packed, "any_disk": True}
     status, said = interrupt(desk, "Type yes", "-y", **card)
     assert status == 1
-    assert said.splitlines()[-1].endswith("(RUN018)")
+    assert said.splitlines()[-1].endswith("(RUN017)")
     assert "Traceback" not in said
     assert behind.read_bytes().startswith(BEFORE)
 

@@ -76,7 +76,7 @@ def test_it_is_shown_then_written_then_up_to_date(
     planned = sdcard("--dry", "--diff", **card)
     assert "files on its boot partition differ: network-config, cmdline.txt\n" in planned.stdout
     assert "+ console=tty1 cgroup_enable=memory" in planned.stdout
-    assert "(holds a secret: its content is not shown)" in planned.stdout
+    assert "(contains a secret, which is not shown)" in planned.stdout
     assert "9.9.9.9" not in planned.stdout
     changed = sdcard("-y", "--json", **card)
     assert "partition differ: network-config, cmdline.txt\n" in changed.stdout

@@ -9,7 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 IMPORT_ALL = """
 import importlib, pathlib
-for room in ("formats", "facts", "messages", "operations", "workstation", "settings", "lab"):
+rooms = "formats facts messages operations remote runs workstation settings lab"
+for room in rooms.split():
     for path in sorted(pathlib.Path(room).rglob("*.py")):
         if not {"standin", "image", "__main__"} & {*path.parts, path.stem}:
             importlib.import_module(".".join(path.with_suffix("").parts).removesuffix(".__init__"))

@@ -27,6 +27,8 @@ CODE = (
     "messages",
     "operations",
     "workstation",
+    "remote",
+    "runs",
     "facts",
     "formats",
     "settings",

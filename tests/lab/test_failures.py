@@ -98,7 +98,7 @@ def test_nothing_is_done_and_so_said_when_nobody_is_there_to_say_yes(blank: Lab)
     before = look(blank, "node2")
     run = pyinfra(blank)
     assert run.status != 0
-    assert codes(run.output)[-1] == "RUN019"
+    assert codes(run.output)[-1] == "RUN018"
     assert differences(before, look(blank, "node2")) == []
 
 

@@ -117,8 +117,7 @@ def test_a_worker_that_is_not_fit_is_left_as_it_is_and_the_others_go_on(lab: Lab
     assert run.status != 0
     said = "\n".join(run.lines("node3"))
     assert "failure: earlier cluster: k3s, a Kubernetes of its own, is installed" in said
-    last = run.output.splitlines()[-1]
-    assert (last.split(":")[0], codes(last)) == ("node3", ["RUN017"])
+    assert run.output.splitlines()[-1].startswith("node3: failed.")
     files = changed(lab)
     assert {"rules", "/etc/cluster_ip_rules.fw"} <= set(files.pop("node1"))
     assert files == {"node2": [], "node3": []}
