@@ -60,6 +60,6 @@ KEY_IN_USE_RESTRICTED = Message(
 )
 KEY_INVALID = Message(
     "SSH010",
-    "authorized_keys: {problem}",
+    "the key cannot be installed: {problem}",
     meaning="A public key or its options are not possible in sshd's authorized_keys.",
 )

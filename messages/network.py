@@ -27,7 +27,7 @@ NOT_IPV4 = Message(
 )
 INTERFACE_INVALID = Message(
     "NET004",
-    "{interface}: {problem}",
+    "{interface} cannot be configured: {problem}",
     meaning="The arguments of an interface contradict each other, or a Wi-Fi setting is not"
     " possible.",
 )
@@ -54,9 +54,8 @@ INTERFACES_FILE_INVALID = Message(
 )
 INTERFACE_REDIRECTED = Message(
     "NET008",
-    "{place} {effect}",
-    remedy="Remove that line, so that ifupdown configures {interface} as the settings say, then run"
-    " this again.",
+    "{place} overrides the settings of {interface}: it {effect}",
+    remedy="Remove that line, then run this again.",
     meaning="A line of the interfaces files maps or renames the interface, or makes it a port of a"
     " bridge or bond.",
 )
@@ -75,7 +74,7 @@ DEFINITION_INHERITED = Message(
 )
 MARKED_LINES_BROKEN = Message(
     "NET011",
-    "{path}: {problem}",
+    "{path} cannot be changed: {problem}",
     meaning="In files that others write too, bramble's lines stand between two marks. Somebody has"
     " edited these marks, so it is not known which lines may be replaced.",
 )
@@ -115,7 +114,7 @@ ROLLBACK_NOT_SEEN = Message(
 
 RESOLVER_INVALID = Message(
     "NET030",
-    "/etc/resolv.conf: {problem}",
+    "/etc/resolv.conf cannot be set: {problem}",
     meaning="The name servers, search domains or options are not possible in resolv.conf(5).",
 )
 UDHCPC_OVERWRITES = Message(
@@ -162,12 +161,12 @@ RESOLVER_IMMUTABLE = Message(
 
 HOSTS_INVALID = Message(
     "NET040",
-    "/etc/hosts: {problem}",
+    "/etc/hosts cannot be set: {problem}",
     meaning="The names and addresses of the nodes cannot be written to /etc/hosts.",
 )
 HOSTNAME_INVALID = Message(
     "NET041",
-    "{problem}",
+    "the hostname cannot be set: {problem}",
     meaning="The name of the node is not possible as a hostname: lower case letters, digits and"
     " hyphens, 63 characters at most.",
 )
@@ -189,7 +188,7 @@ CLOUD_INIT_HOSTS = Message(
 
 RULE_INVALID = Message(
     "NET050",
-    "iptables: {problem}",
+    "iptables rules cannot be set: {problem}",
     meaning="The node's own iptables refuses the rule, does not add it, or bramble cannot put it"
     " into a chain of its own. iptables' words are part of the message. Typical causes: a"
     " misspelled option; -6, -h or -V in a rule; a jump into a chain that bramble fills.",
