@@ -1,5 +1,7 @@
 """
 Public keys that may log in: a user's ~/.ssh/authorized_keys.
+
+pyinfra's ``server.user_authorized_keys`` takes a key that is commented out for present.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """
 Files on a node, written whole by one command: private, atomic, content by standard input.
+
+pyinfra's ``files.put`` takes three executions, leaves a readable copy in /tmp, and is not atomic.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """
 iptables rules in chains of their own, live and at boot; all other rules stay.
+
+pyinfra's ``iptables.rule`` adds some rules twice, ignores ``!``, and knows no order and no boot.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """
 Kernel modules.
+
+pyinfra's ``server.modprobe`` takes two more executions and counts built-in modules as missing.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """
 Kernel parameters, live and at boot.
+
+pyinfra's ``server.sysctl`` takes two executions a key and ignores later files that override it.
 """
 
 from __future__ import annotations
