@@ -119,9 +119,7 @@ def test_what_iptables_refuses_is_refused_in_its_own_words(sh: Shell) -> None:
         ),
     ],
 )
-def test_what_would_be_no_rule_or_go_round_in_circles_is_refused(
-    sh: Shell, rule: str, why: str
-) -> None:
+def test_what_adds_no_rule_or_makes_a_loop_is_refused(sh: Shell, rule: str, why: str) -> None:
     with pytest.raises(RuleError) as error:
         ask(sh, OwnChains("BRAMBLE", ["-A INPUT -j ACCEPT", rule, "-A INPUT -j DROP"]))
     assert str(error.value) == f"rule {rule!r}: {why}"
@@ -176,7 +174,7 @@ def test_to_try_rules_changes_nothing_and_waits_for_nobody(
     assert rules_of(sh("iptables-save; ipset save", "")) == before
 
 
-def test_a_node_without_network_namespaces_is_told_so(
+def test_a_node_without_network_namespaces_fails(
     sh: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "unshare").write_text(

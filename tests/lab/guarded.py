@@ -1,4 +1,4 @@
-"""Changes of the network, good and bad, and what is to be seen of them on the nodes."""
+"""Guarded changes of the network, good and bad, and their traces on the nodes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ control_plane = [("node1", {"address": "192.168.2.11", "uplink_address": "192.16
 workers = [(f"node{n}", {"address": f"192.168.2.1{n}"}) for n in range(2, 6)]
 """
 
-# What the project's own operations refuse is done past them, and past their checks.
+# What the operations themselves refuse is done by ``by_hand``, without their checks.
 _DEPLOY = """
 from pyinfra import host
 from pyinfra.api import QuoteString
@@ -39,7 +39,7 @@ def by_hand(script, paths, **known):
 with guard.change("The change", SECONDS):
 """
 
-# Everything of the guard that could be left: but the one generation for deploys/undo.py.
+# Lists what the guard could leave behind, except the saved state for deploys/undo.py.
 _LEFT = """ls -A /var/lib/bramble/guard 2>/dev/null | grep -vx previous;
 ls /run/bramble 2>/dev/null | grep -vx -e run.lock -e guard.lock -e guard.confirmed -e guard;
 ls /run/bramble/guard 2>/dev/null | grep -vx -e id -e reason;
@@ -63,7 +63,7 @@ def deploy(lab: Lab, changes: Mapping[str, str], seconds: int = SECONDS) -> list
 
 
 def run(lab: Lab, changes: Mapping[str, str], seconds: int = SECONDS) -> Run:
-    """That run, and how it ended."""
+    """Make that run."""
     done = lab.run(deploy(lab, changes, seconds))
     return Run(done.returncode, done.stdout + done.stderr)
 
@@ -77,17 +77,17 @@ def is_applied(lab: Lab, node: str) -> None:
 
 
 def opens(lab: Lab, *nodes: str) -> None:
-    """SSH is there, at the address in the inventory, or will be."""
+    """Wait until SSH opens at the address in the inventory."""
 
     def opened(node: str) -> bool:
         return until(lambda: lab.ssh(node, "sudo -n true").returncode == 0)
 
     for node in nodes:
-        assert opened(node), f"{node} is not back"
+        assert opened(node), f"{node} cannot be reached"
 
 
 def nothing_is_left(lab: Lab, *nodes: str) -> None:
-    """No timer, no unit, no copy."""
+    """Check that no timer, unit or copy is left."""
 
     def one(node: str) -> None:
         def left() -> str:
@@ -103,9 +103,9 @@ def all_rolled_back(
     lab: Lab, done: Run, before: dict[str, set[str]], reasons: Mapping[str, str]
 ) -> None:
     """
-    Each node says in one line why, can be reached, and is what it was.
+    Check that each node gives one reason, can be reached, and has its state from before.
 
-    + reasons: by node, what stands in that line
+    + reasons: by node, a pattern of that reason
     """
     assert done.status != 0
     for node, reason in reasons.items():
@@ -118,5 +118,5 @@ def all_rolled_back(
 
 
 def confirmations(done: Run, node: str) -> int:
-    """How many changes of a node were confirmed."""
+    """Count the confirmed changes of a node."""
     return sum("confirmed after" in line for line in done.lines(node))

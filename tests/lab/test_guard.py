@@ -34,7 +34,7 @@ UNREACHED = r"192\.168\.2\.\d+ did not answer"
 
 @pytest.fixture(scope="module")
 def desk(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, Run]]:
-    """A networked desk; on the way there, NetworkManager let go once for a wrong prefix."""
+    """A cluster with its network; before it, one rollback to what NetworkManager had set up."""
     lab = new_lab("guard", INVENTORY)
     lab.up()
     before = look(lab, "node3")
@@ -117,7 +117,7 @@ def test_what_cuts_the_connection_is_rolled_back(lab: Lab) -> None:
 
 
 def test_what_cuts_names_the_default_route_or_ssh_access_is_rolled_back(lab: Lab) -> None:
-    """A wrong gateway, no nameservers, no key of ours, an sshd_config that does not parse."""
+    """A wrong gateway, no name servers, no admin key, an invalid sshd_config."""
     before = look(lab, *WORKERS)
     done = run(
         lab,
@@ -140,14 +140,14 @@ def test_what_cuts_names_the_default_route_or_ssh_access_is_rolled_back(lab: Lab
         {
             "node2": r"192\.168\.2\.77 does not answer",
             "node3": "names no longer resolve",
-            "node4": "did not answer .*Authentication",  # and sshd does not shut us out for it
+            "node4": "did not answer .*Authentication",  # and sshd does not block the operator for it
             "node5": UNREACHED,
         },
     )
 
 
 def test_an_address_that_another_node_has(lab: Lab) -> None:
-    """Found before anything is cut; and if not, another machine confirms nothing."""
+    """It is noticed before the connection is cut; if not, the other node's host key gives it away."""
     before = look(lab, "node2", "node4")
     done = run(
         lab,
@@ -205,7 +205,7 @@ def test_the_run_is_killed_and_a_worker_rebooted_right_after(lab: Lab) -> None:
 
 
 def test_the_gateways_plug_is_pulled_right_after(lab: Lab) -> None:
-    """Its rules and their unit come and go, and so do those behind it."""
+    """Rules and their unit are rolled back, and the workers behind it are reachable again."""
     before = look(lab, "node1")
     wrong = "iptables.ruleset(rules=PORT_22, **RULES)"
     with ThreadPoolExecutor() as pool:
@@ -219,8 +219,8 @@ def test_the_gateways_plug_is_pulled_right_after(lab: Lab) -> None:
     opens(lab, *WORKERS)
 
 
-def test_a_gateway_that_went_back_leaves_its_workers_alone(lab: Lab) -> None:
-    """The whole network deploy, with a gateway that is none for node1."""
+def test_a_gateway_that_rolled_back_leaves_its_workers_alone(lab: Lab) -> None:
+    """The whole network deploy, with a wrong gateway for the uplink."""
     data = ["--data", f"guard_seconds={SECONDS}", "--data", "uplink_method=static"]
     before = look(lab)
     done = pyinfra(lab, "-y", *data, "--data", "uplink_gateway=192.168.1.77")
@@ -244,7 +244,7 @@ def test_a_node_is_followed_to_a_new_address_and_undo_brings_it_back(lab: Lab) -
     nothing_is_left(lab, "node2")
     assert "192.168.2.42" in ok(lab.console("node2", ["hostname", "-I"]))
     config = lab.desk / ".cluster" / "ssh_config"
-    assert "HostName 192.168.2.42" in config.read_text(), "the file is changed too"
+    assert "HostName 192.168.2.42" in config.read_text(), "ssh_config follows"
 
     here = (lab.desk / "inventory.py").read_text()
     there = '\nworkers[0][1]["first_address"] = "192.168.2.42"\n'

@@ -1,4 +1,4 @@
-"""Interfaces files, judged by ifupdown itself; and what keeps an interface from being ours."""
+"""Interfaces files as ifupdown itself reads them, and what keeps bramble from an interface."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def put(lab: Lab, path: str, text: str) -> None:
 
 
 def ifquery(lab: Lab, names: Sequence[str]) -> list[list[str]]:
-    """What the real one says of each corpus file, and of each interface in it."""
+    """Output of the real ifquery for each corpus file and each interface in it."""
     script = (
         f"PATH=$PATH:/usr/sbin; cd /; for n in {' '.join(names)}; do "
         f"ifquery -v -l -i {TOP}/$n 2>&1; "
@@ -88,7 +88,7 @@ def ifquery(lab: Lab, names: Sequence[str]) -> list[list[str]]:
     return [part.splitlines() for part in said.split("====")[:-1]]
 
 
-def test_ours_reads_files_as_ifupdown_does_where_there_is_none_to_ask(lab: Lab) -> None:
+def test_files_are_read_as_ifupdown_reads_them_before_it_is_installed(lab: Lab) -> None:
     ok(lab.ssh("node1", f"mkdir -p {TOP}/d"))
     for name, text in FOLDER.items():
         put(lab, f"{TOP}/d/{name}", text)
@@ -115,7 +115,7 @@ def test_ours_reads_files_as_ifupdown_does_where_there_is_none_to_ask(lab: Lab) 
 
 
 def plain(lines: Sequence[str]) -> list[str]:
-    """Without what ifquery works out of an address itself."""
+    """Drop what ifquery derives from an address."""
     computed = ("netmask:", "broadcast:")
     return sorted(line.split("/")[0] for line in lines if not line.startswith(computed))
 
@@ -145,7 +145,7 @@ def answers(said: list[str]) -> dict[str, list[str]]:
         ("source d/[z-a]*\niface eth0 inet dhcp\n", rf"eth0 .*{ROOT}, line 2.*\(NET009\)"),
     ],
 )
-def test_what_stands_in_the_way_is_told_before_anything_is_changed(
+def test_conflicting_definitions_are_reported_before_anything_is_changed(
     lab: Lab, text: str, told: str
 ) -> None:
     put(lab, ROOT, text)
@@ -160,7 +160,7 @@ def test_what_stands_in_the_way_is_told_before_anything_is_changed(
         ok(lab.ssh("node1", f"sudo rm {ROOT}"))
 
 
-def test_the_port_of_a_live_bridge_is_told_before_anything_is_changed(lab: Lab) -> None:
+def test_a_port_of_a_bridge_is_reported_before_anything_is_changed(lab: Lab) -> None:
     ok(lab.ssh("node1", "sudo ip link add br9 type bridge; sudo ip link set eth0 master br9"))
     try:
         run = pyinfra(lab, "-y", deploys=["deploys/network.py"])
@@ -171,7 +171,7 @@ def test_the_port_of_a_live_bridge_is_told_before_anything_is_changed(lab: Lab) 
         ok(lab.ssh("node1", "sudo ip link set eth0 nomaster; sudo ip link del br9"))
 
 
-def test_with_ifupdown_installed_it_says_what_is_read_and_where_it_stops(lab: Lab) -> None:
+def test_once_installed_ifupdown_says_what_it_reads_and_where_it_stops(lab: Lab) -> None:
     run = pyinfra(lab, "-y", deploys=NETWORK)
     assert run.status == 0, run.output
     mine = ok(lab.ssh("node1", f"cat {ROOT}")).rstrip("\n") + "\n"
@@ -190,7 +190,7 @@ def test_with_ifupdown_installed_it_says_what_is_read_and_where_it_stops(lab: La
     assert changes(lab, deploys=NETWORK) == []
 
 
-def test_two_interfaces_both_get_their_line_in_a_file_that_reads_no_folder(lab: Lab) -> None:
+def test_two_interfaces_both_get_their_line_in_a_main_file_without_includes(lab: Lab) -> None:
     lab.fresh("node1")
     put(lab, ROOT, "auto lo\niface lo inet loopback\n")
     done = pyinfra(lab, "-y")

@@ -103,7 +103,7 @@ def test_nodes_know_each_other_by_name(nat: Deployed) -> None:
             )
 
 
-def test_network_manager_has_let_go(nat: Deployed) -> None:
+def test_network_manager_leaves_the_interfaces_alone(nat: Deployed) -> None:
     for node in ("node1", "node2", "node3"):
         for line in ok(nat.lab.ssh(node, "nmcli -t -f DEVICE,STATE device")).splitlines():
             device, state = line.split(":")
@@ -120,7 +120,7 @@ def test_the_uplink_goes_down_and_up_beside_the_rules_of_others(nat: Deployed) -
     ok(lab.ssh("node1", f"sudo {FOREIGN.replace('-A', '-D')} && sudo iptables -t nat -X SOMEONE"))
 
 
-def test_rules_that_someone_changed_are_mended_and_the_rules_of_others_stay(nat: Deployed) -> None:
+def test_changed_rules_are_restored_and_the_rules_of_others_stay(nat: Deployed) -> None:
     lab = nat.lab
     before = look(lab, "node1")
     ok(lab.ssh("node1", f"sudo {FOREIGN}"))
@@ -134,7 +134,7 @@ def test_rules_that_someone_changed_are_mended_and_the_rules_of_others_stay(nat:
     assert differences(before, look(lab, "node1")) == []
 
 
-# As no iptables prints them, and what iptables prints of them.
+# Rules as a person types them, and as iptables prints them.
 RULES = [
     ("-A INPUT -p udp --dport 010 -j ACCEPT", ["-p udp -m udp --dport 10 -j ACCEPT"]),
     (
@@ -157,7 +157,7 @@ REFUSED = "-A INPUT -s router.invalid -j DROP"
 
 
 def rules(lab: Lab, node: str, typed: list[str], *arguments: str, present: bool = True) -> Run:
-    """Run a deploy of nothing but these rules."""
+    """Run a deploy of these rules only."""
     call = f"rules={typed!r}, path='/etc/other_rules.fw', prefix='OTHER', present={present}"
     text = f"from operations import iptables\n\niptables.ruleset(name='Other rules', {call})\n"
     (lab.desk / "rules.py").write_text(text)
@@ -187,7 +187,7 @@ def test_rules_are_what_the_nodes_iptables_says_they_are(nat: Deployed) -> None:
     ok(lab.ssh("node1", "sudo iptables -X SOMEONE"))
 
 
-def test_without_iptables_all_rules_are_to_come_and_a_bad_one_is_refused_once_it_is_there(
+def test_without_iptables_all_rules_are_planned_and_a_bad_one_is_refused_once_it_is_installed(
     nat: Deployed,
 ) -> None:
     lab, typed = nat.lab, [rule for rule, _ in RULES if "SOMEONE" not in rule]
@@ -220,7 +220,7 @@ def test_all_of_it_survives_a_reboot_of_every_node(nat: Deployed) -> None:
 
 
 def test_a_run_that_was_cut_off_is_completed_by_the_next(nat: Deployed) -> None:
-    """The gateway's plug is pulled while its interface is being changed, and put in again."""
+    """The gateway loses its power while its interface is being changed."""
     lab = nat.lab
     fresh(lab)
     running = start(lab, "-y")

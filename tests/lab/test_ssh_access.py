@@ -1,4 +1,4 @@
-"""SSH without passwords, from a board that knows nothing but a password."""
+"""SSH access by key, starting from a board that accepts only a password."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from messages import codes
 from tests.lab.runs import ok, pyinfra
 
 SSH_ACCESS = ["deploys/ssh_access.py"]
-# As on an image that somebody flashed by hand: a password, and no key of ours.
+# As on an SD card that somebody flashed by hand: a password, and no admin key.
 THEIRS = """# of someone else
 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEX1f9IUEyz8kNuLa9CsQnI2VsVbQQGwj2ebtl3hUmBm them
 """
@@ -37,7 +37,7 @@ def board(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     lab.down()
 
 
-def test_the_operators_key_is_made_for_the_operator_alone(board: Lab) -> None:
+def test_the_admin_key_is_readable_by_the_operator_only(board: Lab) -> None:
     folder = board.desk / ".cluster"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert (folder / "id_ed25519").stat().st_mode & 0o777 == 0o600
@@ -73,14 +73,14 @@ def test_a_second_run_by_key_changes_nothing(by_key: Lab) -> None:
 
 
 def takes_a_password(board: Lab) -> bool:
-    """What sshd offers to somebody without a key."""
+    """Whether sshd offers password logins."""
     options = ["-o", "PreferredAuthentications=none", "-o", "BatchMode=yes"]
     said = board.run(["ssh", "-F", ".cluster/ssh_config", *options, "node1", "true"]).stderr
     assert "publickey" in said, said
     return "password" in said or "keyboard-interactive" in said
 
 
-def test_passwords_are_forbidden_once_the_key_is_proved_and_come_back_with_the_setting(
+def test_passwords_are_forbidden_after_a_login_by_key_and_return_with_the_setting(
     by_key: Lab,
 ) -> None:
     board = by_key
@@ -97,7 +97,7 @@ def test_passwords_are_forbidden_once_the_key_is_proved_and_come_back_with_the_s
     assert takes_a_password(board)
 
 
-def test_passwords_stay_where_only_a_password_opens_the_board(by_key: Lab) -> None:
+def test_passwords_stay_if_only_a_password_opens_the_board(by_key: Lab) -> None:
     board = by_key
     keys = ok(board.ssh("node1", "cat .ssh/authorized_keys"))
     lost = "mv /home/pi/.ssh/authorized_keys /home/pi/.ssh/lost"

@@ -1,4 +1,4 @@
-"""What turns swap on at boot is asked of the node's systemd, whatever it is called."""
+"""Services that turn swap on at boot are found by what they call, not by their names."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def as_root(lab: Lab, script: str) -> str:
     return ok(lab.ssh("node3", f"sudo sh -ec {shlex.quote(script)}"))
 
 
-def test_services_that_call_swapon_are_disabled_and_what_else_calls_it_is_told(lab: Lab) -> None:
+def test_services_that_call_swapon_are_disabled_and_other_callers_are_reported(lab: Lab) -> None:
     (lab.desk / "off.py").write_text(OFF)
     as_root(lab, MAKE)
     try:

@@ -22,7 +22,7 @@ def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
 
 
 def undo(lab: Lab) -> dict[str, set[str]]:
-    """The nodes after another undo of all of them, which has to end well."""
+    """Undo on all nodes, and look at them."""
     run = pyinfra(lab, "-y", deploys=UNDO)
     assert run.status == 0, run.output
     for node in ("node1", "node2", "node3"):
@@ -54,6 +54,6 @@ def test_undo_of_all_nodes_goes_back_and_forth_and_back(lab: Lab) -> None:
 
 
 def guarded(lines: list[str]) -> list[str]:
-    """Those of them that are the guard's to put back: names and sysctls are none of them."""
+    """Only differences in what the guard restores, which excludes names and sysctls."""
     others = r"/etc/hosts|/etc/cloud/.*hostname|/etc/hostname|hostname |/etc/sysctl|net\.ipv4"
     return [line for line in lines if not re.match(others, line.split(" ", 2)[2])]

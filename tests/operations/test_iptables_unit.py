@@ -1,4 +1,4 @@
-"""What restores the rules at boot and at each post-up, asked of the real iptables."""
+"""The unit that restores the rules at boot and at each post-up, with the real iptables."""
 
 from __future__ import annotations
 

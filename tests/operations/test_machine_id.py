@@ -32,7 +32,7 @@ def test_hosts_with_ids_of_their_own_pass(monkeypatch: pytest.MonkeyPatch) -> No
     assert unique(monkeypatch, state, "node2", TWO) == "the machine-id is unique"
 
 
-def test_a_host_is_no_copy_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_is_not_a_copy_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     state = FakeState()
     for _ in range(2):  # while pyinfra prepares, and while it runs
         unique(monkeypatch, state, "node1", ONE)
