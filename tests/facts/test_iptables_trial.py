@@ -182,7 +182,7 @@ def test_a_node_without_network_namespaces_fails(
     )
     (tmp_path / "unshare").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with pytest.raises(FactProcessError, match=r"unshare failed: Invalid argument.*CONFIG_NET_NS"):
+    with pytest.raises(FactProcessError, match=r"unshare failed: Invalid argument.*\(NET055\)"):
         ask(sh, OwnChains("BRAMBLE", TYPED[:1]))
 
 

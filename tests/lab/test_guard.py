@@ -140,14 +140,14 @@ def test_what_cuts_names_the_default_route_or_ssh_access_is_rolled_back(lab: Lab
         {
             "node2": r"192\.168\.2\.77 does not answer",
             "node3": "names no longer resolve",
-            "node4": "did not answer .*Authentication",  # and sshd does not block the operator for it
+            "node4": "did not answer .*Authentication",  # and sshd does not block us for it
             "node5": UNREACHED,
         },
     )
 
 
 def test_an_address_that_another_node_has(lab: Lab) -> None:
-    """It is noticed before the connection is cut; if not, the other node's host key gives it away."""
+    """It is noticed before the connection is cut; if not, the host key gives it away."""
     before = look(lab, "node2", "node4")
     done = run(
         lab,
