@@ -1,4 +1,4 @@
-"""Preflight checks: what is wrong with a node, and its remedy, before anything is changed."""
+"""A look at every node, before anything is changed: what is wrong with it, and the remedy."""
 
 from pyinfra import host, inventory
 
@@ -10,5 +10,5 @@ cluster = settings.of(inventory)
 node = cluster.node(host.name)
 alone = host.current_deploy_name is None  # not included by cluster.py
 
-preflight.look(name="Gather facts", **specifications.preflight(cluster, node))
-preflight.judged(name="Preflight checks", show_all=alone)
+preflight.gather(name="Gather facts", **specifications.preflight(cluster, node))
+preflight.check(name="Preflight checks", show_all=alone)

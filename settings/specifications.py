@@ -73,7 +73,7 @@ def control_plane(cluster: Cluster) -> dict[str, Any]:
 
 
 def preflight(cluster: Cluster, node: Node) -> dict[str, Any]:
-    """What is wanted of the node before anything is changed, as `preflight.look` takes it."""
+    """What preflight checks a node for, as `preflight.gather` takes it."""
     first = cluster.first_control_plane
     names = ["cluster_network", "pod_network", "service_network"]
     names += ["uplink_network"] if cluster.gateway else []

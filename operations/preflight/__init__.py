@@ -1,122 +1,142 @@
 """
-A look at every node before anything is changed on any of them: what is wrong, and the remedy.
+Check every node before anything is changed on any of them.
 
-Nothing is changed: one small file is written and removed again, to see how fast the card is.
+Nothing is changed: one small file is written and removed, to measure how fast the SD card is.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import gevent
 from pyinfra import host, logger, state
-from pyinfra.api.state import State
 from pyinfra.context import ctx_host
 
+import runs
 from facts.preflight import Preflight
+from messages import preflight as messages
 from operations.base import Commands, HostFailure, operation, read
-from operations.preflight.judgement import judge
-from operations.preflight.rows import Node, Wanted
-from operations.preflight.table import COLOURS, count, table
+from operations.preflight import checks
+from operations.preflight.node import Node, Specification
+from operations.preflight.results import COLOURS, Result, count, table
 from runs import lock
 
-_WAIT_S = 60  # for the slowest node to be looked at, while pyinfra prepares
+_WAIT_S = 60  # for the slowest node to answer, while pyinfra prepares
 
-# What was found on the hosts of a run, and on which of them it was told.
-_desks: WeakKeyDictionary[State, dict[str, Node]] = WeakKeyDictionary()
-_told: WeakKeyDictionary[State, set[str]] = WeakKeyDictionary()
+
+@dataclass
+class _Gathered:
+    """
+    What a run has gathered from its nodes.
+
+    + nodes: by name
+    + shown: names of those whose results were shown
+    + results: by node, with the number of nodes that it was compared with
+    """
+
+    nodes: dict[str, Node] = field(default_factory=dict)
+    shown: set[str] = field(default_factory=set)
+    results: dict[str, tuple[int, dict[str, Result]]] = field(default_factory=dict)
+
+    def check(self, name: str) -> dict[str, Result]:
+        """A node's results, worked out again only if more nodes have answered."""
+        size, results = self.results.get(name, (0, {}))
+        if size != len(self.nodes):
+            results = checks.check(self.nodes[name], self.nodes)
+            self.results[name] = (len(self.nodes), results)
+        return results
 
 
 @operation()
-def look(**wanted: Any) -> Commands:
+def gather(**specification: Any) -> Commands:
     """
-    Read all that has to be known of a node, in one remote execution; once a run.
+    Read everything that the checks need from a node, in one remote execution a gathered.
 
-    To be reached by every host, before ``judged``: some things show side by side alone.
+    Every host has to reach it before ``check``, which compares the nodes.
 
-    + wanted: the fields of ``operations.preflight.rows.Wanted``
+    + specification: the fields of ``operations.preflight.node.Specification``
 
     **Example:**
 
     .. code:: python
 
-        preflight.look(name="Look at every node", **specifications.preflight(cluster, node))
+        preflight.gather(name="Gather facts", **specifications.preflight(cluster, node))
     """
 
-    desk = _desks.setdefault(host.state, {})
-    if host.name not in desk:
-        asked = Wanted(**wanted)
-        found = read(
+    gathered = runs.of(state).part(_Gathered)
+    if host.name not in gathered.nodes:
+        desired = Specification(**specification)
+        observed = read(
             Preflight,
-            role=asked.role,
-            addresses=[f"{asked.control_plane_address}:{port}" for port in asked.asked_ports],
-            archives=list(asked.archives),
-            registries=list(asked.registries),
+            role=desired.role,
+            addresses=[f"{desired.control_plane_address}:{port}" for port in desired.asked_ports],
+            archives=list(desired.archives),
+            registries=list(desired.registries),
             _sudo=False,
         )
-        desk[host.name] = Node(host.name, asked, found)
-    host.noop("looked at")
+        gathered.nodes[host.name] = Node(host.name, desired, observed)
+    host.noop("gathered")
     yield from ()
 
 
 @operation()
-def judged(show_all: bool = False) -> Commands:
+def check(show_all: bool = False) -> Commands:
     """
-    The node is fit for what the settings want of it; what is not is said, with the remedy.
+    Fail a node that is not ready for what the settings make of it, and show why.
 
-    + show_all: a table of all checks, in place of those alone that are not OK
+    + show_all: show a table of all checks, not only those that are not OK
 
     **Example:**
 
     .. code:: python
 
-        preflight.judged(name="Every node is fit for a cluster")
+        preflight.check(name="Preflight checks")
     """
 
-    desk = _desks[host.state]
+    gathered = runs.of(state).part(_Gathered)
     if not state.is_executing:
-        _wait_for_all(desk)
-    _tell(desk, show_all)
-    holder = desk[host.name].found.run_lock
+        _wait_for_all(gathered.nodes)
+    _show(gathered, show_all)
+    holder = gathered.nodes[host.name].observed.run_lock
     if holder and lock.of(state).is_another(holder) and state.is_executing and not show_all:
-        lock.of(state).hold(ctx_host.get())  # it may have ended meanwhile; this run stops otherwise
-    rows = judge(desk[host.name], desk)
-    failures = [row for row in rows if row.status == "failure"]
-    if failures:
-        names = ", ".join(row.check for row in failures)
-        raise HostFailure(f"not fit for a cluster yet ({names}): nothing was changed here")
-    host.noop(count(rows))
+        lock.of(state).hold(
+            ctx_host.get()
+        )  # that run may have ended meanwhile; else this one stops
+    results = gathered.check(host.name)
+    if failed := [name for name, result in results.items() if result.status == "failure"]:
+        raise HostFailure(messages.NOT_READY(checks=", ".join(failed)))
+    host.noop(count([*results.values()]))
     yield from ()
 
 
-def _wait_for_all(desk: dict[str, Node]) -> None:
-    """While pyinfra prepares, every host goes its own way; in a run they go in step by themselves.
-    With fewer of them at a time than there are (``--parallel``), waiting would be for ever."""
+def _wait_for_all(nodes: dict[str, Node]) -> None:
+    """Wait for the other hosts, which pyinfra does not order while it prepares. With fewer at a
+    time than there are (``--parallel``), that could take forever."""
     if state.pool.size is not None and state.pool.size < len(state.activated_hosts):
         return
     end = time.monotonic() + _WAIT_S
     while time.monotonic() < end:
         here = {each.name for each in state.activated_hosts - state.failed_hosts}
-        if here <= desk.keys():
+        if here <= nodes.keys():
             return
         gevent.sleep(0.05)
 
 
-def _tell(desk: dict[str, Node], show_all: bool) -> None:
-    """Whoever comes first tells of all that were looked at, in the inventory's order."""
-    told = _told.setdefault(host.state, set())
+def _show(gathered: _Gathered, show_all: bool) -> None:
+    """Show the results of all nodes not shown yet, in the inventory's order."""
     for each in host.state.inventory:
-        if each.name not in desk or each.name in told:
+        if each.name not in gathered.nodes or each.name in gathered.shown:
             continue
-        told.add(each.name)
-        rows = judge(desk[each.name], desk)
+        gathered.shown.add(each.name)
+        results = gathered.check(each.name)
         if show_all:
-            for line in ("", *table(desk[each.name], rows)):
+            for line in ("", *table(gathered.nodes[each.name], results)):
                 logger.info(line)
             continue
-        each.log(count(rows))
-        for row in rows:
-            if row.status != "OK":
-                each.log_styled(f"{row.status}: {row.check}: {row.words}", fg=COLOURS[row.status])
+        each.log(count([*results.values()]))
+        for name, result in results.items():
+            if result.status != "OK":
+                text = f"{result.status}: {name}: {result.text}"
+                each.log_styled(text, fg=COLOURS[result.status])

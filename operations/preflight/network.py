@@ -1,84 +1,84 @@
 """
-The network of a node: who has its interfaces and its resolver, and which networks it is on.
+The network of a node: its interfaces and resolver, the networks it is on, and what it can reach.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Network
+from urllib.parse import urlsplit
 
 from facts.interfaces import InterfacesState
 from facts.networks import NetworksState
+from messages import preflight as messages
 from operations import interfaces as definitions
 from operations import resolv_conf as resolvers
 from operations.interfaces.plan import Plan
-from operations.preflight.rows import Desk, Node, Verdict, known, ok, unless_in_cluster, warning
+from operations.preflight.node import API_PORT, SSH_PORT, Node, Nodes, known
+from operations.preflight.results import Result, before_cluster, failure, ok, warning
 
-# What a cluster of ours makes itself.
+# Interfaces that the cluster itself creates.
 POD_INTERFACES = ("cni0", "flannel.1", "kube-ipvs0")
+_REFUSED = "Connection refused"  # by a machine that is there
 
 
-def interfaces(node: Node, desk: Desk) -> Verdict:
-    """They are there, nobody else defines them, and who has them lets go."""
-    now = known(node.found.interfaces)
-    networks = known(node.found.networks)
+def interfaces(node: Node, nodes: Nodes) -> Result:
+    """They exist, only one definition names them, and who manages them releases them."""
+    now = known(node.observed.interfaces)
+    networks = known(node.observed.networks)
     definitions.check_confirmed(now)
-    owners = []
-    for each in node.wanted.interfaces:
+    managers = []
+    for each in node.desired.interfaces:
         name = each["interface"]
         definitions.must_exist(name, now)
         asked = {key: value for key, value in each.items() if key != "interface"}
         Plan(name, now).define(definitions.described(name, **asked))
         if name in networks.networkd:
-            return warning(
-                f"systemd-networkd has {name} and does not let go of it by itself, and ifupdown is "
-                "to have it: take it out of its file in /etc/systemd/network or /etc/netplan"
-            )
-        owner = _owner(name, now)
-        owners.append(f"{name}: {owner}" + ("" if owner == "ifupdown" else ", then ifupdown"))
-    return ok("; ".join(owners))
+            return warning(messages.NETWORKD(interface=name))
+        manager = _manager(name, now)
+        managers.append(f"{name}: {manager}" + ("" if manager == "ifupdown" else ", then ifupdown"))
+    return ok("; ".join(managers))
 
 
-def _owner(name: str, now: InterfacesState) -> str:
+def _manager(name: str, now: InterfacesState) -> str:
     if name in now["up"]:
         return "ifupdown"
     if now["links"][name].nm_state not in ("", "unmanaged"):
         return "NetworkManager"
-    return "dhcpcd" if now["units"].get("dhcpcd", ["", ""])[1] == "active" else "nobody"
+    return "dhcpcd" if now["units"].get("dhcpcd", ["", ""])[1] == "active" else "nothing"
 
 
-def resolv_conf(node: Node, desk: Desk) -> Verdict:
-    """Ours, or to be taken over from whoever writes it."""
-    now = known(node.found.resolver)
+def resolv_conf(node: Node, nodes: Nodes) -> Result:
+    """/etc/resolv.conf is as desired, or can be taken over from the programs that write it."""
+    now = known(node.observed.resolver)
     resolvers.check_manageable(now)
-    resolvers.check_replaceable(now, **node.wanted.resolver)
-    if resolvers.is_configured(now, **node.wanted.resolver):
+    resolvers.check_replaceable(now, **node.desired.resolver)
+    if resolvers.is_configured(now, **node.desired.resolver):
         return ok("as the settings say")
     writers = ", ".join(resolvers.writers(now))
-    by = f"written by {writers}" if writers else "no program says in it that it writes it"
-    return ok(f"{by}: the run sees to it that ours lasts")
+    by = f"written by {writers}" if writers else "written by no known program"
+    return ok(f"{by}: the run replaces it permanently")
 
 
-def networks(node: Node, desk: Desk) -> Verdict:
-    """None of the cluster's networks is on the node already, by another way."""
-    for name, network in _elsewhere(known(node.found.networks)):
-        for setting in node.wanted.networks:
-            wanted = node.wanted.network(setting)
-            if wanted.overlaps(network) and not _belongs(name, setting, node):
+def overlaps(node: Node, nodes: Nodes) -> Result:
+    """The node is on none of the cluster's networks by an interface that does not belong there."""
+    for name, network in _networks(known(node.observed.networks)):
+        for setting in node.desired.networks:
+            desired = node.desired.network(setting)
+            if desired.overlaps(network) and not _belongs(name, setting, node):
+                message = messages.NETWORK_OVERLAP(
+                    interface=name, network=network, setting=setting, desired=desired
+                )
                 # A second interface on the cluster network misroutes a gateway's traffic;
                 # elsewhere it is only one route too many.
-                serious = node.wanted.is_gateway or setting in ("pod_network", "service_network")
-                words = (
-                    f"{name} is on {network}, and {setting} is {wanted}: choose another {setting} "
-                    f"(group_data/), or take {name} down (a VPN, a bridge of Docker's, Wi-Fi?)"
-                )
-                return unless_in_cluster(node, words) if serious else warning(words)
-    return ok("none of the cluster's is in other use")
+                serious = node.desired.is_gateway or setting in ("pod_network", "service_network")
+                return before_cluster(node, message) if serious else warning(message)
+    return ok("no overlap with the cluster's")
 
 
-def _elsewhere(now: NetworksState) -> Iterator[tuple[str, IPv4Network]]:
-    """Where else than on pods' interfaces each network is. Halves of the internet are a VPN's way
-    of being the default route."""
+def _networks(now: NetworksState) -> Iterator[tuple[str, IPv4Network]]:
+    """Yield interface and network, except for pods' and for the halves of the internet by which a
+    VPN replaces the default route."""
     for places in (now.addresses, now.routes):
         for name, texts in places.items():
             for text in texts:
@@ -88,8 +88,102 @@ def _elsewhere(now: NetworksState) -> Iterator[tuple[str, IPv4Network]]:
 
 
 def _belongs(name: str, setting: str, node: Node) -> bool:
-    """Whether that network may be there: an interface of ours has it, or is to be given it."""
-    inner, *outer = node.wanted.names
+    """Whether that network may be there: the run configures the interface for it."""
+    inner, *outer = node.desired.names
     if name == inner:
-        return True  # whatever it is on until then, our address takes its place
+        return True  # the run replaces its address
     return name in outer and setting == "uplink_network"
+
+
+def control_plane(node: Node, nodes: Nodes) -> Result | None:
+    """A worker reaches the control plane, and its API server if there is one."""
+    if node.desired.role == "control_plane":
+        return None
+    name, address = node.desired.control_plane, node.desired.control_plane_address
+    answers = known(node.observed.reach)["address"]
+    there = nodes.get(name)
+    if not _has(node, node.desired.address) or (there and not _has(there, address)):
+        return ok(f"not checked: {name} or this node does not have its address yet")
+    reason = answers.get(f"{address}:{SSH_PORT}", "not checked")
+    if reason not in ("", _REFUSED):
+        message = messages.CONTROL_PLANE_UNREACHABLE(name=name, address=address, reason=reason)
+        return before_cluster(node, message)
+    reason = answers.get(f"{address}:{API_PORT}", "not checked")
+    plane = there.observed.control_plane if there else None
+    if reason and plane is not None and plane.state == "finished":
+        server = f"{address}:{API_PORT}"
+        message = messages.API_SERVER_UNREACHABLE(name=name, address=server, reason=reason)
+        return before_cluster(node, message)
+    return ok(f"{name} answers at {address}")
+
+
+def package_servers(node: Node, nodes: Nodes) -> Result:
+    """The node reaches the servers that apt fetches from, if something is to be fetched."""
+    answers = known(node.observed.reach)["archive"]
+    bad = _unreachable(answers)
+    if not bad:
+        return ok(", ".join(_server(url) for url in answers) or "none")
+    if not _has_default_route(node, nodes):
+        return _later(node)
+    message = messages.PACKAGE_SERVERS_UNREACHABLE(servers=_list(bad))
+    if _run_mends(node, bad) or node.desired.gateway or node.has_packages:
+        return warning(message)
+    return failure(message)
+
+
+def registries(node: Node, nodes: Nodes) -> Result:
+    """The node reaches the registries of the images that every node needs."""
+    answers = known(node.observed.reach)["registry"]
+    if not node.desired.registries:
+        return ok("not needed: this computer sends the images (image_archives)")
+    bad = _unreachable(answers)
+    if not bad:
+        return ok(", ".join(_server(url) for url in answers))
+    if not _has_default_route(node, nodes):
+        return _later(node)
+    return warning(messages.REGISTRIES_UNREACHABLE(servers=_list(bad)))
+
+
+def _server(url: str) -> str:
+    return urlsplit(url).netloc or url
+
+
+def _unreachable(answers: dict[str, str]) -> dict[str, str]:
+    return {_server(url): reason for url, reason in answers.items() if reason}
+
+
+def _list(bad: dict[str, str]) -> str:
+    return ", ".join(f"{server} ({reason})" for server, reason in bad.items())
+
+
+def _has(node: Node, address: str) -> bool:
+    networks = node.observed.networks
+    texts = [text for each in networks.addresses.values() for text in each] if networks else []
+    return any(text.partition("/")[0] == address for text in texts)
+
+
+def _has_default_route(node: Node, nodes: Nodes) -> bool:
+    """Whether the node that routes for this one does so already."""
+    gateway = node.desired.gateway
+    if gateway is None:
+        return True
+    there = nodes.get(gateway)
+    rules = there.observed.iptables if there else None
+    networks = node.observed.networks
+    by_gateway = networks is not None and node.desired.peers[gateway] in networks.default
+    return by_gateway and (rules is None or "BRAMBLE-POSTROUTING" in rules.rules)
+
+
+def _later(node: Node) -> Result:
+    return ok(f"not reachable yet: the run sets the default route, by {node.desired.gateway}")
+
+
+def _run_mends(node: Node, bad: dict[str, str]) -> bool:
+    """Whether it may be unreachable for want of what the run sets: default route, nameservers."""
+    networks, resolver = node.observed.networks, node.observed.resolver
+    if networks is not None and not networks.default:
+        return True
+    unresolved = all("resolv" in reason for reason in bad.values())
+    return unresolved and not (
+        resolver and resolvers.is_configured(resolver, **node.desired.resolver)
+    )

@@ -1,4 +1,4 @@
-"""What can be wrong with a node and be made on a virtual one, and what preflight says of it."""
+"""Faults that can be injected into a virtual node, and what preflight finds of each."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Fault:
     """
-    + make: how it is made, as root
-    + status, words: what is said of it
+    + make: shell commands that inject it, run as root
+    + status, words: the result: first the code of its message, where that is preflight's own
     """
 
     make: str
@@ -19,13 +19,13 @@ class Fault:
 
 
 def says(path: str, text: str) -> str:
-    """A file has another content: what it says is of this machine, or would cut the node off."""
+    """Replace what a file says, whose true content is this machine's or keeps a node reachable."""
     lie = f"/run/lie{path.replace('/', '-')}"
     return f"printf %s {shlex.quote(text)} > {lie}; chmod 755 {lie}; mount --bind {lie} {path}"
 
 
 def answers(path: str, script: str) -> str:
-    """A program answers otherwise; $REAL is the true one."""
+    """Replace a program by a script; $REAL is the true one."""
     real = f"/run/real{path.replace('/', '-')}"
     return f"cp {path} {real}; " + says(path, f"#!/bin/sh\nREAL={real}; {script}\n")
 
@@ -54,22 +54,22 @@ FAULTS: dict[str, dict[str, Fault]] = {
         "memory": Fault(
             says("/proc/meminfo", "MemTotal: 928256 kB\nMemAvailable: 500000 kB\n"),
             "failure",
-            ("906 MB, and kubeadm wants 1700 MB of a control plane, and will refuse", '"Mem"]'),
+            ("PRE022", "906 MB", "1700 MB", '"Mem"]'),
         ),
         "processors": Fault(
             answers("/usr/bin/nproc", "echo 1"),
             "failure",
-            ("1, and kubeadm wants 2 of a control plane", '"NumCPU"]', "group_data/all.py"),
+            ("PRE025", "1 processor", "requires 2", '"NumCPU"]', "group_data/all.py"),
         ),
         "SD card": Fault(
             answers("/usr/bin/dd", "echo 32768 bytes copied, 1.44 s, 23 kB/s"),
             "warning",
-            ("on the disk after 180 ms", "etcd loses its leader", "class A1 or A2"),
+            ("PRE031", "180 ms", "etcd"),
         ),
         "networks": Fault(
             "ip link add docker0 type bridge; ip address add 10.244.0.1/16 dev docker0",
             "failure",
-            ("docker0 is on 10.244.0.0/16", "choose another pod_network"),
+            ("PRE051", "docker0 is on 10.244.0.0/16", "another pod_network"),
         ),
         "iptables": Fault(
             "iptables-legacy -A INPUT -s 10.9.9.9 -j DROP",
@@ -80,31 +80,32 @@ FAULTS: dict[str, dict[str, Fault]] = {
             "iptables -t raw -A PREROUTING -i eth0 -p tcp --dport 6443 -j DROP",
             "warning",
             (
+                "PRE060",
                 "on node1 `-A PREROUTING -i eth0 -p tcp -m tcp --dport 6443 -j DROP` "
                 "(iptables, table raw, chain PREROUTING) drops 6443/tcp from node2 (192.168.2.12)",
-                "let it pass: `sudo iptables -t raw -I PREROUTING -i eth0 -s 192.168.2.0/24 ",
+                "Allow it: `sudo iptables -t raw -I PREROUTING -i eth0 -s 192.168.2.0/24 ",
             ),
         ),
         "ports": Fault(
             "systemd-run -q systemd-socket-activate --accept -l 6443 /bin/true; "
             "until ss -Hltn | grep -q ':6443 '; do sleep 0.1; done",
             "failure",
-            ("6443 is taken by systemd-socket", "sudo ss -ltnp"),
+            ("PRE072", "6443 (systemd-socket"),
         ),
         "earlier cluster": Fault(
             "mkdir -p /etc/cni/net.d; touch /etc/cni/net.d/10-flannel.conflist",
             "warning",
-            ("an earlier cluster has left", "`sudo rm /etc/cni/net.d/10-flannel.conflist`"),
+            ("PRE076", "`sudo rm /etc/cni/net.d/10-flannel.conflist`"),
         ),
         "package servers": Fault(
             "iptables -I OUTPUT -p tcp -m multiport --dports 3142,8036,80,443 -j REJECT",
             "failure",
-            ("can't be reached", "`ip route`", "apt's proxy"),
+            ("PRE054",),
         ),
         "registries": Fault(
             "true",  # the rule above, and --data, which says that there are some
             "warning",
-            ("registry.k8s.io can't be reached", "registry_mirrors or image_archives"),
+            ("PRE055", "registry.k8s.io ("),
         ),
     },
     "node2": {
@@ -116,20 +117,21 @@ FAULTS: dict[str, dict[str, Fault]] = {
         "system": Fault(
             says("/etc/os-release", 'ID=debian\nVERSION_ID=11\nPRETTY_NAME="Debian 11"\n'),
             "failure",
-            ("Debian 11 is too old", "write Raspberry Pi OS Lite (64-bit) or Debian 13"),
+            ("PRE021", "Debian 11 ", "Raspberry Pi OS Lite (64-bit) or Debian 13"),
         ),
         "memory": Fault(
             says("/proc/meminfo", "MemTotal: 428256 kB\nMemAvailable: 300000 kB\n"),
             "warning",
-            ("418 MB", "leave little of it to pods"),
+            ("PRE024", "418 MB"),
         ),
         "firewall": Fault(
             """nft 'table inet own { chain input { type filter hook input priority 0;
             iif lo accept; tcp dport 22 accept; ct state established accept; drop; }; }'""",
             "warning",
             (
+                "PRE060",
                 "on node2 `drop` (nft, table inet own, chain input) drops 10250/tcp from node1",
-                'let it pass: `sudo nft \'insert rule inet own input iifname "eth0" ip saddr ',
+                'Allow it: `sudo nft \'insert rule inet own input iifname "eth0" ip saddr ',
             ),
         ),
         "disk": Fault(
@@ -138,7 +140,7 @@ FAULTS: dict[str, dict[str, Fault]] = {
         "memory cgroup": Fault(
             f"mkdir -p /boot/firmware; echo a > /boot/firmware/cmdline.txt; {NO_MEMORY_CGROUP}",
             "warning",
-            ("adds cgroup_enable=memory to /boot/firmware/cmdline.txt", "reboots this node, once"),
+            ("PRE040", "adds cgroup_enable=memory to /boot/firmware/cmdline.txt"),
         ),
         "swap": Fault(
             says("/proc/swaps", "Filename Type\n/dev/zram0 partition 1 0 100\n")
@@ -154,22 +156,18 @@ FAULTS: dict[str, dict[str, Fault]] = {
         "host name": Fault(
             "hostname node3; echo 127.0.1.1 node3 >> /etc/hosts",
             "warning",
-            ("node3, as node3: the run calls this one node2", "copy"),
+            ("PRE011", "hostname node3 ", "to node2;"),
         ),
         "hardware addresses": Fault(
-            "true", "failure", ("its eth0 has the hardware address", "as node3's eth0")
+            "true", "failure", ("PRE012", "eth0 has the hardware address", "eth0 of node3")
         ),
         "machine-id": Fault(
             "true", "failure", ("on node3", "systemd-machine-id-setup", "(NOD004)")
         ),
-        "same machine": Fault(
-            NO_BOOT_ID, "failure", ("node2 and node3 are one machine", "inventory.py")
-        ),
+        "same machine": Fault(NO_BOOT_ID, "failure", ("PRE010", "node2 and node3 ")),
     },
     "node3": {
-        "same machine": Fault(
-            NO_BOOT_ID, "failure", ("node3 and node2 are one machine", "inventory.py")
-        ),
+        "same machine": Fault(NO_BOOT_ID, "failure", ("PRE010", "node3 and node2 ")),
         "memory cgroup": Fault(NO_MEMORY_CGROUP, "failure", ("cgroup_enable=memory", "(NOD020)")),
         "swap": Fault(
             says("/proc/swaps", "Filename Type\n/swapfile file 1 0 -2\n")
@@ -197,22 +195,23 @@ FAULTS: dict[str, dict[str, Fault]] = {
             "iptables -P INPUT DROP",
             "warning",
             (
+                "PRE060",
                 "on node3 the policy of INPUT (iptables, table filter) drops the answer to 6443",
-                "let it pass: `sudo iptables -I INPUT ",
+                "Allow it: `sudo iptables -I INPUT ",
             ),
         ),
         "earlier cluster": Fault(
-            "touch /usr/local/bin/k3s", "failure", ("k3s, a Kubernetes", "k3s-uninstall.sh")
+            "touch /usr/local/bin/k3s", "failure", ("PRE073", "k3s,", "k3s-uninstall.sh")
         ),
         "control plane": Fault(
             "iptables -I OUTPUT -p tcp -d 192.168.2.11 --dport 22 -j DROP",
             "failure",
-            ("node1 (192.168.2.11) can't be reached from here: no answer", "cables"),
+            ("PRE052", "node1 (192.168.2.11)", "no answer"),
         ),
         "disk": Fault(
             "mount --bind /etc /etc; mount -o remount,ro,bind /etc",
             "failure",
-            ("/etc can't be written", "take a new card"),
+            ("PRE027", "/etc "),
         ),
     },
 }

@@ -1,5 +1,5 @@
 """
-Preflight's judgement of rules, against the kernel of this machine.
+What preflight finds in rules, against the kernel of this machine.
 
 Rule sets are made up at random and loaded in a network namespace; packets are sent through it. What
 "passes" has to pass, what "is dropped" has to be dropped, until the remedy has been followed.
@@ -22,7 +22,7 @@ from formats.iptables import parse_save
 from formats.nftables import parse_ruleset
 from lab import host
 from lab.errors import LabError
-from operations.preflight.firewall import iptables_rules, judge, nft_rules
+from operations.preflight.firewall import evaluate, iptables_rules, nft_rules
 from operations.preflight.firewall.chains import BaseChain, Stage, walk
 from operations.preflight.firewall.flows import Site
 from operations.preflight.firewall.packets import Packet, network_span
@@ -499,12 +499,12 @@ def test_what_programs_and_people_leave(
     room: Room, kind: str, text: str, site: Site, dropped: tuple[str, ...], remedy: str
 ) -> None:
     room.run("node", READERS[kind], text)
-    judgement = judge(listed(room, kind), site)
+    findings = evaluate(listed(room, kind), site)
     room.empty()
-    assert [words for words in dropped if words not in judgement.dropped] == [], judgement
-    assert bool(judgement.dropped) == bool(dropped), judgement
-    assert judgement.unsure == ""
-    assert judgement.remedy.startswith(remedy)
+    assert [words for words in dropped if words not in findings.dropped] == [], findings
+    assert bool(findings.dropped) == bool(dropped), findings
+    assert findings.unsure == ""
+    assert findings.command.startswith(remedy)
 
 
 @KINDS
@@ -541,11 +541,11 @@ def test_the_remedy_is_a_command_after_which_nothing_is_dropped(room: Room, kind
     for _ in range(RULESETS):
         text, chains = load(room, kind, dice)
         for site in (CONTROL_PLANE, WORKER):
-            before = judge(chains, site)
+            before = evaluate(chains, site)
             if before.dropped:
                 remedies += 1
-                room.shell("node", f'sudo() {{ "$@"; }}; {before.remedy}')
-                after = judge(listed(room, kind), site)
+                room.shell("node", f'sudo() {{ "$@"; }}; {before.command}')
+                after = evaluate(listed(room, kind), site)
                 assert not after.dropped, f"{before}\n{after.dropped}\n{text}"
         room.empty()
     assert remedies > RULESETS / 2

@@ -1,4 +1,4 @@
-"""Nodes with which nothing is wrong, for checks that look at one thing each."""
+"""Nodes that pass every check, for tests that change one thing each."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from facts.preflight import PreflightState
 from facts.resolv_conf import ResolverState
 from facts.run_lock import RunLockState
 from facts.swap import SwapState
-from operations.preflight.judgement import judge
-from operations.preflight.rows import Node, Row, Wanted
+from operations.preflight.checks import check
+from operations.preflight.node import Node, Specification
+from operations.preflight.results import Result
 
 ABSENT = FileState("absent")
 ARCHIVE = "https://pkgs.k8s.io/core:/stable:/v1.36/deb/InRelease"
@@ -35,12 +36,12 @@ def file(text: str) -> FileState:
     return FileState("file", "644", "root", "root", text)
 
 
-def wanted(name: str) -> Wanted:
+def desired(name: str) -> Specification:
     """node1 is the control plane and the gateway, the others are behind it."""
     first, address = name == "node1", f"192.168.2.1{name[-1]}"
     inner = {"interface": "eth0", "method": "static", "address": f"{address}/24", "gateway": None}
     outer = {"interface": "wlan0", "method": "dhcp", "address": None, "gateway": None}
-    return Wanted(
+    return Specification(
         role="control_plane" if first else "worker",
         user="pi",
         address=address,
@@ -62,8 +63,8 @@ def wanted(name: str) -> Wanted:
     )
 
 
-def found(name: str) -> PreflightState:
-    """A board that was flashed and turned on, of whom NetworkManager takes care."""
+def observed(name: str) -> PreflightState:
+    """A freshly flashed board, whose network NetworkManager manages."""
     first, number = name == "node1", int(name[-1])
     names = ["eth0", "wlan0"] if first else ["eth0"]
     links = {each: Link([], [], [], "connected") for each in names}
@@ -132,32 +133,34 @@ def found(name: str) -> PreflightState:
     )
 
 
-def desk(changed: str = "node1", /, **parts: Any) -> dict[str, Node]:
+def cluster(changed: str = "node1", /, **parts: Any) -> dict[str, Node]:
     """
-    Three nodes, one of which is otherwise.
+    Three nodes, one of which is changed.
 
     + parts: of that one: ``memory_mb=906`` (a field of the part that has it), ``reach={…}`` (a
-      whole part), ``ignored=["Mem"]`` (what is wanted of it)
+      whole part), ``ignored=["Mem"]`` (a field of its specification)
     """
-    nodes = {name: Node(name, wanted(name), found(name)) for name in ("node1", "node2", "node3")}
+    nodes = {
+        name: Node(name, desired(name), observed(name)) for name in ("node1", "node2", "node3")
+    }
     for name, value in parts.items():
         nodes[changed] = _with(nodes[changed], name, value)
     return nodes
 
 
 def _with(node: Node, name: str, value: Any) -> Node:
-    if hasattr(node.found, name):
-        return replace(node, found=replace(node.found, **{name: value}))
-    if hasattr(node.wanted, name):
-        return replace(node, wanted=replace(node.wanted, **{name: value}))
-    for part in vars(node.found):
-        state = getattr(node.found, part)
+    if hasattr(node.observed, name):
+        return replace(node, observed=replace(node.observed, **{name: value}))
+    if hasattr(node.desired, name):
+        return replace(node, desired=replace(node.desired, **{name: value}))
+    for part in vars(node.observed):
+        state = getattr(node.observed, part)
         if hasattr(state, "__dataclass_fields__") and name in state.__dataclass_fields__:
             changed = replace(state, **{name: value})
-            return replace(node, found=replace(node.found, **{part: changed}))
+            return replace(node, observed=replace(node.observed, **{part: changed}))
     raise AssertionError(f"nothing has a {name}")
 
 
-def rows(nodes: dict[str, Node], name: str = "node1") -> dict[str, Row]:
-    """What is said of a node, by check."""
-    return {row.check: row for row in judge(nodes[name], nodes)}
+def results(nodes: dict[str, Node], name: str = "node1") -> dict[str, Result]:
+    """The results of a node, by check."""
+    return check(nodes[name], nodes)

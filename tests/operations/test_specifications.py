@@ -13,7 +13,7 @@ import pytest
 
 import settings
 from operations import interfaces, kubeadm, resolv_conf
-from operations.preflight.rows import Wanted
+from operations.preflight.node import Specification
 from settings import specifications
 
 ROOT = Path(__file__).parents[2]
@@ -41,12 +41,12 @@ def fits(operation: Callable[..., Any], arguments: dict[str, Any]) -> None:
 
 def test_deploys_and_preflight_are_given_the_same(cluster: settings.Cluster) -> None:
     for node in cluster.nodes:
-        wanted = Wanted(**specifications.preflight(cluster, node))
+        wanted = Specification(**specifications.preflight(cluster, node))
         assert wanted.resolver == specifications.resolver(cluster, node)
         assert list(wanted.interfaces) == [
             specifications.interface(each) for each in cluster.interfaces(node)
         ]
-        assert {field.name for field in fields(Wanted)} >= {
+        assert {field.name for field in fields(Specification)} >= {
             *specifications.preflight(cluster, node)
         }
 
