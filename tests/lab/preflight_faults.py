@@ -49,7 +49,7 @@ FAULTS: dict[str, dict[str, Fault]] = {
         "other runs": Fault(
             OTHER_RUN,
             "warning",
-            ("`pyinfra inventory.py x.py` by ann on desk, process 7, since noon", "until it has"),
+            ("PRE004", "`pyinfra inventory.py x.py` by ann on desk, process 7, since noon"),
         ),
         "memory": Fault(
             says("/proc/meminfo", "MemTotal: 928256 kB\nMemAvailable: 500000 kB\n"),
