@@ -5,17 +5,18 @@ The machine-id: nodes whose SD cards are copies share it, and then addresses fro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from weakref import WeakKeyDictionary
 
-from pyinfra import host
-from pyinfra.api.state import State
+from pyinfra import host, state
 
+import runs
 from facts.machine_id import MachineId
 from messages import nodes
 from operations.base import Commands, HostFailure, operation, read
 
-# The machine-id of each host of this run that has reached the operation.
-_seen: WeakKeyDictionary[State, dict[str, str]] = WeakKeyDictionary()
+
+class _Ids(dict[str, str]):
+    """The machine-id of each host of this run that has reached the operation."""
+
 
 _NEW = (
     "sudo rm -f /etc/machine-id /var/lib/dbus/machine-id && sudo systemd-machine-id-setup "
@@ -37,7 +38,7 @@ def unique() -> Commands:
         machine_id.unique(name="Unique machine-id")
     """
 
-    ids = _seen.setdefault(host.state, {})
+    ids = runs.of(state).part(_Ids)
     ids[host.name] = read(MachineId)
     check(host.name, ids)
     host.noop("the machine-id is unique")

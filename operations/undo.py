@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import re
 from typing import Literal
-from weakref import WeakKeyDictionary
 
-from pyinfra import host
-from pyinfra.api.state import State
+from pyinfra import host, state
 
+import runs
 from facts.guard import FOLDER, Guard
 from facts.iptables import Iptables
 from messages import network
@@ -18,8 +17,11 @@ from operations import guard
 from operations.base import Commands, HostFailure, diff, plan_change, read
 from operations.guard import Step
 
-# Whether the gateway did NAT when the run began: its own undo changes that.
-_nat_at_first: WeakKeyDictionary[State, bool] = WeakKeyDictionary()
+
+class _Gateway:
+    """Whether the gateway did NAT when the run began: its own undo changes that."""
+
+    did_nat: bool | None = None
 
 
 @guard.operation
@@ -70,8 +72,9 @@ def last_change(turn: Literal["first", "last"] | None = None) -> Commands:
 
 def _did_nat() -> bool:
     """Whether this node did NAT when it was first asked in this run."""
-    if host.state not in _nat_at_first:
+    gateway = runs.of(state).part(_Gateway)
+    if gateway.did_nat is None:
         rules = read(Iptables, unit="", paths=[]).rules
         found = re.search(r"(?m)^-A BRAMBLE-POSTROUTING .*-j MASQUERADE", rules)
-        _nat_at_first[host.state] = found is not None
-    return _nat_at_first[host.state]
+        gateway.did_nat = found is not None
+    return gateway.did_nat

@@ -11,6 +11,7 @@ drawing; ``guard.sh`` runs on the node.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -22,6 +23,7 @@ from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+import runs
 from operations import base
 from operations.base import Commands
 from operations.guard import transaction
@@ -33,11 +35,24 @@ P = ParamSpec("P")
 
 SECONDS = 60.0
 
-# By host: nesting depth of ``change``; whether an operation has something to do (known in prepare);
-# steps staged so far (in execute).
-_depth: dict[str, int] = {}
-_planned: set[str] = set()
-_staged: dict[str, list[Step]] = {}
+
+class _Changes:
+    """
+    The changes of a run, by host.
+
+    + depth: nesting of ``change`` while its deploy is loaded
+    + planned: hosts with an operation that has something to do (known in prepare)
+    + staged: the steps of the next change (in execute)
+    """
+
+    def __init__(self) -> None:
+        self.depth: Counter[str] = Counter()
+        self.planned: set[str] = set()
+        self.staged: dict[str, list[Step]] = defaultdict(list)
+
+
+def _changes() -> _Changes:
+    return runs.of(state).part(_Changes)
 
 
 @contextmanager
@@ -60,12 +75,13 @@ def change(name: str, seconds: float = SECONDS) -> Iterator[None]:
             resolv_conf.resolver(nameservers=["192.168.2.1"])
     """
 
-    _depth[host.name] = _depth.get(host.name, 0) + 1
+    depth = _changes().depth
+    depth[host.name] += 1
     try:
         yield
     finally:
-        _depth[host.name] -= 1
-    if not _depth[host.name]:
+        depth[host.name] -= 1
+    if not depth[host.name]:
         _apply_staged(name=name, seconds=seconds)
 
 
@@ -75,7 +91,7 @@ def operation(function: Callable[P, Commands]) -> Any:
     @wraps(function)
     def stages(*args: P.args, **kwargs: P.kwargs) -> Commands:
         for command in function(*args, **kwargs):
-            _planned.add(host.name)
+            _changes().planned.add(host.name)
             if isinstance(command, Step):
                 yield FunctionCommand(_stage, (command,), {})
             else:
@@ -107,21 +123,22 @@ def as_steps(
 
 def staged_text(path: str) -> str | None:
     """Return what a file will hold after the staged change of this host; None: not changed."""
-    steps = _staged.get(host.name, [])
+    steps = _changes().staged[host.name]
     return next((step.text for step in reversed(steps) if path in step.paths), None)
 
 
 def _stage(state: State, host: Host, step: Step) -> bool:
-    _staged.setdefault(host.name, []).append(step)
+    _changes().staged[host.name].append(step)
     return True
 
 
 @base.operation()
 def _apply_staged(seconds: float) -> Commands:
     """Apply and confirm what was staged."""
-    steps = _staged.pop(host.name, [])
-    planned = host.name in _planned
-    _planned.discard(host.name)
+    changes = _changes()
+    steps = changes.staged.pop(host.name, [])
+    planned = host.name in changes.planned
+    changes.planned.discard(host.name)
     if not steps and not (planned and not state.is_executing):
         host.noop("nothing to confirm")
         return
