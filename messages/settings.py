@@ -34,12 +34,13 @@ NO_CONTROL_PLANE = Message(
 )
 CONTROL_PLANE_QUORUM = Message(
     "SET095",
-    "control_plane has {count} nodes ({nodes}): etcd needs {majority} of {count} to agree, so an"
-    " odd number survives as many failures with fewer boards",
-    remedy="Write one, three or five nodes there, and the others in workers.",
+    "control_plane has {count} nodes ({nodes}): etcd's quorum is {quorum} of them, which tolerates"
+    " {failures} failures",
+    remedy="Write one, three or five nodes there (three tolerate one failure, five two), and the"
+    " others in workers.",
     meaning="etcd, which stores the cluster's state, stops when less than a majority of its members"
-    " is left. Two members survive no failure, and four survive one, as three do. More than five"
-    " make each write slower.",
+    " is left: two tolerate no failure, and four tolerate one, as three do. More than five make each"
+    " write slower.",
 )
 CONTROL_PLANE_SEVERAL = Message(
     "SET096",

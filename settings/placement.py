@@ -98,7 +98,10 @@ def _control_plane(sources: Sources) -> Iterator[Problem]:
         yield Problem(sources.inventory, messages.NO_CONTROL_PLANE())
     elif len(names) not in (0, 1, 3, 5):
         said = messages.CONTROL_PLANE_QUORUM(
-            count=len(names), nodes=", ".join(names), majority=len(names) // 2 + 1
+            count=len(names),
+            nodes=", ".join(names),
+            quorum=len(names) // 2 + 1,
+            failures=(len(names) - 1) // 2,
         )
         yield Problem(sources.inventory, said)
 
