@@ -199,7 +199,7 @@ def _board(cluster: Cluster, node: Node) -> _Box:
 
 def _above(cluster: Cluster) -> list[_Box]:
     """The router, the laptop beside it, and the gateway below them, if there is one."""
-    laptop = _Box("laptop", [("soft", "inventory.py, pyinfra")])
+    laptop = _Box("your computer", [("soft", "inventory.py, pyinfra")])
     if cluster.gateway is None:
         return [_router("the cluster's router", cluster.router), laptop]
     return [
