@@ -136,6 +136,18 @@ def answering_at(monkeypatch: pytest.MonkeyPatch, *answering: str) -> list[str]:
     return asked
 
 
+def test_a_control_plane_behind_a_worker_is_reached_through_it(desk: Path) -> None:
+    (desk / "inventory.py").write_text(
+        'control_plane = [("node1", {"address": "192.168.2.11"})]\n'
+        'workers = [("node2", {"address": "192.168.2.12", "uplink_address": "192.168.1.32"})]\n'
+    )
+    path = ssh_config.write(settings.load(desk))
+    assert openssh(path, "node1").get("proxyjump") == "node2"
+    assert openssh(path, "node1")["hostname"] == "192.168.2.11"
+    assert openssh(path, "node2").get("proxyjump") is None
+    assert openssh(path, "node2")["hostname"] == "192.168.1.32"
+
+
 def host_name(path: Path, name: str) -> str:
     return openssh(path, name)["hostname"]
 

@@ -96,7 +96,7 @@ def test_a_worker_behind_the_head_is_static(desk: Path) -> None:
     }
 
 
-def test_a_nat_head_has_its_uplink_too(desk: Path) -> None:
+def test_a_gateway_has_its_uplink_too(desk: Path) -> None:
     assert network(desk, "node1")["ethernets"] == {
         "eth0": {"dhcp4": False, "addresses": ["192.168.2.11/24"]},
         "wlan0": {"dhcp4": True},
@@ -153,6 +153,25 @@ def test_a_wifi_uplink_joins_with_the_hashed_key(desk: Path) -> None:
     assert "wifis" not in network(desk, "node2")
     assert "password" not in repr(cluster.wifi_psk())
     assert psk not in repr(cluster.wifi_psk())
+
+
+def test_wifi_is_on_the_card_of_the_gateway_be_it_a_worker(desk: Path) -> None:
+    (desk / "inventory.py").write_text(
+        'control_plane = [("node1", {"address": "192.168.2.11"})]\n'
+        'workers = [("node2", {"address": "192.168.2.12", "uplink_address": "192.168.1.32"})]\n'
+    )
+    cluster = settings.load(desk)
+    assert len(first_boot.remarks(cluster, cluster.node("node2"))) == 1
+    assert first_boot.remarks(cluster, cluster.node("node1")) == []
+    append(desk, "group_data/all.py", 'wifi_ssid = "IEEE"\nwifi_country = "US"\n')
+    (desk / ".cluster").mkdir()
+    (desk / ".cluster/wifi_psk").write_text("password\n")
+    (desk / ".cluster/wifi_psk").chmod(0o600)
+    assert "wifis" not in network(desk, "node1")
+    assert network(desk, "node1")["ethernets"]["eth0"]["routes"] == [
+        {"to": "0.0.0.0/0", "via": "192.168.2.12"}
+    ]
+    assert list(network(desk, "node2")["wifis"]) == ["wlan0"]
 
 
 @pytest.mark.parametrize("text", ["a" * 8, "z" * 63, "a good one", "0A" * 32])
