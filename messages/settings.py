@@ -39,8 +39,8 @@ CONTROL_PLANE_QUORUM = Message(
     remedy="Write one, three or five nodes there (three tolerate one failure, five two), and the"
     " others in workers.",
     meaning="etcd, which stores the cluster's state, stops when less than a majority of its members"
-    " is left: two tolerate no failure, and four tolerate one, as three do. More than five make each"
-    " write slower.",
+    " is left: two tolerate no failure, and four tolerate one, as three do. More than five make"
+    " each write slower.",
 )
 CONTROL_PLANE_SEVERAL = Message(
     "SET096",
