@@ -10,7 +10,7 @@ node = cluster.node(host.name)
 
 architecture.supported(name="Supported system")
 machine_id.unique(name="Unique machine-id")
-clock.synchronised(name="Time synchronization")
+clock.synchronized(name="Time synchronization")
 swap.off(name="Swap off")
 modules.loaded(name="Kernel modules", names=["overlay", "br_netfilter"])
 sysctl.settings(

@@ -36,7 +36,7 @@ class ClockState(State):
     + ahead: seconds that it is ahead of this computer's clock (negative: behind), at least: it was
       read at some time between the question and the answer
     + shows: its time in UTC
-    + synchronised: whether the kernel says so; None: not known
+    + synchronized: whether the kernel says so; None: not known
     + services: enabled services that synchronize it
     + stopped: those of them that could run and do not
     + timesyncd: whether systemd-timesyncd is installed
@@ -44,7 +44,7 @@ class ClockState(State):
 
     ahead: int
     shows: str
-    synchronised: bool | None
+    synchronized: bool | None
     services: list[str]
     stopped: list[str]
     timesyncd: bool
@@ -65,7 +65,7 @@ class Clock(WholeFact[ClockState]):
         self,
         seconds: str,
         shows: str,
-        synchronised: str,
+        synchronized: str,
         services: str,
         stopped: str,
         timesyncd: str,
@@ -73,7 +73,7 @@ class Clock(WholeFact[ClockState]):
         return ClockState(
             ahead=_outside(number(seconds), self.asked, time.time()),
             shows=shows,
-            synchronised={"yes": True, "no": False, "unknown": None}[synchronised],
+            synchronized={"yes": True, "no": False, "unknown": None}[synchronized],
             services=words_of(services, _SERVICES),
             stopped=words_of(stopped, _SERVICES),
             timesyncd=one_of(timesyncd, "timesyncd", "-") == "timesyncd",

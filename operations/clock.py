@@ -24,7 +24,7 @@ _CHECK_EVERY_S = 3
 
 
 @operation()
-def synchronised() -> Commands:
+def synchronized() -> Commands:
     """
     Enable a service that synchronizes the clock, and wait until the clock is right.
 
@@ -36,7 +36,7 @@ def synchronised() -> Commands:
 
     .. code:: python
 
-        clock.synchronised(name="Time synchronization")
+        clock.synchronized(name="Time synchronization")
     """
 
     clock = read(Clock)
@@ -78,7 +78,7 @@ def _wait(state: State, host: Host) -> bool:
 def is_far(clock: ClockState) -> bool:
     """Whether the clock is wrong; ``HostFailure`` if it is this computer's clock that is."""
     far = abs(clock.ahead) > TOLERANCE_S
-    if far and clock.synchronised:
+    if far and clock.synchronized:
         raise HostFailure(nodes.CLOCK_HERE_WRONG(distance=distance(clock)))
     return far
 

@@ -52,7 +52,7 @@ class _Changes:
 
 
 def _changes() -> _Changes:
-    return runs.of(state).part(_Changes)
+    return runs.current().part(_Changes)
 
 
 @contextmanager

@@ -169,7 +169,7 @@ CASES: list[tuple[str, str, dict[str, Any], str, tuple[str, ...]]] = [
     ("swap", "node2", {"scripts": ["/etc/rc.local"]}, "warning", ("/etc/rc.local", "(NOD012)")),
     ("swap", "node2", {"swap": swap.SwapState([], 0, 900, False, [], [], {swap.FSTAB: file("/swap none swap sw 0 0\n"), swap.RPI_SWAP: ABSENT})}, "OK", ("off until the next boot (/etc/fstab)",)),
     ("swap", "node2", {"in_use": ["/swapfile"], "used_kb": 409600, "available_kb": 102400}, "failure", ("400 MB", "100 MB", "(NOD010)")),
-    ("clock", "node2", {"ahead": -7200, "synchronised": False}, "warning", ("PRE042", "2 hours behind this computer's")),
+    ("clock", "node2", {"ahead": -7200, "synchronized": False}, "warning", ("PRE042", "2 hours behind this computer's")),
     ("clock", "node2", {"ahead": -7200}, "failure", ("(NOD031)",)),
     ("clock", "node2", {"services": []}, "OK", ("systemd-timesyncd, which the run turns on",)),
     ("host name", "node2", {"hostname": "node3"}, "warning", ("PRE011", "hostname node3 ", "to node2;")),
