@@ -1,4 +1,4 @@
-"""A look at every node, before anything is changed: what is wrong with it, and the remedy."""
+"""Preflight checks: what is wrong with a node, and its remedy, before anything is changed."""
 
 from pyinfra import host, inventory
 

@@ -49,3 +49,27 @@ def test_every_file_that_code_or_a_message_names_exists() -> None:
             if file.suffix in (".py", ".sh"):
                 for name in re.findall(r"\bdocs/[\w-]+\.md", file.read_text()):
                     assert (REPOSITORY / name).exists(), f"{file}: {name}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md"])
+def test_every_path_that_contributors_are_shown_exists(page: str) -> None:
+    shown = re.findall(r"`([\w.-]+/[\w./-]*|\w+\.py)`", (REPOSITORY / page).read_text())
+    missing = {
+        path
+        for path in shown
+        if not path.startswith(".")
+        and not (REPOSITORY / path).exists()
+        and ("/" in path or not any(REPOSITORY.glob(f"[a-z]*/{path}")))
+    }
+    assert len(shown) > 10
+    assert missing == set()
+
+
+def test_the_page_on_preflight_has_a_row_for_every_check() -> None:
+    code = (REPOSITORY / "operations/preflight/checks.py").read_text()
+    checks = set(re.findall(r'(?m)^    "([^"]+)": \w', code)) | {"sudo"}
+    text = (REPOSITORY / "docs/preflight.md").read_text()
+    table = text[text.index("| row |") : text.index("## The firewall")]
+    rows = {row for cell in re.findall(r"(?m)^\| ([^|]+) \|", table) for row in cell.split(", ")}
+    assert len(checks) > 20
+    assert rows - {"row", "---"} == checks
