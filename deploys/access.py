@@ -10,7 +10,7 @@ cluster = settings.of(inventory)
 node = cluster.node(host.name)
 
 if node == cluster.first_control_plane:
-    kubeconfig.laptop(
+    kubeconfig.operator(
         name="kubeconfig context",
         path=str(cluster.kubeconfig),
         context=cluster.kube_context,

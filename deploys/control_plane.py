@@ -12,7 +12,7 @@ node = cluster.node(host.name)
 if node == cluster.first_control_plane:
     kubeadm.init(
         name="kubeadm init",
-        wanted_version=cluster.kubernetes_version,
+        kubernetes_version=cluster.kubernetes_version,
         repository=kubernetes.repository(cluster),
         **specifications.control_plane(cluster),
         **specifications.registration(cluster, node),

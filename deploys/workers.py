@@ -27,7 +27,7 @@ if node == first:
         names=[each.name for each in cluster.nodes],
         seconds=cluster.nodes_ready_seconds,
     )
-    nodes.marks(
+    nodes.labels_and_taints(
         name="Node labels and taints",
         labels=kubernetes.labels(cluster),
         control_planes=[each.name for each in cluster.control_plane],

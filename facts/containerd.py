@@ -1,5 +1,5 @@
 """
-containerd: what is installed, how it is set up, whether it runs and answers Kubernetes.
+Read the state of containerd: its version, configuration and service, and whether CRI works.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from facts.files import READ_FILES, FileState, parse_files
 from formats.containerd import CERTS_DIR, MIRROR_MARK
 
 CONFIG = "/etc/containerd/config.toml"
-# Stands from before a file is changed until containerd was restarted after it; in memory, because
-# a boot starts containerd afresh.
-RESTART_MARK = "/run/bramble/containerd-wants-a-restart"
+# There from before a file is changed until containerd is restarted; in /run, because a boot
+# restarts it too.
+RESTART_MARK = "/run/bramble/containerd-needs-restart"
 
 # containerd prints: containerd github.com/containerd/containerd 1.7.24~ds1 1.7.24~ds1-6+deb13u1
 _SCRIPT = (
@@ -46,10 +46,10 @@ class ContainerdState(State):
     + version: the program's, such as "1.7.24~ds1"; "" when it isn't installed
     + candidate: the version that apt would install; "" when it knows of none
     + enabled, active: of its service
-    + cri: whether it offers Kubernetes' interface
-    + wants_restart: whether it hasn't been restarted since its files were changed
-    + dump: its configuration in effect, with the files that others import; "" when there is none
-    + files: the files that were asked for, and those of registry mirrors that we have written
+    + cri: whether it has loaded the interface that Kubernetes needs
+    + needs_restart: whether its files have changed since it was started
+    + dump: its configuration in effect, with imported files merged; "" when there is none
+    + files: the files that were asked for, and bramble's own of registry mirrors
     """
 
     version: str
@@ -57,19 +57,19 @@ class ContainerdState(State):
     enabled: bool
     active: bool
     cri: bool
-    wants_restart: bool
+    needs_restart: bool
     dump: str
     files: dict[str, FileState]
 
 
 class Containerd(WholeFact[ContainerdState]):
     """
-    The state of containerd.
+    Read the state of containerd: a ``ContainerdState``.
 
     + paths: the configuration files to read
     """
 
-    secret = True  # a registry's password may stand in them
+    secret = True  # the files may hold a registry's password
 
     @override
     def command(self, paths: list[str]) -> StringCommand:
@@ -95,7 +95,7 @@ class Containerd(WholeFact[ContainerdState]):
             enabled=one_of(enabled, "enabled", "-") == "enabled",
             active=one_of(active, "active", "-") == "active",
             cri=cri == "ok",
-            wants_restart=one_of(restart, "restart", "-") == "restart",
+            needs_restart=one_of(restart, "restart", "-") == "restart",
             dump=text_of(dump, "replace"),
             files=parse_files(files, list(dict.fromkeys([*self.paths, *_paths(ours)]))),
         )

@@ -1,5 +1,5 @@
 """
-Docker Engine: whether it is installed and runs.
+Read whether Docker Engine is installed and runs.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ class DockerState(State):
 
 
 class Docker(WholeFact[DockerState]):
-    """
-    The state of Docker Engine.
-    """
+    """Read the state of Docker Engine: a ``DockerState``."""
 
     @override
     def command(self) -> StringCommand:

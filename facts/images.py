@@ -1,5 +1,5 @@
 """
-Container images that containerd holds for Kubernetes.
+Read which container images containerd has for Kubernetes.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ then echo stopped; else echo absent; fi; [ -z "$i" ] || echo "$i\""""
 @dataclass(frozen=True)
 class ImagesState(State):
     """
-    + architecture: the node's, as dpkg says it: "arm64"
-    + containerd: "answers", "stopped" (what it holds can't be seen), or "absent" (it holds nothing)
-    + names: the images in its namespace ``k8s.io``, in full; none while containerd does not run
+    + architecture: the node's, in dpkg's terms: "arm64"
+    + containerd: "answers", "stopped" (its images can't be listed), or "absent" (it has none)
+    + names: the full names in its namespace ``k8s.io``; none while containerd does not run
     """
 
     architecture: str
@@ -31,9 +31,7 @@ class ImagesState(State):
 
 
 class Images(WholeFact[ImagesState]):
-    """
-    The images that the kubelet finds on a node.
-    """
+    """Read the images that the kubelet finds on a node: an ``ImagesState``."""
 
     @override
     def command(self) -> StringCommand:

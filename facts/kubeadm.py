@@ -1,5 +1,5 @@
 """
-What kubeadm has done on a node: everything, nothing, or a part of it.
+Read how far ``kubeadm init`` or ``kubeadm join`` has come on a node.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from facts.kubelet import KUBELET
 INIT_UNIT = "bramble-kubeadm-init"
 JOIN_UNIT = "bramble-kubeadm-join"
 
-# What init has written when it is through, in its order. An empty file is what a power cut leaves
-# of one that was just being written.
+# The files that a complete init has written, in its order. A power cut leaves an empty one.
 _WRITTEN_BY_INIT = (
     "/etc/kubernetes/pki/ca.crt",
     "/etc/kubernetes/pki/apiserver.crt",
@@ -32,9 +31,9 @@ _WRITTEN_BY_INIT = (
     "/etc/kubernetes/manifests/kube-controller-manager.yaml",
     "/etc/kubernetes/manifests/kube-scheduler.yaml",
 )
-# The last things that init puts into the cluster. With the API server up and these missing, it was
-# cut off near its end.
-_RIGHTS = "the administrator's rights in the cluster"
+# The last objects that init creates. If the API server answers and one is missing, init was
+# interrupted near its end.
+_RIGHTS = "the administrator's role binding"
 _MADE_BY_INIT = ("Deployment/coredns", "DaemonSet/kube-proxy", "ConfigMap/kubeadm-config")
 _WRITTEN_BY_JOIN = (
     "/etc/kubernetes/kubelet.conf",
@@ -49,11 +48,10 @@ done;
 kubeadm version -o short 2>/dev/null | say version;
 cat /etc/kubernetes/pki/ca.crt 2>/dev/null | say ca;"""
 
-# The API server is away for seconds after a reboot: it is waited for where all files are there.
-# A refusal (401) is an answer that no waiting makes another; 403 passes, seconds after a start. An
-# API server that is ready and still refuses the administrator was never told of him. A kubelet that
-# was restarted while it was waited for, and has exited again, is not waited for any longer: unless
-# containerd is still starting, without which it can't run.
+# Where all files are there, wait for the API server: it takes seconds after a reboot. 401 is
+# permanent: stop. 403 is transient; if a ready API server still returns it, the administrator's
+# role binding was never created. A kubelet that exits again after a restart is not waited for,
+# unless containerd, which it needs, is still starting.
 _CONTROL_PLANE = f"""patience=$1; shift;
 {_COMMON}
 {KUBELET}
@@ -101,13 +99,15 @@ if systemctl is-active --quiet {JOIN_UNIT} 2>/dev/null; then echo running; fi"""
 @dataclass(frozen=True)
 class ControlPlaneState(State):
     """
-    How far ``kubeadm init`` has come on a node.
-
-    ``state``: absent; running (init is at work just now); half-finished; not answering (all files
-    are there, the API server was waited for); worker (it has joined a cluster as one); finished.
-    ``files`` are those that init left, ``missing`` is what is not there of a whole control plane
-    (files, or objects in the cluster). ``why`` is what kubectl said last, ``kubelet`` what is wrong
-    with the kubelet, in its own last words. ``config`` is the cluster's ClusterConfiguration.
+    + state: absent; running (init runs now); half-finished; not answering (all files are there, and
+      the API server did not answer in time); worker (it has joined a cluster as one); finished
+    + version: of the kubeadm that is installed; "" without one
+    + files: those that init has left
+    + missing: files, or objects in the cluster, that a complete control plane has
+    + ca, certificate: of the cluster, and of its API server (PEM)
+    + config: the cluster's ClusterConfiguration (YAML)
+    + why: the last line of kubectl
+    + kubelet: what is wrong with the kubelet, with its last line
     """
 
     state: Literal["absent", "running", "half-finished", "not answering", "worker", "finished"]
@@ -124,9 +124,9 @@ class ControlPlaneState(State):
 @dataclass(frozen=True)
 class MemberState(State):
     """
-    How far ``kubeadm join`` has come on a node.
-
-    ``ca`` is the certificate authority of the cluster that it has joined, ``server`` its address.
+    + version: of the kubeadm that is installed; "" without one
+    + files: those that join has left
+    + ca, server: certificate authority (PEM) and API server of the cluster that it has joined
     """
 
     state: Literal["absent", "running", "half-joined", "control plane", "joined"]
@@ -138,7 +138,7 @@ class MemberState(State):
 
 class ControlPlane(WholeFact[ControlPlaneState]):
     """
-    How far ``kubeadm init`` has come: a ``ControlPlaneState``.
+    Read how far ``kubeadm init`` has come: a ``ControlPlaneState``.
 
     + patience: seconds to wait for an API server whose files are all there
     """
@@ -182,7 +182,7 @@ class ControlPlane(WholeFact[ControlPlaneState]):
 
 
 class Member(WholeFact[MemberState]):
-    """How far ``kubeadm join`` has come: a ``MemberState``."""
+    """Read how far ``kubeadm join`` has come: a ``MemberState``."""
 
     @override
     def command(self) -> StringCommand:
@@ -209,7 +209,7 @@ class Member(WholeFact[MemberState]):
 
 
 class ClusterAuthority(WholeFact[str]):
-    """The certificate authority (PEM) of the cluster that this node leads; "" without one."""
+    """Read the certificate authority (PEM) of this control plane's cluster; "" without one."""
 
     @override
     def command(self) -> StringCommand:
@@ -221,7 +221,7 @@ class ClusterAuthority(WholeFact[str]):
 
 
 def _read(lines: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...], dict[str, list[str]]]:
-    """What the script said, the files that it found, and everything else by its first word."""
+    """Return the script's answers by name, the files that it found, and its flags."""
     said: dict[str, str] = {}
     files: list[str] = []
     flags: dict[str, list[str]] = {}
@@ -237,12 +237,12 @@ def _read(lines: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...], dict[s
 
 
 def _objects(text: str) -> dict[str, dict[str, dict[str, str]]]:
-    """Objects as kubectl gives them (none, one, or a List), by KIND/NAME."""
+    """Return the objects in kubectl's JSON (none, one, or a List), by KIND/NAME."""
     if not text.strip():
         return {}
     try:
         found = json.loads(text[text.index("{") :])
     except ValueError as error:
         raise FactProcessError(f"kubectl's answer is not JSON: {text.splitlines()[0]}") from error
-    things = found["items"] if found.get("kind") == "List" else [found]
-    return {f"{thing['kind']}/{thing['metadata']['name']}": thing for thing in things}
+    objects = found["items"] if found.get("kind") == "List" else [found]
+    return {f"{each['kind']}/{each['metadata']['name']}": each for each in objects}

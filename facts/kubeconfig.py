@@ -1,6 +1,5 @@
 """
-Who holds the keys to the cluster on the node that leads it. No key leaves the node: what is
-compared are fingerprints.
+Read fingerprints of the administrator's kubeconfig and of a user's copy; no key leaves the node.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from typing_extensions import override
 from facts.base import State, WholeFact, ask, one_of
 from facts.kubectl import ADMIN_CONF
 
-# sha256 of what stands base64-encoded behind a key, and of a whole file. Two files made by kubeadm
-# are alike without the values that differ from one to the next (older ones have preferences).
+# sha256 of base64-encoded values, and of whole files. "alike" hashes a file without the values that
+# differ between two that kubeadm has made (older ones have preferences).
 _SCRIPT = f"""hash() {{ sha256sum | cut -d' ' -f1; }};
 data() {{ sed -n "s/^ *$1: *//p" $a 2>/dev/null | head -n1; }};
 alike() {{ sed -E -e '/^preferences: \\{{\\}}$/d' \
@@ -42,14 +41,15 @@ fi; fi; fi"""
 @dataclass(frozen=True)
 class Credentials(State):
     """
-    Fingerprints (sha256) of the administrator's kubeconfig and of a user's copy; "" where a file
-    is not there.
+    Fingerprints are sha256, and "" for a missing file.
 
-    ``admin`` and ``user`` are those of the whole files, ``ca`` and ``cert`` of what the first one
-    holds. ``holds`` is what the user's file is: a "copy" of the administrator's, of now or of
-    earlier; "more", the present administrator and entries of others beside him; "" for anything
-    else. ``home`` is "" when the node has no such user; ``status`` is the copy's mode, user and
-    group; ``odd`` its path, when it is a link or a directory.
+    + admin, user: of the whole files: the administrator's, the user's
+    + ca, cert: of the certificates in the administrator's
+    + home, group: of the user; "" when there is no such user
+    + holds: what the user's file is: "copy" of the present or an earlier administrator's; "more":
+      the present administrator and other entries; "": anything else
+    + status: mode, user and group of the user's file
+    + odd: the path of the user's file, if it is a link or a directory
     """
 
     admin: str = ""
@@ -68,9 +68,9 @@ _WORDS = tuple(each.name for each in fields(Credentials))
 
 class AdminCredentials(WholeFact[Credentials]):
     """
-    The administrator's kubeconfig, and a user's copy of it: ``Credentials``.
+    Read the administrator's kubeconfig, and a user's copy of it: ``Credentials``.
 
-    + owner: the user whose ``~/.kube/config`` is looked at; "": nobody's
+    + owner: the user whose ``~/.kube/config`` is read; "": nobody's
     """
 
     secret = True

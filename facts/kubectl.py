@@ -1,5 +1,5 @@
 """
-What the cluster holds, asked with kubectl on the node that leads it.
+Read objects of the cluster with kubectl on the control plane.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from facts.base import State, WholeFact, ask, number, raw, text_of
 
 ADMIN_CONF = "/etc/kubernetes/admin.conf"
 
-# One kubectl a namespace, all at once: each takes a second of a small board's time, most of it
-# spent starting.
+# One kubectl per namespace, in parallel: each takes a second to start on a small board.
 _SCRIPT = f"""d=$(mktemp -d) || exit 0; trap 'rm -rf "$d"' EXIT; i=0;
 for g in "$@"; do
 i=$((i+1));
@@ -32,10 +31,9 @@ echo "$(cat "$d/$n.rc") $(base64 -w0 "$d/$n") $(tail -n1 "$d/$n.err" | base64 -w
 @dataclass(frozen=True)
 class ClusterObjects(State):
     """
-    Objects of the cluster as plain data, those that were asked for and are there.
-
-    ``answers`` is False, and ``why`` says why, when kubectl got no answer: there is no cluster
-    yet, or its API server is away.
+    + answers: False without a cluster, or when its API server does not answer
+    + objects: those that were asked for and exist, as plain data
+    + why: the last line of kubectl, when there is no answer
     """
 
     answers: bool
@@ -45,7 +43,7 @@ class ClusterObjects(State):
 
 class Objects(WholeFact[ClusterObjects]):
     """
-    Some objects of the cluster: a ``ClusterObjects``.
+    Read some objects of the cluster: a ``ClusterObjects``.
 
     + names: each ``NAMESPACE/KIND/NAME`` (``/KIND/NAME`` without a namespace), or a kind alone
       (``nodes``) for all of them
@@ -75,7 +73,7 @@ class Objects(WholeFact[ClusterObjects]):
             answer, _, error = rest.partition(" ")
             if number(status) != 0:
                 why = text_of(error, "replace").strip()
-                return ClusterObjects(False, [], why or "kubectl failed and said nothing")
+                return ClusterObjects(False, [], why or "kubectl failed without an error message")
             if answer:
                 found = json.loads(raw(answer))
                 many = str(found.get("kind", "")).endswith("List")

@@ -1,5 +1,5 @@
 """
-The service that runs ``kubectl proxy`` on the control plane.
+Read the service that runs ``kubectl proxy`` on the control plane.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from facts.base import State, WholeFact, ask, one_of, text_of
 UNIT = "bramble-kubectl-proxy.service"
 PATH = f"/etc/systemd/system/{UNIT}"
 
-# Both print one word, also for a unit that is not there.
+# is-active and is-enabled print one word for a missing unit too.
 _SCRIPT = f"""systemctl is-active {UNIT} 2>/dev/null | head -n1 | sed 's/^/active /';
 systemctl is-enabled {UNIT} 2>/dev/null | head -n1 | sed 's/^/enabled /';
 [ ! -e {PATH} ] || echo "unit $(base64 -w0 {PATH})\""""
@@ -22,7 +22,10 @@ systemctl is-enabled {UNIT} 2>/dev/null | head -n1 | sed 's/^/enabled /';
 
 @dataclass(frozen=True)
 class ProxyState(State):
-    """The unit's text (None: it is not there), and whether it runs now and at boot."""
+    """
+    + unit: the unit file's text; None without one
+    + active, enabled: whether it runs now, and at boot
+    """
 
     unit: str | None
     active: bool
@@ -30,7 +33,7 @@ class ProxyState(State):
 
 
 class ProxyService(WholeFact[ProxyState]):
-    """The service that runs ``kubectl proxy``: a ``ProxyState``."""
+    """Read the service that runs ``kubectl proxy``: a ``ProxyState``."""
 
     @override
     def command(self) -> StringCommand:

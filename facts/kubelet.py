@@ -1,5 +1,5 @@
 """
-The kubelet's service: whether it runs, how often it was restarted, and what it said last.
+Read the kubelet's service: whether it runs, how often it was restarted, and its last line.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from typing_extensions import override
 
 from facts.base import State, WholeFact, ask, number, one_of, text_of
 
-# Shell functions, for other facts too. systemd counts the restarts, and keeps the invocation's ID
-# until the next start: the lines of the life that has ended, whatever they say. journald can't tell
-# the invocation of a process that is gone already: then it is the unit's last line since kubeadm
-# configured it. A panic of Go is named first, and followed by pages of stack traces. Of a
-# program that says nothing, systemd says how it ended.
+# Shell functions, for other facts too. The last line is sought in three places: the lines of the
+# last invocation, whose ID systemd keeps until the next start; else the unit's lines since kubeadm
+# configured it, since journald can't attribute lines of a process that has exited already; else
+# systemd's own line on how it exited. A Go panic is preferred, since stack traces follow it.
 KUBELET = r"""kubelet() { NRestarts=0 SubState='' InvocationID='';
 eval "$(systemctl show -p NRestarts -p SubState -p InvocationID kubelet 2>/dev/null)"; };
 exited() { case $SubState in auto-restart*|failed) ;; *) false;; esac; };
@@ -37,10 +36,10 @@ if exited; then last_words; fi | base64 -w0; echo"""
 @dataclass(frozen=True)
 class KubeletState(State):
     """
-    + restarts: how often systemd has restarted it by itself
+    + restarts: how often systemd has restarted it automatically
     + state: systemd's SubState: "running"; "auto-restart" while it waits for the next start
-    + configured: whether kubeadm has written its configuration: before, it exits at every start
-    + last_words: what it said before it exited; "" while it runs
+    + configured: whether kubeadm has written its configuration; without one it exits at once
+    + last_words: the last line before it exited; "" while it runs
     """
 
     restarts: int
@@ -54,7 +53,7 @@ class KubeletState(State):
 
 
 class Kubelet(WholeFact[KubeletState]):
-    """The kubelet's service: a ``KubeletState``."""
+    """Read the kubelet's service: a ``KubeletState``."""
 
     @override
     def command(self) -> StringCommand:

@@ -1,5 +1,5 @@
 """
-What other clusters, or earlier ones, leave on a node.
+Read what other or earlier clusters have left on a node.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from facts.base import State, WholeFact, ask, words_of
 
-# Their programs, where their installers put them.
+# Each distribution's program, at the path where its installer puts it.
 DISTRIBUTIONS = {
     "k3s": "/usr/local/bin/k3s",
     "rke2": "/usr/local/bin/rke2",
@@ -30,8 +30,8 @@ for i in {_INTERFACES}; do [ -e "/sys/class/net/$i" ] && printf '%s ' "$i"; done
 @dataclass(frozen=True)
 class LeftoversState(State):
     """
-    + distributions: of ``DISTRIBUTIONS``, those that are installed
-    + networks: the files in /etc/cni/net.d
+    + distributions: those of ``DISTRIBUTIONS`` that are installed
+    + networks: the names of the files in /etc/cni/net.d
     + interfaces: of pod networks
     """
 
@@ -41,9 +41,7 @@ class LeftoversState(State):
 
 
 class Leftovers(WholeFact[LeftoversState]):
-    """
-    Traces of clusters that kubeadm's own files say nothing of.
-    """
+    """Read traces of clusters that kubeadm's own files do not show: a ``LeftoversState``."""
 
     @override
     def command(self) -> StringCommand:

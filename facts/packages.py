@@ -1,5 +1,5 @@
 """
-The packages of Kubernetes on a node: where they come from, what is installed, held, to be had.
+Read the Kubernetes packages of a node: their repositories, and what is installed, held, available.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _REPOSITORY = (
     + READ_FILES
 )
 
-# dpkg's status of a package is three words: what is wanted (install, hold), errors, what is.
-_PACKAGES = f"""dpkg --print-architecture; df -Pm /var | awk 'NR == 2 {{print $4}}';
+# dpkg's status of a package is three words: desired (install, hold), error, observed.
+_PACKAGES = f"""df -Pm /var | awk 'NR == 2 {{print $4}}';
 [ -e /etc/kubernetes/kubelet.conf ] && echo joined || echo -;
 k=$(systemctl is-enabled kubelet.service 2>/dev/null);
 [ -e /etc/kubernetes/kubelet.conf ] && case $(systemctl is-active kubelet.service) in
@@ -39,7 +39,7 @@ n=$(echo "$i" | grep -cE "^(kubelet|kubeadm|kubectl) [a-z]+ ok installed $1[.-]"
 @dataclass(frozen=True)
 class RepositoryState(State):
     """
-    + sources: apt's files that name a repository of Kubernetes packages
+    + sources: apt's source files that name a repository of Kubernetes packages
     + files: ``SOURCE`` and ``KEY``
     """
 
@@ -48,9 +48,7 @@ class RepositoryState(State):
 
 
 class Repository(WholeFact[RepositoryState]):
-    """
-    The repositories of Kubernetes packages that a node's apt has.
-    """
+    """Read the repositories of Kubernetes packages that a node's apt has: a ``RepositoryState``."""
 
     @override
     def command(self) -> StringCommand:
@@ -66,18 +64,16 @@ class Repository(WholeFact[RepositoryState]):
 @dataclass(frozen=True)
 class PackagesState(State):
     """
-    + architecture: of the node's packages: "arm64"
-    + free_mb: room on the file system of /var
-    + joined: whether the node is, or is about to be, part of a cluster
-    + kubelet_enabled: whether the kubelet starts at boot, and, on a node of a cluster, has started
-    + installed: the version of each of ``NAMES`` that is installed completely
-    + held: which of them apt leaves alone
-    + broken: those whose installation was cut off in the middle
-    + available: the versions of each that apt knows of, the newest first; not read where the wanted
-      version is installed
+    + free_mb: free space on the file system of /var
+    + joined: whether the node belongs to a cluster
+    + kubelet_enabled: whether the kubelet starts at boot and, on a node of a cluster, runs
+    + installed: the version of each of ``NAMES`` that is completely installed
+    + held: which of them are held
+    + broken: those whose installation was interrupted
+    + available: the versions of each that apt knows of, the newest first; not read where the
+      desired version is installed
     """
 
-    architecture: str
     free_mb: int
     joined: bool
     kubelet_enabled: bool
@@ -89,9 +85,9 @@ class PackagesState(State):
 
 class Packages(WholeFact[PackagesState]):
     """
-    The state of the Kubernetes packages.
+    Read the state of the Kubernetes packages: a ``PackagesState``.
 
-    + version: the wanted one, "1.36" or "1.36.4"
+    + version: the desired one, "1.36" or "1.36.4"
     """
 
     @override
@@ -99,9 +95,7 @@ class Packages(WholeFact[PackagesState]):
         return ask(_PACKAGES, version.replace(".", "\\."))
 
     @override
-    def parse(
-        self, architecture: str, free: str, joined: str, enabled: str, *rest: str
-    ) -> PackagesState:
+    def parse(self, free: str, joined: str, enabled: str, *rest: str) -> PackagesState:
         installed, held, broken = {}, [], []
         available: dict[str, list[str]] = {}
         for line in rest:
@@ -122,7 +116,6 @@ class Packages(WholeFact[PackagesState]):
                 case _:
                     raise OddLine(line)
         return PackagesState(
-            architecture=architecture,
             free_mb=number(free),
             joined=one_of(joined, "joined", "-") == "joined",
             kubelet_enabled=enabled == "enabled",

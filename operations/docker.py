@@ -1,5 +1,5 @@
 """
-Docker Engine beside Kubernetes, for images that are built on the node.
+Install Docker Engine beside Kubernetes, to build images on a node.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from operations.base import Commands, declare, operation, plan_change, read
 @operation()
 def engine() -> Commands:
     """
-    Docker Engine runs, on the containerd that is there (Debian's docker.io; another one that is
-    installed already is kept).
+    Run Docker Engine on the containerd that Kubernetes uses.
 
-    To be run after ``containerd.runtime`` and with IP forwarding on: a dockerd that must turn it on
-    itself also sets the policy of the FORWARD chain to DROP.
+    Installs Debian's docker.io, unless another Docker Engine is installed. To be run after
+    ``containerd.runtime`` and with IP forwarding on: when dockerd has to turn it on, it also sets
+    the policy of the FORWARD chain to DROP.
 
     **Example:**
 
     .. code:: python
 
         if host.data.docker:
-            docker.engine(name="Docker Engine runs on the same containerd")
+            docker.engine(name="Docker Engine")
     """
 
-    state = read(Docker)
+    observed = read(Docker)
     declare("package docker.io", "package docker-cli", "unit docker.service")
-    if state.engine and state.client and state.enabled and state.active:
+    if observed.engine and observed.client and observed.enabled and observed.active:
         host.noop("Docker Engine runs")
         return
-    # Debian has the command in a package of its own, which docker.io only recommends.
-    wanted = {"docker.io": state.engine, "docker-cli": state.client}
-    missing = [package for package, there in wanted.items() if not there]
+    # The docker command has its own package in Debian, which docker.io only recommends.
+    installed = {"docker.io": observed.engine, "docker-cli": observed.client}
+    missing = [package for package, present in installed.items() if not present]
     if missing:
         resources = [f"package {package}" for package in missing]
         plan_change(f"install {' and '.join(missing)}", *resources)
         yield from apt.install(missing)
-    if not (state.enabled and state.active):
+    if not (observed.enabled and observed.active):
         plan_change("start Docker Engine, now and at every boot", "unit docker.service")
     yield StringCommand("systemctl", "enable", "--now", "docker.service")

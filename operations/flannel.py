@@ -1,5 +1,5 @@
 """
-The pod network: flannel, applied to the cluster from its own manifest.
+Apply flannel, the pod network, to the cluster from its own manifest.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from pyinfra.api import FunctionCommand, QuoteString, StringCommand
 from facts.kubectl import ADMIN_CONF, Objects
 from formats import flannel as manifest
 from formats import manifests
+from messages import kubernetes as messages
 from operations.base import Commands, HostFailure, declare, diff, operation, plan_change, read
-from operations.rollouts import SYSTEM, await_all, troubles
+from operations.nodes.rollouts import SYSTEM, pending, wait_until_ready
 from workstation.download import DownloadError, fetch_text
 
 MANAGER = "bramble"
@@ -30,26 +31,26 @@ def flannel(
     seconds: int = 300,
 ) -> Commands:
     """
-    flannel is in the cluster as its manifest says, on this cluster's networks.
+    Apply flannel's manifest, adapted to this cluster's networks, and wait for its pods.
 
-    To be run on the control plane. The manifest is fetched by the computer that pyinfra runs on.
+    To be run on the control plane. This computer downloads the manifest.
 
     + url: of a release's ``kube-flannel.yml``, or a path on this computer
     + checksum: its sha256; another file is refused
     + folder: on this computer, where the file is kept for the next run
     + pod_network: as given to ``kubeadm.init``
     + interface: the nodes' interface on the cluster's network
-    + seconds: to wait for flannel's, kube-proxy's and CoreDNS's pods afterwards
+    + seconds: how long to wait for the pods of flannel, kube-proxy and CoreDNS
 
-    Applied server-side, and only what differs from the live objects: what somebody changed by
-    hand is set right again, what others added stays.
+    Applied server-side when a live object differs: manual changes of its fields are reverted,
+    fields that others added are kept.
 
     **Example:**
 
     .. code:: python
 
         flannel.flannel(
-            name="Pod network",
+            name="Pod network (flannel)",
             url="https://github.com/flannel-io/flannel/releases/download/v0.28.9/kube-flannel.yml",
             checksum="1c06a15a771009c263bdb1f51c928af46f7606fe969f3963652167938d536aaa",
             folder=".cluster/downloads",
@@ -59,22 +60,23 @@ def flannel(
     """
 
     try:
-        wanted = manifest.adapted(fetch_text(url, checksum, folder), pod_network, interface)
-        own = f"{manifest.namespace(wanted)}/daemonset/{manifest.DAEMON_SET}"
+        desired = manifest.adapted(fetch_text(url, checksum, folder), pod_network, interface)
+        own = f"{manifest.namespace(desired)}/daemonset/{manifest.DAEMON_SET}"
     except DownloadError as error:
-        raise HostFailure(f"flannel's manifest: {error}") from error
+        raise HostFailure(error.said) from error
     except ValueError as error:
-        raise HostFailure(f"{url} can't be used: {error}") from error
+        raise HostFailure(messages.BAD_MANIFEST(url=url, reason=error.args[0])) from error
     rollouts = [own, *SYSTEM]
-    now = read(Objects, names=["nodes", *dict.fromkeys([*map(manifests.word, wanted), *SYSTEM])])
-    changed = manifests.differing(wanted, now.objects)
-    declare(*(f"object {_name(resource)}" for resource in wanted))
+    names = ["nodes", *dict.fromkeys([*map(manifests.word, desired), *SYSTEM])]
+    observed = read(Objects, names=names)
+    changed = manifests.differing(desired, observed.objects)
+    declare(*(f"object {_name(resource)}" for resource in desired))
     for resource, before in changed:
         old = None if before is None else manifests.text([before])
         diff(_name(resource), old, manifests.text([resource]), resource=f"object {_name(resource)}")
-    waits = bool(changed or troubles(now.objects, [], rollouts))
+    waits = bool(changed or pending(observed.objects, [], rollouts))
     if waits and not changed:
-        plan_change("wait until the pods of flannel, kube-proxy and CoreDNS are up")
+        plan_change("wait until the pods of flannel, kube-proxy and CoreDNS are ready")
     if changed:
         yield StringCommand(
             "kubectl",
@@ -85,12 +87,12 @@ def flannel(
             f"--field-manager={MANAGER}",
             "-f",
             "-",
-            _stdin=manifests.text(wanted),
+            _stdin=manifests.text(desired),
         )
     if waits:
-        yield FunctionCommand(await_all, ([], rollouts, seconds), {})
+        yield FunctionCommand(wait_until_ready, ([], rollouts, seconds), {})
     else:
-        host.noop("flannel is as it shall be, its pods are up")
+        host.noop("flannel is up to date, its pods are ready")
 
 
 def _name(resource: Mapping[str, Any]) -> str:

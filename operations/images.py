@@ -1,5 +1,5 @@
 """
-Container images from a folder on this computer, for nodes that shall not fetch them.
+Send container images from a folder on this computer to nodes that can't or needn't pull them.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from pyinfra import host
-from pyinfra import state as run_state
+from pyinfra import host, state
 from pyinfra.api import FunctionCommand, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
@@ -18,8 +17,9 @@ from pyinfra.api.state import State
 import remote
 from facts.images import Images
 from formats import docker_archive
+from messages import container_runtime as messages
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read
-from runs.output import Progress, failed
+from runs.output import Progress
 
 _CHUNK = 256 * 1024
 
@@ -27,63 +27,60 @@ _CHUNK = 256 * 1024
 @operation()
 def imported(folder: str) -> Commands:
     """
-    containerd holds the images of the archives in a folder on this computer.
+    Import the images of all archives in a folder on this computer into containerd.
 
-    + folder: where the archives are: ``*.tar`` as ``docker save`` makes them. Those for another
-      architecture than the node's are passed over
+    + folder: where the archives are: ``*.tar`` as ``docker save`` makes them. Images for another
+      architecture than the node's are skipped
 
-    An archive is sent only when an image of it is missing. It goes straight into containerd, so
-    nothing is left on the node when the connection is cut.
+    An archive is sent only when one of its images is missing. It is streamed into containerd, so
+    nothing is left on the node when the connection is lost.
 
     **Example:**
 
     .. code:: python
 
-        images.imported(name="Images from the local archives", folder="mirror/images")
+        images.imported(name="Preloaded images", folder="mirror/images")
     """
 
     archives = sorted(Path(folder).glob(docker_archive.PATTERN))
     if not archives:
-        raise HostFailure(f"no image archives (*.tar) in {folder} on this computer")
-    state = read(Images)
-    if state.containerd == "stopped" and not run_state.is_executing:
-        host.log("which images it has is seen when its containerd runs")
+        raise HostFailure(messages.NO_ARCHIVES(folder=folder))
+    observed = read(Images)
+    if observed.containerd == "stopped" and not state.is_executing:
+        host.log("which images are missing is not known before containerd runs")
         return
-    held = {archive: _names(archive, state.architecture) for archive in archives}
-    declare(*(f"image {name}" for names in held.values() for name in sorted(names)))
-    missing = [archive for archive, names in held.items() if names - set(state.names)]
+    desired = {archive: _names(archive, observed.architecture) for archive in archives}
+    declare(*(f"image {name}" for names in desired.values() for name in sorted(names)))
+    missing = [archive for archive, names in desired.items() if names - set(observed.names)]
     if not missing:
-        host.noop(f"containerd holds the images of {folder}")
+        host.noop(f"containerd has the images of {folder}")
         return
     for archive in missing:
-        lacking = sorted(held[archive] - set(state.names))
-        resources = [f"image {name}" for name in lacking]
+        resources = [f"image {name}" for name in sorted(desired[archive] - set(observed.names))]
         plan_change(f"send {archive.name} ({_size(archive)}) and import it", *resources)
     for number, archive in enumerate(missing, 1):
         yield FunctionCommand(_import, (str(archive), f"{number} of {len(missing)}"), {})
 
 
 def _names(archive: Path, architecture: str) -> frozenset[str]:
-    """The names of an archive's images that are for this architecture."""
+    """Return the names of an archive's images that are for this architecture."""
     try:
         status = archive.stat()
         found = _read(str(archive), status.st_size, status.st_mtime_ns)
     except (OSError, tarfile.TarError, KeyError, ValueError) as error:
-        raise HostFailure(
-            f"{archive} can't be used: {error}; make it with `docker save`, or remove it"
-        ) from None
-    return frozenset(name for name, wanted in found if wanted in (architecture, ""))
+        raise HostFailure(messages.BAD_ARCHIVE(path=archive, reason=error)) from None
+    return frozenset(name for name, built_for in found if built_for in (architecture, ""))
 
 
 @cache
 def _read(path: str, size: int, changed: int) -> tuple[tuple[str, str], ...]:
-    """Each image's name and architecture; read once for all hosts (until the file changes)."""
+    """Read each image's name and architecture, once for all hosts (until the file changes)."""
     with tarfile.open(path) as archive:
 
         def member(name: str) -> str:
             file = archive.extractfile(name)
             if file is None:
-                raise ValueError(f"its {name} is no file")
+                raise ValueError(f"its {name} is not a regular file")
             return file.read().decode("utf-8")
 
         return tuple(
@@ -111,8 +108,8 @@ def _import(state: State, host: Host, path: str, which: str) -> bool:
     if result.status == 0:
         return True
     if "no space left" in "\n".join(result.lines).lower():
-        return failed(host, f"could not import {name}: its disk is full: make room on /var")
-    return failed(host, f"could not import {name}: {result.last_line}")
+        raise HostFailure(messages.NO_ROOM_FOR_IMAGE(name=name))
+    raise HostFailure(messages.NOT_IMPORTED(name=name, reason=result.last_line))
 
 
 def _size(archive: Path) -> str:

@@ -1,5 +1,5 @@
 """
-The keys to the cluster: for a user of the control plane, and on the computer that pyinfra runs on.
+Write kubeconfigs: for a user of the control plane, and on the computer that pyinfra runs on.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from facts.kubeconfig import AdminCredentials
 from facts.kubectl import ADMIN_CONF
 from formats import kubeconfig
 from formats.unreadable import Unreadable
+from messages import kubernetes as messages
 from operations import tls_probe
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read
-from remote.failures import RemoteFailure
-from runs.output import failed
 from workstation import files as local_files
 
-# From file to file on the node itself: the key never travels. Private and atomic, as files.ensure.
+# Copied on the node itself, so the key does not leave it; private and atomic, as in files.ensure.
 _COPY = """set -e; umask 077; d=$(dirname -- "$2"); [ -d "$d" ] || install -d -m 700 -o "$3" \
 -g "$4" -- "$d"; t=$(mktemp -- "$d/.config.XXXXXX"); trap 'rm -f -- "$t"' EXIT;
 cat -- "$1" > "$t"; chown -- "$3:$4" "$t"; chmod 600 "$t"; sync -- "$t"; mv -fT -- "$t" "$2";
@@ -34,205 +33,196 @@ sync -- "$d\""""
 @operation()
 def admin(user: str) -> Commands:
     """
-    A user of the control plane has the administrator's kubeconfig as ``~/.kube/config``, private.
+    Copy the administrator's kubeconfig to ``~/.kube/config`` of a user of the control plane.
 
-    + user: who logs in there and types kubectl
+    + user: who logs in there and uses kubectl
 
-    Only a copy of this cluster's own is replaced, such as one from before its certificates were
-    renewed. A file that holds entries of others too, and this cluster's administrator, is left;
-    without him it is refused.
+    A copy that this made earlier is replaced when the certificates were renewed. A file that holds
+    this administrator and other entries is kept. ``HostFailure``: any other file is there.
 
     **Example:**
 
     .. code:: python
 
-        kubeconfig.admin(name="kubectl for pi on the control plane", user="pi")
+        kubeconfig.admin(name="kubeconfig for pi", user="pi")
     """
 
-    now = read(AdminCredentials, owner=user)
-    if not now.home:
-        raise HostFailure(f"there is no user {user} here: who shall have the kubeconfig?")
-    path = f"{now.home}/.kube/config"
-    if now.odd:
-        raise HostFailure(f"{path} is a link or a directory: remove it, then run this again")
-    if now.user and not now.holds:
-        raise HostFailure(
-            f"{path} holds something else than this cluster's present administrator: move it away, "
-            f"then run this again; `KUBECONFIG={path}:OLD kubectl config view --raw` shows the two "
-            "merged"
-        )
+    observed = read(AdminCredentials, owner=user)
+    if not observed.home:
+        raise HostFailure(messages.NO_SUCH_USER(user=user))
+    path = f"{observed.home}/.kube/config"
+    if observed.odd:
+        raise HostFailure(messages.NO_PLAIN_FILE(path=path))
+    if observed.user and not observed.holds:
+        raise HostFailure(messages.FOREIGN_KUBECONFIG(path=path))
     resource = f"file {path}"
     declare(resource)
-    wanted = f"600 {user} {now.group}"
-    right = now.holds == "more" or (now.user != "" and now.user == now.admin)
-    if right and now.status == wanted:
-        others = " (what else it holds is left as it is)" if now.holds == "more" else ""
+    desired = f"600 {user} {observed.group}"
+    current = observed.holds == "more" or (observed.user != "" and observed.user == observed.admin)
+    if current and observed.status == desired:
+        others = " (its other entries are kept)" if observed.holds == "more" else ""
         host.noop(f"{path} is up to date{others}")
         return
-    if not right:
+    if not current:
         plan_change(
             f"copy {ADMIN_CONF} to {path} (for {user} alone; its content is not shown)", resource
         )
     else:
-        plan_change(f"make {path} {wanted} (it is {now.status})", resource)
-        owner = QuoteString(f"{user}:{now.group}")
+        plan_change(f"change {path} from {observed.status} to {desired}", resource)
+        owner = QuoteString(f"{user}:{observed.group}")
         yield StringCommand("chown", "--", owner, QuoteString(path))
         yield StringCommand("chmod", "600", "--", QuoteString(path))
         return
-    words = [QuoteString(word) for word in (ADMIN_CONF, path, user, now.group)]
+    words = [QuoteString(word) for word in (ADMIN_CONF, path, user, observed.group)]
     yield StringCommand("sh", "-c", QuoteString(_COPY), "copy", *words)
 
 
 @operation()
-def laptop(path: str, context: str, server: str) -> Commands:
+def operator(path: str, context: str, server: str) -> Commands:
     """
-    The computer that pyinfra runs on has a context for the cluster, over TLS.
+    Put a context for the cluster, over TLS, into a kubeconfig on this computer.
 
-    To be run on the control plane, whose credentials they are.
+    To be run on the control plane, which has the credentials.
 
-    + path: the kubeconfig, such as ``~/.kube/config``; all else in it is kept
+    + path: the kubeconfig, such as ``~/.kube/config``; everything else in it is kept
     + context: the name of the context, and of its cluster and user
-    + server: such as ``https://192.168.1.32:6443``, an address that the computer reaches
+    + server: such as ``https://192.168.1.32:6443``, an address that this computer reaches
 
-    The current context changes only where there is none. A backup is kept beside the file.
+    The current context is set only where there is none. A backup is kept beside the file.
+    ``HostFailure``: the file can't be changed safely.
 
     **Example:**
 
     .. code:: python
 
-        kubeconfig.laptop(
-            name="kubectl on this computer",
+        kubeconfig.operator(
+            name="kubeconfig context",
             path="~/.kube/config",
             context="bramble",
             server="https://192.168.1.32:6443",
         )
     """
 
-    now = read(AdminCredentials, owner="")
-    text = _local(path)
-    way = kubeconfig.Access(context, server)
+    observed = read(AdminCredentials, owner="")
+    text = _read_local(path)
+    access = kubeconfig.Access(context, server)
     declare(f"context {context}")
     runs.of(host.state).suggest(f"kubectl {_kubectl_option(path)}--context {context} get nodes")
-    fingerprints = {"ca": now.ca, "cert": now.cert}
-    if now.admin and kubeconfig.same(kubeconfig.parse(text), way, fingerprints):
+    fingerprints = {"ca": observed.ca, "cert": observed.cert}
+    if observed.admin and kubeconfig.same(kubeconfig.parse(text), access, fingerprints):
         host.noop(f"the context {context} is in {path}")
         return
-    _edited(path, text, way)
-    told = f"put the context {context} for {server} into {path} on this computer"
-    plan_change(told, f"context {context}")
+    _edit(path, text, access)
+    change = f"put the context {context} for {server} into {path} on this computer"
+    plan_change(change, f"context {context}")
     yield FunctionCommand(write_context, (path, context, server), {})
 
 
 @operation()
 def proxy(path: str, context: str, server: str, present: bool = True) -> Commands:
     """
-    The computer that pyinfra runs on has a context for the control plane's kubectl proxy: plain
-    HTTP, no user.
+    Put a context for kubectl proxy (plain HTTP, no user) into a kubeconfig on this computer.
 
-    + path: the kubeconfig, such as ``~/.kube/config``; all else in it is kept
+    + path: the kubeconfig, such as ``~/.kube/config``; everything else in it is kept
     + context: the name of the context and of its cluster
     + server: such as ``http://192.168.1.32:8080``
-    + present: False: taken out, where it is this very one
+    + present: False: remove it, if it is for that server
 
     **Example:**
 
     .. code:: python
 
         kubeconfig.proxy(
-            name="The proxy's context on this computer",
+            name="kubeconfig context for kubectl proxy",
             path="~/.kube/config",
             context="bramble-proxy",
             server="http://192.168.1.32:8080",
         )
     """
 
-    text = _local(path)
-    way = kubeconfig.Access(context, server)
-    there = kubeconfig.same(kubeconfig.parse(text), way, None)
+    text = _read_local(path)
+    access = kubeconfig.Access(context, server)
+    exists = kubeconfig.same(kubeconfig.parse(text), access, None)
     resource = f"context {context}"
     if present:
         declare(resource)
-    if there == present:
+    if exists == present:
         host.noop(f"the context {context} is {'' if present else 'not '}in {path}")
         return
-    _edited(path, text, way if present else None, context)
+    _edit(path, text, access if present else None, context)
     if present:
         plan_change(
             f"put the context {context} for {server} into {path} on this computer", resource
         )
         yield FunctionCommand(change_proxy_context, (path, context, server, True), {})
     else:
-        plan_change(f"take the context {context} out of {path} on this computer", resource)
+        plan_change(f"remove the context {context} from {path} on this computer", resource)
         yield FunctionCommand(change_proxy_context, (path, context, server, False), {})
 
 
 def write_context(state: State, host: Host, path: str, context: str, server: str) -> bool:
-    """Fetch the credentials from the control plane and merge them into the kubeconfig here."""
+    """Read the credentials on the control plane, and merge them into the local kubeconfig."""
     try:
         admin_conf = "\n".join(remote.of(host).run('cat -- "$1"', ADMIN_CONF))
-        way = kubeconfig.access(admin_conf, context, server)
-        _write(host, path, _edited(path, _local(path), way))
-    except (RemoteFailure, HostFailure) as error:
-        return failed(host, str(error))
+        access = kubeconfig.access(admin_conf, context, server)
     except Unreadable as error:
-        return failed(host, f"{ADMIN_CONF} is not as kubeadm makes it: {error}")
-    if why := tls_probe.trouble(server, way.ca_data):
-        host.log_styled(
-            f"the context is written, but {server} does not answer this computer: {why}",
-            fg="yellow",
-            log_func=logger.warning,
-        )
+        said = messages.NOT_UNDERSTOOD(what=ADMIN_CONF, reason=error.args[0])
+        raise HostFailure(said) from error
+    _write(host, path, _edit(path, _read_local(path), access))
+    if reason := tls_probe.trouble(server, access.ca_data):
+        warning = messages.SERVER_NOT_ANSWERING(server=server, reason=reason)
+        host.log_styled(warning, fg="yellow", log_func=logger.warning)
     return True
 
 
 def change_proxy_context(
     state: State, host: Host, path: str, context: str, server: str, present: bool
 ) -> bool:
-    """Put the proxy's context into the kubeconfig here, or take it out."""
-    try:
-        way = kubeconfig.Access(context, server) if present else None
-        _write(host, path, _edited(path, _local(path), way, context))
-    except HostFailure as error:
-        return failed(host, str(error))
+    """Put the proxy's context into the local kubeconfig, or remove it."""
+    access = kubeconfig.Access(context, server) if present else None
+    _write(host, path, _edit(path, _read_local(path), access, context))
     return True
 
 
-def _local(path: str) -> str:
-    """The kubeconfig on this computer, which is one; "" where there is none."""
+def _read_local(path: str) -> str:
+    """Read the kubeconfig on this computer; "" without one, ``HostFailure`` if it is none."""
     if os.pathsep in path:
-        raise HostFailure(f"{path} is a list of files: name the one that the context goes into")
+        raise HostFailure(messages.LIST_OF_FILES(path=path))
     try:
         text = local_files.text(path) or ""
         kubeconfig.parse(text)
         return text
     except ValueError as error:
-        raise HostFailure(f"{path} on this computer is left as it is: {error}") from error
+        raise HostFailure(messages.KUBECONFIG_KEPT(path=path, reason=error.args[0])) from error
     except OSError as error:
-        raise HostFailure(f"{path} on this computer can't be read: {error.strerror}") from error
+        said = messages.KUBECONFIG_NOT_READ(path=path, reason=error.strerror)
+        raise HostFailure(said) from error
 
 
-def _edited(path: str, text: str, way: kubeconfig.Access | None, name: str = "") -> str:
-    """The text with a context added, or removed by name; ``HostFailure`` if it can't be."""
+def _edit(path: str, text: str, access: kubeconfig.Access | None, name: str = "") -> str:
+    """Return the text with this access, or (None) without the context of that name."""
     try:
         local_files.check_writable(path)
-        return kubeconfig.merged(text, way) if way else kubeconfig.without(text, name)
+        return kubeconfig.merged(text, access) if access else kubeconfig.without(text, name)
     except Unreadable as error:
-        raise HostFailure(f"{path} on this computer is left as it is: {error}") from error
+        raise HostFailure(messages.KUBECONFIG_KEPT(path=path, reason=error.args[0])) from error
     except OSError as error:
-        raise HostFailure(f"{path} on this computer can't be written: {error.strerror}") from error
+        said = messages.KUBECONFIG_NOT_WRITTEN(path=path, reason=error.strerror)
+        raise HostFailure(said) from error
 
 
 def _write(host: Host, path: str, text: str) -> None:
     try:
         backup = local_files.replace(path, text)
     except OSError as error:
-        raise HostFailure(f"{path} on this computer can't be written: {error.strerror}") from error
+        said = messages.KUBECONFIG_NOT_WRITTEN(path=path, reason=error.strerror)
+        raise HostFailure(said) from error
     if backup:
-        host.log(f"{path} is changed; as it was before, it is kept as {Path(backup).name}")
+        host.log(f"{path} is changed; its backup is {Path(backup).name}")
 
 
 def _kubectl_option(path: str) -> str:
-    """What kubectl has to be told to read that file, for this shell."""
+    """Return the option with which kubectl reads that file in this shell; "" without need."""
     default = os.environ.get("KUBECONFIG") or "~/.kube/config"
     known = {Path(file).expanduser().resolve() for file in default.split(os.pathsep) if file}
     return "" if Path(path).expanduser().resolve() in known else f"--kubeconfig={path} "

@@ -1,5 +1,5 @@
 """
-``kubectl proxy`` on the control plane, as a service: the blog's way in from outside.
+Run ``kubectl proxy`` on the control plane as a service: access to the API without credentials.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from facts.kubectl import ADMIN_CONF
 from facts.kubectl_proxy import PATH, UNIT, ProxyService
 from formats import kubectl_proxy
 from formats.kubectl_proxy import accept_hosts
+from messages import kubernetes as messages
 from operations import files
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 
-# A service that ends at once (a port that is taken, an address that is not there) has started all
-# the same, as systemd sees it: look again a moment later.
+# systemd counts a service that exits at once (its port is in use, its address does not exist) as
+# started, so it is asked again a second later.
 _START = f"""systemctl reset-failed {UNIT} 2>/dev/null;
 systemctl daemon-reload && systemctl enable --quiet {UNIT} &&
 systemctl restart {UNIT} && sleep 1 && systemctl is-active --quiet {UNIT} ||
@@ -31,37 +32,36 @@ def service(
     port: int,
     accept: Sequence[str],
     present: bool = True,
-    kubeconfig: str = ADMIN_CONF,
 ) -> Commands:
     """
-    ``kubectl proxy`` runs on this node, now and at each boot, as a user without any rights here.
+    Run ``kubectl proxy`` on this node, now and at every boot, as an unprivileged user.
 
-    It knows no authentication: **whoever reaches its port does with the cluster what the
-    kubeconfig allows**, over plain HTTP. ``accept`` is about names that a browser may be led to
-    (DNS rebinding), not about who is calling.
+    It has no authentication: **whoever reaches its port is administrator of the cluster**, over
+    plain HTTP. ``accept`` protects browsers from DNS rebinding; it does not restrict who may call.
 
     + address: to listen on, one of the node's
-    + port: from 1024
-    + accept: IPv4 networks, addresses and names that may stand in a request's Host header
-    + present: False: stopped and removed
-    + kubeconfig: on this node; handed to the service by systemd
+    + port: 1024 to 65535
+    + accept: IPv4 networks, addresses and names that are allowed in a request's Host header
+    + present: False: stop and remove it
+
+    ``HostFailure``: a value is not valid.
 
     **Example:**
 
     .. code:: python
 
         kubectl_proxy.service(
-            name="kubectl proxy for the home network",
+            name="kubectl proxy",
             address="192.168.1.32",
             port=8080,
             accept=["192.168.1.0/24"],
         )
     """
 
-    now = read(ProxyService)
+    observed = read(ProxyService)
     if not present:
-        if now.unit is None and not now.active:
-            host.noop("there is no kubectl proxy here")
+        if observed.unit is None and not observed.active:
+            host.noop(f"{UNIT} is not installed")
             return
         plan_change(f"stop {UNIT} and remove it", f"unit {UNIT}")
         yield StringCommand("systemctl", "disable", "--now", "--quiet", UNIT)
@@ -70,17 +70,18 @@ def service(
         return
     try:
         ip_address(address)
-        wanted = kubectl_proxy.unit(address, port, accept_hosts(accept), kubeconfig)
+        desired = kubectl_proxy.unit(address, port, accept_hosts(accept), ADMIN_CONF)
     except ValueError as error:
-        raise HostFailure(f"kubectl proxy: {error}") from error
+        raise HostFailure(messages.BAD_PROXY_SETTINGS(reason=error.args[0])) from error
     if not 1024 <= port <= 65535:
-        raise HostFailure(f"kubectl proxy: port {port} is not from 1024 to 65535")
+        reason = f"port {port} is out of range (1024 to 65535)"
+        raise HostFailure(messages.BAD_PROXY_SETTINGS(reason=reason))
     declare(f"unit {UNIT}")
-    commands = list(files.ensure(PATH, wanted))
-    if not commands and now.active and now.enabled:
+    commands = list(files.ensure(PATH, desired))
+    if not commands and observed.active and observed.enabled:
         host.noop(f"kubectl proxy listens on {address}:{port}")
         return
-    if not (now.active and now.enabled):
+    if not (observed.active and observed.enabled):
         plan_change(f"start {UNIT}, now and at every boot", f"unit {UNIT}")
     yield from commands
     yield StringCommand("sh", "-c", QuoteString(_START))

@@ -14,6 +14,8 @@ from itertools import chain
 from typing import Literal
 
 from formats.unreadable import reading
+from messages import Said
+from messages import kubernetes as messages
 
 # gRPC's answer of a containerd that runs and has not loaded its CRI plugin.
 NO_CRI = "unknown service runtime.v1.RuntimeService"
@@ -97,19 +99,19 @@ def _json(text: str) -> str:
 
 
 def phase(line: str) -> str | None:
-    """The phase that a line of output belongs to: "certs" of ``[certs] Generating …``."""
+    """Return the phase that a line of output belongs to: "certs" of ``[certs] Generating …``."""
     match = _BEGINS.match(line)
     return match[1] if match and match[1] not in _NO_PHASE else None
 
 
 def masked(line: str) -> str:
-    """The line without any bootstrap token in it."""
+    """Return the line with its bootstrap tokens replaced by asterisks."""
     return _TOKEN.sub("******.****************", line)
 
 
-def explained(lines: Iterable[str]) -> list[str]:
+def causes(lines: Iterable[str]) -> list[Said]:
     """
-    Why kubeadm failed, for a person: one line for each cause, what to do with it.
+    Explain why kubeadm failed: a message for each cause.
 
     Falls back on kubeadm's own last line.
     """
@@ -117,92 +119,69 @@ def explained(lines: Iterable[str]) -> list[str]:
     lines = [masked(line) for line in lines]
     errors = [problem for problem in problems(lines) if problem.kind == "ERROR"]
     pulls = [problem for problem in errors if problem.name == "ImagePull"]
-    causes = [_preflight(problem) for problem in errors if problem.name != "ImagePull"]
+    found = [_preflight(problem) for problem in errors if problem.name != "ImagePull"]
     if pulls:
-        causes.append(_pull(pulls[0].message, len(pulls)))
-    if causes:
-        return list(dict.fromkeys(causes))
+        found.append(_pull(pulls[0].message, len(pulls)))
+    if found:
+        return list(dict.fromkeys(found))
     for line in reversed(lines):
         match = _PHASE.match(line)
         if match and match[1]:
             return [_failure(match[1])]
-    return [next((line for line in reversed(lines) if line.strip()), "kubeadm said nothing")]
+    last = next((line for line in reversed(lines) if line.strip()), "kubeadm printed no reason")
+    return [messages.KUBEADM_ERROR(problem=last)]
 
 
-def _preflight(problem: Problem) -> str:
-    name, message = problem.name, problem.message
+def _preflight(problem: Problem) -> Said:
+    name, text = problem.name, problem.message
     if name.startswith("Port-"):
-        port = name.removeprefix("Port-")
-        return f"port {port} is taken: `ss -ltnp 'sport = :{port}'` shows by what"
+        return messages.PORT_TAKEN(port=name.removeprefix("Port-"))
     if name.startswith(("FileAvailable-", "DirAvailable-")):
-        return f"{message}: it is left from an earlier cluster (`kubeadm reset` removes it)"
+        return messages.EARLIER_CLUSTER(problem=text)
     if name.startswith("FileExisting-"):
-        return f"the program {name.removeprefix('FileExisting-')} is not installed"
+        return messages.PROGRAM_MISSING(name=name.removeprefix("FileExisting-"))
     if name in ("NumCPU", "Mem"):
-        return f'{message}; ignore_preflight_errors = ["{name}"] goes on all the same'
-    if NO_CRI in message:
-        return (
-            "containerd answers, without the interface that Kubernetes asks (CRI): "
-            "deploys/runtime.py says why, and starts it again"
-        )
-    if name == "CRI" or (name == "ContainerRuntimeVersion" and "could not connect" in message):
-        return "containerd does not answer at its socket: look at `systemctl status containerd`"
+        return messages.TOO_SMALL(problem=text, check=name)
+    if NO_CRI in text:
+        return messages.NO_CRI()
+    if name == "CRI" or (name == "ContainerRuntimeVersion" and "could not connect" in text):
+        return messages.CONTAINERD_SILENT()
     if name == "FileContent--proc-sys-net-ipv4-ip_forward":
-        return "IP forwarding is off (net.ipv4.ip_forward is not 1)"
-    if name.startswith("FileContent-"):
-        return message
-    if name == "SystemVerification" and "missing" in message and "memory" in message:
-        return (
-            "the memory cgroup is off: cgroup_enable=memory belongs into cmdline.txt, then a reboot"
-        )
-    return f"{message} [{name}]"
+        return messages.IP_FORWARDING_OFF()
+    if name == "SystemVerification" and "missing" in text and "memory" in text:
+        return messages.CGROUP_OFF()
+    return messages.PREFLIGHT_FAILED(check=name, problem=text)
 
 
-def _pull(message: str, count: int) -> str:
+def _pull(message: str, count: int) -> Said:
     image = re.search(r"failed to pull image \"?([^\s\":]+:[^\s\":]+)", message)
     # The last part of Go's nested errors is the cause.
     cause = message.rsplit(": ", 1)[-1]
-    first = image[1] if image else "an image"
     others = f" and {count - 1} more" if count > 1 else ""
-    return f"could not pull {first}{others}: {cause}"
+    first = image[1] if image else "an image"
+    return messages.IMAGE_NOT_PULLED(image=first, others=others, reason=cause)
 
 
-def _failure(message: str) -> str:
+def _failure(message: str) -> Said:
     if "could not find a JWS signature" in message:
-        return "the cluster does not know the join token (it may have expired): run this again"
+        return messages.TOKEN_UNKNOWN()
     if "failed to request the cluster-info ConfigMap" in message:
         where = re.search(r"https://([^/\"]+)", message)
-        cause = message.rsplit(": ", 1)[-1]
         server = where[1] if where else "the control plane"
         if "x509" in message:
-            cause = message[message.index("x509") :]
-        else:
-            cause += (
-                ": see that the control plane is on, its kubelet at work, and that nothing between "
-                "(cable, firewall) keeps this node from it, then run this again"
-            )
-        return f"the API server at {server} can't be reached from here: {cause}"
+            reason = message[message.index("x509") :]
+            return messages.API_UNTRUSTED(server=server, reason=reason)
+        return messages.API_UNREACHABLE(server=server, reason=message.rsplit(": ", 1)[-1])
     if "failed to verify JWS signature" in message:
-        return "the API server that answered does not know the join token: is it another cluster?"
+        return messages.TOKEN_REJECTED()
     if "cluster CA found in cluster-info ConfigMap is invalid" in message:
-        return (
-            "the API server that answered belongs to another cluster (its CA is not the control "
-            "plane's)"
-        )
+        return messages.OTHER_AUTHORITY()
     match = re.search(r'a Node with name "([^"]+)" and status "Ready" already exists', message)
     if match:
-        return node_is_there(match[1])
+        return messages.NODE_EXISTS(name=match[1])
     if "could not bootstrap the admin user" in message:
-        return "the API server did not start in time"
+        return messages.API_NOT_STARTED()
     match = re.search(r'failed to pull image "([^"]+)"', message)
     if match:
         return _pull(f"failed to pull image {match[1]}: {message}", 1)
-    return message
-
-
-def node_is_there(name: str) -> str:
-    """Why a board can't join under a name that the cluster holds for Ready."""
-    return (
-        f"the cluster already has a Ready node {name}, which this board no longer is: "
-        f"`kubectl delete node {name}` (or wait until it is NotReady), then run this again"
-    )
+    return messages.KUBEADM_ERROR(problem=message)

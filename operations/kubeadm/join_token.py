@@ -1,9 +1,9 @@
 """
-One short-lived token for all the workers that join just now.
+Make and delete the short-lived join token that all joining workers share.
 
-It is made by the first of them that needs it, used by all that join beside it, and deleted by the
-last, also when it failed. It goes to kubectl by standard input and to the workers in a file that
-only root can read: never through an argument list or a log.
+The first worker that needs it has it made on the control plane; the last one has it deleted, even
+if a join failed. It travels on standard input and in a file that only root can read, never in an
+argument list or a log.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gevent.lock import RLock
+from pyinfra import logger
 from pyinfra.api.host import Host
 
 import remote
@@ -24,11 +25,12 @@ from formats.certificates import key_hash
 from formats.kubeadm.bootstrap_token import ALPHABET, EXPIRES, secret_name, secret_text
 from formats.node import nodes as node_objects
 from formats.unreadable import Unreadable, reading
-from remote.failures import RemoteFailure
+from messages import kubernetes as messages
+from remote.failures import HostFailure, RemoteFailure
 
-MINUTES = 15  # should the laptop die in the middle, the cluster forgets the token by itself
+MINUTES = 15  # the token's lifetime, should this computer fail before it is deleted
 
-# The expiry is by the control plane's clock, which is the one that judges it.
+# The control plane's clock sets the expiry, because its API server enforces it.
 _MAKE = f"""set -e; K="kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s";
 base64 -w0 /etc/kubernetes/pki/ca.crt; echo;
 nodes=$($K get nodes -o json); printf %s "$nodes" | base64 -w0; echo;
@@ -39,53 +41,55 @@ delete secret "$1" --ignore-not-found >/dev/null"""
 
 
 @dataclass(frozen=True)
-class Grant:
-    """What a worker joins with, and the names that the cluster holds for Ready nodes already."""
+class JoinCredentials:
+    """
+    + token: of kubeadm
+    + ca_hash: of the cluster's certificate authority
+    + ready_nodes: names of the nodes that are Ready already
+    """
 
     token: str = field(repr=False)
     ca_hash: str
-    ready: frozenset[str]
+    ready_nodes: frozenset[str]
 
 
 class _Shared:
-    """The token in use, and by how many."""
+    """The credentials in use, and how many workers use them."""
 
     def __init__(self) -> None:
         self.lock = RLock()
         self.users = 0
-        self.grant: Grant | None = None
+        self.credentials: JoinCredentials | None = None
 
 
 _shared: dict[str, _Shared] = {}
 
 
 @contextmanager
-def granted(control_plane: Host) -> Generator[Grant, None, None]:
+def join_credentials(control_plane: Host) -> Generator[JoinCredentials, None, None]:
     """
-    A token that is valid inside the ``with`` block.
+    Give credentials that are valid inside the ``with`` block.
 
-    + control_plane: the host that leads the cluster
-
-    Raises ``RemoteFailure`` when the control plane can't make one.
+    Raises ``HostFailure`` when the control plane can't make a token.
     """
 
     shared = _shared.setdefault(control_plane.name, _Shared())
     with shared.lock:
-        if shared.grant is None:
-            shared.grant = _make(control_plane)
+        if shared.credentials is None:
+            shared.credentials = _make(control_plane)
         shared.users += 1
-        grant = shared.grant
+        credentials = shared.credentials
     try:
-        yield grant
+        yield credentials
     finally:
         with shared.lock:
             shared.users -= 1
             if shared.users == 0:
-                shared.grant = None
-                _delete(control_plane, grant)
+                shared.credentials = None
+                _delete(control_plane, credentials)
 
 
-def _make(control_plane: Host) -> Grant:
+def _make(control_plane: Host) -> JoinCredentials:
     token = f"{_random(6)}.{_random(16)}"
     try:
         with reading("the answer of kubectl is not understood"):
@@ -95,18 +99,18 @@ def _make(control_plane: Host) -> Grant:
                 for node in node_objects(json.loads(b64decode(nodes))["items"]).values()
                 if node.trouble is None
             ]
-            return Grant(token, key_hash(b64decode(ca).decode()), frozenset(ready))
+            return JoinCredentials(token, key_hash(b64decode(ca).decode()), frozenset(ready))
     except (RemoteFailure, Unreadable) as error:
-        raise RemoteFailure(f"{control_plane.name} could not make a join token: {error}") from error
+        said = messages.NO_TOKEN(control_plane=control_plane.name, reason=error.args[0])
+        raise HostFailure(said) from error
 
 
-def _delete(control_plane: Host, grant: Grant) -> None:
+def _delete(control_plane: Host, credentials: JoinCredentials) -> None:
     try:
-        remote.of(control_plane).run(_DELETE, secret_name(grant.token))
+        remote.of(control_plane).run(_DELETE, secret_name(credentials.token))
     except RemoteFailure as error:
-        control_plane.log(
-            f"the join token could not be deleted ({error}); it expires in {MINUTES} minutes"
-        )
+        warning = messages.TOKEN_NOT_DELETED(reason=error.args[0], minutes=MINUTES)
+        control_plane.log_styled(warning, fg="yellow", log_func=logger.warning)
 
 
 def _random(length: int) -> str:

@@ -1,5 +1,5 @@
 """
-Waiting for a kubelet, and noticing that it is in vain: it keeps exiting.
+Watch a kubelet that is waited for, and notice that it keeps exiting.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from remote.failures import RemoteFailure
 
 class KubeletWatch:
     """
-    Looks at a node's kubelet again and again.
+    Check a node's kubelet repeatedly.
 
-    One that exits once may have been early (containerd was restarted just then). One that systemd
-    has restarted since the first look, and that has exited again, is what no waiting mends.
+    A kubelet that exits once may have started too early (containerd was just restarted). One that
+    systemd has restarted since the first check, and that has exited again, will not recover.
 
     + host: the node
     """
@@ -27,14 +27,14 @@ class KubeletWatch:
         self._first: int | None = None
         self._last: KubeletState | None = None
 
-    def trouble(self) -> str | None:
+    def failure(self) -> str | None:
         """
-        Why it is in vain to wait for this kubelet; None: it runs, or may do so soon.
+        Return the last line of a kubelet that keeps exiting; None while it runs, or may soon.
 
-        Raises ``RemoteFailure`` when the node can't be asked.
+        Raises ``RemoteFailure`` when the node does not answer.
         """
 
-        before, now = self._last, self._look()
+        before, now = self._last, self._read()
         self._last = now
         if not now.configured:
             return None
@@ -44,14 +44,14 @@ class KubeletWatch:
         given_up = now.state == "failed" and before is not None and before.state == "failed"
         if not now.exited or not (restarted or given_up):
             return None
-        return f"the kubelet keeps exiting: {now.last_words or 'it says nothing'}"
+        return now.last_words or "it printed nothing"
 
     def last_words(self) -> str:
-        """What it said before it exited, once it was configured; "" while it runs."""
-        now = self._look()
+        """Return its last line before it exited, once it was configured; "" while it runs."""
+        now = self._read()
         return now.last_words if now.configured else ""
 
-    def _look(self) -> KubeletState:
+    def _read(self) -> KubeletState:
         try:
             return remote.of(self._host).gather(Kubelet())
         except FactProcessError as error:

@@ -1,5 +1,5 @@
 """
-kubeadm at work: what its operations do once it is decided that they do it.
+Run kubeadm on a node: pull the images, init, join; follow it, and report how it ended.
 """
 
 from __future__ import annotations
@@ -12,74 +12,49 @@ from pyinfra.api.state import State
 import remote
 from facts.kubeadm import INIT_UNIT, JOIN_UNIT
 from formats.kubeadm.config import Join, Registration
-from formats.kubeadm.output import NO_CRI, explained, masked, node_is_there, phase
+from formats.kubeadm.output import NO_CRI, causes, masked, phase
+from messages import container_runtime
+from messages import kubernetes as messages
 from operations import files
-from operations.containerd import WHY_NO_CRI
-from operations.kubeadm.join_token import granted
+from operations.containerd import JOURNAL
+from operations.kubeadm.join_token import join_credentials
 from operations.kubeadm.kubelet_watch import KubeletWatch
-from remote.failures import RemoteFailure, Unreachable
+from remote.failures import HostFailure, RemoteFailure, Unreachable
 from remote.job import FOLDER, Outcome
 from runs.output import detail, failed
 
 CONFIG = "/etc/kubernetes/kubeadm-config.yaml"
 JOIN_CONFIG = f"{FOLDER}/join.yaml"
 _PULL_UNIT = "bramble-kubeadm-images"
-# Minutes after which a command that still works is left to itself.
+# Minutes after which a command that still runs is no longer followed.
 _PULL_MINUTES = 60
 _INIT_MINUTES = 30
 _JOIN_MINUTES = 15
 
-# What the node has of the images is left alone: kubeadm would ask the registry for them again, and
-# fail without internet although nothing is missing. Prints how many there are, and how many lack.
-_LACKING = f"""set -e; have=$(ctr -n k8s.io images ls -q); n=0; l=0;
+# kubeadm pulls images that the node has already, and fails without internet, so it is only asked to
+# when one is missing. Prints how many images there are, and how many of them are missing.
+_MISSING_IMAGES = f"""set -e; have=$(ctr -n k8s.io images ls -q); n=0; l=0;
 wanted=$(kubeadm config images list --config {CONFIG});
 [ -n "$wanted" ] || {{ echo "it names no image" >&2; exit 1; }};
 for i in $wanted; do n=$((n+1)); printf '%s\\n' "$have" | grep -qxF -- "$i" || l=$((l+1)); done;
 echo "$n $l\""""
 
 
-def initialise(state: State, host: Host, running: bool) -> bool:
-    """Pull the images, run kubeadm init (or stay with the one that runs), say how it ended."""
-    return _guarded(host, lambda: _run_init(host, running))
+def run_init(state: State, host: Host, running: bool) -> bool:
+    """
+    Pull the images and run kubeadm init.
 
-
-def _run_init(host: Host, running: bool) -> bool:
+    + running: it runs already, started by a run that was interrupted: follow it
+    """
     if not running:
         if not _pull_images(host):
             return False
         command = ["kubeadm", "init", "--config", CONFIG, "--skip-token-print"]
         remote.of(host).job(INIT_UNIT).start("bramble: kubeadm init", command)
-    return _followed(host, "kubeadm init", INIT_UNIT, _INIT_MINUTES)
+    return _follow(host, "kubeadm init", INIT_UNIT, _INIT_MINUTES)
 
 
-def _pull_images(host: Host) -> bool:
-    try:
-        count, lacking = remote.of(host).run(_LACKING)[-1].split()
-    except Unreachable:
-        raise
-    except RemoteFailure as failure:
-        raise RemoteFailure(f"kubeadm config images list failed: {failure}") from None
-    if lacking == "0":
-        host.log(f"all {count} images are on the node")
-        return True
-    done = [0]
-
-    def show(line: str) -> None:
-        if "Pulled " in line:
-            done[0] += 1
-            host.log(f"image {done[0]} of {count}: {line.split('Pulled ', 1)[1]}")
-
-    host.log(f"pulling {count} images")
-    command = ["kubeadm", "config", "images", "pull", "--config", CONFIG]
-    remote.of(host).job(_PULL_UNIT).start("bramble: images for kubeadm", command)
-    outcome = remote.of(host).job(_PULL_UNIT).follow(show, _PULL_MINUTES)
-    if outcome.status != 0:
-        for line in _causes(host, outcome):
-            failed(host, line)
-    return outcome.status == 0
-
-
-def join_cluster(
+def run_join(
     state: State,
     host: Host,
     control_plane: str,
@@ -89,76 +64,89 @@ def join_cluster(
     endpoint: str,
     timeouts: Mapping[str, str],
 ) -> bool:
-    """Join with a token of the control plane's, say how it ended."""
-
-    def run_join() -> bool:
-        with granted(state.inventory.get_host(control_plane)) as grant:
-            if node in grant.ready:
-                raise RemoteFailure(node_is_there(node))
-            registration = Registration(node, address, tuple(ignore_preflight_errors))
-            text = Join(registration, endpoint, grant.token, grant.ca_hash, timeouts).text()
-            remote.of(host).execute(files.write_command(JOIN_CONFIG, text, "600", "root", "root"))
-            command = ["kubeadm", "join", "--config", JOIN_CONFIG]
-            remote.of(host).job(JOIN_UNIT).start(
-                "bramble: kubeadm join", command, remove=[JOIN_CONFIG]
-            )
-            return _followed(host, "kubeadm join", JOIN_UNIT, _JOIN_MINUTES)
-
-    return _guarded(host, run_join)
+    """Run kubeadm join with a token that the control plane makes."""
+    with join_credentials(state.inventory.get_host(control_plane)) as credentials:
+        if node in credentials.ready_nodes:
+            raise HostFailure(messages.NODE_EXISTS(name=node))
+        registration = Registration(node, address, tuple(ignore_preflight_errors))
+        text = Join(registration, endpoint, credentials.token, credentials.ca_hash, timeouts).text()
+        remote.of(host).execute(files.write_command(JOIN_CONFIG, text, "600", "root", "root"))
+        command = ["kubeadm", "join", "--config", JOIN_CONFIG]
+        job = remote.of(host).job(JOIN_UNIT)
+        job.start("bramble: kubeadm join", command, remove=[JOIN_CONFIG])
+        return follow_join(state, host)
 
 
 def follow_join(state: State, host: Host) -> bool:
-    """Stay with the join that a lost connection left at work, say how it ended."""
-    return _guarded(host, lambda: _followed(host, "kubeadm join", JOIN_UNIT, _JOIN_MINUTES))
+    """Follow a kubeadm join that runs, also one that an interrupted run has started."""
+    return _follow(host, "kubeadm join", JOIN_UNIT, _JOIN_MINUTES)
 
 
-def _followed(host: Host, command: str, unit: str, minutes: float) -> bool:
+def _pull_images(host: Host) -> bool:
+    try:
+        count, missing = remote.of(host).run(_MISSING_IMAGES)[-1].split()
+    except Unreachable:
+        raise
+    except RemoteFailure as failure:
+        raise HostFailure(messages.IMAGES_NOT_LISTED(reason=failure.args[0])) from None
+    if missing == "0":
+        host.log(f"all {count} images are on the node")
+        return True
+    pulled = 0
+
+    def show(line: str) -> None:
+        nonlocal pulled
+        if "Pulled " in line:
+            pulled += 1
+            host.log(f"image {pulled} of {count}: {line.split('Pulled ', 1)[1]}")
+
+    host.log(f"pulling {count} images")
+    command = ["kubeadm", "config", "images", "pull", "--config", CONFIG]
+    job = remote.of(host).job(_PULL_UNIT)
+    job.start("bramble: images for kubeadm", command)
+    outcome = job.follow(show, _PULL_MINUTES)
+    for line in _causes(host, "kubeadm config images pull", outcome):
+        failed(host, line)
+    return outcome.status == 0
+
+
+def _follow(host: Host, command: str, unit: str, minutes: float) -> bool:
+    """Follow a kubeadm command to its end, and print why it failed, a line for each cause."""
     watch = KubeletWatch(host)
 
     def in_vain() -> str | None:
-        why = watch.trouble()
-        return why and (
-            f"{command}: {why}. Mend that (sudo journalctl -u kubelet on this node says more), "
-            "remove what kubeadm left there by `sudo kubeadm reset -f`, then run this again"
-        )
+        reason = watch.failure()
+        return reason and messages.KUBELET_EXITS_IN_KUBEADM(command=command, reason=reason)
 
-    outcome = remote.of(host).job(unit).follow(_shown(host, command), minutes, in_vain)
+    outcome = remote.of(host).job(unit).follow(_show_phases(host, command), minutes, in_vain)
+    for cause in _causes(host, command, outcome):
+        failed(host, f"{command}: {cause}")
+    if outcome.status and (reason := watch.last_words()):
+        failed(host, messages.KUBELET_EXITED(reason=reason))
+    return outcome.status == 0
+
+
+def _causes(host: Host, command: str, outcome: Outcome) -> list[str]:
     if outcome.status == 0:
-        return True
-    for line in _causes(host, outcome):
-        failed(host, f"{command}: {line}")
-    if outcome.status and (words := watch.last_words()):
-        failed(host, f"the kubelet has exited: {words}")
-    return False
-
-
-def _causes(host: Host, outcome: Outcome) -> list[str]:
-    """Why kubeadm failed, a line for each reason."""
-    if not outcome.status:
-        return ["it was cut off"]
-    causes = explained(outcome.lines)
+        return []
+    if outcome.status is None:
+        return [messages.KUBEADM_STOPPED(command=command)]
+    found: list[str] = [*causes(outcome.lines)]
     if any(NO_CRI in line for line in outcome.lines):
-        causes += [f"containerd says: {line}" for line in remote.of(host).run(WHY_NO_CRI)]
-    return causes
+        found += [container_runtime.NO_CRI(reason=line) for line in remote.of(host).run(JOURNAL)]
+    return found
 
 
-def _guarded(host: Host, work: Callable[[], bool]) -> bool:
-    try:
-        return work()
-    except RemoteFailure as failure:
-        return failed(host, str(failure))
-
-
-def _shown(host: Host, command: str) -> Callable[[str], None]:
-    """Show the phases of a kubeadm command, one line each; all that it prints goes to the log."""
-    said: set[str] = set()
+def _show_phases(host: Host, command: str) -> Callable[[str], None]:
+    """Show the phases of a kubeadm command, a line each; its whole output goes to the log."""
+    shown: set[str] = set()
 
     def show(line: str) -> None:
         if line.strip():
             detail(host, masked(line))
         name = phase(line)
-        if name and name not in said:
-            said.add(name)
+        if name and name not in shown:
+            shown.add(name)
             host.log(f"{command}: {name}")
 
     return show

@@ -74,7 +74,7 @@ def earlier_cluster(node: Node, nodes: Nodes) -> Result:
 def _control_plane(node: Node) -> Result | None:
     now = known(node.observed.control_plane)
     if now.state in ("worker", "half-finished"):
-        raise HostFailure(kubeadm.unfinished(now))
+        raise HostFailure(kubeadm.incomplete(now))
     return warning(messages.API_SERVER_DOWN()) if now.state == "not answering" else None
 
 

@@ -100,7 +100,7 @@ def test_images_that_kubeadm_does_not_name_are_not_all_there(
 ) -> None:
     tools("ctr", "echo registry.k8s.io/pause:3.10")
     tools("kubeadm", kubeadm)
-    done = shell("sh", "-c", kubeadm_run._LACKING)
+    done = shell("sh", "-c", kubeadm_run._MISSING_IMAGES)
     assert done.returncode != 0
     assert done.stdout == ""
     assert done.stderr.strip() in ("it does not work", "it names no image")
@@ -109,7 +109,7 @@ def test_images_that_kubeadm_does_not_name_are_not_all_there(
 def test_what_lacks_of_kubeadms_images_is_counted(tools: Callable[[str, str], None]) -> None:
     tools("ctr", "echo registry.k8s.io/pause:3.10")
     tools("kubeadm", "echo registry.k8s.io/pause:3.10; echo registry.k8s.io/etcd:3.6")
-    assert shell("sh", "-c", kubeadm_run._LACKING).stdout == "2 1\n"
+    assert shell("sh", "-c", kubeadm_run._MISSING_IMAGES).stdout == "2 1\n"
 
 
 def test_nodes_that_cannot_be_asked_for_are_not_none(tools: Callable[[str, str], None]) -> None:

@@ -86,7 +86,7 @@ def put(text: str) -> object:
 
 
 def explained(text: str) -> object:
-    return kubeadm_output.explained(text.splitlines())
+    return kubeadm_output.causes(text.splitlines())
 
 
 # Each reader, and a text that it reads.

@@ -134,9 +134,7 @@ FAULTS: dict[str, dict[str, Fault]] = {
                 'Allow it: `sudo nft \'insert rule inet own input iifname "eth0" ip saddr ',
             ),
         ),
-        "disk": Fault(
-            SMALL_DISK, "failure", ("disk is full", "700 MB are wanted", "apt-get clean")
-        ),
+        "disk": Fault(SMALL_DISK, "failure", ("(KUB052)", "700 MB", "apt-get clean")),
         "memory cgroup": Fault(
             f"mkdir -p /boot/firmware; echo a > /boot/firmware/cmdline.txt; {NO_MEMORY_CGROUP}",
             "warning",

@@ -13,6 +13,7 @@ import pytest
 
 from formats.containerd import CERTS_DIR, Runtime, configured, overridden
 from lab.api import Lab
+from messages import codes
 from tests.formats.test_containerd import DEBIAN, DOCKER, FORMS, leaves
 from tests.lab.runs import changes, ok, pyinfra
 
@@ -142,6 +143,7 @@ def test_why_no_cri_is_loaded_is_told_in_containerds_words_and_the_remedy_helps(
     assert run.status != 0
     (told,) = [line for line in run.lines("node1") if "nosuch" in line]
     assert "failed to load plugin" in told
+    assert codes(told) == ["CRI007"]
     write(lab, mine)
     assert changes(lab, deploys=RUNTIME) == []
 
@@ -158,9 +160,8 @@ def test_a_file_that_is_imported_and_says_otherwise_is_told_before_anything_is_c
         write(lab, text)
         run = pyinfra(lab, "-y", deploys=RUNTIME)
         assert run.status != 0
-        assert [
-            line for line in run.lines("node1") if "imports" in line and "SystemdCgroup" in line
-        ]
+        (told,) = [line for line in run.lines("node1") if "SystemdCgroup" in line]
+        assert codes(told) == ["CRI002"]
         assert ok(lab.ssh("node1", f"cat {CONFIG}")) == text
     finally:
         ok(lab.ssh("node1", "sudo rm -r /etc/containerd/theirs"))

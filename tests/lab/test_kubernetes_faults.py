@@ -122,19 +122,19 @@ def everyone_says(lab: Lab, deploys: list[str], data: str, *words: str) -> None:
 def test_a_containerd_too_old_for_the_wanted_kubernetes_is_refused_before_any_change(
     lab: Lab,
 ) -> None:
-    reason = ("is too old for Kubernetes 1.37", "containerd 1.7", 'kubernetes_version to "1.36"')
+    reason = ("(CRI001)", "Kubernetes 1.37", "containerd 1.7", 'kubernetes_version to "1.36"')
     everyone_says(lab, RUNTIME, "kubernetes_version=1.37", *reason)
 
 
 def test_a_key_with_another_fingerprint_is_refused(lab: Lab) -> None:
     wrong = "0123456789" * 4
-    reason = (wrong, "/Release.key", "not accepted", "kubernetes_key_fingerprint")
+    reason = ("(KUB049)", wrong, "/Release.key", "kubernetes_key_fingerprint")
     everyone_says(lab, PACKAGES, f'kubernetes_key_fingerprint="{wrong}"', *reason)
 
 
 def test_a_repository_that_this_computer_can_not_reach_is_named(lab: Lab) -> None:
     url = f"http://{lab.plan.router}:1/deb/"
-    reason = (f"could not fetch {url}Release.key", "refused", "setting kubernetes_repository")
+    reason = ("(KUB047)", f"{url}Release.key", "refused", "kubernetes_repository")
     everyone_says(lab, PACKAGES, f"kubernetes_repository={url}", *reason)
 
 
@@ -142,7 +142,7 @@ def test_a_version_that_there_is_not_is_answered_with_those_that_there_are(lab: 
     assert pyinfra(lab, "-y", "--data", "kubernetes_version=newest").status != 0
     run = pyinfra(lab, "-y", "--data", "kubernetes_version=1.36.999", deploys=PACKAGES)
     for node in NODES:
-        says(run, node, "has no Kubernetes 1.36.999: it has 1.36.")
+        says(run, node, "(KUB053)", "Kubernetes 1.36.999, but 1.36.")
         assert lab.ssh(node, "command -v kubelet").returncode != 0
 
 
@@ -161,7 +161,7 @@ def test_a_node_that_can_not_reach_the_repository(lab: Lab) -> None:
 def test_a_disk_without_room_for_the_packages(lab: Lab) -> None:
     with fault(lab, SMALL_DISK.format(room="40m"), WHOLE_DISK):
         run = pyinfra(lab, "-y", deploys=PACKAGES)
-    says(run, "node2", "disk is full", "free for /var", "700 MB are wanted", "apt-get clean")
+    says(run, "node2", "(KUB052)", "free for /var", "700 MB", "apt-get clean")
     goes_on(run, "node1")
 
 
@@ -200,7 +200,7 @@ def test_a_control_plane_that_a_worker_can_not_reach_is_told_and_the_next_run_jo
     rule = "OUTPUT -p tcp --dport 6443 -j DROP"
     with fault(lab, f"sudo iptables -I {rule}", f"sudo iptables -D {rule}"):
         run = pyinfra(lab, "-y", deploys=WORKERS)
-    says(run, "node2", "kubernetes-api:6443 can't be reached from here", "firewall", "again")
+    says(run, "node2", "(KUB027)", "kubernetes-api:6443", "firewall", "again")
     goes_on(run, "node1")
     assert pyinfra(lab, "-y", deploys=[*WORKERS, "deploys/access.py"]).status == 0
     is_whole(lab)

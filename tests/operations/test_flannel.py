@@ -15,6 +15,7 @@ from pyinfra_testing.util import FakeState, create_host
 
 from formats import flannel as manifest
 from formats.manifests import word
+from messages import kubernetes, sdcard
 from operations import flannel
 from operations.base import HostFailure
 
@@ -126,12 +127,14 @@ def test_a_change_by_hand_is_set_right(pinned: dict[str, str]) -> None:
 
 def test_another_file_than_the_pinned_one_is_refused(pinned: dict[str, str]) -> None:
     pinned["checksum"] = "0" * 64
-    with pytest.raises(HostFailure, match="not the file that was pinned"):
+    with pytest.raises(HostFailure) as reason:
         commands(pinned, SYSTEM)
+    assert reason.value.args[0].message is sdcard.WRONG_CHECKSUM
 
 
 def test_what_is_not_flannels_is_refused(pinned: dict[str, str]) -> None:
     Path(pinned["url"]).write_text("<html>")
     pinned["checksum"] = sha256(b"<html>").hexdigest()
-    with pytest.raises(HostFailure, match="can't be used"):
+    with pytest.raises(HostFailure) as reason:
         commands(pinned, SYSTEM)
+    assert reason.value.args[0].message is kubernetes.BAD_MANIFEST

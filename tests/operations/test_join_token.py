@@ -9,8 +9,9 @@ from typing import Any
 import gevent
 import pytest
 
+from messages import kubernetes as messages
 from operations.kubeadm import join_token
-from operations.kubeadm.join_token import Grant, granted
+from operations.kubeadm.join_token import JoinCredentials, join_credentials
 from remote.failures import RemoteFailure
 from tests.fake_node import Host
 
@@ -54,8 +55,8 @@ def test_all_that_join_at_once_share_one_token(control_plane: Any) -> None:
     tokens = []
 
     def join() -> None:
-        with granted(control_plane) as grant:
-            tokens.append(grant.token)
+        with join_credentials(control_plane) as credentials:
+            tokens.append(credentials.token)
             while len(tokens) < 3:
                 gevent.sleep(0)
 
@@ -66,25 +67,26 @@ def test_all_that_join_at_once_share_one_token(control_plane: Any) -> None:
 
 
 def test_token_is_deleted_after_a_failure_and_the_next_one_is_another(control_plane: Any) -> None:
-    with pytest.raises(RuntimeError), granted(control_plane) as first:
+    with pytest.raises(RuntimeError), join_credentials(control_plane) as first:
         raise RuntimeError
-    with granted(control_plane) as second:
+    with join_credentials(control_plane) as second:
         pass
     assert control_plane.done == ["make", "delete", "make", "delete"]
     assert first.token != second.token
 
 
 def test_token_goes_by_standard_input_alone(control_plane: Any) -> None:
-    with granted(control_plane) as grant:
-        secret = grant.token.partition(".")[2]
+    with join_credentials(control_plane) as credentials:
+        secret = credentials.token.partition(".")[2]
     assert b64encode(secret.encode()).decode() in control_plane.stdin[0]
     assert not any(secret in word for word in control_plane.words)
-    assert secret not in repr(grant)
+    assert secret not in repr(credentials)
 
 
 def test_ready_nodes_and_the_authority_come_with_it(control_plane: Any) -> None:
-    with granted(control_plane) as grant:
-        assert grant == Grant(grant.token, "sha256:PEM", frozenset({"node1"}))
+    with join_credentials(control_plane) as credentials:
+        ready = frozenset({"node1"})
+        assert credentials == JoinCredentials(credentials.token, "sha256:PEM", ready)
 
 
 def test_a_token_that_can_not_be_deleted_is_told(control_plane: Any) -> None:
@@ -94,8 +96,7 @@ def test_a_token_that_can_not_be_deleted_is_told(control_plane: Any) -> None:
         return ControlPlane.run(control_plane, script, *words, stdin=stdin)
 
     control_plane.node.answer = run
-    with granted(control_plane):
+    with join_credentials(control_plane):
         pass
-    assert control_plane.done[-1] == (
-        "the join token could not be deleted (node1 did not answer); it expires in 15 minutes"
-    )
+    said = messages.TOKEN_NOT_DELETED(reason="node1 did not answer", minutes=15)
+    assert control_plane.done[-1] == said

@@ -9,6 +9,7 @@ import pytest
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.util import FakeState, create_host
 
+from messages import kubernetes as messages
 from operations import kubeadm
 from operations.base import HostFailure
 
@@ -48,12 +49,14 @@ def test_a_worker_of_this_cluster_is_left_as_it_is(monkeypatch: pytest.MonkeyPat
 def test_a_worker_of_another_cluster_is_refused_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, authority: str
 ) -> None:
-    with pytest.raises(
-        HostFailure, match=r"has joined another cluster \(https://node1:6443\), not that"
-    ):
+    with pytest.raises(HostFailure) as reason:
         join(monkeypatch, authority)
+    cluster = "another cluster (https://node1:6443)"
+    said = messages.OTHER_CLUSTER(cluster=cluster, control_plane="node1")
+    assert reason.value.args[0] == said
 
 
 def test_an_unreadable_authority_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(HostFailure, match="can't be understood"):
+    with pytest.raises(HostFailure) as reason:
         join(monkeypatch, "garbage")
+    assert reason.value.args[0].message is messages.NOT_UNDERSTOOD

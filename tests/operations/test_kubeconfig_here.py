@@ -14,6 +14,8 @@ from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.util import FakeState, create_host
 
 import runs
+from messages import Message
+from messages import kubernetes as messages
 from operations import kubeconfig, tls_probe
 from operations.base import HostFailure
 from tests.fake_node import Host
@@ -66,7 +68,7 @@ def write(control_plane: Host, path: Path) -> bool:
 
 
 def commands(
-    path: Path, operation: Any = kubeconfig.laptop, state: Any = None, **kwargs: Any
+    path: Path, operation: Any = kubeconfig.operator, state: Any = None, **kwargs: Any
 ) -> list[Any]:
     state = state or FakeState()
     sums = {"ca": sha256(b"CA").hexdigest(), "cert": sha256(b"CERT").hexdigest()}
@@ -126,9 +128,11 @@ def test_a_link_is_followed(control_plane: Host, tmp_path: Path) -> None:
 
 def test_what_is_no_kubeconfig_is_left_as_it_is(control_plane: Host, tmp_path: Path) -> None:
     (tmp_path / "config").write_text("kind: Pod\n")
-    with pytest.raises(HostFailure, match="is left as it is: it is not a kubeconfig"):
-        commands(tmp_path / "config")
-    assert not write(control_plane, tmp_path / "config")
+    path = tmp_path / "config"
+    for work in (lambda: commands(path), lambda: write(control_plane, path)):
+        with pytest.raises(HostFailure) as reason:
+            work()
+        assert reason.value.args[0].message is messages.KUBECONFIG_KEPT
     assert (tmp_path / "config").read_text() == "kind: Pod\n"
 
 
@@ -162,27 +166,32 @@ def test_dates_times_comments_and_line_ends_of_others_are_kept(
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: path.mkdir(), "it is not a file"),
-        (os.mkfifo, "it is not a file"),
-        (lambda path: path.write_bytes(b"\xff\xfe"), "it is not text"),
-        (lambda path: path.symlink_to(path), "can't be read"),
-        (lambda path: (path.write_text("kind: Config"), path.chmod(0o400)), "chmod u\\+w"),
-        (lambda path: path.write_text(SHARED), "left as it is: .*kubectl config view"),
+        (lambda path: path.mkdir(), messages.KUBECONFIG_KEPT),
+        (os.mkfifo, messages.KUBECONFIG_KEPT),
+        (lambda path: path.write_bytes(b"\xff\xfe"), messages.KUBECONFIG_KEPT),
+        (lambda path: path.symlink_to(path), messages.KUBECONFIG_NOT_READ),
+        (
+            lambda path: (path.write_text("kind: Config"), path.chmod(0o400)),
+            messages.KUBECONFIG_NOT_WRITTEN,
+        ),
+        (lambda path: path.write_text(SHARED), messages.KUBECONFIG_KEPT),
     ],
 )
 def test_what_can_not_be_changed_is_refused_before_anything_is(
-    control_plane: Host, tmp_path: Path, make: Any, message: str
+    control_plane: Host, tmp_path: Path, make: Any, message: Message
 ) -> None:
     path = tmp_path / "config"
     make(path)
-    with pytest.raises(HostFailure, match=message):
+    with pytest.raises(HostFailure) as reason:
         commands(path)
+    assert reason.value.args[0].message is message
     assert os.listdir(tmp_path) == ["config"]
 
 
 def test_a_list_of_files_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(HostFailure, match="a list of files"):
+    with pytest.raises(HostFailure) as reason:
         commands(tmp_path / "a:b")
+    assert reason.value.args[0] == messages.LIST_OF_FILES(path=tmp_path / "a:b")
 
 
 def test_kubectl_is_told_of_a_file_that_it_would_not_read(

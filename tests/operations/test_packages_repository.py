@@ -15,6 +15,8 @@ from pyinfra_testing.util import FakeState, create_host
 
 from facts.files import FileState
 from facts.packages import KEY, SOURCE, RepositoryState
+from messages import Said
+from messages import kubernetes as messages
 from operations import packages
 from operations.base import HostFailure
 
@@ -88,6 +90,13 @@ def repository(
         return list(inner(url=url, fingerprint=fingerprint)), host.noop_description
 
 
+def failure(*arguments: Any, **keywords: Any) -> Said:
+    with pytest.raises(HostFailure) as reason:
+        repository(*arguments, **keywords)
+    said: Said = reason.value.args[0]
+    return said
+
+
 def written(commands: list[Any]) -> dict[str, str]:
     return {
         path: command.connector_arguments["_stdin"]
@@ -115,7 +124,7 @@ def test_a_second_run_changes_nothing(server: Server) -> None:
     commands, noop = repository(
         server.url, source=sources_file(server.url), key=SAMPLE, sources=(SOURCE,)
     )
-    assert (commands, noop) == ([], f"apt knows {server.url}")
+    assert (commands, noop) == ([], f"apt has the repository {server.url}")
 
 
 def test_a_key_that_was_prolonged_replaces_the_old_copy(server: Server) -> None:
@@ -132,8 +141,9 @@ def test_all_nodes_of_a_run_share_one_download(server: Server) -> None:
 
 
 def test_another_key_is_refused_before_anything_changes(server: Server) -> None:
-    with pytest.raises(HostFailure, match=f"fingerprint {FINGERPRINT} and not {OTHER}"):
-        repository(server.url, OTHER)
+    said = failure(server.url, OTHER)
+    assert said.message is messages.OTHER_KEY
+    assert (said.values["found"], said.values["expected"]) == (FINGERPRINT, OTHER)
 
 
 def test_a_fingerprint_may_be_written_as_gpg_shows_it(server: Server) -> None:
@@ -143,40 +153,35 @@ def test_a_fingerprint_may_be_written_as_gpg_shows_it(server: Server) -> None:
 
 def test_a_second_key_beside_the_right_one_is_refused(server: Server) -> None:
     server.text = SAMPLE * 2
-    with pytest.raises(HostFailure, match="not accepted"):
-        repository(server.url)
+    assert failure(server.url).message is messages.OTHER_KEY
 
 
 def test_a_page_that_is_no_key_is_refused(server: Server) -> None:
     server.text = "<html>please log in</html>"
-    with pytest.raises(
-        HostFailure, match=r"Release\.key is not a public key: it holds no PGP PUBLIC KEY"
-    ):
-        repository(server.url)
+    said = failure(server.url)
+    assert said.message is messages.NO_KEY
+    assert said.values["url"] == f"{server.url}Release.key"
 
 
 def test_a_missing_key_says_what_the_server_said(server: Server) -> None:
-    with pytest.raises(
-        HostFailure, match=r"could not fetch .*: the server says 404 Not Found; check"
-    ):
-        repository(server.url + "v1.99/")
+    url = f"{server.url}v1.99/"
+    said = messages.KEY_NOT_FETCHED(url=f"{url}Release.key", reason="404 Not Found")
+    assert failure(url) == said
 
 
 def test_an_unreachable_mirror_is_one_clear_line(server: Server) -> None:
     server.shutdown()
     server.server_close()
-    with pytest.raises(HostFailure) as refused:
-        repository(server.url)
-    assert "Connection refused; check the address (setting kubernetes_repository)" in str(
-        refused.value
-    )
-    assert "\n" not in str(refused.value)
+    said = failure(server.url)
+    assert said.message is messages.KEY_NOT_FETCHED
+    assert said.values["reason"] == "Connection refused"
+    assert "\n" not in said
 
 
 def test_another_source_of_kubernetes_packages_is_refused_by_name(server: Server) -> None:
     path = "/etc/apt/sources.list.d/kubernetes.list"
-    with pytest.raises(HostFailure, match=path):
-        repository(server.url, sources=(path, SOURCE))
+    said = failure(server.url, sources=(path, SOURCE))
+    assert said == messages.OTHER_REPOSITORY(files=path)
 
 
 INDEX = "Package: kubeadm\nVersion: 1.36.3-1.1\n\nPackage: kubeadm\nVersion: 1.36.4-1.1\n"
@@ -184,10 +189,10 @@ INDEX = "Package: kubeadm\nVersion: 1.36.3-1.1\n\nPackage: kubeadm\nVersion: 1.3
 
 def test_a_dry_run_knows_the_release_to_come_from_the_repositorys_index() -> None:
     with patch.object(packages, "_fetch", lambda url: INDEX):
-        assert packages.to_come("1.36", "http://mirror/deb/") == "1.36.4"
-        assert packages.to_come("1.36.3", "http://mirror/deb/") == "1.36.3"
-        assert packages.to_come("1.37", "http://mirror/deb/") is None
+        assert packages.offered("1.36", "http://mirror/deb/") == "1.36.4"
+        assert packages.offered("1.36.3", "http://mirror/deb/") == "1.36.3"
+        assert packages.offered("1.37", "http://mirror/deb/") is None
 
 
 def test_a_release_to_come_that_nobody_can_tell_is_not_guessed(server: Server) -> None:
-    assert packages.to_come("1.36", server.url) is None  # it has a key, and no index
+    assert packages.offered("1.36", server.url) is None  # it has a key, and no index

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 
 from facts.kubectl import ClusterObjects
-from operations import rollouts
+from messages import Said, codes
+from messages import kubernetes as messages
+from operations.nodes import rollouts
 from remote.failures import Unreachable
 from tests.fake_node import Host
 
 NAMES = ("node1", "node2", "node3")
 PODS = "kube-system/daemonset/kube-proxy"
+GONE = messages.NODE_GONE(reason="no route")
 
 
 class Run:
@@ -25,7 +28,7 @@ class Run:
         self.failed: set[Any] = set()
         self.not_ready: set[str] = set()
         self.pods = 3
-        self.faults: dict[str, str] = {}
+        self.faults: dict[str, Said] = {}
         self.state: Any = SimpleNamespace(
             activated_hosts=set(self.hosts.values()),
             failed_hosts=self.failed,
@@ -33,8 +36,8 @@ class Run:
             fail_hosts=self.failed.update,
         )
         self.hosts["node1"].node.fact = lambda *_: self.objects()
-        monkeypatch.setattr(rollouts, "_PAUSE_S", 0)
-        monkeypatch.setattr(rollouts, "_fault", lambda host, *_: self.faults.get(host.name, ""))
+        monkeypatch.setattr(rollouts, "_CLUSTER_PAUSE_S", 0)
+        monkeypatch.setattr(rollouts, "_watch", lambda host, *_: self.faults.get(host.name))
 
     def objects(self) -> ClusterObjects:
         found: list[dict[str, Any]] = [
@@ -65,7 +68,8 @@ class Run:
         return ClusterObjects(True, found)
 
     def wait(self, seconds: int) -> bool:
-        return rollouts.await_all(self.state, self.hosts["node1"], NAMES, [PODS], seconds)
+        node1 = self.hosts["node1"]
+        return rollouts.wait_until_ready(self.state, node1, NAMES, [PODS], seconds)
 
     def names(self) -> set[str]:
         return {host.name for host in self.failed}
@@ -80,14 +84,17 @@ def test_a_node_that_is_late_fails_and_not_the_control_plane(run: Run) -> None:
     run.not_ready, run.pods = {"node3"}, 2
     assert run.wait(0)
     assert run.names() == {"node3"}
-    assert run.said["node3"] == ["not up after 0 s: Kubelet stopped posting node status."]
+    reason = "Kubelet stopped posting node status."
+    assert run.said["node3"] == [messages.NOT_READY(seconds=0, reason=reason)]
 
 
 def test_pods_that_are_late_on_ready_nodes_are_the_control_planes(run: Run) -> None:
     run.pods = 1
     assert not run.wait(0)
     assert run.names() == set()
-    assert run.said["node1"] == ["not up after 0 s: kube-proxy: 1 of 3 pods are up"]
+    (said,) = run.said["node1"]
+    assert codes(said) == [messages.PODS_NOT_READY.code]
+    assert "kube-proxy: 1 of 3 pods" in said
 
 
 def test_a_control_plane_that_is_late_fails_itself(run: Run) -> None:
@@ -99,17 +106,18 @@ def test_a_control_plane_that_is_late_fails_itself(run: Run) -> None:
 def test_a_node_that_is_gone_is_not_waited_for_although_the_cluster_does_not_miss_it_yet(
     run: Run,
 ) -> None:
-    run.pods, run.faults = 2, {"node3": "does not answer any more"}
+    run.pods, run.faults = 2, {"node3": GONE}
     assert run.wait(600)
     assert run.names() == {"node3"}
-    assert run.said["node3"] == ["does not answer any more"]
+    assert run.said["node3"] == [GONE]
 
 
 def test_a_control_planes_kubelet_that_keeps_exiting_ends_the_wait(run: Run) -> None:
-    run.pods, run.faults = 0, {"node1": "the kubelet keeps exiting: out of cheese"}
+    exits = messages.KUBELET_EXITS(reason="out of cheese")
+    run.pods, run.faults = 0, {"node1": exits}
     assert not run.wait(600)
     assert run.names() == set()
-    assert run.said["node1"][-1] == "the kubelet keeps exiting: out of cheese"
+    assert run.said["node1"][-1] == exits
 
 
 def test_a_control_plane_that_is_away_is_told_and_no_worker_is_blamed_for_it(
@@ -120,7 +128,7 @@ def test_a_control_plane_that_is_away_is_told_and_no_worker_is_blamed_for_it(
 
     control_plane = run.hosts["node1"].node
     control_plane.fact, control_plane.reconnects = away, "no route"
-    run.faults = {"node3": "does not answer any more"}
+    run.faults = {"node3": GONE}
     assert not run.wait(600)
     assert run.names() == set()
-    assert run.said["node1"] == ["does not answer any more: no route"]
+    assert run.said["node1"] == [GONE]

@@ -60,7 +60,7 @@ def test_they_are_arguments_of_the_operations(cluster: settings.Cluster) -> None
         registration = specifications.registration(cluster, node)
         fits(kubeadm.join, {"control_plane": "node1", **registration})
     plane = specifications.control_plane(cluster)
-    version = {"wanted_version": "1.36", "repository": "https://pkgs.k8s.io/"}
+    version = {"kubernetes_version": "1.36", "repository": "https://pkgs.k8s.io/"}
     fits(
         kubeadm.init,
         plane | version | specifications.registration(cluster, cluster.first_control_plane),

@@ -1,0 +1,122 @@
+"""
+Wait until the cluster's nodes are Ready, and set their labels and taints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pyinfra import host, state
+from pyinfra.api import FunctionCommand, QuoteString, StringCommand
+
+from facts.kubectl import ADMIN_CONF, Objects
+from formats.node import CONTROL_PLANE_TAINT, nodes
+from messages import kubernetes as messages
+from operations.base import Commands, HostFailure, declare, operation, plan_change, read
+from operations.nodes.rollouts import SYSTEM, pending, wait_until_ready
+
+_TAINT = (CONTROL_PLANE_TAINT["key"], CONTROL_PLANE_TAINT["effect"])
+FLANNEL = "kube-flannel/daemonset/kube-flannel-ds"
+
+
+@operation()
+def ready(names: Sequence[str], seconds: int = 300) -> Commands:
+    """
+    Wait until nodes are Ready, and flannel, kube-proxy and CoreDNS run on all of them.
+
+    To be run on the control plane. Nodes that failed in this run, or are not part of it
+    (``--limit``), are not waited for.
+
+    + names: of the nodes
+    + seconds: how long to wait; then each node that is not Ready fails with the reason
+
+    **Example:**
+
+    .. code:: python
+
+        nodes.ready(name="Nodes Ready", names=["node1", "node2", "node3"])
+    """
+
+    rollouts = [FLANNEL, *SYSTEM]
+    running = {each.name for each in state.activated_hosts - state.failed_hosts}
+    present = [name for name in names if name in running]
+    observed = read(Objects, names=["nodes", *rollouts])
+    if observed.answers and not pending(observed.objects, present, rollouts):
+        host.noop(f"Ready: {', '.join(present)}")
+        return
+    plan_change(f"wait until {', '.join(present)} are Ready")
+    yield FunctionCommand(wait_until_ready, (present, rollouts, seconds), {})
+
+
+@operation()
+def labels_and_taints(
+    labels: Mapping[str, Mapping[str, str | None]],
+    control_planes: Sequence[str] = (),
+    schedulable: bool = False,
+) -> Commands:
+    """
+    Set labels of nodes, and whether ordinary pods may run on control planes.
+
+    To be run on the control plane, after ``ready``.
+
+    + labels: for each node ``{label: value}``; None as value removes the label. Other labels are
+      kept
+    + control_planes: the nodes that have the taint node-role.kubernetes.io/control-plane:NoSchedule
+    + schedulable: True removes that taint, for a cluster too small to spare a node
+
+    A node that the cluster does not know yet is skipped. ``HostFailure``: the API server does not
+    answer.
+
+    **Example:**
+
+    .. code:: python
+
+        nodes.labels_and_taints(
+            name="Node labels and taints",
+            labels={"node2": {"node-role.kubernetes.io/worker": ""}},
+            control_planes=["node1"],
+        )
+    """
+
+    observed = read(Objects, names=["nodes"])
+    if not observed.answers and state.is_executing:
+        raise HostFailure(messages.API_NOT_ANSWERING(reason=observed.why))
+    known = nodes(observed.objects)
+    commands = []
+    for name, desired in labels.items():
+        # In prepare, a node that the cluster does not know is about to join.
+        if name in known or not state.is_executing:
+            words = _label_words(desired, known[name].labels if name in known else {})
+            declare(*(f"label {name} {label}" for label in desired))
+            if words:
+                changed = [word.removesuffix("-").partition("=")[0] for word in words]
+                resources = [f"label {name} {label}" for label in changed]
+                plan_change(f"label {name}: {' '.join(words)}", *resources)
+                commands.append(_kubectl("label", "node", name, *words, "--overwrite"))
+    for name in control_planes:
+        tainted = _TAINT in known[name].taints if name in known else True
+        declare(f"taint {name}")
+        if tainted == schedulable and (name in known or not state.is_executing):
+            taint = f"{_TAINT[0]}:{_TAINT[1]}"
+            change = f"remove {taint} from" if schedulable else f"set {taint} on"
+            plan_change(f"taints: {change} {name}", f"taint {name}")
+            words = [f"{taint}-"] if schedulable else [taint, "--overwrite"]
+            commands.append(_kubectl("taint", "node", name, *words))
+    yield from commands
+    if not commands:
+        host.noop("labels and taints are up to date")
+
+
+def _label_words(desired: Mapping[str, str | None], observed: Mapping[str, str]) -> list[str]:
+    words = []
+    for label, value in desired.items():
+        if value is None:
+            words += [f"{label}-"] if label in observed else []
+        elif observed.get(label) != value:
+            words.append(f"{label}={value}")
+    return words
+
+
+def _kubectl(*words: str) -> StringCommand:
+    quoted = [QuoteString(word) for word in words]
+    return StringCommand("kubectl", QuoteString(f"--kubeconfig={ADMIN_CONF}"), *quoted)
