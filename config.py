@@ -7,15 +7,15 @@ from pyinfra import config
 import settings
 from messages.run import DECLINED
 from remote import pyinfra_internals, shell
-from report import ending, interrupt
+from report import interrupt, summary
 from runs import failures
 
 config.REQUIRE_PYINFRA_VERSION = "~=3.10.0"
 config.SUDO = True  # the admin user needs sudo without a password; the cards are made that way
 config.CONNECT_TIMEOUT = 8  # seconds
 
-ending.announce()
-interrupt.announce()
+summary.install()
+interrupt.install()
 shell.install()
 pyinfra_internals.fail_hosts_alone(failures.report)
 pyinfra_internals.decline_without_terminal(DECLINED())

@@ -1,1 +1,1 @@
-"""What a person sees: of a run, while it works and at its end; by `make diff`, by `make drift`."""
+"""What is shown of a run: while it works and at its end; by `make diff` and `make drift`."""

@@ -1,4 +1,4 @@
-"""`python -m report diff` and `… drift`: what a run would change. Nothing is changed."""
+"""`python -m report diff` and `… drift`: show what a run would change, and change nothing."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing_extensions import override
 
 import settings
 from messages import run as messages
-from report import differences, drift
-from report.pyinfra_run import DEPLOY, look
+from report import differences, drift, dry_run
+from report.dry_run import DEPLOY
 
-NONE, COULD_NOT_TELL, DRIFT = 0, 1, 2
+NONE, UNKNOWN, DRIFT = 0, 1, 2
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse ends with 2 when it does not understand, which is drift here."""
+    """argparse exits with 2 for a bad command line, which means drift here."""
 
     @override
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
-        self.exit(COULD_NOT_TELL, f"{self.prog}: error: {message}\n")
+        self.exit(UNKNOWN, f"{self.prog}: error: {message}\n")
 
 
 def _arguments(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Ours, and pyinfra's: what stands after the first --."""
+    """Split them into those of this program and those of pyinfra, after the first --."""
     at = words.index("--") if "--" in words else len(words)
     parser = _Parser(
         prog="python -m report",
@@ -37,7 +37,7 @@ def _arguments(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument("what", choices=["diff", "drift"])
     parser.add_argument(
-        "--deploy", default=DEPLOY, metavar="FILE", help="one step alone (default: %(default)s)"
+        "--deploy", default=DEPLOY, metavar="FILE", help="the deploy (default: %(default)s)"
     )
     parser.add_argument("--json", action="store_true", help="for programs")
     return parser.parse_args(words[:at]), words[at + 1 :]
@@ -49,25 +49,25 @@ def main() -> int:
     out = Console(highlight=False, soft_wrap=True)
     said = Console(highlight=False, soft_wrap=True, stderr=True)
     try:
-        here = settings.target(settings.load())
+        target = settings.target(settings.load())
     except settings.SettingsError as error:
         print(error, file=sys.stderr)
-        return COULD_NOT_TELL
-    (said if arguments.json else out).print(here, style="bold")
+        return UNKNOWN
+    (said if arguments.json else out).print(target, style="bold")
     with said.status("reading the nodes; nothing is changed"):
-        looked = look(arguments.deploy, pyinfras)
-    found = looked.found
-    if found is None or (looked.status and not found.failed):
-        said.print(looked.said.strip(), markup=False)
+        done = dry_run.run(arguments.deploy, pyinfras)
+    found = done.found
+    if found is None or (done.status and not found.failed):
+        said.print(done.output.strip(), markup=False)
         said.print(messages.NOTHING_KNOWN(), style="red")
-        return COULD_NOT_TELL
+        return UNKNOWN
     view = differences if arguments.what == "diff" else drift
     if arguments.json:
         print(json.dumps(view.data(found), indent=2))
     else:
         view.show(found, out)
     if found.failed:
-        return COULD_NOT_TELL
+        return UNKNOWN
     drifted = any(step.changes_something for step in found.steps)
     return DRIFT if drifted and arguments.what == "drift" else NONE
 
@@ -77,4 +77,4 @@ if __name__ == "__main__":
         sys.exit(main())
     except KeyboardInterrupt:
         print(f"\n{messages.NOTHING_KNOWN()}", file=sys.stderr)
-        sys.exit(COULD_NOT_TELL)
+        sys.exit(UNKNOWN)

@@ -1,4 +1,4 @@
-"""What would change, for a person: by node and file, in colour; nothing of what stays."""
+"""What would change, for a person: by node and file, in colour."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def show(found: Result, out: Console) -> None:
-    """Print it all, and how much it is."""
+    """Print all of it, and a summary."""
     total = 0
     for node in found.nodes:
         steps = [step for step in found.of(node) if step.changes_something]
         if node in found.failed:
-            out.print(f"\n{node}: could not look at all of it", style="bold red")
+            out.print(f"\n{node}: unknown, because it failed", style="bold red")
         elif steps:
             out.print(f"\n{node}", style="bold")
         for step in steps:
@@ -35,20 +35,20 @@ def show(found: Result, out: Console) -> None:
         if node not in found.failed and not any(s.changes_something for s in found.of(node))
     ]
     if unchanged:
-        out.print(f"\nNothing would change on {', '.join(unchanged)}", style="green")
+        out.print(f"\nNo changes on {', '.join(unchanged)}", style="green")
     if total:
         nodes = {step.node for step in found.steps if step.changes_something}
         steps_ = "step" if total == 1 else "steps"
         out.print(
             f"\n{total} {steps_} to do on {', '.join(sorted(nodes))}. Nothing was changed. "
-            "To let it happen: pyinfra inventory.py deploys/cluster.py"
+            "To apply: pyinfra inventory.py deploys/cluster.py"
         )
 
 
 def data(found: Result) -> dict[str, Any]:
     """
     What ``diff --json`` prints: each node's state (``same``, ``different``, ``unknown``), and the
-    steps that would change something, with a unified difference for each file but the secret ones.
+    steps that would change something, with a unified diff for each file without a secret.
     """
 
     def one(change: Change) -> dict[str, Any]:
@@ -65,22 +65,22 @@ def data(found: Result) -> dict[str, Any]:
 
 
 def show_step(step: Step, out: Console) -> None:
-    """One step on one node: its files, then its commands."""
+    """Print one step on one node: its files, then its commands."""
     out.print(f"\n  {step.name}", style="blue")
     if not step.changes:
-        out.print("    (it would change something, and does not say what)", style="yellow")
+        out.print("    (something would change)", style="yellow")
     for change in step.changes:
         show_change(change, out)
 
 
 def show_change(change: Change, out: Console) -> None:
-    """A unified difference where there are texts, else one line."""
+    """Print a unified diff of a file, or one line for anything else."""
     if not change.path:
         out.print(Text(f"    {change.says}"))
         return
     verb = change.says.partition(" ")[0]
     if change.secret:
-        out.print(Text(f"    {change.path}: changed (it holds a secret, which is not shown)"))
+        out.print(Text(f"    {change.path}: changed (contains a secret, which is not shown)"))
         return
     out.print(Text.assemble("    ", (change.path, "bold"), f" ({verb})"))
     for line in _unified(change):
@@ -91,5 +91,5 @@ def _unified(change: Change) -> Iterator[str]:
     before = (change.before or "").splitlines()
     after = (change.after or "").splitlines()
     for number, line in enumerate(unified_diff(before, after, lineterm="")):
-        if number > 1:  # its first two lines would name the file, which stands above
+        if number > 1:  # the first two lines name the file, which is printed already
             yield line

@@ -1,4 +1,4 @@
-"""What on the nodes is no longer as it was made: for a person, and as data."""
+"""What differs on the nodes from the settings: for a person, and as data."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from runs.record import CHANGED
 
 def data(found: Result) -> dict[str, Any]:
     """
-    What ``--json`` prints: each node's state (``same``, ``drift``, ``unknown``), all that is
-    managed on it and whether it is ``same`` or ``changed``, and the steps that would do something.
+    What ``drift --json`` prints: each node's state (``same``, ``drift``, ``unknown``), all of its
+    declared resources (``same`` or ``changed``), and the steps that would do something.
     """
 
     return {
@@ -36,15 +36,15 @@ def data(found: Result) -> dict[str, Any]:
 
 
 def show(found: Result, out: Console) -> None:
-    """Print what has drifted, with the differences, and a line a node."""
+    """Print what has drifted, with the differences, and a line for each node."""
     for node in found.nodes:
         resources = found.resources(node)
         drifted = [resource for resource, state in resources.items() if state == CHANGED]
         state = _state(found, node)
         if state == "unknown":
-            out.print(f"\n{node}: could not tell", style="bold red")
+            out.print(f"\n{node}: unknown, because it failed", style="bold red")
         elif state == "same":
-            out.print(f"\n{node}: no drift ({len(resources)} resources looked at)", style="green")
+            out.print(f"\n{node}: no drift ({len(resources)} resources)", style="green")
         else:
             count = f"{len(drifted)} of {len(resources)} resources" if drifted else "something"
             out.print(f"\n{node}: {count} drifted", style="bold yellow")
@@ -57,7 +57,8 @@ def show(found: Result, out: Console) -> None:
         out.print(Text(line, "red"))
     if any(_state(found, node) == "drift" for node in found.nodes):
         out.print(
-            "\nNothing was changed. The next run mends it; what shall stay goes into the settings"
+            "\nNothing was changed. The next run restores that. To keep a change, write it into the"
+            " settings"
         )
 
 

@@ -22,7 +22,7 @@ from report.harmless import harmless
 
 
 @harmless(None)
-def announce() -> None:
+def install() -> None:
     """Called once, from config.py: pyinfra has set its own handler by then."""
     signal.signal(signal.SIGINT, _interrupted)
 

@@ -1,4 +1,4 @@
-"""All that pyinfra says, kept in a file of its own for each run: .cluster/logs/."""
+"""The log of a run: every line that pyinfra prints, in .cluster/logs/."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEPT = 20
 
 class Log(logging.Handler):
     """
-    Writes each line to a file that its owner alone can read, and remembers the red ones.
+    Writes each line to a file that only its owner can read, and keeps the error messages.
 
     + errors: ``(node, line)``; the node is "" where a line is about none
     """

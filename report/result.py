@@ -1,7 +1,7 @@
 """
-A run as data, in a file: what ``python -m report`` reads of the pyinfra that it has started.
+A run as data, in a file: how the pyinfra that ``python -m report`` starts gives it the result.
 
-Written where ``BRAMBLE_RESULT`` says, when the run ends, by whichever way it ends.
+The file that ``BRAMBLE_RESULT`` names is written when the run ends, however it ends.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Step:
     One operation on one node.
 
     + outcome: ``changed``, ``same``, ``failed``, ``planned``, ``waiting``: see ``report.steps``
-    + resources: what it keeps, and whether that was ``same`` already or is ``changed``
-    + changes: what it will do, or did; empty although something changes: it did not say
+    + resources: those that it declares, each ``same`` or ``changed``
+    + changes: what it will do, or did; an operation of others may change something and record none
     """
 
     node: str
@@ -43,9 +43,9 @@ class Step:
 @dataclass(frozen=True)
 class Result:
     """
-    + nodes: all that the run was for
-    + failed: those of them that are not as they should be, or were not reached
-    + errors: the red lines, as they stood on the screen
+    + nodes: all nodes of the run
+    + failed: those that failed, or were not reached
+    + errors: the error messages, as they stood on the screen
     + steps: in their order
     """
 
@@ -59,7 +59,7 @@ class Result:
         return [step for step in self.steps if step.node == node]
 
     def resources(self, node: str) -> dict[str, str]:
-        """All that is managed on a node; what two steps manage has changed if it has for one."""
+        """All resources of a node; one that two steps declare is changed if one of them says so."""
         found: dict[str, str] = {}
         for step in self.of(node):
             for resource, state in step.resources.items():
@@ -69,7 +69,7 @@ class Result:
 
 
 def write(path: Path, result: Result) -> None:
-    """Put a result into a file that its owner alone can read, all of it or nothing."""
+    """Write a result atomically, to a file that only its owner can read."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".result.")  # with mode 600
     with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
         json.dump(asdict(result), file)
@@ -77,7 +77,7 @@ def write(path: Path, result: Result) -> None:
 
 
 def read(path: Path) -> Result | None:
-    """The result of a run; None when it has left none."""
+    """Read the result of a run; None when there is none."""
     try:
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

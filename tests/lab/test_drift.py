@@ -32,20 +32,20 @@ SETTINGS_OF_CHOICE = {
 
 # pyinfra, after one of the functions that show the run was broken.
 BROKEN = """import sys, pyinfra_cli.main, click
-from report import ending, harmless, logs, result, screen, steps
+from report import harmless, logs, result, screen, steps, summary
 def boom(*a, **k): raise RuntimeError("sabotage")
 owner, name = sys.argv.pop(1).rsplit(".", 1)
 setattr(eval(owner), name, boom)
 pyinfra_cli.main.main()"""
 PARTS = [
     "logs.click.unstyle",
-    "screen.Screen._shows_heading",
+    "screen.Screen._shows",
     "steps.all_of",
     "steps.of_operation",
     "steps.name",
     "result.write",
     "logs.os.open",
-    "ending.Table",
+    "summary.Table",
     "screen.Screen.__init__",
 ]
 
@@ -117,7 +117,7 @@ def test_the_differences_of_blank_nodes_are_grouped_by_node_and_file(desk: Desk)
     assert "kubernetesVersion: v1.36.4" in first  # the release to come, not the minor's first
     assert "No changes" not in desk.diff.output
     assert "Supported system" not in desk.diff.output  # nothing of what stays
-    assert "does not say what" not in desk.diff.output
+    assert "(something would change)" not in desk.diff.output
 
 
 def test_a_run_ends_with_what_it_came_to_and_what_to_do_next(desk: Desk) -> None:

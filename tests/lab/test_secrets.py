@@ -73,7 +73,7 @@ def test_no_log_or_diff_shows_it(wifi: Wifi) -> None:
     for text in [*seen, debug.read_text() if debug.exists() else ""]:
         assert KEY not in text
         assert psk not in text
-    assert "holds a secret" in dry.output
+    assert "contains a secret" in dry.output
 
 
 def test_no_process_list_shows_it(wifi: Wifi) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from report import __main__ as program
-from report import result
-from report.pyinfra_run import Looked
+from report import dry_run, result
+from report.dry_run import DryRun
 from report.result import Result, Step
 from runs.record import Change
 
@@ -25,14 +25,14 @@ CHANGED = Step(
 ACTION = Step("node1", "All nodes are Ready", "planned", changes=[Change("wait")])
 
 
-def status(monkeypatch: pytest.MonkeyPatch, looked: Looked, *words: str) -> int:
-    monkeypatch.setattr(program, "look", lambda deploy, arguments: looked)
+def status(monkeypatch: pytest.MonkeyPatch, looked: DryRun, *words: str) -> int:
+    monkeypatch.setattr(dry_run, "run", lambda deploy, arguments: looked)
     monkeypatch.setattr(sys, "argv", ["report", "drift", *words])
     return program.main()
 
 
-def found(*steps: Step, failed: tuple[str, ...] = ()) -> Looked:
-    return Looked(Result(["node1"], list(failed), [], list(steps)), int(bool(failed)), "")
+def found(*steps: Step, failed: tuple[str, ...] = ()) -> DryRun:
+    return DryRun(Result(["node1"], list(failed), [], list(steps)), int(bool(failed)), "")
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,12 @@ def found(*steps: Step, failed: tuple[str, ...] = ()) -> Looked:
         (found(CHANGED), 2),
         (found(SAME, ACTION), 2),
         (found(CHANGED, failed=("node1",)), 1),
-        (Looked(None, 1, "a typing error in inventory.py"), 1),
-        (Looked(found(SAME).found, 1, "No hosts remaining!"), 1),
+        (DryRun(None, 1, "a typing error in inventory.py"), 1),
+        (DryRun(found(SAME).found, 1, "No hosts remaining!"), 1),
     ],
 )
 def test_the_status_is_0_for_none_2_for_drift_and_1_for_not_known(
-    monkeypatch: pytest.MonkeyPatch, looked: Looked, wanted: int
+    monkeypatch: pytest.MonkeyPatch, looked: DryRun, wanted: int
 ) -> None:
     assert status(monkeypatch, looked) == wanted
     assert status(monkeypatch, looked, "--json") == wanted
@@ -67,11 +67,11 @@ def test_what_stands_after_the_dashes_is_pyinfras(
 ) -> None:
     asked = []
 
-    def look(deploy: str, arguments: list[str]) -> Looked:
+    def look(deploy: str, arguments: list[str]) -> DryRun:
         asked.append((deploy, arguments))
         return found(SAME)
 
-    monkeypatch.setattr(program, "look", look)
+    monkeypatch.setattr(dry_run, "run", look)
     monkeypatch.setattr(sys, "argv", ["report", *words.split()])
     assert program.main() == 0
     assert asked == [wanted]
@@ -90,7 +90,7 @@ def test_a_command_that_is_not_understood_is_no_drift(
 def test_diff_has_status_0_also_when_there_is_something_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(program, "look", lambda deploy, arguments: found(CHANGED))
+    monkeypatch.setattr(dry_run, "run", lambda deploy, arguments: found(CHANGED))
     monkeypatch.setattr(sys, "argv", ["report", "diff"])
     assert program.main() == 0
 
@@ -98,7 +98,7 @@ def test_diff_has_status_0_also_when_there_is_something_to_do(
 def test_diff_as_data_is_the_differences_document(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(program, "look", lambda deploy, arguments: found(CHANGED))
+    monkeypatch.setattr(dry_run, "run", lambda deploy, arguments: found(CHANGED))
     monkeypatch.setattr(sys, "argv", ["report", "diff", "--json"])
     assert program.main() == 0
     assert json.loads(capsys.readouterr().out)["nodes"]["node1"]["state"] == "different"

@@ -181,7 +181,7 @@ def _columns(ran: bool) -> tuple[str, ...]:
 
 
 @harmless(None)
-def announce() -> None:
+def install() -> None:
     """
     Show the run as this package does; called once, from config.py.
 

@@ -1,4 +1,4 @@
-"""A dry run of pyinfra, started beside this program, and what it has found, as data."""
+"""A dry run of pyinfra in another process, and its result as data."""
 
 from __future__ import annotations
 
@@ -16,26 +16,25 @@ DEPLOY = "deploys/cluster.py"
 
 
 @dataclass(frozen=True)
-class Looked:
+class DryRun:
     """
-    + found: what the run has found; None: it came to nothing
-    + status: its exit status
-    + said: all that it printed, for when there is nothing better to show
+    + found: the result; None: pyinfra ended without one
+    + status: the exit status
+    + output: everything that was printed, for when there is nothing better to show
     """
 
     found: result.Result | None
     status: int
-    said: str
+    output: str
 
 
-def look(deploy: str, arguments: Sequence[str] = ()) -> Looked:
+def run(deploy: str, arguments: Sequence[str] = ()) -> DryRun:
     """
-    See what a deploy would change, and change nothing.
+    Find out what a deploy would change; nothing is changed.
 
     + deploy: its file
     + arguments: more of them for pyinfra, such as ``--limit node2``
     """
-
     with tempfile.TemporaryDirectory(prefix="bramble-") as folder:
         path = Path(folder) / "result.json"
         done = subprocess.run(
@@ -48,4 +47,4 @@ def look(deploy: str, arguments: Sequence[str] = ()) -> Looked:
             errors="replace",
             check=False,
         )
-        return Looked(result.read(path), done.returncode, done.stdout)
+        return DryRun(result.read(path), done.returncode, done.stdout)

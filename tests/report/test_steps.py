@@ -1,0 +1,64 @@
+"""Which steps of a run are shown."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pyinfra.api import Config, Inventory, State
+from pyinfra.api.operation import OperationMeta
+
+import runs
+from report import steps
+from report.screen import Screen, lines
+
+
+@pytest.fixture
+def state() -> State:
+    """Prepared: one operation that changes both nodes, and one that changes nothing."""
+    made = State(Inventory((["node1", "node2"], {})), Config())
+    for host in made.inventory:
+        made.activate_host(host)
+        for name, changes in (("Hostname", True), ("Order", False)):
+            data: Any = SimpleNamespace(operation_meta=OperationMeta(name, changes))
+            meta: Any = SimpleNamespace(names={f"deploys/a.py | {name}"}, op_order=(len(name),))
+            made.set_op_data_for_host(host, name, data)
+            made.op_meta[name] = meta
+            host.op_hash_order.append(name)
+    return made
+
+
+def names(state: State) -> list[tuple[str, str, str]]:
+    return [(each.node, each.name, each.outcome) for each in steps.all_of(state, steps.Clock())]
+
+
+def test_every_step_is_listed_for_each_of_its_nodes(state: State) -> None:
+    assert names(state) == [
+        ("node1", "Hostname", "planned"),
+        ("node2", "Hostname", "planned"),
+        ("node1", "Order", "same"),
+        ("node2", "Order", "same"),
+    ]
+
+
+def test_bookkeeping_is_in_no_list_and_gets_no_heading(
+    state: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for host in state.inventory:
+        runs.of(state).record.begin(host.name, "Order").hidden = True
+    assert {name for _, name, _ in names(state)} == {"Hostname"}
+    screen = Screen(state, steps.Clock(), all_of_it=False)
+    for operation in ("Order", "Hostname"):
+        screen.operation_start(state, operation)
+        screen._still_at(operation)
+        screen.operation_end(state, operation)
+    shown = capsys.readouterr().err
+    assert "Order" not in shown
+    assert "--> Hostname" in shown
+
+
+def test_a_step_for_all_nodes_needs_no_names(state: State) -> None:
+    same = steps.of_operation(state, steps.Clock(), "Order")
+    assert lines(same, 2) == ["    ok       Order"]
+    assert lines(same[:1], 2) == ["    ok       Order: node1"]

@@ -1,0 +1,68 @@
+"""The state of a run: one object on pyinfra's State, whichever way it is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyinfra.api import Config, Inventory, State
+from pyinfra.context import ctx_state
+from pyinfra.context import state as state_of_the_context
+
+import runs
+from facts.run_lock import RunLockState
+from runs import lock
+from runs.record import CHANGED, SAME, Change
+
+
+class Part:
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+
+def made() -> State:
+    return State(Inventory((["node1", "node2"], {})), Config())
+
+
+def test_a_state_has_one_run_and_another_state_another() -> None:
+    state = made()
+    context: Any = state_of_the_context
+    with ctx_state.use(state):
+        assert runs.of(state) is runs.of(context) is runs.current()
+    assert runs.of(made()) is not runs.of(state)
+
+
+def test_a_module_keeps_what_it_knows_for_one_run_only() -> None:
+    state = made()
+    runs.of(state).part(Part).seen.append("node1")
+    assert runs.of(state).part(Part).seen == ["node1"]
+    assert runs.of(made()).part(Part).seen == []
+
+
+def test_a_declared_resource_is_the_same_until_a_change_names_it() -> None:
+    record = runs.of(made()).record
+    work = record.begin("node1", "hash")
+    work.declare("file /a", "file /b")
+    work.add(Change("modify /b", ("file /b",)))
+    work.declare("file /b")
+    assert record.of("node1", "hash").resources == {"file /a": SAME, "file /b": CHANGED}
+    assert record.begin("node1", "hash").resources == {}
+
+
+def test_a_command_is_suggested_once() -> None:
+    run = runs.of(made())
+    for _ in range(2):
+        run.suggest("kubectl get nodes")
+    assert run.next_commands == ["kubectl get nodes"]
+
+
+def test_this_runs_own_lock_is_no_other_runs() -> None:
+    state = made()
+    mine = lock.of(state)
+    assert not mine.is_another(RunLockState())
+    assert not mine.is_another(RunLockState(id=mine._id))
+    assert mine.is_another(RunLockState(id=lock.of(made())._id))
+
+
+def test_a_commands_line_has_no_values_of_options() -> None:
+    words = ["pyinfra", "inventory.py", "a.py", "--ssh-password", "secret", "--limit", "node1"]
+    assert lock._command(words) == "pyinfra inventory.py a.py --limit node1"
