@@ -10,6 +10,7 @@ import requests
 from pyinfra import host
 from pyinfra.api import StringCommand
 
+import runs
 from facts.packages import KEY, NAMES, SOURCE, Packages, PackagesState, Repository
 from formats import apt as apt_formats
 from formats import openpgp
@@ -25,8 +26,14 @@ NEEDED_MB = 700  # the packages, unpacked and as downloads, and some reserve
 
 _KUBELET = "unit kubelet.service"
 _TIMEOUT_S = (5, 20)  # to connect, to answer
-_fetched: dict[str, str | Exception] = {}  # the text, or the failure, of each URL in this run
-_fetching = threading.Lock()
+
+
+class _Fetched(dict[str, str | Exception]):
+    """The text, or the failure, of each URL that a run has fetched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
 
 
 @operation()
@@ -101,15 +108,16 @@ def _accepted_key(url: str, fingerprint: str) -> str:
 
 def _fetch(url: str) -> str:
     """Fetch the text at a URL once per run, for all hosts; a failure is remembered too."""
-    with _fetching:
-        if url not in _fetched:
+    fetched = runs.current().part(_Fetched)
+    with fetched.lock:
+        if url not in fetched:
             try:
                 answer = requests.get(url, timeout=_TIMEOUT_S)
                 answer.raise_for_status()
-                _fetched[url] = answer.text
+                fetched[url] = answer.text
             except requests.RequestException as error:
-                _fetched[url] = error
-    found = _fetched[url]
+                fetched[url] = error
+    found = fetched[url]
     if isinstance(found, Exception):
         raise found
     return found

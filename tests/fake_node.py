@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from typing_extensions import override
@@ -17,7 +18,7 @@ class Host:
     """What is used of pyinfra's host; ``node`` is the fake that ``remote.of`` gives for it."""
 
     name: str = "node1"
-    state: Any = None
+    state: Any = field(default_factory=SimpleNamespace)
     said: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

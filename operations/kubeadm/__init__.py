@@ -11,6 +11,7 @@ from gevent.lock import RLock
 from pyinfra import host, inventory, logger
 from pyinfra.api import FunctionCommand
 
+import runs
 from facts.kubeadm import (
     ClusterAuthority,
     ControlPlane,
@@ -27,8 +28,13 @@ from operations import files, packages
 from operations.base import Commands, HostFailure, operation, plan_change, read, read_from
 from operations.kubeadm.run import CONFIG, follow_join, run_init, run_join
 
-_reading = RLock()
-_authorities: dict[str, str] = {}
+
+class _Authorities(dict[str, str]):
+    """The CA (PEM) of the cluster of each control plane that a run has read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = RLock()
 
 
 @operation()
@@ -231,11 +237,12 @@ def check_cluster(observed: MemberState, control_plane: str, authority: str) -> 
 
 def _authority(control_plane: str) -> str:
     """Return the CA of its cluster (PEM), read once for all workers; "" without a cluster."""
-    with _reading:
-        if not _authorities.get(control_plane):
+    known = runs.current().part(_Authorities)
+    with known.lock:
+        if not known.get(control_plane):
             host = inventory.get_host(control_plane)
-            _authorities[control_plane] = read_from(host, ClusterAuthority, _sudo=True)
-        return _authorities[control_plane]
+            known[control_plane] = read_from(host, ClusterAuthority, _sudo=True)
+        return known[control_plane]
 
 
 def _first_release(version: str) -> str:

@@ -20,6 +20,7 @@ from pyinfra import logger
 from pyinfra.api.host import Host
 
 import remote
+import runs
 from facts.kubectl import ADMIN_CONF
 from formats.certificates import key_hash
 from formats.kubeadm.bootstrap_token import ALPHABET, EXPIRES, secret_name, secret_text
@@ -54,15 +55,12 @@ class JoinCredentials:
 
 
 class _Shared:
-    """The credentials in use, and how many workers use them."""
+    """The credentials in use by a run, and how many workers use them."""
 
     def __init__(self) -> None:
         self.lock = RLock()
         self.users = 0
         self.credentials: JoinCredentials | None = None
-
-
-_shared: dict[str, _Shared] = {}
 
 
 @contextmanager
@@ -73,7 +71,7 @@ def join_credentials(control_plane: Host) -> Generator[JoinCredentials, None, No
     Raises ``HostFailure`` when the control plane can't make a token.
     """
 
-    shared = _shared.setdefault(control_plane.name, _Shared())
+    shared = runs.of(control_plane.state).part(_Shared)
     with shared.lock:
         if shared.credentials is None:
             shared.credentials = _make(control_plane)

@@ -53,8 +53,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(packages, "_fetched", {})  # a new run
+def server() -> Iterator[Server]:
     made = Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=made.serve_forever, daemon=True).start()
     yield made
@@ -72,8 +71,9 @@ def repository(
     sources: tuple[str, ...] = (),
     source: str | None = None,
     key: str | None = None,
+    state: Any = None,
 ) -> tuple[list[Any], str]:
-    state = FakeState()
+    state = state or FakeState()
     files = {
         SOURCE: ABSENT if source is None else regular(source),
         KEY: ABSENT if key is None else regular(key),
@@ -135,9 +135,12 @@ def test_a_key_that_was_prolonged_replaces_the_old_copy(server: Server) -> None:
 
 
 def test_all_nodes_of_a_run_share_one_download(server: Server) -> None:
+    state = FakeState()
     for _ in range(5):
-        repository(server.url)
+        repository(server.url, state=state)
     assert server.asked == 1
+    repository(server.url)
+    assert server.asked == 2  # for another run
 
 
 def test_another_key_is_refused_before_anything_changes(server: Server) -> None:
