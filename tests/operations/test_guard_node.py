@@ -52,7 +52,7 @@ def kept(etc: Path, *names: str) -> Path:
 NAMES = ("file", "link", "gone", "keys", "keys/new", "made/here/too")
 
 
-def spoil(etc: Path) -> None:
+def change_all(etc: Path) -> None:
     (etc / "file").unlink()
     (etc / "file").write_text("new\n")
     (etc / "link").unlink()
@@ -67,7 +67,7 @@ def spoil(etc: Path) -> None:
 def test_everything_is_restored_byte_for_byte(etc: Path) -> None:
     before = seen(etc)
     state = kept(etc, *NAMES)
-    spoil(etc)
+    change_all(etc)
     assert seen(etc) != before
     assert run(f". {STATE}; restore {state} boot").returncode == 0
     assert seen(etc) == before
@@ -76,7 +76,7 @@ def test_everything_is_restored_byte_for_byte(etc: Path) -> None:
 def test_an_interrupted_restore_is_repeated(etc: Path) -> None:
     before = seen(etc)
     state = kept(etc, *NAMES)
-    spoil(etc)
+    change_all(etc)
     cut = f". {STATE}; mv() {{ kill -9 $$; }}; restore {state} boot"
     assert run(cut).returncode != 0
     assert seen(etc) != before
