@@ -14,8 +14,8 @@ from pyinfra.api.state import State
 
 from facts.clock import Clock, ClockState
 from messages import nodes
-from operations import apt
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read, read_from
+from operations.packages import apt
 from runs.output import failed
 
 TOLERANCE_S = 30  # difference from this computer's clock

@@ -25,9 +25,9 @@ from formats.containerd import (
 from formats.kubernetes_version import Wanted, parse_wanted
 from formats.unreadable import Unreadable
 from messages import container_runtime as messages
-from operations import apt
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 from operations.files import ensure
+from operations.packages import apt
 
 # containerd 1.7 does not tell the kubelet its cgroup driver (RuntimeConfig); this is the newest
 # minor of Kubernetes that certainly works without.

@@ -8,8 +8,8 @@ from pyinfra import host
 from pyinfra.api import StringCommand
 
 from facts.docker import Docker
-from operations import apt
 from operations.base import Commands, declare, operation, plan_change, read
+from operations.packages import apt
 
 
 @operation()

@@ -17,10 +17,11 @@ from pyinfra.api.command import PyinfraCommand
 from facts.iptables import Iptables, IptablesState
 from formats.iptables import CHAINS, OwnChains, RuleError, holds_rules, incompatible, parse_save
 from messages import network
-from operations import apt, guard
+from operations import guard
 from operations.base import Commands, HostFailure, declare, diff, plan_change, read
 from operations.files import ensure
 from operations.guard import Step
+from operations.packages import apt
 
 _FILE = """# Written by bramble, which replaces it at its next run.
 # Restore these chains with: systemctl start {unit}

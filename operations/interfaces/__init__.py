@@ -16,10 +16,11 @@ from facts.interfaces import InterfacesFiles, InterfacesState
 from formats.interfaces.desired import Interface, Method, Start
 from formats.wifi import Security
 from messages import network
-from operations import apt, guard
+from operations import guard
 from operations.base import Commands, HostFailure, declare, plan_change, read
 from operations.interfaces.ifup import bring_up
 from operations.interfaces.plan import Plan, wpa_conf
+from operations.packages import apt
 
 T = TypeVar("T")
 

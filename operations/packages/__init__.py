@@ -16,9 +16,9 @@ from formats import apt as apt_formats
 from formats import openpgp
 from formats.kubernetes_version import Release, Wanted, newest, parse_package, parse_wanted
 from messages import kubernetes as messages
-from operations import apt
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 from operations.files import ensure
+from operations.packages import apt
 
 # These share one version; kubernetes-cni has its own, which apt chooses.
 VERSIONED = ["kubelet", "kubeadm", "kubectl"]
