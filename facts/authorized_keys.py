@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import OddLine, State, WholeFact, ask, one_of
+from facts.base import State, UnexpectedLine, WholeFact, ask, one_of
 from facts.files import READ_FILES, FileState, parse_files
 
 # Prints the user's entry, group and home; sshd's settings for this user; the home, ~/.ssh and the
@@ -70,7 +70,7 @@ class AuthorizedKeys(WholeFact[KeysState]):
         if not entry:
             return KeysState(False)
         if entry.count(":") != 6:  # passwd(5)
-            raise OddLine(entry)
+            raise UnexpectedLine(entry)
         path = f"{home}/.ssh/authorized_keys"
         paths = [home, f"{home}/.ssh", path, f"{path}2"]
         states = parse_files(files, paths)

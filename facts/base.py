@@ -1,10 +1,10 @@
 """
-What facts have in common: a script whose answer is read whole, or not at all.
+What all facts share: a script whose answer is read completely, or not at all.
 
-A login shell may print a greeting before the answer and a farewell after it, and pyinfra calls a
+A login shell may print a greeting before the answer and something after it, and pyinfra calls a
 fact loaded whatever the node has printed. So every script prints a begin marker first and an end
-marker last: the answer is what stands between them. An answer without both, or one that is not
-understood, makes the fact ``None``, not something empty, and operations refuse to decide on it.
+marker last: the answer stands between them. An answer without both, or with a line that ``parse``
+does not understand, makes the fact ``None``, and operations fail the host on ``None``.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from typing_extensions import override
 
 BEGIN = "-- begin --"
 END = "-- end --"
-# Of every script on a node: programs then say what they say in every other place of the world.
+# For every script on a node: the output of programs is the same in every language.
 LOCALE = "LC_ALL=C"
-SHOWN = 100  # characters of an odd line
+SHOWN = 100  # characters of an unexpected line
 
 T = TypeVar("T")
 
 
 class State:
-    """What a fact found, as a frozen dataclass of plain values."""
+    """The value of a fact: a frozen dataclass of plain values."""
 
     def to_json(self) -> dict[str, Any]:
         """For ``pyinfra inventory.py fact facts.… --json``."""
         return asdict(self)  # type: ignore[call-overload, no-any-return]
 
 
-class CutShort(FactProcessError):
-    """Lines are missing from an answer."""
+class IncompleteAnswer(FactProcessError):
+    """Lines are missing in an answer."""
 
     def __init__(self, what: str = "") -> None:
-        super().__init__(f"the answer of the node is cut short{what and f': {what}'}")
+        super().__init__(f"the answer is incomplete{what and f': {what}'}")
 
 
-class Odd(FactProcessError):
-    """A line of an answer is not what was asked for."""
+class UnexpectedAnswer(FactProcessError):
+    """A line of an answer is not understood."""
 
 
-class OddLine(ValueError):
-    """To be raised by ``parse`` for a line that it does not understand."""
+class UnexpectedLine(ValueError):
+    """Raised by ``parse`` for a line that it does not understand."""
 
     def __init__(self, line: str) -> None:
         super().__init__()
@@ -62,11 +62,11 @@ class WholeFact(FactBase[T | None]):
     """
     A fact whose ``command`` is made by ``ask``; ``None`` when it could not be read.
 
-    A subclass has ``parse``, which is given the lines of the answer as arguments, without the
-    markers. Its parameters say how many there have to be: one each, or with ``*rest`` any number
-    more. Whatever it raises makes the fact unread, with the first line that it stumbled over.
+    A subclass has ``parse``, which gets the lines of the answer as arguments, without the markers.
+    Its parameters set how many lines there must be: one each, and with ``*rest`` any number more.
+    Whatever it raises makes the fact ``None``; the message names the first line that it failed on.
 
-    + secret: whether there may be a secret in the answer: none of its lines is shown then
+    + secret: whether the answer may contain a secret: none of its lines is shown then
     """
 
     parse: Callable[..., T]
@@ -83,52 +83,57 @@ class WholeFact(FactBase[T | None]):
         least, most = _counts(self.parse)
         if len(lines) < least:
             last = f" after {self._shown(lines, len(lines) - 1)}" if lines else ""
-            raise CutShort(f"{len(lines)} lines instead of {least}{last}")
+            raise IncompleteAnswer(f"{len(lines)} lines instead of {least}{last}")
         try:
             value = self.parse(*lines[:most])
         except FactProcessError:
             raise
         except Exception as error:
-            # pyinfra would show the cause in place of this.
-            raise self._odd(lines, _at(lines, error), error) from None
+            # Without a cause: pyinfra would show that instead.
+            raise self._unexpected(lines, _at(lines, error), error) from None
         if most is not None and len(lines) > most:
-            raise self._odd(lines, most)
+            raise self._unexpected(lines, most)
         return value
 
     def _answer(self, output: list[str]) -> list[str]:
         try:
             return answer(output)
-        except CutShort:
+        except IncompleteAnswer:
             said = [line for line in output if line.strip() and line != BEGIN]
             if not said or self.secret:
                 raise
             which = said[-1] if BEGIN in output else said[0]
-            raise CutShort(f"it {'ends' if BEGIN in output else 'says'} {quoted(which)}") from None
+            raise IncompleteAnswer(
+                f"it {'ends' if BEGIN in output else 'says'} {quoted(which)}"
+            ) from None
 
     def _shown(self, lines: Sequence[str], at: int) -> str:
-        """A line for a person: in quotes, or, where it may be a secret, its number alone."""
+        """The number of a line, and its text if it can't be a secret."""
         number = f"line {at + 1} of {len(lines)}"
         return (
-            f"{number} (not shown: there may be a secret in it)"
+            f"{number} (not shown: it may contain a secret)"
             if self.secret
             else (f"{number}, {quoted(lines[at])}")
         )
 
-    def _odd(self, lines: Sequence[str], at: int | None, error: Exception | None = None) -> Odd:
+    def _unexpected(
+        self, lines: Sequence[str], at: int | None, error: Exception | None = None
+    ) -> UnexpectedAnswer:
         if at is None:
             said = f": {error}" if str(error) and not self.secret else ""
-            return Odd(f"the answer of the node is odd ({type(error).__name__}{said[:SHOWN]})")
-        return Odd(f"the answer of the node is odd: {self._shown(lines, at)}")
+            kind = type(error).__name__
+            return UnexpectedAnswer(f"the answer is not understood ({kind}{said[:SHOWN]})")
+        return UnexpectedAnswer(f"the answer is not understood: {self._shown(lines, at)}")
 
 
 def quoted(line: str) -> str:
-    """A line in quotes, without signs that a terminal would obey, and not too long."""
+    """A line in quotes, without control characters, shortened."""
     shown = repr(line[:SHOWN])
     return f"{shown} …" if len(line) > SHOWN else shown
 
 
 def _counts(parse: Callable[..., Any]) -> tuple[int, int | None]:
-    """How many lines it wants at least, and at most (None: any number)."""
+    """How many lines ``parse`` needs, and how many it takes (None: any number)."""
     parameters = inspect.signature(parse).parameters.values()
     single = [each for each in parameters if each.kind is not each.VAR_POSITIONAL]
     least = sum(each.default is each.empty for each in single)
@@ -137,10 +142,11 @@ def _counts(parse: Callable[..., Any]) -> tuple[int, int | None]:
 
 def _at(lines: Sequence[str], error: Exception) -> int | None:
     """
-    Which line an exception is about: the one that it names, or that the code which raised it had in
-    hand, the innermost function first, and of it what the failing line of code names.
+    Find the line that an exception is about: the one that it names, else the one in a local
+    variable of the code that raised it; innermost function first, variables of the failing line
+    first.
     """
-    if isinstance(error, OddLine):
+    if isinstance(error, UnexpectedLine):
         wholly = [at for at, line in enumerate(lines) if line == error.line]
         partly = [at for at, line in enumerate(lines) if error.line and error.line in line]
         if wholly or partly:
@@ -156,74 +162,74 @@ def _at(lines: Sequence[str], error: Exception) -> int | None:
     return None
 
 
-# --- reading a line: each of them raises OddLine --------------------------------------------------
+# --- parsing a line: each of them raises UnexpectedLine -----------------------------------------
 
 
 def one_of(line: str, *words: str) -> str:
-    """A line that is one of these words."""
+    """Parse a line that is one of these words."""
     if line not in words:
-        raise OddLine(line)
+        raise UnexpectedLine(line)
     return line
 
 
 def words_of(line: str, known: Collection[str]) -> list[str]:
-    """Words with spaces between them, each one of those that are known."""
+    """Parse words with spaces between them, all of them known."""
     words = line.split()
     if not set(words) <= set(known):
-        raise OddLine(line)
+        raise UnexpectedLine(line)
     return words
 
 
 def number(line: str) -> int:
-    """Digits, and a sign before them if need be."""
+    """Parse an integer."""
     if not re.fullmatch(r"-?[0-9]{1,18}", line):
-        raise OddLine(line)
+        raise UnexpectedLine(line)
     return int(line)
 
 
 def raw(text: str) -> bytes:
-    """What stands in base64."""
+    """Decode base64 to bytes."""
     try:
         return b64decode(text.encode("ascii"), validate=True)
     except ValueError:
-        raise OddLine(text) from None
+        raise UnexpectedLine(text) from None
 
 
 def text_of(text: str, errors: str = "surrogateescape") -> str:
-    """What stands in base64, as text; ``errors`` as in ``bytes.decode``."""
+    """Decode base64 to text; ``errors`` as in ``bytes.decode``."""
     return raw(text).decode("utf-8", errors)
 
 
 def data_of(*lines: str) -> Any:
-    """What stands in JSON; None when there is nothing."""
+    """Parse JSON; None for nothing."""
     try:
         return json.loads("\n".join(lines)) if any(lines) else None
     except json.JSONDecodeError as error:
-        raise OddLine(lines[min(error.lineno, len(lines)) - 1]) from None
+        raise UnexpectedLine(lines[min(error.lineno, len(lines)) - 1]) from None
     except RecursionError:
-        raise OddLine(max(lines, key=len)) from None
+        raise UnexpectedLine(max(lines, key=len)) from None
 
 
 def answer(output: list[str]) -> list[str]:
     """
-    The lines between the markers.
+    Return the lines between the markers.
 
     + output: all lines that the node printed, those of its login shell included
 
-    ``CutShort`` when a marker is missing.
+    ``IncompleteAnswer`` when a marker is missing.
     """
     try:
         start = output.index(BEGIN) + 1
         return output[start : output.index(END, start)]
     except ValueError:
-        raise CutShort from None
+        raise IncompleteAnswer from None
 
 
 def ask(script: str, *arguments: str) -> StringCommand:
     """
-    The command of a fact.
+    Make the command of a fact.
 
-    + script: for sh, without a separator at its end; it is put between the two markers
+    + script: for sh, without a separator at its end; the markers are added
     + arguments: its ``$1`` and so on
     """
     words = [QuoteString(argument) for argument in arguments]
@@ -231,5 +237,5 @@ def ask(script: str, *arguments: str) -> StringCommand:
 
 
 def between_markers(script: str) -> str:
-    """The script with a marker printed before it, on a line of its own, and one behind it."""
+    """Add the printing of the two markers to a script, each on a line of its own."""
     return f"printf '\\n%s\\n' '{BEGIN}'; {script}; echo '{END}'"

@@ -1,5 +1,5 @@
 """
-Which boot a node is in.
+The present boot of a node.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class BootId(WholeFact[str]):
     """
     The kernel's random id of the present boot: another one means that the node was rebooted.
 
-    (The uptime says it less well: a container shows its host's.)
+    (In a container, the uptime is its host's.)
     """
 
     @override

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import OddLine, State, WholeFact, ask, one_of, text_of
+from facts.base import State, UnexpectedLine, WholeFact, ask, one_of, text_of
 from facts.files import READ_FILES, FileState, parse_files
 from formats.containerd import CERTS_DIR, MIRROR_MARK
 
@@ -103,5 +103,5 @@ class Containerd(WholeFact[ContainerdState]):
 
 def _paths(line: str) -> list[str]:
     if not all(word.startswith(f"{CERTS_DIR}/") for word in line.split()):
-        raise OddLine(line)
+        raise UnexpectedLine(line)
     return line.split()

@@ -12,7 +12,7 @@ from typing import Literal
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import CutShort, OddLine, State, WholeFact, ask, one_of, text_of
+from facts.base import IncompleteAnswer, State, UnexpectedLine, WholeFact, ask, one_of, text_of
 
 Kind = Literal["absent", "file", "link", "directory", "other"]
 _KINDS: dict[str, Kind] = {
@@ -75,7 +75,7 @@ class Files(WholeFact[dict[str, FileState]]):
 
 def parse_files(lines: Sequence[str], paths: Sequence[str]) -> dict[str, FileState]:
     """
-    Parse the output of ``READ_FILES``; ``CutShort`` if lines are missing.
+    Parse the output of ``READ_FILES``; ``IncompleteAnswer`` if lines are missing.
 
     + lines: its output
     + paths: its arguments
@@ -84,10 +84,10 @@ def parse_files(lines: Sequence[str], paths: Sequence[str]) -> dict[str, FileSta
     for at, path in enumerate(paths):
         three = lines[at * 3 : at * 3 + 3]
         if len(three) < 3:
-            raise CutShort
+            raise IncompleteAnswer
         found[path] = _parse(*three)
     if len(lines) > 3 * len(paths):
-        raise OddLine(lines[3 * len(paths)])
+        raise UnexpectedLine(lines[3 * len(paths)])
     return found
 
 
@@ -96,7 +96,7 @@ def _parse(status: str, mount: str, content: str) -> FileState:
         return FileState("absent")
     known = re.fullmatch(r"([a-z -]+)\|([0-7]{1,4})\|([^|\s]+)\|([^|\s]+)", status)
     if known is None:
-        raise OddLine(status)
+        raise UnexpectedLine(status)
     kind_name, mode, user, group = known.groups()
     kind = _KINDS.get(kind_name, "other")
     text = None

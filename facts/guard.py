@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import CutShort, OddLine, State, WholeFact, ask, text_of
+from facts.base import IncompleteAnswer, State, UnexpectedLine, WholeFact, ask, text_of
 
 FOLDER = "/var/lib/bramble/guard/previous"
 
@@ -78,14 +78,14 @@ class Guard(WholeFact[GuardState]):
         *paths: str,
     ) -> GuardState:
         if what and not reload:
-            raise CutShort
+            raise IncompleteAnswer
         known = (what, address, when, interfaces, prefixes, _text(reload) or "")
         return GuardState(pending, *known, files=[_kept(line) for line in paths])
 
 
 def _kept(line: str) -> Kept:
     if line.count("|") < 2 or not line.startswith("/"):
-        raise OddLine(line)
+        raise UnexpectedLine(line)
     path, now, before = line.rsplit("|", 2)
     secret = now.startswith("*") or before.startswith("*")
     return Kept(path, _text(now), _text(before), secret)

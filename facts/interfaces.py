@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import OddLine, State, WholeFact, ask, data_of, text_of
+from facts.base import State, UnexpectedLine, WholeFact, ask, data_of, text_of
 from facts.files import Kind
 
 # Files first: those that ifupdown reads, others in the same directory, and those that decide which
@@ -131,7 +131,7 @@ class InterfacesFiles(WholeFact[InterfacesState]):
     def parse(self, *lines: str) -> InterfacesState:
         for line in lines:
             if line.partition(" ")[0] not in _WORDS:
-                raise OddLine(line)
+                raise UnexpectedLine(line)
         return _parse([line.partition(" ")[::2] for line in lines])
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pyinfra.api import FactProcessError, StringCommand
 from typing_extensions import override
 
-from facts.base import OddLine, State, WholeFact, ask, one_of, text_of
+from facts.base import State, UnexpectedLine, WholeFact, ask, one_of, text_of
 from facts.files import READ_FILES, FileState, parse_files
 from messages import network
 
@@ -99,7 +99,7 @@ class Iptables(WholeFact[IptablesState]):
     ) -> IptablesState:
         known = _VERSION.match(version)
         if known is None and version != "absent":
-            raise OddLine(version)
+            raise UnexpectedLine(version)
         for ended, text in ((status, saved), (other_status, other)):
             if one_of(ended, "ok", "failed") != "ok":
                 raise FactProcessError(network.IPTABLES_FAILED(reason=_text(text).strip()))

@@ -9,7 +9,7 @@ import re
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import OddLine, WholeFact, ask
+from facts.base import UnexpectedLine, WholeFact, ask
 
 _PROGRAM = re.compile(r'users:\(\("([^"]+)"')
 
@@ -31,7 +31,7 @@ class Listeners(WholeFact[dict[str, str]]):
         for line in lines:
             words = line.split()
             if len(words) < 5 or words[0] != "LISTEN":
-                raise OddLine(line)
+                raise UnexpectedLine(line)
             program = _PROGRAM.search(line)
             found.setdefault(words[3].rpartition(":")[2], program[1] if program else "")
         return found

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import OddLine, State, WholeFact, ask, number
+from facts.base import State, UnexpectedLine, WholeFact, ask, number
 
 SYNCED_WRITES = 8
 _LONGEST_S = 4  # for all of them
@@ -93,5 +93,5 @@ class Machine(WholeFact[MachineState]):
 
 def _seconds(line: str) -> float:
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", line):
-        raise OddLine(line)
+        raise UnexpectedLine(line)
     return float(line)

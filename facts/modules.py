@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import CutShort, State, WholeFact, ask, one_of
+from facts.base import IncompleteAnswer, State, WholeFact, ask, one_of
 from facts.files import READ_FILES, FileState, parse_files
 
 # systemd-modules-load.service reads this directory at boot: modules-load.d(5).
@@ -61,7 +61,7 @@ class Modules(WholeFact[ModulesState]):
     def parse(self, *lines: str) -> ModulesState:
         states, rest = lines[: len(self.names)], lines[len(self.names) :]
         if not rest:
-            raise CutShort
+            raise IncompleteAnswer
         kernel, *file = rest
         return ModulesState(
             modules={

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import OddLine, State, WholeFact, ask, number, one_of
+from facts.base import State, UnexpectedLine, WholeFact, ask, number, one_of
 from facts.files import READ_FILES, FileState, parse_files
 
 SOURCE = "/etc/apt/sources.list.d/kubernetes.sources"
@@ -114,7 +114,7 @@ class Packages(WholeFact[PackagesState]):
                 case ["installed", *_]:
                     pass  # none of them is known to dpkg, or this one is not installed
                 case _:
-                    raise OddLine(line)
+                    raise UnexpectedLine(line)
         return PackagesState(
             free_mb=number(free),
             joined=one_of(joined, "joined", "-") == "joined",

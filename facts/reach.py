@@ -1,5 +1,5 @@
 """
-What a node reaches over its network: other nodes, package servers, registries.
+What a node can reach over its network: other nodes, package servers, registries.
 """
 
 from __future__ import annotations
@@ -7,13 +7,13 @@ from __future__ import annotations
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import OddLine, WholeFact, ask, text_of
+from facts.base import UnexpectedLine, WholeFact, ask, text_of
 
-SECONDS = 10  # that anything has to answer in: all are asked at once, and a slow Wi-Fi is none
+SECONDS = 10  # for an answer; all are asked at once, over a slow Wi-Fi maybe
 
-# Asked of apt's own helper, which goes by the proxies and certificates that apt goes by, and is on
-# every Debian. Containers' registries know nothing of apt's proxy. Everything at once; what is
-# fetched is in memory, and gone afterwards. `update --print-uris` fetches nothing.
+# apt's own helper uses apt's proxies and certificates, and every Debian has it; containerd does not
+# use apt's proxy for a registry. What is fetched is in memory, and removed at the end.
+# `update --print-uris` fetches nothing.
 _SCRIPT = f"""d=$(mktemp -d /run/bramble-reach-XXXXXX) || exit; n=0;
 say() {{ printf '%s %s %s\\n' "$1" "$(printf %s "$2" | base64 -w0)" \
 "$(printf %s "$3" | base64 -w0)" > "$d/$4.said"; }};
@@ -38,8 +38,8 @@ wait; cat "$d"/*.said 2>/dev/null; rm -rf "$d\""""
 class Reach(WholeFact[dict[str, dict[str, str]]]):
     """
     What answers and what does not: ``{"archive": {"http://…/InRelease": "", …}, …}``, for the kinds
-    "address", "archive" and "registry". The text is why it is out of reach, "" when it isn't; that
-    a server says no is an answer.
+    "address", "archive" and "registry". The text is why there is no answer, "" when there is one;
+    an error from a server is an answer.
 
     + addresses: ``ADDRESS:PORT``, TCP
     + archives: files of package repositories, besides those that the node's apt knows
@@ -58,11 +58,11 @@ class Reach(WholeFact[dict[str, dict[str, str]]]):
         for line in lines:
             kind, target, *why = line.split()
             if kind not in found or len(why) > 1:
-                raise OddLine(line)
+                raise UnexpectedLine(line)
             found[kind][text_of(target, "replace")] = _reason(text_of("".join(why), "replace"))
         return found
 
 
 def _reason(said: str) -> str:
-    """Without what repeats the address; "" for an answer that only a person would mind."""
+    """The error without the address in it; "" for an answer of the server."""
     return "" if said.startswith(("401", "404")) else said.partition(" [IP:")[0].strip()

@@ -1,5 +1,5 @@
 """
-The lock that a run holds on a node while it changes it: who holds it, since when.
+The lock that a run holds on a node while it changes it: see ``runs.lock``.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing_extensions import override
 
 from facts.base import State, WholeFact, ask, text_of
 
-# In memory: a power cut takes it along. Who holds it is written into it, a line each: the run's ID,
-# the process on the node that holds it, the node's time then, and the rest as JSON.
+# In memory, so that a power cut ends it. Its lines: the ID of the run that holds it, the process on
+# the node, the node's time then, and the rest as JSON.
 PATH = "/run/bramble/run.lock"
 
-# The shared lock that is tried is held for a moment, while whoever takes it waits for seconds.
+# The shared lock is tried for a moment; a run that takes the lock waits for seconds.
 _SCRIPT = f"""f={PATH}; if [ -s $f ] && ! flock -s -w 2 $f true 2>/dev/null; then
 base64 -w0 < $f; fi; echo; date +%s"""
 
@@ -25,11 +25,11 @@ base64 -w0 < $f; fi; echo; date +%s"""
 @dataclass(frozen=True)
 class RunLockState(State):
     """
-    + id: of the run that holds the lock; "" when nobody does
+    + id: of the run that holds the lock; "" when none does
     + who: "USER on COMPUTER, process PID"
-    + command: that was typed
-    + began: when, by its own clock
-    + seconds: how long ago
+    + command: as it was typed
+    + began: when, by the clock of its computer
+    + seconds: since then
     """
 
     id: str = ""
@@ -44,7 +44,7 @@ class RunLockState(State):
 
 
 class RunLock(WholeFact[RunLockState]):
-    """Which other run changes this node just now: a ``RunLockState``."""
+    """The run that changes this node now: a ``RunLockState``."""
 
     @override
     def command(self) -> StringCommand:
@@ -57,7 +57,9 @@ class RunLock(WholeFact[RunLockState]):
 
 def holder_of(text: str, now: str) -> RunLockState:
     """
-    + text: what the lock's file holds, in base64
+    Parse the lock's file.
+
+    + text: its content, in base64
     + now: the node's time, in seconds
     """
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
-from facts.base import CutShort, OddLine, State, WholeFact, ask, text_of
+from facts.base import IncompleteAnswer, State, UnexpectedLine, WholeFact, ask, text_of
 from facts.files import READ_FILES, FileState, parse_files
 from formats.sysctl import DIRECTORIES, path_of, plain
 
@@ -58,10 +58,10 @@ class Sysctl(WholeFact[SysctlState]):
         middle = count
         while middle < len(lines) and lines[middle] != "files":
             if not lines[middle].startswith("/"):
-                raise OddLine(lines[middle])
+                raise UnexpectedLine(lines[middle])
             middle += 2
         if middle >= len(lines):
-            raise CutShort
+            raise IncompleteAnswer
         values, files = lines[:count], lines[count:middle]
         return SysctlState(
             live={
@@ -75,5 +75,5 @@ class Sysctl(WholeFact[SysctlState]):
 
 def _value(line: str) -> str:
     if not line.startswith("="):
-        raise OddLine(line)
+        raise UnexpectedLine(line)
     return line[1:]

@@ -20,7 +20,7 @@ from pyinfra.api import FactProcessError, QuoteString, StringCommand
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 
-from facts.base import CutShort, WholeFact
+from facts.base import IncompleteAnswer, WholeFact
 from facts.boot import BootId
 from messages import run as messages
 from remote import pyinfra_internals, shell
@@ -73,7 +73,7 @@ class Node(Connection):
         said = self._output(shell.framed(command), seconds)
         try:
             return shell.within(said)
-        except CutShort as error:
+        except IncompleteAnswer as error:
             raise RemoteFailure(f"{self.host.name}: {error}") from None
 
     def gather(self, fact: WholeFact[T], *arguments: Any) -> T:
@@ -185,7 +185,9 @@ class Node(Connection):
             raise Unreachable(messages.DID_NOT_ANSWER(node=host.name, reason="connection lost"))
         try:
             said = shell.within(output.stderr_lines)
-        except CutShort:  # it did not come to our command: sudo says why, or the login shell
+        except (
+            IncompleteAnswer
+        ):  # it did not come to our command: sudo says why, or the login shell
             said = output.stderr_lines
         said = [line for line in said if line.strip()]
         raise RemoteFailure(said[-1].strip() if said else messages.NO_REASON())

@@ -69,7 +69,7 @@ def framed(command: StringCommand, both: bool = True) -> StringCommand:
 
 
 def within(lines: list[str]) -> list[str]:
-    """The lines that a framed command printed. ``CutShort`` when some are missing."""
+    """The lines that a framed command printed. ``IncompleteAnswer`` when some are missing."""
     between = answer(lines)
     return between[:-1] if between[-1:] == [""] else between
 

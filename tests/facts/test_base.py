@@ -57,7 +57,7 @@ def test_no_line_of_a_fact_that_reads_secrets_is_shown() -> None:
 
 def test_lines_that_are_missing_are_counted() -> None:
     assert said(Fields(), "a=b").endswith(
-        "cut short: 1 lines instead of 2 after line 1 of 1, 'a=b'"
+        "incomplete: 1 lines instead of 2 after line 1 of 1, 'a=b'"
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyinfra.api import StringCommand
 
-from facts.base import BEGIN, END, CutShort
+from facts.base import BEGIN, END, IncompleteAnswer
 from remote import shell
 
 
@@ -60,7 +60,7 @@ def test_the_last_word_of_an_error_comes_before_the_marker_behind_it() -> None:
 def test_what_a_login_shell_says_in_place_of_the_command_is_kept() -> None:
     said = ["This account is currently not available.\n"]
     assert list(shell.stream_within(said)) == ["This account is currently not available."]
-    with pytest.raises(CutShort):
+    with pytest.raises(IncompleteAnswer):
         shell.within([BEGIN, "half"])
     assert shell.within([END, BEGIN, "all", END, END]) == ["all"]
 
