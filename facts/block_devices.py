@@ -1,5 +1,5 @@
 """
-The disks of a machine, their partitions, and what is in use.
+Read the disks of a machine, their partitions, and where they are mounted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing_extensions import override
 from facts.base import State, WholeFact, ask, data_of
 
 _COLUMNS = "PATH,TYPE,SIZE,RM,HOTPLUG,RO,TRAN,VENDOR,MODEL,FSTYPE,LABEL"
-# util-linux before 2.37 (Debian 11) knows only one mount point of each.
+# util-linux before 2.37 (Debian 11) shows only one mount point of each device.
 _SCRIPT = (
     "if ! command -v lsblk > /dev/null; then echo '{}'; else "
     f"lsblk -J -b -o {_COLUMNS},MOUNTPOINTS 2>/dev/null"
@@ -24,12 +24,12 @@ _SCRIPT = (
 @dataclass(frozen=True)
 class BlockDevice(State):
     """
-    One disk, partition, or what is made of them.
+    A disk, a partition, or a volume on them.
 
-    + kind: lsblk's word: "disk", "part", "loop", "crypt", "lvm", "raid1", "rom" …
-    + disk: path of the disk that it is on; its own for a disk
+    + kind: lsblk's type: "disk", "part", "loop", "crypt", "lvm", "raid1", "rom" …
+    + disk: the path of the disk that it is on; a disk's own
     + size: in bytes; 0 for a reader without a card
-    + removable: the kernel says that the medium, or the disk, can be taken out
+    + removable: whether the kernel says that the medium, or the disk, can be removed
     + mounts: where it is mounted, "[SWAP]" for swap
     """
 
@@ -47,9 +47,7 @@ class BlockDevice(State):
 
 
 class BlockDevices(WholeFact[list[BlockDevice]]):
-    """
-    All of them, each disk before its parts; none where there is no lsblk (macOS).
-    """
+    """Read all block devices, each disk before its parts; none without lsblk (macOS)."""
 
     @override
     def command(self) -> StringCommand:

@@ -19,9 +19,9 @@ from facts.kubectl import ADMIN_CONF
 from formats import kubeconfig
 from formats.unreadable import Unreadable
 from messages import kubernetes as messages
-from operations import tls_probe
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 from workstation import files as local_files
+from workstation import tls_probe
 
 # Copied on the node itself, so the key does not leave it; private and atomic, as in files.ensure.
 _COPY = """set -e; umask 077; d=$(dirname -- "$2"); [ -d "$d" ] || install -d -m 700 -o "$3" \
@@ -169,7 +169,7 @@ def write_context(state: State, host: Host, path: str, context: str, server: str
         said = messages.NOT_UNDERSTOOD(what=ADMIN_CONF, reason=error.args[0])
         raise HostFailure(said) from error
     _write(host, path, _edit(path, _read_local(path), access))
-    if reason := tls_probe.trouble(server, access.ca_data):
+    if reason := tls_probe.probe(server, access.ca_data):
         warning = messages.SERVER_NOT_ANSWERING(server=server, reason=reason)
         host.log_styled(warning, fg="yellow", log_func=logger.warning)
     return True

@@ -41,7 +41,10 @@ PARTS = {
             "formats, settings, the stand-in, reports, documentation",
             tuple(
                 f"tests/{room}"
-                for room in ("formats", "settings", "standin", "report", "docs", "itself")
+                for room in (
+                    *("formats", "settings", "standin", "report", "docs", "itself"),
+                    "workstation",
+                )
             ),
             at_once=1,
         ),

@@ -34,9 +34,9 @@ _JOIN_MINUTES = 15
 # kubeadm pulls images that the node has already, and fails without internet, so it is only asked to
 # when one is missing. Prints how many images there are, and how many of them are missing.
 _MISSING_IMAGES = f"""set -e; have=$(ctr -n k8s.io images ls -q); n=0; l=0;
-wanted=$(kubeadm config images list --config {CONFIG});
-[ -n "$wanted" ] || {{ echo "it names no image" >&2; exit 1; }};
-for i in $wanted; do n=$((n+1)); printf '%s\\n' "$have" | grep -qxF -- "$i" || l=$((l+1)); done;
+images=$(kubeadm config images list --config {CONFIG});
+[ -n "$images" ] || {{ echo "it lists no images" >&2; exit 1; }};
+for i in $images; do n=$((n+1)); printf '%s\\n' "$have" | grep -qxF -- "$i" || l=$((l+1)); done;
 echo "$n $l\""""
 
 

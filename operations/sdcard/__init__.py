@@ -18,6 +18,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.context import ctx_host
 
+import runs
 from facts.block_devices import BlockDevices
 from formats import partition_table
 from messages import sdcard as messages
@@ -47,8 +48,6 @@ from workstation.progress import format_size
 
 # The files of the boot partition that hold no secret, so a diff may show them.
 _NO_SECRETS = ("meta-data", COMMAND_LINE)
-# Cards that were compared in prepare without a difference: it takes minutes, so only once per run.
-_UP_TO_DATE: set[tuple[Target, str]] = set()
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,15 @@ class _Observed:
     fingerprint: str = ""
 
 
-# Each disk as the plan showed it, which a person may have read since.
-_PLANNED: dict[tuple[str, str], _Observed] = {}
+class _Run:
+    """
+    + shown: each disk as the plan showed it, which a person may have read since
+    + up_to_date: cards without a difference: comparing takes minutes, so it is done once per run
+    """
+
+    def __init__(self) -> None:
+        self.shown: dict[tuple[str, str], _Observed] = {}
+        self.up_to_date: set[tuple[Target, str]] = set()
 
 
 @operation()
@@ -132,12 +138,13 @@ def card(
         raise HostFailure(messages.NOT_LOCAL())
     require_mtools()
     here = ctx_host.get()
+    run = runs.current().part(_Run)
     job = _Job(source, folder, device, any_disk, yes, when_written)
     with _downloads():
         observed = _observe(job, file)
         target = observed.target
         if target.disk:
-            _check_same(observed, _PLANNED.setdefault((target.path, node), observed))
+            _check_same(observed, run.shown.setdefault((target.path, node), observed))
         pin = expected_checksum(source, checksum, folder, here)
         image_path = local_image(source, pin, folder, here)
         needed = _needed(image_path) or size
@@ -145,14 +152,14 @@ def card(
         texts = _encoded(boot_files)
         change_line = partial(_command_line, command_line)
         desired = DesiredCard(node, image, pin.sha256, texts, change_line)
-        if (target, node) in _UP_TO_DATE:
+        if (target, node) in run.up_to_date:
             difference = Difference(None)
         else:
             difference = compare(target, desired, here)
     for remark in remarks:
         plan(remark)
     if not difference.reason and not difference.files:
-        _UP_TO_DATE.add((target, node))
+        run.up_to_date.add((target, node))
         plan(f"{target.path} is up to date: node {node}, image {image}")
         host.noop(f"{target.path} is up to date")
         return

@@ -103,7 +103,7 @@ def test_images_that_kubeadm_does_not_name_are_not_all_there(
     done = shell("sh", "-c", kubeadm_run._MISSING_IMAGES)
     assert done.returncode != 0
     assert done.stdout == ""
-    assert done.stderr.strip() in ("it does not work", "it names no image")
+    assert done.stderr.strip() in ("it does not work", "it lists no images")
 
 
 def test_what_lacks_of_kubeadms_images_is_counted(tools: Callable[[str, str], None]) -> None:

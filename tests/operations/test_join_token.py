@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -31,6 +32,7 @@ class ControlPlane(Host):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.state = SimpleNamespace()
         self.done = self.said
         self.stdin: list[str] = []
         self.words: list[str] = []

@@ -16,9 +16,10 @@ from pyinfra_testing.util import FakeState, create_host
 import runs
 from messages import Message
 from messages import kubernetes as messages
-from operations import kubeconfig, tls_probe
+from operations import kubeconfig
 from operations.base import HostFailure
 from tests.fake_node import Host
+from workstation import tls_probe
 
 
 def data(content: str) -> str:
@@ -57,7 +58,7 @@ SERVER = "https://192.168.1.32:6443"
 
 @pytest.fixture
 def control_plane(monkeypatch: pytest.MonkeyPatch) -> Host:
-    monkeypatch.setattr(tls_probe, "trouble", lambda *_: None)
+    monkeypatch.setattr(tls_probe, "probe", lambda *_: None)
     host = Host()
     host.node.answer = lambda *_, **__: ADMIN_CONF.splitlines()
     return host

@@ -1,5 +1,5 @@
 """
-Whether an API server answers this computer, by the name or address that was written down for it.
+Check that an API server answers this computer over TLS, at the address written into a kubeconfig.
 """
 
 from __future__ import annotations
@@ -9,27 +9,27 @@ import ssl
 from base64 import b64decode
 from urllib.parse import urlsplit
 
-SECONDS = 5
+_TIMEOUT_S = 5
 
 
-def trouble(server: str, ca_data: str) -> str | None:
+def probe(server: str, ca_data: str) -> str | None:
     """
-    Why ``/readyz`` of an API server can't be asked from here; None when it answers.
+    Request ``/readyz`` of an API server; return why that failed, None when it answers.
 
     + server: such as ``https://192.168.1.32:6443``
-    + ca_data: the certificate authority that it must be vouched for by, base64 of PEM
+    + ca_data: the certificate authority that must have signed its certificate, base64 of PEM
     """
 
     address = urlsplit(server)
     context = ssl.create_default_context(cadata=b64decode(ca_data).decode())
     connection = http.client.HTTPSConnection(
-        address.hostname or "", address.port, timeout=SECONDS, context=context
+        address.hostname or "", address.port, timeout=_TIMEOUT_S, context=context
     )
     try:
         connection.request("GET", "/readyz")
         connection.getresponse().read()
     except ssl.SSLCertVerificationError as error:
-        return f"its certificate is not for it ({error.verify_message})"
+        return f"its certificate is not valid for it ({error.verify_message})"
     except (OSError, http.client.HTTPException) as error:
         return getattr(error, "strerror", None) or str(error) or type(error).__name__
     finally:
