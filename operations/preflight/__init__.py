@@ -52,7 +52,7 @@ class _Gathered:
 @operation()
 def gather(**specification: Any) -> Commands:
     """
-    Read everything that the checks need from a node, in one remote execution a gathered.
+    Read everything that the checks need from a node, in one remote execution per run.
 
     Every host has to reach it before ``check``, which compares the nodes.
 
@@ -101,9 +101,7 @@ def check(show_all: bool = False) -> Commands:
     _show(gathered, show_all)
     holder = gathered.nodes[host.name].observed.run_lock
     if holder and lock.of(state).is_another(holder) and state.is_executing and not show_all:
-        lock.of(state).hold(
-            ctx_host.get()
-        )  # that run may have ended meanwhile; else this one stops
+        lock.of(state).hold(ctx_host.get())  # fails unless that run has ended meanwhile
     results = gathered.check(host.name)
     if failed := [name for name, result in results.items() if result.status == "failure"]:
         raise HostFailure(messages.NOT_READY(checks=", ".join(failed)))
