@@ -1,9 +1,9 @@
 """
-`make verify`: whether the nodes of a desk are as they should be, looked at as a person would.
+`make verify`: check the nodes of a cluster against its settings, from outside.
 
-What should be is in the settings; nothing here knows what the deploys do. `pytest tests/cluster`
-acts on the desk in the working directory, over .cluster/ssh_config, and changes nothing, but that
-it runs pods in a namespace of its own, and reboots with `--reboot`.
+Nothing here knows what the deploys do. `pytest tests/cluster` acts on the cluster of the working
+directory, through .cluster/ssh_config. It changes nothing, except that it runs pods in a namespace
+of its own, and reboots with `--reboot`.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ import settings
 from settings import Cluster, Node
 from tests.cluster import table
 from tests.cluster.connections import Connections
+from tests.cluster.findings import Finding, State, Wrong, message_of
 from tests.cluster.kubernetes import Kubernetes
-from tests.cluster.words import Finding, State, Wrong, words_of
 
 CLUSTER = pytest.StashKey[Cluster]()
 FINDINGS = pytest.StashKey[list[Finding]]()
 SHOWN = pytest.StashKey[str]()
 HERE = "this computer"
-# As a person would look.
-ORDER = ("access", "board", "network", "containers", "kubernetes", "pods", "laptop", "reboot")
+# What the later ones depend on is checked first.
+ORDER = ("access", "board", "network", "containers", "kubernetes", "pods", "operator", "reboot")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("verify")
     group.addoption(
-        "--reboot", action="store_true", help="reboot all nodes, and look at all of it again"
+        "--reboot", action="store_true", help="reboot all nodes, then run all checks again"
     )
     group.addoption(
         "--pod-image",
@@ -58,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Say first whose nodes they are."""
+    """Name the target first."""
     whose = settings.target(session.config.stash[CLUSTER])
     session.config.get_terminal_writer().line(whose, bold=True)
     if not session.config.option.collectonly:
@@ -86,7 +86,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.option.reboot:
         items[:] = [item for item in items if "rebooting" not in getattr(item, "fixturenames", ())]
-    # All of it before the reboot, then all of it after.
+    # All checks before the reboot, then all again.
     items.sort(
         key=lambda item: (
             params_of(item).get("rebooted", False),
@@ -100,7 +100,7 @@ def params_of(item: pytest.Item) -> dict[str, Any]:
     return dict(item.callspec.params) if hasattr(item, "callspec") else {}
 
 
-# --- what the checks are given -------------------------------------------------------------------
+# --- fixtures of the checks -------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
@@ -121,7 +121,7 @@ def connections(cluster: Cluster) -> Iterator[Connections]:
 def rebooted(
     request: pytest.FixtureRequest, connections: Connections
 ) -> dict[str, float | Wrong] | None:
-    """What came of the reboot, in the second round of `--reboot`; else None."""
+    """The result of the reboot by node, in the second round of `--reboot`; else None."""
     if not getattr(request, "param", False):
         return None
     took = connections.reboot()
@@ -140,19 +140,19 @@ def rebooting(rebooted: dict[str, float | Wrong] | None) -> dict[str, float | Wr
 def host(node: Node, connections: Connections) -> Any:
     """testinfra's host for the node, as root."""
     if node.name not in connections.hosts:
-        pytest.skip(f"{node.name} could not be entered")
+        pytest.skip(f"no connection to {node.name}")
     return connections.hosts[node.name]
 
 
 @pytest.fixture(scope="session")
 def kubernetes(connections: Connections, rebooted: object) -> Kubernetes:
-    """The cluster, asked on the control plane."""
+    """The cluster, through kubectl on the control plane."""
     return Kubernetes(connections)
 
 
 @pytest.fixture
 def show(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Says what the table shows in place of "ok"."""
+    """Set what the table shows in place of "ok"."""
 
     def put(text: str) -> None:
         request.node.stash[SHOWN] = text
@@ -160,7 +160,7 @@ def show(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return put
 
 
-# --- what is said of them ------------------------------------------------------------------------
+# --- findings ------------------------------------------------------------------------
 
 
 @pytest.hookimpl(wrapper=True)
@@ -177,22 +177,20 @@ def pytest_runtest_makereport(
 
 
 def finding(item: pytest.Function, error: BaseException | None) -> Finding:
-    """What has come of a check."""
+    """The finding of a check that has ended."""
     params = params_of(item)
     state: State = "ok"
-    what = do = ""
+    text = ""
     if isinstance(error, pytest.skip.Exception):
-        state, what = "skipped", str(error.msg)
+        state, text = "skipped", str(error.msg)
     elif error is not None:
-        state = "wrong"
-        what, do = words_of(error)
+        state, text = "wrong", message_of(error)
     return Finding(
         check=(item.function.__doc__ or item.name).splitlines()[0],
         where=params["node"].name if "node" in params else HERE,
         state=state,
         shown=item.stash.get(SHOWN, ""),
-        what=what,
-        do=do,
+        text=text,
         rebooted=params.get("rebooted", False),
     )
 

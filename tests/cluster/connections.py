@@ -1,4 +1,4 @@
-"""The nodes as testinfra sees them: over one SSH connection each, as root; and their reboot."""
+"""testinfra's hosts: one SSH connection a node, as root; and the reboot of the nodes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from typing import Any
 import testinfra
 
 import settings
+from messages import verify as messages
 from settings import Cluster, Node
-from tests.cluster.words import Wrong, deploy, said, wrong
+from tests.cluster.findings import Wrong, deploy, last_line, wrong
 
 # Seconds for a node to come back from a reboot. A Pi with a slow card takes one minute.
 BACK = 180
@@ -24,7 +25,7 @@ BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
 class Connections:
     """
-    A testinfra host for each node, and why there is none.
+    A testinfra host for each node, or the reason why there is none.
 
     + hosts: by name, of the nodes that answer
     + problems: by name, of those that don't
@@ -56,10 +57,7 @@ class Connections:
     def _answering(self, node: Node) -> Any:
         gateway = self.cluster.gateway_of(node)
         if gateway in self.problems:
-            wrong(
-                f"it is reached through {gateway}, which does not answer",
-                f"see to {gateway} first",
-            )
+            wrong(messages.GATEWAY_UNREACHABLE(gateway=gateway))
         host = testinfra.get_host(
             f"ssh://{node.name}",
             ssh_config=str(self._config),
@@ -70,34 +68,36 @@ class Connections:
         try:
             done = host.run("true")
         except RuntimeError as error:
-            raise self._unreachable(node, said(error.args[0])) from None
+            raise self._unreachable(node, last_line(error.args[0])) from None
         if done.rc:
-            wrong(
-                f"{node.admin_user} may not use sudo without a password: {said(done)}",
-                f"there, as root: echo '{node.admin_user} ALL=(ALL) NOPASSWD: ALL' "
-                f"> /etc/sudoers.d/{node.admin_user}",
-            )
+            wrong(messages.SUDO_PASSWORD(user=node.admin_user, reason=last_line(done)))
         return host
 
     def _unreachable(self, node: Node, text: str) -> Wrong:
         address = self.cluster.connect_address(node)
         if "Permission denied" in text:
-            what = f"it does not take your key for {node.admin_user} ({address})"
-            return Wrong(what, f"{deploy('ssh_access')} --limit {node.name} --ssh-password-prompt")
+            return Wrong(
+                messages.KEY_REFUSED(
+                    address=address,
+                    user=node.admin_user,
+                    deploy=deploy("ssh_access"),
+                    node=node.name,
+                )
+            )
         if "Host key verification failed" in text:
-            return Wrong(settings.changed_key_remedy(self.cluster, node), "")
+            remedy = settings.changed_key_remedy(self.cluster, node)
+            return Wrong(messages.HOST_KEY_CHANGED(remedy=remedy))
         gateway = self.cluster.gateway_of(node)
-        asked = f", asked from {gateway}" if gateway else ""
+        asked = f" from {gateway}" if gateway else ""
         why = "timed out" if "timed out" in text else text.rpartition(": ")[2]
-        do = f"see that it is on and its cable in; ssh -F .cluster/ssh_config {node.name}"
-        return Wrong(f"it does not answer at {address}{asked}: {why}", do)
+        return Wrong(messages.UNREACHABLE(address=address, asked=asked, reason=why, node=node.name))
 
     @property
     def _config(self) -> Path:
         return self.cluster.desk.absolute() / ".cluster" / "ssh_config"
 
     def close(self, nodes: Sequence[Node] | None = None) -> None:
-        """End the connections: of all nodes where none are named."""
+        """Close the connections of some nodes; of all by default."""
         for node in self.cluster.nodes if nodes is None else nodes:
             socket = self.folder / node.name
             if socket.exists():
@@ -109,8 +109,8 @@ class Connections:
     # --- reboot ----------------------------------------------------------------------------------
 
     def reboot(self) -> dict[str, float | Wrong]:
-        """Reboot the workers, then the control plane, the gateway last; by name, the seconds that
-        it took, or what is wrong. Nodes that did not answer before are left alone."""
+        """Reboot the workers, then the control plane, last the gateway; return seconds or what is
+        wrong by node, without those that did not answer before."""
         took: dict[str, float | Wrong] = {}
         groups = (self.cluster.workers, self.cluster.control_plane)
         gateway = [node for node in self.cluster.nodes if self.cluster.is_gateway(node)]
@@ -128,7 +128,7 @@ class Connections:
         return took
 
     def boot(self, name: str) -> str:
-        """What tells this boot of a node from all others; nothing when it does not answer."""
+        """The id of a node's boot; empty if it does not answer."""
         try:
             return str(self.hosts[name].run(BOOT_ID).stdout.strip())
         except (KeyError, RuntimeError):
@@ -139,7 +139,7 @@ class Connections:
         try:
             done = self.hosts[node.name].run("systemctl reboot")
             if done.rc not in (0, 143):  # 143: it was quick, and ended the command too
-                return Wrong(f"it refuses to reboot: {said(done)}", "sudo systemctl reboot")
+                return Wrong(messages.REBOOT_REFUSED(reason=last_line(done)))
         except RuntimeError:
             pass  # the connection ended with it
         while time.monotonic() - started < BACK:
@@ -149,5 +149,5 @@ class Connections:
             if self.boot(node.name) not in ("", before):
                 return time.monotonic() - started
         why = self.problems.get(node.name)
-        what = f"it is not back {BACK} s after `reboot`" + (f": {why.what}" if why else "")
-        return Wrong(what, "look at its screen, or pull its plug and put it in again")
+        reason = f": {why.message.words}" if why else ""
+        return Wrong(messages.REBOOT_TIMEOUT(seconds=BACK, reason=reason))

@@ -1,4 +1,4 @@
-"""The cluster as its own objects show it, asked by kubectl on the control plane."""
+"""The cluster's objects, read by kubectl on the control plane."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from messages import verify as messages
 from tests.cluster.connections import Connections
-from tests.cluster.words import Wrong, control_plane_logs, deploy, said, wrong
+from tests.cluster.findings import Wrong, control_plane_logs, deploy, last_line, wrong
 
 KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf --request-timeout=15s "
 # Seconds until all nodes are Ready again after a reboot of all.
@@ -17,7 +18,7 @@ READY = 180
 
 
 class Kubernetes:
-    """The nodes are asked for once; what comes of it is kept, so that no check waits again."""
+    """kubectl on the control plane; the nodes are read once, even if that fails."""
 
     def __init__(self, connections: Connections) -> None:
         self.connections = connections
@@ -30,26 +31,24 @@ class Kubernetes:
         """testinfra's host for the control plane."""
         name = self.cluster.first_control_plane.name
         if name not in self.connections.hosts:
-            pytest.skip(f"{name} could not be entered")
+            pytest.skip(f"no connection to {name}")
         return self.connections.hosts[name]
 
     def kubectl(self, command: str) -> str:
-        """What kubectl prints; the check fails where kubectl does."""
+        """The output of kubectl; fail the check if it fails."""
         return self._printed(self.control_plane.run(KUBECTL + command))
 
-    def create(self, things: list[dict[str, Any]]) -> None:
-        """Make objects."""
-        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": things})
+    def create(self, objects: list[dict[str, Any]]) -> None:
+        """Create objects."""
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
         self._printed(
             self.control_plane.run(f"printf %%s %s | {KUBECTL} create --validate=false -f -", text)
         )
 
     def _printed(self, done: Any) -> str:
         if done.rc:
-            wrong(
-                f"kubectl on {self.cluster.first_control_plane.name} says: {said(done)}",
-                control_plane_logs(self.cluster.first_control_plane.name),
-            )
+            name, reason = self.cluster.first_control_plane.name, last_line(done)
+            wrong(messages.KUBECTL(node=name, reason=reason, remedy=control_plane_logs(name)))
         return str(done.stdout)
 
     def nodes(self) -> dict[str, dict[str, Any]]:
@@ -69,17 +68,17 @@ class Kubernetes:
         """The node's object."""
         nodes = self.nodes()
         if name not in nodes:
-            wrong("the cluster does not know it", deploy("workers"))
+            wrong(messages.NODE_UNKNOWN(deploy=deploy("workers")))
         return nodes[name]
 
     def runs_containers(self) -> bool:
-        """Whether it is Kubernetes, and not a stand-in, whose version says so."""
+        """Whether the kubelets run containers: a stand-in's version says that it is one."""
         versions = [node["status"]["nodeInfo"]["kubeletVersion"] for node in self.nodes().values()]
         return not any("stand-in" in version for version in versions)
 
     def wait_until_ready(self) -> None:
-        """Wait for the nodes that answer to be Ready, and to have said so since their boot. Those
-        that are not in time are left to the checks."""
+        """Wait until the nodes that answer have become Ready since their boot; if they take too
+        long, the checks report it."""
         if self.cluster.first_control_plane.name not in self.connections.hosts:
             return
         booted = {name: self.connections.boot(name) for name in self.connections.hosts}
@@ -97,9 +96,9 @@ class Kubernetes:
             time.sleep(1)
 
 
-def condition(thing: dict[str, Any], kind: str) -> dict[str, Any]:
+def condition(item: dict[str, Any], kind: str) -> dict[str, Any]:
     """The condition of that type among an object's; an empty status where there is none."""
-    for each in thing["status"].get("conditions", []):
+    for each in item["status"].get("conditions", []):
         if each["type"] == kind:
             return dict(each)
     return {"status": "", "message": "it has never reported"}

@@ -1,4 +1,4 @@
-"""The table in which a run ends, and below it what is wrong, and what to do."""
+"""The table at the end of a run, and below it all messages."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tests.cluster.words import Finding, listed
+from tests.cluster.findings import Finding, listed
 
 _STYLES = {"ok": "green", "wrong": "bold red", "skipped": "dim"}
 
 
 def show(out: Console, places: Sequence[str], findings: Sequence[Finding], seconds: float) -> None:
     """
-    Print it all.
+    Print the findings.
 
     + places: the columns: the nodes, and this computer
     """
@@ -48,36 +48,33 @@ def _cell(finding: Finding) -> Text:
 
 
 def _show_wrong(out: Console, findings: Sequence[Finding]) -> None:
-    """What is wrong, each thing once, with all the checks that it spoils."""
-    by_words: dict[tuple[str, str, bool], list[Finding]] = {}
+    """Print each message once, with all the checks that it fails."""
+    by_text: dict[tuple[str, bool], list[Finding]] = {}
     for finding in findings:
-        by_words.setdefault((finding.what, finding.do, finding.rebooted), []).append(finding)
-    for (what, do, rebooted), some in by_words.items():
+        by_text.setdefault((finding.text, finding.rebooted), []).append(finding)
+    for (text, rebooted), some in by_text.items():
         places = listed(dict.fromkeys(finding.where for finding in some))
         checks = listed(dict.fromkeys(finding.check for finding in some))
         out.print()
         out.print(Text(f"{places}: {checks}{', after the reboot' * rebooted}", "bold red"))
-        for line in filter(None, (what, f"Do: {do}" if do else "")):
-            out.print(Padding(Text(line), (0, 0, 0, 4), expand=False))
+        out.print(Padding(Text(text), (0, 0, 0, 4), expand=False))
 
 
 def _show_skipped(out: Console, findings: Sequence[Finding]) -> None:
-    """A line a reason, with what was not looked at for it."""
+    """Print each reason once, with the checks that were skipped for it."""
     by_reason: dict[str, list[Finding]] = {}
     for finding in findings:
-        by_reason.setdefault(finding.what, []).append(finding)
+        by_reason.setdefault(finding.text, []).append(finding)
     for reason, some in by_reason.items():
         checks = dict.fromkeys(finding.check for finding in some)
         what = listed(checks) if len(checks) < 5 else f"{len(checks)} checks"
         out.print()
-        out.print(Text(f"Not looked at ({reason}): {what}", "dim"))
+        out.print(Text(f"Skipped ({reason}): {what}", "dim"))
 
 
 def _sum(findings: Sequence[Finding], seconds: float) -> Text:
     ok, bad, skipped = (sum(each.state == state for each in findings) for state in _STYLES)
-    text = (
-        f"{ok} of {ok + bad} checks are fine, {bad} are not" if bad else f"All {ok} checks are fine"
-    )
+    text = f"{ok} of {ok + bad} checks passed, {bad} failed" if bad else f"All {ok} checks passed"
     if skipped:
-        text += f", {skipped} were not made"
+        text += f", {skipped} were skipped"
     return Text(f"{text}; {seconds:.0f} s", "bold red" if bad else "bold green")

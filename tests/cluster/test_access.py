@@ -1,4 +1,4 @@
-"""The way in: SSH by key, sudo, and who else may come."""
+"""SSH access: the key, sudo, and password logins."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import pytest
 
 import settings
 from formats import authorized_keys
+from messages import verify as messages
 from settings import Cluster, Node
 from tests.cluster.connections import Connections
-from tests.cluster.words import deploy, listed, said, wrong
+from tests.cluster.findings import deploy, last_line, listed, wrong
 
-# What a stranger hears who comes without a key: "…: Permission denied (publickey,password)."
+# sshd answers a client without a key: "…: Permission denied (publickey,password)."
 COME_WITHOUT_KEY = (
     "ssh -F none -o BatchMode=yes -o PreferredAuthentications=none -o LogLevel=ERROR "
     "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null %s@%s || :"
 )
-# As sshd will have it when it starts again, with what the configuration says of that user alone.
+# The configuration for that user, as sshd will read it at its next start.
 CONFIGURED = "/usr/sbin/sshd -T -C user=%s,host=%s,addr=%s"
 BY_PASSWORD = {
     "password": "passwordauthentication",
@@ -42,29 +43,35 @@ def test_authorized_keys(node: Node, cluster: Cluster, host: Any) -> None:
         file = host.file(path)
         if file.mode not in modes or file.user != node.admin_user:
             wrong(
-                f"{path} is {file.user}'s with mode {file.mode:o}; it should be "
-                f"{node.admin_user}'s with {min(modes):o}",
-                deploy("ssh_access"),
+                messages.AUTHORIZED_KEYS_MODE(
+                    path=path,
+                    owner=file.user,
+                    mode=f"{file.mode:o}",
+                    user=node.admin_user,
+                    expected=f"{min(modes):o}",
+                    deploy=deploy("ssh_access"),
+                )
             )
     mine = authorized_keys.key(settings.operator_public_key(cluster))
     lines = authorized_keys.parse(host.file(f"{home}/.ssh/authorized_keys").content_string)
     if mine.same not in [line.key.same for line in lines if line.key]:
-        wrong("your key is in no line of authorized_keys that sshd accepts", deploy("ssh_access"))
+        wrong(messages.KEY_MISSING(deploy=deploy("ssh_access")))
 
 
 def test_passwords(node: Node, cluster: Cluster, host: Any) -> None:
-    """passwords over SSH, as set"""
+    """SSH password logins"""
     if cluster.password_login is None:
-        pytest.skip("`password_login` leaves passwords over SSH as the image has them")
+        pytest.skip("password_login = None leaves them as the image has them")
     user, address = node.admin_user, str(node.address)
     done = host.run(COME_WITHOUT_KEY, user, address)
     heard = re.search(r"Permission denied \(([\w,-]+)\)", done.stderr)
     if heard is None:
-        wrong(f"sshd does not say what it takes: {said(done)}", "try again in a minute")
+        wrong(messages.LOGIN_METHODS_UNKNOWN(reason=last_line(done)))
     offered = set(heard[1].split(","))
     lines = host.check_output(CONFIGURED, user, node.name, address).splitlines()
     configured = {name for name, option in BY_PASSWORD.items() if f"{option} yes" in lines}
     for when, found in (("now", offered & BY_PASSWORD.keys()), ("at its next start", configured)):
         if bool(found) != cluster.password_login:
-            takes = f"takes {listed(sorted(found))}" if found else "takes keys only"
-            wrong(f"sshd {takes} {when}; password_login says otherwise", deploy("ssh_access"))
+            accepts = f"accepts {listed(sorted(found))}" if found else "accepts only keys"
+            step = deploy("ssh_access")
+            wrong(messages.PASSWORD_LOGIN(accepts=accepts, when=when, deploy=step))

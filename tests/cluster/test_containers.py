@@ -1,42 +1,37 @@
-"""containerd, as the kubelet wants it."""
+"""containerd, as the kubelet requires it."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from tests.cluster.words import deploy, said, wrong
+from messages import verify as messages
+from tests.cluster.findings import deploy, last_line, wrong
 
 
 def test_containerd(host: Any) -> None:
     """containerd"""
     service = host.service("containerd")
     if not service.is_running:
-        wrong(
-            "containerd does not run",
-            "sudo systemctl restart containerd; sudo journalctl -u containerd -n 50",
-        )
+        command = "sudo systemctl restart containerd; sudo journalctl -u containerd -n 50"
+        wrong(messages.SERVICE_STOPPED(service="containerd", command=command))
     if not service.is_enabled:
-        wrong("containerd will not be started at boot", deploy("runtime"))
+        wrong(messages.SERVICE_DISABLED(service="containerd", deploy=deploy("runtime")))
 
 
 def test_containerd_serves_the_kubelet(host: Any) -> None:
     """containerd answers (CRI)"""
     done = host.run("ctr plugins ls")
     if done.rc:
-        wrong(f"containerd does not answer: {said(done)}", "sudo systemctl restart containerd")
+        wrong(messages.CONTAINERD_SILENT(reason=last_line(done)))
     state = re.search(r"(?m)^\S+\s+cri\s.*\b(\w+)\s*$", done.stdout)
     if state is None or state[1] != "ok":
-        text = f"its state is {state[1]}" if state else "it is not loaded"
-        wrong(f"containerd's plugin `cri`, which the kubelet needs: {text}", deploy("runtime"))
+        found = f"in the state {state[1]}" if state else "not loaded"
+        wrong(messages.CRI(state=found, deploy=deploy("runtime")))
 
 
 def test_control_groups(host: Any) -> None:
-    """control groups by systemd"""
+    """cgroup driver"""
     values = re.findall(r"SystemdCgroup = (\w+)", host.check_output("containerd config dump"))
     if values != ["true"]:
-        wrong(
-            "containerd's configuration has no SystemdCgroup = true: pods would be ended over "
-            "and over",
-            deploy("runtime"),
-        )
+        wrong(messages.CGROUP_DRIVER(deploy=deploy("runtime")))

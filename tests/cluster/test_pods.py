@@ -1,4 +1,4 @@
-"""Pods, where containers run: one on each node, in a namespace of their own, removed afterwards."""
+"""Pods: one on each node, in a namespace of their own, which is removed afterwards."""
 
 from __future__ import annotations
 
@@ -7,38 +7,36 @@ from typing import Any
 
 import pytest
 
+from messages import verify as messages
 from settings import Cluster, Node
+from tests.cluster.findings import last_line, listed, wrong
 from tests.cluster.kubernetes import KUBECTL, Kubernetes
-from tests.cluster.words import listed, said, wrong
 
 NAMESPACE = "bramble-verify"
 SERVE = 'mkdir /tmp/www && echo "$NODE" > /tmp/www/index.html && exec httpd -f -p 8080 -h /tmp/www'
 READY = 120  # seconds, with the image to fetch
-LOOK = "kubectl -n kube-system get pods; kubectl -n kube-flannel get pods"
+SYSTEM_PODS = "See `kubectl -n kube-system get pods; kubectl -n kube-flannel get pods`"
 
 
 @pytest.fixture(scope="session")
 def pods(
     cluster: Cluster, kubernetes: Kubernetes, pytestconfig: pytest.Config
 ) -> Iterator[Kubernetes]:
-    """A pod `on-NODE` on each node, that serves its name under the Service `on-NODE`."""
+    """A pod `on-NODE` on each node, which serves its name under the Service `on-NODE`."""
     if not kubernetes.runs_containers():
-        pytest.skip("the kubelet is a stand-in, which runs no containers")
+        pytest.skip("stand-in kubelets run no containers")
     image = pytestconfig.getoption("pod_image")
     remove = f"delete namespace {NAMESPACE} --ignore-not-found --timeout=60s"
     kubernetes.kubectl(remove)  # what an interrupted run left
     try:
         kubernetes.kubectl(f"create namespace {NAMESPACE}")
-        things = [thing for node in cluster.nodes for thing in (pod(node, image), service(node))]
-        kubernetes.create(things)
+        objects = [each for node in cluster.nodes for each in (pod(node, image), service(node))]
+        kubernetes.create(objects)
         done = kubernetes.control_plane.run(
             f"{KUBECTL} -n {NAMESPACE} wait --for=condition=Ready pod --all --timeout={READY}s"
         )
         if done.rc:
-            wrong(
-                f"test pods are not Ready after {READY} s: {said(done)}",
-                "see where they hang: kubectl get pods -A -o wide; kubectl get events -A",
-            )
+            wrong(messages.PODS_NOT_READY(seconds=READY, reason=last_line(done)))
         yield kubernetes
     finally:
         kubernetes.kubectl(remove)
@@ -79,21 +77,23 @@ def inside(pods: Kubernetes, node: Node, command: str) -> Any:
 
 
 def test_dns_in_pods(node: Node, cluster: Cluster, pods: Kubernetes) -> None:
-    """a pod's DNS"""
+    """DNS in pods"""
     done = inside(pods, node, "nslookup kubernetes.default.svc.cluster.local")
     if str(cluster.service_network[1]) not in done.stdout:
-        wrong(f"a pod on {node.name} finds no name of the cluster: {said(done)}", LOOK)
+        reason = last_line(done)
+        wrong(messages.POD_DNS(node=node.name, reason=reason, remedy=SYSTEM_PODS))
 
 
 def test_services_across_nodes(node: Node, cluster: Cluster, pods: Kubernetes) -> None:
     """Services on other nodes"""
     others = [other.name for other in cluster.nodes if other != node]
     if not others:
-        pytest.skip("there is one node alone")
+        pytest.skip("there is only one node")
     unreachable = []
     for name in others:
         done = inside(pods, node, f"wget -qO- -T 5 http://on-{name}")
         if done.stdout.strip() != name:
-            unreachable.append(f"{name} ({said(done)})")
+            unreachable.append(f"{name} ({last_line(done)})")
     if unreachable:
-        wrong(f"from a pod on {node.name}, Services lead to no pod on {listed(unreachable)}", LOOK)
+        nodes = listed(unreachable)
+        wrong(messages.SERVICES(node=node.name, nodes=nodes, remedy=SYSTEM_PODS))

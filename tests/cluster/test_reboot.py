@@ -1,4 +1,4 @@
-"""The reboot itself, with --reboot: all other checks are made once more after it."""
+"""The reboot itself, with --reboot; all other checks run again after it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from settings import Node
-from tests.cluster.words import Wrong
+from tests.cluster.findings import Wrong
 
 
 def test_it_comes_back(
@@ -15,10 +15,10 @@ def test_it_comes_back(
     rebooting: dict[str, float | Wrong],
     show: Callable[[str], None],
 ) -> None:
-    """it came back"""
+    """reboot"""
     took = rebooting.get(node.name)
     if took is None:
-        pytest.skip(f"{node.name} could not be entered")
+        pytest.skip(f"no connection to {node.name}")
     if isinstance(took, Wrong):
         raise took
     show(f"{took:.0f} s")

@@ -12,7 +12,7 @@ import pytest
 
 from lab.api import Lab
 from report import result
-from tests.lab import tampering
+from tests.lab import drift_faults
 from tests.lab.runs import CLUSTER, Run, changes, pyinfra
 
 TWO = """control_plane = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
@@ -33,7 +33,7 @@ SETTINGS_OF_CHOICE = {
 # pyinfra, after one of the functions that show the run was broken.
 BROKEN = """import sys, pyinfra_cli.main, click
 from report import harmless, logs, result, screen, steps, summary
-def boom(*a, **k): raise RuntimeError("sabotage")
+def boom(*a, **k): raise RuntimeError("injected")
 owner, name = sys.argv.pop(1).rsplit(".", 1)
 setattr(eval(owner), name, boom)
 pyinfra_cli.main.main()"""
@@ -79,7 +79,7 @@ def drift(lab: Lab, *arguments: str) -> tuple[int, dict[str, Any]]:
     return done.returncode, json.loads(done.stdout)
 
 
-def named(found: dict[str, Any]) -> set[tampering.Managed]:
+def named(found: dict[str, Any]) -> set[drift_faults.Declared]:
     """What drift says has changed."""
     return {
         (node, resource)
@@ -89,7 +89,7 @@ def named(found: dict[str, Any]) -> set[tampering.Managed]:
     }
 
 
-def mended(lab: Lab) -> set[tampering.Managed]:
+def mended(lab: Lab) -> set[drift_faults.Declared]:
     """What a run for real has changed."""
     path = lab.desk / ".cluster" / "result.json"
     env = {result.VARIABLE: str(path)}
@@ -158,12 +158,12 @@ def test_nothing_that_shows_a_run_can_break_it(desk: Desk, part: str) -> None:
     done = desk.lab.run(run, env=env)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
-    assert "sabotage" in done.stderr or part in ("screen.Screen.__init__", "logs.os.open")
+    assert "injected" in done.stderr or part in ("screen.Screen.__init__", "logs.os.open")
 
 
-def test_a_managed_thing_that_nobody_spoils_is_noticed() -> None:
+def test_a_declared_resource_without_a_fault_is_noticed() -> None:
     with pytest.raises(AssertionError, match="gizmo new"):
-        tampering.plans([("node1", "sysctl net.ipv4.ip_forward"), ("node1", "gizmo new")])
+        drift_faults.batches([("node1", "sysctl net.ipv4.ip_forward"), ("node1", "gizmo new")])
 
 
 @pytest.mark.slow
@@ -176,12 +176,12 @@ def test_what_drifts_is_named_and_mended_thing_by_thing(desk: Desk) -> None:
     }
     assert len(managed) > 80
     assert managed >= SETTINGS_OF_CHOICE
-    for batch, plan in sorted(tampering.plans(managed).items()):
-        tampering.spoil(desk.lab, plan)
+    for batch, plan in sorted(drift_faults.batches(managed).items()):
+        drift_faults.inject(desk.lab, plan)
         status, found = drift(desk.lab)
         assert status == DRIFT
-        assert named(found) == plan.spoilt, batch
-        assert mended(desk.lab) == plan.spoilt, batch
+        assert named(found) == plan.changed, batch
+        assert mended(desk.lab) == plan.changed, batch
     status, found = drift(desk.lab)
     assert (status, named(found)) == (SAME, set())
 

@@ -1,4 +1,4 @@
-"""`make demo`; and `make verify` on what it has made, which sees each fault in it."""
+"""`make demo`, and `make verify` on its cluster: it finds each fault that is injected."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import pytest
 
 import settings
 from lab.api import Lab
+from messages import codes
+from tests.lab.cluster_faults import BATCHES, FIRST, PODS, REBOOT, SECOND, Fault, injected
 from tests.lab.conftest import REPOSITORY
 from tests.lab.runs import ok
-from tests.lab.sabotage import Sabotage, sabotaged
-from tests.lab.sabotages import BATCHES, FIRST, PODS, REBOOT, SECOND
 from tests.lab.verifying import CHECKS, VERIFY, Verified, verify
 
 
 @dataclass(frozen=True)
 class Demo:
-    """What `make demo` has left and said."""
+    """The lab that `make demo` has made, and its output."""
 
     lab: Lab
     status: int
@@ -52,21 +52,19 @@ def cluster(demo: Demo) -> Lab:
     return demo.lab
 
 
-def test_the_demo_ends_with_the_nodes_as_the_laptop_sees_them(demo: Demo) -> None:
+def test_the_demo_ends_with_the_list_of_nodes(demo: Demo) -> None:
     assert demo.status == 0, demo.output[-3000:]
     shown = demo.output.partition("over TLS")[2]
     for node in ("node1", "node2", "node3"):
         assert re.search(rf"(?m)^{node} +Ready ", shown), shown
 
 
-def test_a_new_cluster_is_found_fine_and_so_it_is_after_a_reboot(
-    cluster: Lab, tmp_path: Path
-) -> None:
-    """One node is kept from rebooting: nothing else is wrong, in either round."""
+def test_a_new_cluster_passes_and_so_it_does_after_a_reboot(cluster: Lab, tmp_path: Path) -> None:
+    """One node is kept from rebooting: nothing else fails, in either round."""
     before = [each.status.boots for each in cluster.status()]
-    with sabotaged(cluster, REBOOT):
+    with injected(cluster, REBOOT):
         found = verify(cluster, tmp_path / "report.xml", "--reboot", password_login=False)
-    assert_is_seen(found, REBOOT)
+    assert_found(found, REBOOT)
     boots = [each.status.boots for each in cluster.status()]
     assert [now - then for now, then in zip(boots, before, strict=True)] == [1, 1, 0]
     assert found.output.startswith(f"Target: lab {cluster.name} (virtual nodes node1, node2, ")
@@ -81,50 +79,50 @@ def test_a_new_cluster_is_found_fine_and_so_it_is_after_a_reboot(
         "test_dns_in_pods",
         "test_services_across_nodes",
     }
-    assert "Not looked at (the kubelet is a stand-in, which runs no containers): " in found.output
+    assert "Skipped (stand-in kubelets run no containers): " in found.output
 
 
 @pytest.mark.parametrize("batch", [FIRST, SECOND], ids=["first", "second"])
-def test_what_is_wrong_is_told_and_nothing_else(
-    cluster: Lab, tmp_path: Path, batch: tuple[Sabotage, ...]
+def test_each_fault_is_found_and_nothing_else(
+    cluster: Lab, tmp_path: Path, batch: tuple[Fault, ...]
 ) -> None:
-    with sabotaged(cluster, batch):
+    with injected(cluster, batch):
         changed = {name: value for each in batch for name, value in each.settings.items()}
         found = verify(cluster, tmp_path / "report.xml", **changed)
-    assert_is_seen(found, batch)
-    words = " ".join(found.output.split())
-    for sabotage in batch:
-        assert sabotage.says in words, found.output
+    assert_found(found, batch)
 
 
-def assert_is_seen(found: Verified, batch: tuple[Sabotage, ...]) -> None:
+def assert_found(found: Verified, batch: tuple[Fault, ...]) -> None:
     assert set(found.failed) == {name for each in batch for name in each.fails}, found.output
     assert found.status == 1
+    shown = " ".join(found.output.split())
+    for fault in batch:
+        said = [found.failed[name] for name in fault.fails]
+        assert any(codes(text) == [fault.code] and fault.values in text for text in said), said
+        assert all(" ".join(text.partition(": ")[2].split()) in shown for text in said), shown
 
 
-def test_pods_are_looked_at_where_containers_run_and_nothing_of_them_is_left(
-    cluster: Lab, tmp_path: Path
-) -> None:
-    """On the control plane, a kubectl that makes the stand-in pass for one that runs containers."""
-    with sabotaged(cluster, PODS):
+def test_pods_are_checked_where_containers_run_and_removed(cluster: Lab, tmp_path: Path) -> None:
+    """A kubectl on the head claims that the stand-in runs containers."""
+    with injected(cluster, PODS):
         image = settings.load(cluster.desk).pause_image
         found = verify(cluster, tmp_path / "report.xml", "-k", "test_pods", f"--pod-image={image}")
         namespaces = ok(cluster.ssh("node1", "/usr/bin/kubectl get namespaces -o name"))
-    assert_is_seen(found, PODS)
+    assert_found(found, PODS)
     assert found.skipped == set()
     assert "verify" not in namespaces
 
 
-def test_every_check_has_its_sabotage(cluster: Lab) -> None:
+def test_every_check_has_its_fault(cluster: Lab) -> None:
     listed = ok(cluster.run([*VERIFY, "--collect-only", "-q", "--reboot"]))
     checks = set(re.findall(r"::(test_\w+)", listed))
     assert len(checks) > 30
-    sabotaged = {name for batch in BATCHES for each in batch for name in each.fails}
-    assert checks - {name.partition("[")[0] for name in sabotaged} == set()
+    faulty = {name for batch in BATCHES for each in batch for name in each.fails}
+    assert checks - {name.partition("[")[0] for name in faulty} == set()
 
 
-def test_the_checks_know_the_settings_and_nothing_of_the_operations() -> None:
+def test_the_checks_import_settings_and_formats_but_no_operations() -> None:
     ours = "|".join(path.name for path in REPOSITORY.iterdir() if (path / "__init__.py").exists())
     for file in CHECKS.glob("*.py"):
         imported = set(re.findall(rf"(?m)^(?:from|import) ({ours})\b", file.read_text()))
-        assert imported <= {"settings", "formats"}, file.name
+        assert imported <= {"settings", "formats", "messages"}, file.name

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lab.api import Lab
-from tests.cluster.words import control_plane_logs
+from tests.cluster.findings import control_plane_logs
 from tests.lab.runs import CLUSTER, NETWORK, Run, changes, ok, pyinfra, start
 from tests.lab.test_kubernetes_faults import remedies
 
@@ -119,9 +119,10 @@ def test_a_kubelet_that_keeps_exiting_under_init_is_noticed_and_quoted(lab: Lab)
 
 
 def test_verifys_remedy_for_a_silent_api_server_can_be_followed(cluster: Lab) -> None:
-    node, _, commands = control_plane_logs("node1").removeprefix("on ").partition(": ")
-    for command in commands.split("; "):
-        assert ok(cluster.ssh(node, command))
+    match = re.fullmatch(r"See, on (\w+): `(.+)`", control_plane_logs("node1"))
+    assert match
+    for command in match[2].split("; "):
+        assert ok(cluster.ssh(match[1], command))
 
 
 def shows_phases(lab: Lab, run: Run, node: str, command: str, *phases: str) -> None:

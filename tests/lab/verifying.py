@@ -1,4 +1,4 @@
-"""`make verify` run on a lab's nodes, and what it said."""
+"""Run `make verify` on a lab's nodes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ VERIFY = ["python", "-m", "pytest", str(CHECKS), "-p", "no:cacheprovider"]
 @dataclass(frozen=True)
 class Verified:
     """
-    What `make verify` said.
+    The result of `make verify`.
 
-    + failed: the checks that did, with what a person is told
+    + failed: the checks that failed, with their messages
     + passed, skipped: the others
     """
 
@@ -35,9 +35,9 @@ def verify(lab: Lab, report: Path, *arguments: str, **changed: object) -> Verifi
     """
     Run it.
 
-    + report: where it may put its report
+    + report: where to write its report
     + arguments: pytest's
-    + changed: settings that are others for this once
+    + changed: settings that differ for this run
     """
     overrides = report.with_name("overrides.json")
     known = json.loads(Path(lab.operator_environment()[VARIABLE]).read_text())

@@ -1,4 +1,4 @@
-"""This computer: its way into the cluster, and `kubectl proxy`, which is a way in for everybody."""
+"""This computer's access to the cluster, and `kubectl proxy`, which gives access to everybody."""
 
 from __future__ import annotations
 
@@ -10,54 +10,63 @@ from typing import Any
 import requests
 import yaml
 
+from messages import verify as messages
 from settings import Cluster
 from settings import kubernetes as names
+from tests.cluster.findings import control_plane_logs, deploy, listed, wrong
 from tests.cluster.kubernetes import Kubernetes
-from tests.cluster.words import control_plane_logs, deploy, listed, wrong
 
 TIMEOUT = 10  # seconds
 
 
 def test_kubeconfig(cluster: Cluster) -> None:
-    """kubeconfig, over TLS"""
+    """kubeconfig"""
     config, context = cluster.kubeconfig.expanduser(), cluster.kube_context
     if not config.exists():
-        wrong(f"there is no {config}", deploy("access"))
+        wrong(messages.KUBECONFIG_MISSING(path=config, deploy=deploy("access")))
     if config.stat().st_mode & 0o077:
-        wrong(f"others can read {config}", f"chmod 600 {config}")
+        wrong(messages.KUBECONFIG_MODE(path=config))
     document = yaml.safe_load(config.read_text()) or {}
     found = entry(document, "contexts", context)
     server = entry(document, "clusters", found.get("cluster"))
     user = entry(document, "users", found.get("user"))
     if not (server and "client-certificate-data" in user):
-        wrong(f"{config} has no context {context} with a certificate", deploy("access"))
+        step = deploy("access")
+        wrong(messages.CONTEXT_MISSING(path=config, context=context, deploy=step))
     if server.get("server") != names.api_server(cluster):
         wrong(
-            f"the context {context} leads to {server.get('server')}; it should lead to "
-            f"{names.api_server(cluster)}",
-            deploy("access"),
+            messages.CONTEXT_SERVER(
+                context=context,
+                found=server.get("server"),
+                expected=names.api_server(cluster),
+                deploy=deploy("access"),
+            )
         )
     try:
         answer = ask(server, user)
     except requests.exceptions.SSLError:
-        wrong(f"{server['server']} is not the one that {config} knows (TLS)", deploy("access"))
+        step = deploy("access")
+        wrong(messages.API_CERTIFICATE(server=server["server"], path=config, deploy=step))
     except requests.RequestException as error:
         wrong(
-            f"{server['server']} does not answer ({type(error).__name__})",
-            control_plane_logs(cluster.first_control_plane.name),
+            messages.API_SILENT(
+                server=server["server"],
+                reason=type(error).__name__,
+                remedy=control_plane_logs(cluster.first_control_plane.name),
+            )
         )
     if answer.status_code != 200:
-        wrong(
-            f"{server['server']} says {answer.status_code} {answer.reason} to you",
-            deploy("access"),
-        )
+        status = f"{answer.status_code} {answer.reason}"
+        step = deploy("access")
+        wrong(messages.API_REFUSES(server=server["server"], status=status, deploy=step))
     there = {item["metadata"]["name"] for item in answer.json()["items"]}
     if absent := [node.name for node in cluster.nodes if node.name not in there]:
-        wrong(f"the cluster behind {context} has no {listed(absent)}", deploy("workers"))
+        step = deploy("workers")
+        wrong(messages.NODES_MISSING(context=context, nodes=listed(absent), deploy=step))
 
 
 def entry(document: dict[str, Any], kind: str, name: object) -> dict[str, Any]:
-    """What stands under a name in a kubeconfig: a list of {name, <kind in the singular>}."""
+    """The entry of that name in a kubeconfig, whose lists have {name, <kind in the singular>}."""
     for each in document.get(kind) or []:
         if each.get("name") == name:
             return dict(each.get(kind.removesuffix("s")) or {})
@@ -65,7 +74,7 @@ def entry(document: dict[str, Any], kind: str, name: object) -> dict[str, Any]:
 
 
 def ask(server: dict[str, Any], user: dict[str, Any]) -> requests.Response:
-    """The list of nodes, as kubectl asks for it: with the certificates of the kubeconfig."""
+    """Request the list of nodes as kubectl does, with the certificates of the kubeconfig."""
     with tempfile.TemporaryDirectory() as folder, requests.Session() as session:
         files = []
         for name, text in (
@@ -86,16 +95,13 @@ def ask(server: dict[str, Any], user: dict[str, Any]) -> requests.Response:
 
 
 def test_kubectl_proxy(cluster: Cluster, kubernetes: Kubernetes) -> None:
-    """kubectl proxy, as set"""
+    """kubectl proxy"""
     if not cluster.kubectl_proxy:
         # The bracket keeps the search from finding itself.
         running = kubernetes.control_plane.run("pgrep -fa '[k]ubectl.* proxy'").stdout.splitlines()
         if running:
-            wrong(
-                f"it runs on {cluster.first_control_plane.name}, and asks nobody who they are: "
-                f"{running[0]}",
-                f"{deploy('access')} (or set kubectl_proxy = True)",
-            )
+            node, step = cluster.first_control_plane.name, deploy("access")
+            wrong(messages.PROXY_RUNS(node=node, command=running[0], deploy=step))
         return
     url = f"{names.proxy_url(cluster)}/version"
     try:
@@ -104,8 +110,9 @@ def test_kubectl_proxy(cluster: Cluster, kubernetes: Kubernetes) -> None:
             status = session.get(url, timeout=TIMEOUT).status_code
             strange = session.get(url, headers={"Host": "example.org"}, timeout=TIMEOUT).status_code
     except requests.RequestException as error:
-        wrong(f"{url} does not answer ({type(error).__name__})", deploy("access"))
+        reason = type(error).__name__
+        wrong(messages.PROXY_SILENT(url=url, reason=reason, deploy=deploy("access")))
     if status != 200:
-        wrong(f"{url} says {status}: see kubectl_proxy_accept", deploy("access"))
+        wrong(messages.PROXY_REFUSES(url=url, status=status, deploy=deploy("access")))
     if strange == 200:
-        wrong("it serves any name, so web pages can reach it (DNS rebinding)", deploy("access"))
+        wrong(messages.PROXY_OPEN(deploy=deploy("access")))

@@ -1,17 +1,121 @@
-"""What can be wrong with a finished cluster, in batches: those of one spoil no other's checks."""
+"""Faults that are injected into a finished cluster, and that `make verify` has to find.
+
+A batch is injected at once; none of its faults hides another one's.
+"""
 
 from __future__ import annotations
 
-from tests.lab.sabotage import edited, known, on, until
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
-# A certificate that ends in five days, in the place of one that doesn't.
+from lab.api import Lab
+from tests.lab.runs import ok
+
+
+@dataclass(frozen=True)
+class Fault:
+    """
+    + at: the node where it is injected, as root; or "here", this computer's directory
+    + fails: the checks that fail, as pytest names them
+    + code: of the message
+    + values: a part of the message
+    + do, undo: shell commands
+    + settings: for the checks
+    """
+
+    at: str
+    fails: frozenset[str]
+    code: str
+    values: str
+    do: str
+    undo: str
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+def on(
+    at: str, fails: str, code: str, values: str, do: str, undo: str, **settings: object
+) -> Fault:
+    """
+    Make a fault.
+
+    + fails: the tests without `test_`; `name/node3` for one elsewhere than `at`
+    """
+    names = set()
+    for word in fails.split():
+        name, _, node = word.partition("/")
+        where = node or at
+        names.add(f"test_{name}" + ("" if where == "here" else f"[{where}]"))
+    return Fault(at, frozenset(names), code, values, do, undo, settings)
+
+
+def edited(
+    at: str,
+    fails: str,
+    code: str,
+    values: str,
+    file: str,
+    change: str,
+    then: str = "true",
+    done: str = "true",
+    undone: str = "true",
+) -> Fault:
+    """
+    Make a fault that changes a file.
+
+    + change: shell; "$f" is the file
+    + then: what applies the file, also after it has been restored
+    + done, undone: what waits until it is applied
+    """
+    kept = f"/root/kept{file.replace('/', '-')}"
+    do = f"f={file}; cp -a $f {kept}; {change}; {then}; {done}"
+    return on(at, fails, code, values, do, f"mv -fT {kept} {file} && {then} && {undone}")
+
+
+def until(command: str) -> str:
+    """Shell command that waits until this one succeeds."""
+    return f"until {command}; do sleep 0.3; done"
+
+
+def known(what: str) -> str:
+    """Shell command that waits until the cluster knows this of the node."""
+    return until(f"kubectl --kubeconfig=/etc/kubernetes/kubelet.conf get node {what}")
+
+
+@contextmanager
+def injected(lab: Lab, batch: Sequence[Fault]) -> Iterator[None]:
+    """Inject a batch, on all nodes at once, and undo it afterwards in the reverse order."""
+    try:
+        _everywhere(lab, [(each.at, each.do) for each in batch])
+        yield
+    finally:
+        # A command that fails does not keep the others from being undone.
+        undone = [(each.at, f"( {each.undo or ':'}\n) || failed=yes") for each in reversed(batch)]
+        ends = [(at, '[ -z "$failed" ]') for at in {each.at for each in batch}]
+        _everywhere(lab, [*undone, *ends])
+
+
+def _everywhere(lab: Lab, commands: Sequence[tuple[str, str]]) -> None:
+    def run(at: str) -> None:
+        script = "".join(f"{command}\n" for where, command in commands if where == at)
+        if at == "here":
+            ok(lab.run(["sh", "-exc", script]))
+        else:
+            ok(lab.console(at, ["sh", "-exc", script]))
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(run, dict.fromkeys(at for at, _ in commands)))
+
+
+# Replaces a certificate by one that expires in five days.
 SHORT = (
     'rm "$f"; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 5 '
     '-subj /CN=short -keyout /dev/null -out "$f" 2>/dev/null'
 )
 PROXY = "kubectl proxy --kubeconfig=/etc/kubernetes/admin.conf --port=8099"
 SSHD = "/etc/ssh/sshd_config.d/00-other.conf"
-# What sshd says to somebody without a key.
+# sshd's answer to a client without a key.
 PASSWORDS = (
     "ssh -o PreferredAuthentications=none -o StrictHostKeyChecking=no "
     "-o UserKnownHostsFile=/dev/null 127.0.0.1 2>&1 | grep -q 'denied.*password'"
@@ -24,23 +128,35 @@ KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
 FIRST = (
     on(
         "node1",
-        "the_world/node2",
-        "it does not reach its packages at http",
+        "package_archive/node2",
+        "VER025",
+        "http",
         "iptables -I FORWARD -s 192.168.2.12 -p tcp -j REJECT --reject-with tcp-reset",
         "iptables -D FORWARD -s 192.168.2.12 -p tcp -j REJECT --reject-with tcp-reset",
     ),
     on(
         "node2",
-        "names_of_the_world",
-        "none of its nameservers knows",
+        "dns",
+        "VER024",
+        "the host of",
         "iptables -I OUTPUT -p udp --dport 53 -j REJECT",
         "iptables -D OUTPUT -p udp --dport 53 -j REJECT",
     ),
-    edited("node2", "authorized_keys", "mode 644", "/home/pi/.ssh/authorized_keys", "chmod 644 $f"),
-    edited("node2", "host_name", "other after a reboot", "/etc/hostname", "echo other > $f"),
+    edited(
+        "node2",
+        "authorized_keys",
+        "VER006",
+        "mode 644",
+        "/home/pi/.ssh/authorized_keys",
+        "chmod 644 $f",
+    ),
+    edited(
+        "node2", "host_name", "VER010", "other after a reboot", "/etc/hostname", "echo other > $f"
+    ),
     on(
         "node3",
         "addresses",
+        "VER012",
         "192.168.2.99 besides 192.168.2.13",
         "ip address add 192.168.2.99/24 dev eth0 valid_lft 900 preferred_lft 900",
         "ip address delete 192.168.2.99/24 dev eth0",
@@ -48,55 +164,63 @@ FIRST = (
     edited(
         "node2",
         "swap_is_off",
-        "swap is back after a reboot: /dev/sda2",
+        "VER014",
+        "/dev/sda2",
         "/etc/fstab",
         "echo '/dev/sda2 none swap sw 0 0' >> $f",
     ),
     edited(
         "node2",
         "kernel_modules",
-        "br_netfilter not loaded at boot",
+        "VER015",
+        "at boot: br_netfilter",
         "/etc/modules-load.d/bramble.conf",
         "sed -i /br_netfilter/d $f",
     ),
     on(
         "node2",
         "kernel_settings",
-        "bridge-nf-call-ip6tables is 0",
+        "VER016",
+        "now: net.bridge.bridge-nf-call-ip6tables = 0",
         "sysctl -q -w net.bridge.bridge-nf-call-ip6tables=0",
         "sysctl -q -w net.bridge.bridge-nf-call-ip6tables=1",
     ),
     on(
         "node2",
         "kernel_settings_at_boot",
-        "after a reboot there will be net.ipv4.ip_forward = 0",
+        "VER016",
+        "after a reboot: net.ipv4.ip_forward = 0",
         "echo net.ipv4.ip_forward=0 > /etc/sysctl.d/99-other.conf",
         "rm /etc/sysctl.d/99-other.conf",
     ),
     on(
         "node2",
         "containerd",
-        "containerd will not be started at boot",
+        "VER041",
+        "containerd ",
         "systemctl disable -q containerd",
         "systemctl enable -q containerd",
     ),
     edited(
         "node2",
         "control_groups",
-        "no SystemdCgroup = true",
+        "VER044",
+        "SystemdCgroup",
         "/etc/containerd/config.toml",
         "sed -i 's/SystemdCgroup = true/SystemdCgroup = false/' $f",
     ),
     on(
         "node2",
         "packages_are_held",
-        "would upgrade kubectl",
+        "VER050",
+        "kubectl",
         "apt-mark -qq unhold kubectl",
         "apt-mark -qq hold kubectl",
     ),
     edited(
         "node3",
         "versions",
+        "VER052",
         "kubeadm is 1.36.1-1.1; it is 1.36.",
         "/var/lib/dpkg/status",
         "sed -i '/^Package: kubeadm$/,/^$/s/^Version: .*/Version: 1.36.1-1.1/' $f",
@@ -104,13 +228,15 @@ FIRST = (
     on(
         "node2",
         "kubelet",
-        "the kubelet will not be started at boot",
+        "VER041",
+        "the kubelet ",
         "systemctl disable -q kubelet",
         "systemctl enable -q kubelet",
     ),
     on(
         "node1",
         "node_is_ready/node2",
+        "VER055",
         "kubectl uncordon node2",
         f"{KUBECTL} cordon node2",
         f"{KUBECTL} uncordon node2",
@@ -118,21 +244,24 @@ FIRST = (
     edited(
         "node1",
         "certificates",
-        "they end soon: front-proxy-client (4 days)",
+        "VER058",
+        "front-proxy-client (4 days)",
         "/etc/kubernetes/pki/front-proxy-client.crt",
         SHORT,
     ),
     edited(
         "node2",
         "certificate_of_the_kubelet",
-        "it ends in 4 days",
+        "VER060",
+        "in 4 days",
         "/var/lib/kubelet/pki/kubelet-client-current.pem",
         SHORT,
     ),
     on(
         "node2",
         "routes_to_pods",
-        "no route leads to node3's pods",
+        "VER064",
+        "the pods of node3",
         "ip route show dev flannel.1 > /root/routes; "
         f"ip route delete \"$(grep -oE '{PODS_OF_NODE3}' /root/routes)\" dev flannel.1",
         f"grep -E '{PODS_OF_NODE3}' /root/routes | "
@@ -141,41 +270,47 @@ FIRST = (
     on(
         "node1",
         "no_join_token_is_left",
-        "a join token is left, abcdef: whoever has it can join the cluster",
+        "VER065",
+        "abcdef",
         "kubeadm token create abcdef.0123456789abcdef",
         "kubeadm token delete abcdef",
     ),
     edited(
         "node2",
         "names_of_the_nodes",
-        "node3 is 192.168.2.33; it should be 192.168.2.13",
+        "VER020",
+        "node3 resolves to 192.168.2.33; expected 192.168.2.13",
         "/etc/hosts",
         "sed -i 's/192.168.2.13/192.168.2.33/' $f",
     ),
     edited(
         "node2",
         "nameservers",
-        "192.168.1.1, 9.9.9.9; it should have 8.8.8.8, 8.8.4.4, 192.168.1.1",
+        "VER023",
+        "192.168.1.1, 9.9.9.9; expected 8.8.8.8, 8.8.4.4, 192.168.1.1",
         "/etc/resolv.conf",
         "echo nameserver 9.9.9.9 >> $f",
     ),
     on(
         "node1",
         "rules_live",
-        "nothing in FORWARD leads to the rules in BRAMBLE-FORWARD",
+        "VER027",
+        "in FORWARD jumps to BRAMBLE-FORWARD",
         "iptables -D FORWARD -j BRAMBLE-FORWARD",
         "iptables -I FORWARD -j BRAMBLE-FORWARD",
     ),
     on(
         "node1",
         "rules_on_disk",
-        "cluster-ip-rules.service, which restores /etc/cluster_ip_rules.fw, is not enabled",
+        "VER041",
+        "cluster-ip-rules.service",
         "systemctl disable -q cluster-ip-rules",
         "systemctl enable -q cluster-ip-rules",
     ),
     on(
         "here",
         "kubeconfig",
+        "VER083",
         "leads to https://192.168.1.32:6444",
         f"sed -i.kept 's/192.168.1.32:6443/192.168.1.32:6444/' {KUBECONFIG}",
         f"mv {KUBECONFIG}.kept {KUBECONFIG}",
@@ -183,14 +318,16 @@ FIRST = (
     on(
         "node1",
         "kubectl_proxy/here",
-        "it runs on node1, and asks nobody who they are",
+        "VER088",
+        "runs on node1",
         f"systemd-run -q --unit=loose {PROXY}; " + until("ss -Hltn | grep -q ':8099 '"),
         "systemctl stop loose",
     ),
     edited(
         "node3",
         "node_address",
-        "the cluster knows it at 192.168.2.99; it should be 192.168.2.13",
+        "VER056",
+        "at 192.168.2.99; expected 192.168.2.13",
         "/var/lib/kubelet/kubeadm-flags.env",
         "sed -i s/192.168.2.13/192.168.2.99/ $f",
         then="systemctl restart kubelet",
@@ -203,23 +340,26 @@ SECOND = (
     on(
         "node2",
         "default_route",
-        "it leads to 192.168.2.13 on eth0; it should lead to 192.168.2.11 on eth0",
+        "VER022",
+        "192.168.2.13 on eth0; expected 192.168.2.11 on eth0",
         "ip route replace default via 192.168.2.13",
         "ip route replace default via 192.168.2.11",
     ),
     on(
         "node2",
         "flannel routes_to_pods",
-        "flannel.1 is down",
+        "VER062",
+        "flannel.1",
         "ip route show dev flannel.1 > /root/routes; ip link set flannel.1 down",
         "ip link set flannel.1 up; "
         "xargs -I+ sh -c 'ip route replace + dev flannel.1' < /root/routes",
     ),
-    # The kubelet can't do without.
+    # The kubelet needs it.
     edited(
         "node2",
         "containerd_serves_the_kubelet control_groups node_is_ready",
-        "`cri`, which the kubelet needs: it is not loaded",
+        "VER043",
+        "not loaded",
         "/etc/containerd/config.toml",
         "sed -i '1i disabled_plugins = [\"io.containerd.grpc.v1.cri\"]' $f",
         then="systemctl restart containerd",
@@ -229,14 +369,16 @@ SECOND = (
     on(
         "node1",
         "rules_on_disk",
-        "/etc/cluster_ip_rules.fw has no -s 192.168.2.0/24 -o wlan0 -j MASQUERADE",
+        "VER026",
+        "/etc/cluster_ip_rules.fw lacks -s 192.168.2.0/24 -o wlan0 -j MASQUERADE",
         "sed -i.kept /MASQUERADE/d /etc/cluster_ip_rules.fw",
         "mv /etc/cluster_ip_rules.fw.kept /etc/cluster_ip_rules.fw",
     ),
     on(
         "node1",
         "passwords",
-        "sshd takes password at its next start",
+        "VER009",
+        "accepts password at its next start",
         f"echo PasswordAuthentication yes > {SSHD}",
         f"rm {SSHD}",
         password_login=False,
@@ -244,22 +386,24 @@ SECOND = (
     on(
         "node2",
         "passwords",
-        "sshd takes password now",
+        "VER009",
+        "accepts password now",
         f"echo PasswordAuthentication yes > {SSHD}; systemctl reload ssh; {until(PASSWORDS)}",
         f"rm {SSHD}; systemctl reload ssh; {until(f'! {PASSWORDS}')}",
         password_login=False,
     ),
-    on("here", "kubectl_proxy", ":8080/version does not answer", "", "", kubectl_proxy=True),
+    on("here", "kubectl_proxy", "VER089", ":8080/version", "", "", kubectl_proxy=True),
     on(
         "node3",
         "answers",
-        "pi may not use sudo without a password",
+        "VER005",
+        "pi may not use sudo",
         "chmod 600 /etc/sudoers.d/*; sed -i s/NOPASSWD:// /etc/sudoers.d/90-cloud-init-users",
         "sed -i 's/ALL=(ALL)/& NOPASSWD:/' /etc/sudoers.d/90-cloud-init-users",
     ),
 )
 
-# With the answers of pods: those on node3 find nobody.
+# A kubectl that answers for pods; those on node3 resolve nothing.
 FAKE = r"""#!/bin/sh
 case "$*" in
 *"exec on-node3 "*) echo "can't find it" >&2; exit 1 ;;
@@ -273,7 +417,8 @@ PODS = (
     on(
         "node1",
         "dns_in_pods/node3 services_across_nodes/node3",
-        "a pod on node3 finds no name of the cluster: can't find it",
+        "VER071",
+        "a pod on node3 does not resolve names of the cluster: can't find it",
         f"cat > /usr/local/bin/kubectl << 'END'\n{FAKE}END\nchmod 755 /usr/local/bin/kubectl",
         "rm /usr/local/bin/kubectl",
     ),
@@ -283,7 +428,8 @@ REBOOT = (
     on(
         "node3",
         "it_comes_back/node3-rebooted",
-        "it refuses to reboot",
+        "VER095",
+        "does not reboot",
         "systemctl mask -q reboot.target",
         "systemctl unmask -q reboot.target",
     ),
