@@ -1,4 +1,4 @@
-"""`python -m lab COMMAND`: the lab, for people."""
+"""The command line of the lab: `python -m lab COMMAND`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ from lab.api import Lab
 from lab.demo import demo, python_command
 from lab.errors import LabError
 from lab.plan import Plan
+from messages import lab as messages
 
 out = Console(highlight=False, soft_wrap=True)
 
-CABLE = (
-    "the gateway's {interface} is a cable in disguise: the lab has no radio, and no Pi's firmware"
-)
+CABLE = "{interface} of the gateway is a virtual cable: the lab has neither Wi-Fi nor Pi firmware"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -36,35 +35,35 @@ def _parser() -> argparse.ArgumentParser:
         epilog="The lab is made from inventory.py and group_data/ in the working directory.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    up = commands.add_parser("up", help="build, connect and boot what is not there yet")
+    up = commands.add_parser("up", help="build, connect and boot the nodes that are missing")
     up.add_argument("--workers", type=int, metavar="N", help="default: those in inventory.py")
-    commands.add_parser("demo", help="up, the whole deploy, and what it has come to")
-    commands.add_parser("down", help="end everything; also clears what a crash left")
-    commands.add_parser("status", help="the nodes and their states")
-    shell = commands.add_parser("shell", help="a shell on a node, over ssh")
+    commands.add_parser("demo", help="bring the lab up, deploy the cluster, show it")
+    commands.add_parser("down", help="stop everything; also removes what a crash left")
+    commands.add_parser("status", help="show the nodes and their states")
+    shell = commands.add_parser("shell", help="open a shell on a node, over ssh")
     shell.add_argument("node")
-    run = commands.add_parser("run", help="a command where the operator is: run -- COMMAND")
+    run = commands.add_parser("run", help="run a command as the operator: run -- COMMAND")
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     for name, text in (
-        ("reboot", "reboot a node, and wait for it"),
-        ("power-off", "pull a node's plug"),
-        ("power-on", "put it in again"),
+        ("reboot", "reboot a node and wait for it"),
+        ("power-off", "cut the power of a node"),
+        ("power-on", "switch it on again"),
     ):
         commands.add_parser(name, help=text).add_argument("node")
-    fresh = commands.add_parser("fresh", help="a node as fresh from the card: another first boot")
+    fresh = commands.add_parser("fresh", help="boot a node from a new card")
     fresh.add_argument("node")
     fresh.add_argument(
-        "--card", type=Path, metavar="IMAGE", help="start from this image's boot partition"
+        "--card", type=Path, metavar="IMAGE", help="use the boot partition of this image"
     )
-    for name, text in (("cut", "pull a network cable"), ("mend", "plug it in again")):
+    for name, text in (("cut", "disconnect a network cable"), ("mend", "connect it again")):
         link = commands.add_parser(name, help=text)
         link.add_argument("node")
-        link.add_argument("interface", nargs="?", help="default: all of the node's")
+        link.add_argument("interface", nargs="?", help="default: all of the node")
     return parser
 
 
 class _Progress:
-    """What is being done now turns below the lines of what is done."""
+    """Finished steps as lines, above a spinner with the current one."""
 
     def __init__(self, spinner: Status) -> None:
         self.spinner = spinner
@@ -99,8 +98,8 @@ def _table(lab: Lab) -> Table:
 
 
 def _up(lab: Lab, workers: int | None = None) -> Plan:
-    """Bring the lab up and show what it is."""
-    with _progress("bringing the lab up") as progress:
+    """Bring the lab up and show its nodes."""
+    with _progress("starting the lab") as progress:
         lab.say = progress.say
         plan = lab.up(workers)
     for node in plan.nodes:
@@ -116,7 +115,7 @@ def _up(lab: Lab, workers: int | None = None) -> Plan:
     return plan
 
 
-def _say_what_next(plan: Plan) -> None:
+def _suggest_next(plan: Plan) -> None:
     last = [node for node in plan.nodes if not node.spare][-1]
     python = python_command()
     out.print("\nNext:")
@@ -126,7 +125,7 @@ def _say_what_next(plan: Plan) -> None:
 
 
 def _foreground(lab: Lab, argv: Sequence[str]) -> int:
-    """Run a command where the operator is, on this terminal; gives its exit status."""
+    """Run a command as the operator, on this terminal; return its exit status."""
     done = subprocess.run(
         lab.operator_command(argv),
         env=lab.operator_environment(),
@@ -139,23 +138,23 @@ def _foreground(lab: Lab, argv: Sequence[str]) -> int:
 def _run_command(lab: Lab, argv: Sequence[str]) -> int:
     command = list(argv[1:] if argv[:1] == ["--"] else argv)
     if not command:
-        raise LabError("run what? For example: python -m lab run -- ping -c 1 192.168.1.1")
+        raise LabError(messages.NO_COMMAND())
     if not shutil.which(command[0], path=lab.operator_environment()["PATH"]):
-        raise LabError(f"there is no command {command[0]} on this machine")
+        raise LabError(messages.COMMAND(command=command[0]))
     return _foreground(lab, command)
 
 
 def _dispatch(lab: Lab, arguments: argparse.Namespace) -> int:
     match arguments.command:
         case "up":
-            _say_what_next(_up(lab, arguments.workers))
+            _suggest_next(_up(lab, arguments.workers))
         case "demo":
             _up(lab)
             return demo(lab, out, lambda argv: _foreground(lab, argv))
         case "down":
-            with _progress("taking the lab down"):
+            with _progress("stopping the lab"):
                 lab.down()
-            out.print(f"the lab ({lab.name}) is down")
+            out.print(f"lab {lab.name} is down")
         case "status":
             out.print(_table(lab))
         case "shell":
@@ -177,7 +176,7 @@ def _dispatch(lab: Lab, arguments: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Parse, become root, do it; mistakes are one line on standard error and status 1."""
+    """Run a command as root; an error is one line on standard error, and exit status 1."""
     arguments = _parser().parse_args()
     try:
         host.require_root(sys.argv[1:])
@@ -187,7 +186,7 @@ def main() -> int:
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("lab: interrupted; `python -m lab down` clears up", file=sys.stderr)
+        print("lab: interrupted. Run `python -m lab down` to clean up.", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os._exit(1)

@@ -1,5 +1,5 @@
 """
-The lab as an object: what `python -m lab` does for people, and tests do for themselves.
+The lab as an object, for `python -m lab` and for tests.
 
 **Example:**
 
@@ -26,6 +26,7 @@ from pathlib import Path
 import settings
 from lab import (
     cgroup,
+    disk,
     host,
     kernel,
     kubernetes,
@@ -34,13 +35,12 @@ from lab import (
     operator,
     plan,
     rootfs,
-    seed,
     services,
     sysctl,
 )
-from lab.card import boot_files as boot_files_of
 from lab.errors import LabError
 from lab.plan import NodePlan, Plan
+from messages import lab as messages
 from settings import first_boot
 
 Completed = subprocess.CompletedProcess[str]
@@ -49,7 +49,7 @@ Completed = subprocess.CompletedProcess[str]
 @dataclass(frozen=True)
 class NodeState:
     """
-    A row of `status`.
+    A node and its state.
 
     + cut: interfaces whose cable is cut
     """
@@ -61,11 +61,11 @@ class NodeState:
 
 class Lab:
     """
-    One lab, by its name and the desk it is made from.
+    One lab: its name and the directory that it is made from.
 
-    + desk: the folder with inventory.py, group_data/ and .cluster/
+    + desk: the directory with inventory.py, group_data/ and .cluster/
     + name: None: `LAB_NAME` in the environment, else "bramble"
-    + say: told what happens, line by line
+    + say: called with a line for each step
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Lab:
 
     def up(self, workers: int | None = None) -> Plan:
         """
-        Build, connect and boot what is not there yet; gives the plan when all nodes are running.
+        Build, connect and boot what is missing; return the plan once all nodes are running.
 
         + workers: how many; None: those in the inventory
         """
@@ -93,12 +93,12 @@ class Lab:
             wanted = self._plan(cluster, workers, rootfs.build(self.say))
             with self._step("network"):
                 group = self._ensure_lan(wanted)
-            seed.add_to_cards(self.name, kubernetes.files_of_card(source))
+            disk.add_to_cards(self.name, kubernetes.files_of_card(source))
             off = [n for n in wanted.nodes if node.status(wanted, n, group).state == "off"]
             with self._step(f"{len(off)} node{'s' * (len(off) != 1)} booted"):
                 for each in off:
-                    if not seed.is_there(self.name, each.name):
-                        seed.flash(wanted, each, self._boot_files(cluster, each))
+                    if not disk.is_there(self.name, each.name):
+                        disk.flash(wanted, each, self._boot_files(cluster, each))
                     node.start(wanted, each, group)
                 for each in wanted.nodes:
                     node.wait_running(wanted, each, group)
@@ -108,9 +108,9 @@ class Lab:
         return wanted
 
     def _plan(self, cluster: settings.Cluster, workers: int | None, image: Path) -> Plan:
-        """What shall be, written down; a lab in being keeps what can't change under its nodes."""
+        """Make and save the plan; a running lab keeps what cannot change under its nodes."""
         nodes = plan.choose_nodes(cluster, workers)
-        with host.lock("transfer"):  # no two labs choose the same
+        with host.lock("transfer"):  # no two labs choose the same addresses
             now = plan.load(self.name)
             transfer = now.transfer if now else network.choose_transfer()
             wanted = plan.make(self.name, cluster, nodes, transfer, image)
@@ -120,14 +120,16 @@ class Lab:
         return wanted
 
     def _ensure_lan(self, wanted: Plan) -> str:
-        """The network with its router, built anew unless it is there and answers."""
+        """Build the network with its router, unless it is there and answers."""
         services.reserve(wanted)
         if services.are_up(wanted):
             return cgroup.create(self.name)
         resolver = host.resolver()
         if not resolver:
-            self.say("this machine's resolver is on its loopback: names won't resolve in the lab")
-        # Nodes on cables without a switch are of no use: they boot again, from their disks.
+            self.say(
+                "this machine's resolver is on its loopback, so names do not resolve in the lab"
+            )
+        # Nodes that run are disconnected from the new switch, so they boot again, from their disks.
         cgroup.destroy(self.name)
         group = cgroup.create(self.name)
         network.up(wanted, resolver)
@@ -136,7 +138,7 @@ class Lab:
         return group
 
     def down(self) -> None:
-        """End everything and leave no trace on this machine but the caches; also after a crash."""
+        """Stop everything and remove all traces but the caches; also after a crash."""
         with host.lock(f"lab-{self.name}"):
             cgroup.destroy(self.name)
             network.down(self.name)
@@ -147,14 +149,14 @@ class Lab:
             shutil.rmtree(plan.state_directory(self.name), ignore_errors=True)
             operator.give_back(self.desk)
 
-    # --- what is ---------------------------------------------------------------------------------
+    # --- state -----------------------------------------------------------------------------------
 
     @property
     def plan(self) -> Plan:
-        """Of the lab in being; a LabError when it is down."""
+        """The plan of the running lab; a LabError if it is down."""
         known = plan.load(self.name)
         if known is None:
-            raise LabError("the lab is down: `python -m lab up` first")
+            raise LabError(messages.DOWN(name=self.name))
         return known
 
     def status(self) -> list[NodeState]:
@@ -171,52 +173,52 @@ class Lab:
             for each in known.nodes
         ]
 
-    # --- the levers ------------------------------------------------------------------------------
+    # --- power and cables ------------------------------------------------------------------------
 
     def reboot(self, name: str) -> None:
-        """Reboot a node in the orderly way, and wait until it is running again."""
+        """Reboot a node with a clean shutdown, and wait until it is running again."""
         with self._node(name) as (known, each, group):
             before = node.status(known, each, group).boots
             node.request_reboot(known, each, group)
             node.wait_running(known, each, group, after_boot=before)
 
     def power_off(self, name: str) -> None:
-        """Pull the plug: nothing in the node gets to end in order."""
+        """Cut the power of a node, without a shutdown."""
         with self._node(name) as (known, each, group):
-            node.pull_plug(known, each, group)
+            node.cut_power(known, each, group)
 
     def power_on(self, name: str) -> None:
-        """Put the plug in, and wait until the node is running."""
+        """Switch a node on, and wait until it is running."""
         with self._node(name) as (known, each, group):
             node.start(known, each, group)
             node.wait_running(known, each, group)
 
     def fresh(self, name: str, card: Path | None = None) -> None:
         """
-        The card newly written: another disk, another first boot; its cables are whole again.
+        Boot a node from a new card: a new disk and a first boot.
 
-        + card: an image, whose boot partition the node gets; None: one made from the settings
+        + card: an image whose boot partition is used; None: one made from the settings
         """
         with self._node(name) as (known, each, group):
             if card is None:
                 files = self._boot_files(settings.load(self.desk), each)
             else:
-                files = boot_files_of(card)
-            node.pull_plug(known, each, group)
-            seed.flash(known, each, files)
+                files = disk.boot_files_of(card)
+            node.cut_power(known, each, group)
+            disk.flash(known, each, files)
             node.start(known, each, group)
             node.wait_running(known, each, group)
 
     def cut(self, name: str, interface: str | None = None) -> None:
         """
-        Pull a network cable at the switch (of every card, when none is named); a reboot won't mend.
+        Disconnect a network cable at the switch, also over reboots.
 
-        + interface: as the node calls it
+        + interface: its name in the node; None: all of them
         """
         self._set_links(name, interface, up=False)
 
     def mend(self, name: str, interface: str | None = None) -> None:
-        """Plug in again what `cut` pulled."""
+        """Connect what `cut` disconnected."""
         self._set_links(name, interface, up=True)
 
     def _set_links(self, name: str, interface: str | None, *, up: bool) -> None:
@@ -227,18 +229,18 @@ class Lab:
                     file.unlink(missing_ok=True)
                 else:
                     file.touch()
-                # A node that is off has no cables; it finds them cut or whole at power on.
+                # A node that is off has no cables; they are made in their state at power on.
                 if network.exists(self.name, each.name):
                     network.set_link(known, each, port, up=up)
 
     # --- inside ----------------------------------------------------------------------------------
 
     def operator_command(self, argv: Sequence[str]) -> list[str]:
-        """The command that runs `argv` where the operator is, for those who start it themselves."""
+        """The command that runs `argv` as the operator, to be started by the caller."""
         return operator.command(self.plan.name, argv)
 
     def operator_environment(self) -> dict[str, str]:
-        """The environment to start it in."""
+        """The environment for such a command."""
         own = kubernetes.environment(self.name, self.desk)
         path = {"PATH": f"{operator.environment()['PATH']}:{kubernetes.kubectl_folder()}"}
         return operator.environment() | own | path
@@ -252,8 +254,8 @@ class Lab:
         env: dict[str, str] | None = None,
     ) -> Completed:
         """
-        Run a command where the operator is, in the desk, and read what it prints; never raises for
-        its exit status.
+        Run a command as the operator, in the directory of the inventory; its exit status is not
+        checked.
 
         + timeout: seconds, then `subprocess.TimeoutExpired`
         + env: added to the environment
@@ -271,10 +273,10 @@ class Lab:
         )
 
     def ssh_command(self, name: str, *command: str) -> list[str]:
-        """The operator's ssh to a node, with the configuration that the settings derive."""
+        """The operator's ssh command to a node, with .cluster/ssh_config."""
         inventory = {node.name for node in settings.load(self.desk).nodes}
         if self.plan.node(name).name not in inventory:
-            raise LabError(f"{name} is a spare node: add it to inventory.py to reach it")
+            raise LabError(messages.SPARE(node=name))
         return operator.ssh(self.desk, name, *command)
 
     def ssh(self, name: str, command: str, *, stdin: str = "", timeout: float = 600) -> Completed:
@@ -301,15 +303,15 @@ class Lab:
         self.say(f"{what} in {time.monotonic() - started:.1f} s")
 
     def _boot_files(self, cluster: settings.Cluster, each: NodePlan) -> dict[str, str]:
-        """The boot partition's files for a node, also for a spare one, known from now on."""
+        """Make a node's boot partition, and pin its host keys; also for a spare node."""
         of_all = {n.name: n for n, _ in plan.choose_nodes(cluster, plan.MAX_WORKERS)}
         of_all |= {n.name: n for n in cluster.nodes}
         first_boot.pin(cluster, of_all[each.name])
         return first_boot.boot_files(cluster, of_all[each.name])
 
     def _prepare_desk(self) -> None:
-        """The operator's ssh_config, made where the nodes can be asked: on the operator's side."""
+        """Write ssh_config as the operator, who can reach the nodes."""
         operator.own(self.desk / ".cluster")
         done = self.run(operator.PREPARE, env=operator.CODE)
         if done.returncode:
-            raise LabError((done.stderr or done.stdout).strip())
+            raise LabError(messages.SSH_CONFIG(reason=(done.stderr or done.stdout).strip()))

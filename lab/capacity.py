@@ -1,8 +1,7 @@
 """
-How many labs at once this machine has room for: `python -m lab.capacity` prints the number.
+How many labs fit on this machine at once: `python -m lab.capacity` prints the number.
 
-It follows from what is free now: processors, as they are used over a few seconds, and memory. Labs
-and other work that run already count by what they take.
+It is computed from the processors that are idle over some seconds, and from available memory.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-# Nodes wait a lot: for a timer, an answer, a disk.
+# Nodes wait most of the time: for timers, answers, disks.
 LABS_PER_PROCESSOR = 1.5
 # A lab of three nodes with the stand-in, and the test process and the deploys beside it.
 MEMORY_MB = 1024
@@ -27,7 +26,7 @@ def labs(processors: float, idle: float, memory_mb: float) -> int:
     + idle: the part of their time that nobody uses, 0 to 1
     + memory_mb: what is available
     """
-    # Of a processor that others use, the kernel gives a newcomer half.
+    # The kernel gives a new process half of a busy processor.
     ours = processors * (idle + (1 - idle) / 2)
     by_memory = (memory_mb - SPARE_MB) / MEMORY_MB
     return max(1, int(min(ours * LABS_PER_PROCESSOR + 0.1, by_memory)))
@@ -74,7 +73,7 @@ def available_mb() -> float:
 
 
 def here() -> int:
-    """How many labs at once this machine has room for now."""
+    """How many labs fit on this machine now."""
     return labs(processors(), idle(), available_mb())
 
 

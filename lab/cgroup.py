@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lab import host, waiting
 from lab.errors import LabError
+from messages import lab as messages
 
 SYSTEMD_IS_INIT = Path("/run/systemd/system").is_dir()
 
@@ -28,7 +29,7 @@ def hierarchies() -> list[Path]:
         if kind in ("cgroup", "cgroup2") and mount_point.startswith("/sys/fs/cgroup"):
             found.append(Path(mount_point))
     if not found:
-        raise LabError("no cgroup file system below /sys/fs/cgroup: the lab can't boot nodes here")
+        raise LabError(messages.NO_CGROUPS())
     return found
 
 
@@ -141,10 +142,10 @@ def end(group: str) -> None:
     if "bramble-lab" not in group:
         raise ValueError(f"{group!r} is not a group of the lab")  # never the host's own processes
     if not waiting.until(lambda: not _kill(group), pause=0.02):
-        raise LabError(f"these processes of the lab do not end: {sorted(pids(group))}")
+        raise LabError(messages.NOT_REMOVED(what=f"the lab's processes {sorted(pids(group))}"))
     # The kernel may hold a group for a moment after the last process in it was seen.
     if not waiting.until(lambda: _remove(group), pause=0.02):
-        raise LabError(f"this control group of the lab does not go: {group}")
+        raise LabError(messages.NOT_REMOVED(what=f"the control group {group}"))
 
 
 def _kill(group: str) -> set[int]:

@@ -1,7 +1,7 @@
 """
-What real containers and the kubelet need of a node that shares this machine's kernel.
+What containers and the kubelet need in a node, which shares this machine's kernel.
 
-Nodes run real containerd containers in either mode of the lab; nothing here is Kubernetes' own.
+Nodes run containerd, whichever Kubernetes the lab uses.
 
 + cgroup v1: systemd-nspawn mounts the controllers read-only; here they become the node's to write,
   below its own group, once it is up: its PID 1 would take over those that it finds writable while
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from lab import host
 from lab.errors import LabError
+from messages import lab as messages
 
 # Below /proc/sys, as the kubelet wants them (kubernetes, pkg/kubelet/cm, setupKernelTunables).
 KUBELET_WANTS = {
@@ -58,11 +59,11 @@ _CAP_SYS_RESOURCE = 24  # linux/capability.h
 
 def cover_settings(leader: int) -> None:
     """
-    Lay the kubelet's values over the machine's settings, as soon as the node's PID 1 is started.
+    Cover the machine's kernel settings with the kubelet's values, once the node's PID 1 runs.
 
-    + leader: that PID 1, as the host numbers it
+    + leader: the host's process id of that PID 1
 
-    A LabError says what failed; a node that is gone already is none of them.
+    A LabError unless the node has ended.
     """
     _run_in(
         leader, _SETTINGS, "/run/lab/sysctl", *(str(w) for p in KUBELET_WANTS.items() for w in p)
@@ -71,7 +72,7 @@ def cover_settings(leader: int) -> None:
 
 def open_cgroups(leader: int) -> None:
     """
-    Make the cgroup v1 hierarchies writable, once the node's PID 1 has said READY=1.
+    Make the cgroup v1 hierarchies writable, once the node's PID 1 has reported READY=1.
 
     Arguments and errors as in `cover_settings`.
     """
@@ -82,11 +83,11 @@ def _run_in(leader: int, script: str, *arguments: str) -> None:
     enter = ["nsenter", f"--target={leader}", "--mount", "--pid", "--", "sh", "-c", script, "sh"]
     done = host.run([*enter, *arguments], check=False)
     if done.returncode and Path("/proc", str(leader)).exists():
-        raise LabError(f"containers won't run in this node: {done.stderr.strip()}")
+        raise LabError(messages.CONTAINERS(reason=done.stderr.strip()))
 
 
 def files_of_card() -> dict[str, str]:
-    """What a card must have for real pods, by its path; nothing where root is all-powerful."""
+    """The files that a card needs for pods, by path: none if root has all capabilities here."""
     status = Path("/proc/self/status").read_text().splitlines()
     effective = next(int(line.split()[1], 16) for line in status if line.startswith("CapEff:"))
     return {} if effective >> _CAP_SYS_RESOURCE & 1 else {CONTAINERD_CONFIG: _RESTRICTED}

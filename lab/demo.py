@@ -1,4 +1,4 @@
-"""`python -m lab demo`: the main job on virtual nodes, and what it has come to."""
+"""`python -m lab demo`: deploy a cluster on virtual nodes, and show it."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from lab.api import Lab
 
 DEPLOY = ["pyinfra", "--yes", "inventory.py", "deploys/cluster.py"]
 
-# What a person would ask a node after the deploy.
+# Commands that show a node after the deploy.
 QUESTIONS = {
-    "the way out": "ip route show default",
-    "its resolver": "grep nameserver /etc/resolv.conf | paste -sd ' '",
+    "default route": "ip route show default",
+    "nameservers": "grep nameserver /etc/resolv.conf | paste -sd ' '",
     "packages": "sudo apt-get update 2>&1 | grep -E '^(Fetched|Hit|W:|E:)' | tail -n 1",
 }
 NODES = ["kubectl", "get", "nodes", "-o", "wide"]
 
 
 def show(lab: Lab, out: Console) -> bool:
-    """Ask the last node of the inventory and print its answers; False where one failed."""
+    """Show the last node of the inventory; return False if a command fails."""
     name = [node for node in lab.plan.nodes if not node.spare][-1].name
-    out.print(f"\nWhat {name} says now:")
+    out.print(f"\n{name} now:")
     fine = True
     for what, command in QUESTIONS.items():
         done = lab.ssh(name, command)
         fine = fine and done.returncode == 0
-        out.print(f"  {what + ':':14}{done.stdout.strip() or done.stderr.strip()}")
+        out.print(f"  {what + ':':15}{done.stdout.strip() or done.stderr.strip()}")
     return fine
 
 
 def demo(lab: Lab, out: Console, foreground: Callable[[list[str]], int]) -> int:
     """
-    Deploy on a lab that is up, show what it did, and say what to try next; gives the exit status.
+    Deploy on a lab that is up, show the result and what to try next; return the exit status.
 
-    + foreground: runs a command where the operator is, on the person's terminal
+    + foreground: runs a command as the operator, on the terminal
     """
-    out.print(f"\nThe deploy: {' '.join(DEPLOY)}\n", style="bold")
+    out.print(f"\nDeploy: {' '.join(DEPLOY)}\n", style="bold")
     status = foreground(DEPLOY)
     if status:
         out.print(
@@ -48,7 +48,7 @@ def demo(lab: Lab, out: Console, foreground: Callable[[list[str]], int]) -> int:
         )
         return status
     fine = show(lab, out)
-    out.print(f"\nWhat the cluster says to the laptop, over TLS: {' '.join(NODES)}\n")
+    out.print(f"\nThe cluster from this computer, over TLS: {' '.join(NODES)}\n")
     fine = foreground(NODES) == 0 and fine
     python = python_command()
     out.print("\nTry next:")
@@ -60,7 +60,7 @@ def demo(lab: Lab, out: Console, foreground: Callable[[list[str]], int]) -> int:
 
 
 def python_command() -> str:
-    """How a person calls the Python that runs this, from the working directory."""
+    """The command that runs this Python from the working directory."""
     if shutil.which("python") == sys.executable:
         return "python"
     return os.path.relpath(sys.executable)

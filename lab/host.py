@@ -1,8 +1,8 @@
 """
-This machine, which the lab only borrows: rights, tools, and where the lab keeps its things.
+This machine: root, tools, and the directory of all labs.
 
-What the lab changes on the host is here, in `sysctl.py`, or in `network.py` (the link to the host),
-and each of these changes has its way back.
+All changes of the host are here, in `sysctl.py`, or in `network.py` (the link to the host), and
+each of them is undone.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.errors import LabError
+from messages import lab as messages
 
 Say = Callable[[str], None]
 
@@ -37,17 +38,17 @@ TOOLS = {
     "setpriv": "util-linux",
 }
 
-# sbin is not in everybody's PATH, and all of these tools live there on Debian.
+# Debian has these tools in sbin, which is not in every PATH.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def home() -> Path:
-    """Where all labs of this machine keep their state; `LAB_HOME` moves it."""
+    """The directory of all labs of this machine; `LAB_HOME` changes it."""
     return Path(os.environ.get("LAB_HOME", "/var/lib/bramble-lab"))
 
 
 def environment() -> dict[str, str]:
-    """The environment for the tools: the caller's, with a PATH that finds them, in English."""
+    """The caller's environment, with the tools in PATH and messages in English."""
     return os.environ | {"PATH": f"{os.environ.get('PATH', '')}:{PATH}", "LC_ALL": "C.UTF-8"}
 
 
@@ -60,11 +61,11 @@ def run(
     timeout: float | None = 600,
 ) -> subprocess.CompletedProcess[str]:
     """
-    Run a tool of the host and read what it prints.
+    Run a tool of the host and return what it prints.
 
     + argv: the command
-    + check: a failure is a LabError with the command's own words
-    + stdin: what the command reads
+    + check: raise a LabError if it fails
+    + stdin: its standard input
     + env: added to the environment
     + timeout: seconds
     """
@@ -80,27 +81,28 @@ def run(
             timeout=timeout,
         )
     except FileNotFoundError as missing:
-        raise LabError(f"{argv[0]} is not on this machine: install it and try again") from missing
+        raise LabError(messages.TOOL_MISSING(tool=argv[0])) from missing
     except subprocess.TimeoutExpired as late:
-        raise LabError(f"no answer within {timeout:.0f} s from: {' '.join(argv)}") from late
+        command, seconds = " ".join(argv), round(timeout or 0)
+        raise LabError(messages.TOOL_SLOW(command=command, seconds=seconds)) from late
     if check and done.returncode:
-        words = (done.stderr or done.stdout).strip() or f"exit status {done.returncode}"
-        raise LabError(f"{' '.join(argv)}: {words}")
+        reason = (done.stderr or done.stdout).strip() or f"exit status {done.returncode}"
+        raise LabError(messages.TOOL_FAILED(command=" ".join(argv), reason=reason))
     return done
 
 
 def require_root(arguments: Sequence[str]) -> None:
     """
-    Come back only as root on Linux: by sudo when there is one, else a LabError.
+    Start again under sudo unless this is root; a LabError without sudo, or elsewhere than on Linux.
 
     + arguments: of `python -m lab`, for the second start under sudo
     """
     if platform.system() != "Linux":
-        raise LabError(f"the lab needs Linux (namespaces, overlayfs); this is {platform.system()}")
+        raise LabError(messages.NOT_LINUX(system=platform.system()))
     if os.geteuid() == 0:
         return
     if not shutil.which("sudo"):
-        raise LabError("the lab needs root, and there is no sudo here: run it as root")
+        raise LabError(messages.NOT_ROOT())
     kept = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("LAB_")]
     kept.append(f"PYTHONPATH={Path(__file__).parent.parent}")
     os.execvp("sudo", ["sudo", *kept, sys.executable, "-m", "lab", *arguments])
@@ -116,7 +118,7 @@ def caller() -> tuple[int, int] | None:
 @contextmanager
 def lock(name: str) -> Iterator[None]:
     """
-    Let one process at a time do what several labs share (or two commands on the same lab).
+    Let one process at a time change what labs share, or one lab.
 
     + name: of the lock file below the lab's home
     """
@@ -126,7 +128,7 @@ def lock(name: str) -> Iterator[None]:
     while not locked:
         with path.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            # Whoever held it before may have removed the file that was waited for here.
+            # The previous holder may have removed the file while this process waited.
             locked = os.fstat(file.fileno()).st_nlink > 0
             if locked:
                 try:
@@ -136,14 +138,14 @@ def lock(name: str) -> Iterator[None]:
 
 
 def missing_packages(tools: Mapping[str, str] = TOOLS) -> list[str]:
-    """Debian packages for the tools that are not here yet."""
+    """The Debian packages of the tools that are not installed."""
     path = environment()["PATH"]
     return sorted({pkg for tool, pkg in tools.items() if not shutil.which(tool, path=path)})
 
 
 @contextmanager
 def _no_service_starts() -> Iterator[None]:
-    """Debian's own switch against starting services on installation: policy-rc.d answering 101."""
+    """Keep packages from starting services on installation, by policy-rc.d."""
     policy = Path("/usr/sbin/policy-rc.d")
     if policy.exists():
         yield
@@ -158,28 +160,28 @@ def _no_service_starts() -> Iterator[None]:
 
 def install_packages(say: Say, tools: Mapping[str, str] = TOOLS) -> None:
     """
-    Install what the lab calls and this machine lacks; nothing that comes with it is started.
+    Install missing tools, without starting their services.
 
-    + say: told beforehand what will be installed
+    + say: called before with the packages
     + tools: the lab's own, or others with their packages
     """
     packages = missing_packages(tools)
     if not packages:
         return
     if not shutil.which("apt-get", path=environment()["PATH"]):
-        raise LabError(f"missing on this machine: {', '.join(packages)} (Debian's package names)")
+        raise LabError(messages.PACKAGES_MISSING(packages=", ".join(packages)))
     say(f"installing on this machine: {', '.join(packages)}")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    # Whoever else installs something here just now is waited for.
+    # Wait for another apt.
     patient = "-oDPkg::Lock::Timeout=600"
     command = ["apt-get", patient, "install", "-y", "-q", "--no-install-recommends", *packages]
     with lock("packages"), _no_service_starts():
         if run(command, check=False, env=quiet, timeout=3600).returncode:
-            # Lists too old to fetch from, or none at all: once more with fresh ones.
+            # The package lists may be old or missing: try again with new ones.
             run(["apt-get", "update", "-q"], env=quiet, timeout=3600)
             run(command, env=quiet, timeout=3600)
         if "apt-cacher-ng" in packages:
-            # The lab runs its own in a namespace: the host's must not come with the next boot.
+            # The lab runs its own in a namespace; the host's must not start at the next boot.
             run(["systemctl", "disable", "apt-cacher-ng.service"], check=False)
 
 
@@ -206,7 +208,7 @@ def resolver() -> str | None:
 
 
 def replace(file: Path, text: str) -> None:
-    """Write a file that everybody may read, so that no reader sees half of it."""
+    """Write a file atomically, readable for everybody."""
     partial = file.with_name(f"{file.name}.{os.getpid()}")
     partial.write_text(text)
     partial.chmod(0o644)

@@ -1,12 +1,12 @@
 """
-Where the lab's Kubernetes comes from: the real places, a mirror's folder, or the stand-in.
+Where the lab gets Kubernetes from: the internet, a mirror's directory, or the stand-in.
 
-`LAB_KUBERNETES=real` takes what the settings name; `LAB_MIRROR=FOLDER` takes a folder laid out like
-the real places (`core:/stable:/v1.36/deb/`, `images/*.tar`, `kube-flannel.yml`). Else the real ones
-are taken where they can be reached, and the stand-in where they can't.
+`LAB_KUBERNETES=real` uses what the settings name; `LAB_MIRROR=DIRECTORY` uses a directory laid out
+like it (`core:/stable:/v1.36/deb/`, `images/*.tar`, `kube-flannel.yml`). By default the internet is
+used if it can be reached, else the stand-in.
 
-A folder is served in the lan. The settings that name the places, and those that virtual nodes need,
-are written down for the operator's commands: nothing in the deploys knows of the lab.
+A directory is served in the lan. The settings that lead there, and those that virtual nodes need,
+are saved for the operator's commands: no deploy knows of the lab.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from typing import Any
 import requests
 
 from formats import openpgp
-from lab import cgroup, containers, host, mirror, network, services
+from lab import cgroup, containers, debian_mirror, host, network, services
 from lab.errors import LabError
 from lab.plan import Plan, state_directory
 from lab.standin import debian, repository, serve
+from messages import lab as messages
 from settings import Cluster, SettingsError, kubernetes, load
 from settings.overrides import VARIABLE
 
@@ -39,9 +40,9 @@ _REACH_S = 4
 @dataclass(frozen=True)
 class Source:
     """
-    + text: what it is, for a person
-    + folder: the mirror's, None: the real places
-    + real: whether real programs come from it
+    + text: its description
+    + folder: the mirror's; None: the internet
+    + real: whether it has the real Kubernetes
     """
 
     text: str
@@ -50,25 +51,25 @@ class Source:
 
 
 def choose(cluster: Cluster) -> Source:
-    """Which it is; makes the stand-in when it is that and isn't there yet."""
+    """Choose the source, and make the stand-in if it is used and missing."""
     folder = os.environ.get("LAB_MIRROR")
     wanted = os.environ.get("LAB_KUBERNETES", "")
     if wanted not in ("", "real", "stand-in"):
-        raise LabError(f"LAB_KUBERNETES={wanted}: it is real or stand-in")
+        raise LabError(messages.KUBERNETES(value=wanted))
     if folder:
         path = Path(folder).absolute()
         _check(path, cluster)
-        # The stand-in's maker writes this file beside what it makes.
+        # Only a stand-in has this file.
         stand_in = (path / "fingerprint").exists()
         if wanted and stand_in != (wanted == "stand-in"):
-            what = "a stand-in" if stand_in else "a mirror of the real one"
-            raise LabError(f"LAB_KUBERNETES={wanted}, and LAB_MIRROR={path} is {what}: unset one")
-        what = "a stand-in, that runs no containers, " if stand_in else ""
+            kind = "a stand-in" if stand_in else "a mirror of the real one"
+            raise LabError(messages.MIRROR_KIND(value=wanted, path=path, kind=kind))
+        what = "a stand-in that runs no containers, " if stand_in else ""
         return Source(f"{what}from the mirror {path}", path, real=not stand_in)
     url = kubernetes.repository(cluster)
     if wanted == "real" or (not wanted and _reachable(f"{url}Release.key")):
         return Source(f"real, from {url}", None, real=True)
-    debian_sources = mirror.choose(mirror.read_sources())
+    debian_sources = debian_mirror.choose(debian_mirror.read_sources())
     with host.lock("stand-in"):
         made = repository.build(
             host.home() / "cache",
@@ -77,18 +78,18 @@ def choose(cluster: Cluster) -> Source:
             [kubernetes.minor(cluster)],
         )
     why = "LAB_KUBERNETES asks for it" if wanted else f"{url} can't be reached from here"
-    return Source(f"a stand-in, that runs no containers ({why})", made.folder, real=False)
+    return Source(f"a stand-in that runs no containers ({why})", made.folder, real=False)
 
 
 def _check(folder: Path, cluster: Cluster) -> None:
     if not folder.is_dir():
-        raise LabError(f"LAB_MIRROR={folder}: there is no such folder")
+        raise LabError(messages.MIRROR_INCOMPLETE(path=folder, part="such directory"))
     deb = repository.layout(kubernetes.minor(cluster))
     for part in (f"{deb}/InRelease", f"{deb}/Release.key", "images", MANIFEST):
         if not (folder / part).exists():
-            raise LabError(f"LAB_MIRROR={folder}: there is no {part} in it")
+            raise LabError(messages.MIRROR_INCOMPLETE(path=folder, part=part))
     if not any((folder / "images").glob("*.tar")):
-        raise LabError(f"LAB_MIRROR={folder}: there is no *.tar in its images")
+        raise LabError(messages.MIRROR_INCOMPLETE(path=folder, part="images/*.tar"))
     _fingerprint(folder / deb / "Release.key")
 
 
@@ -96,7 +97,7 @@ def _fingerprint(key: Path) -> str:
     try:
         return openpgp.public_keys(key.read_text())[0].fingerprint
     except (OSError, ValueError, IndexError) as error:
-        raise LabError(f"{key} is no key: {error}") from None
+        raise LabError(messages.KEY(path=key, reason=error)) from None
 
 
 def _reachable(url: str) -> bool:
@@ -108,10 +109,10 @@ def _reachable(url: str) -> bool:
 
 def start(plan: Plan, group: str, cluster: Cluster, source: Source, desk: Path) -> None:
     """
-    Serve the folder in the lan, and note the settings that name its places.
+    Serve the directory in the lan, and save the settings that lead there.
 
     + group: the lab's control group
-    + desk: its folder .cluster/ gets the kubeconfig, so that the person's own is left alone
+    + desk: its .cluster/ gets the kubeconfig, not the person's own file
     """
     values: dict[str, Any] = {
         "target": f"lab {plan.name} (virtual nodes {{nodes}})",
@@ -124,7 +125,7 @@ def start(plan: Plan, group: str, cluster: Cluster, source: Source, desk: Path) 
 
 
 def files_of_card(source: Source) -> dict[str, str]:
-    """What a card has besides, so that its node can run what comes from there."""
+    """The additional files of a card whose node runs real containers."""
     return containers.files_of_card() if source.real else {}
 
 
@@ -156,7 +157,7 @@ def kubectl_folder() -> Path:
 
 
 def _unpack_kubectl(folder: Path) -> None:
-    sources = mirror.choose(mirror.read_sources())
+    sources = debian_mirror.choose(debian_mirror.read_sources())
     debian.debian_kubectl(host.home() / "cache", sources.lines(), sources.keyring)
     partial = folder.with_suffix(".partial")
     host.run(["dpkg-deb", "-x", str(host.home() / "cache" / "kubectl.deb"), str(partial)])

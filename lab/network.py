@@ -1,5 +1,5 @@
 """
-The lab's network: namespaces, bridges and cables, all of them out of the host's sight.
+The lab's network: namespaces, bridges and cables.
 
     operator ── lan ── router ── this machine        (namespaces; `lan` and `cluster` are bridges in
                  └─ gateway ── cluster ── others         the namespace "switch")
@@ -21,6 +21,7 @@ from pathlib import Path
 from lab import firewall, host, waiting
 from lab.errors import LabError
 from lab.plan import NodePlan, Plan, Port, all_plans, state_directory
+from messages import lab as messages
 
 # Google's resolvers, which the settings name by default: in the lab the router answers for them.
 PUBLIC_RESOLVERS = ("8.8.8.8", "8.8.4.4")
@@ -85,11 +86,11 @@ def choose_transfer() -> str:
     for candidate in TRANSFERS.subnets(new_prefix=30):
         if not any(candidate.overlaps(network) for network in used):
             return str(candidate)
-    raise LabError(f"all of {TRANSFERS} is in use on this machine")
+    raise LabError(messages.LINK_ADDRESSES(network=TRANSFERS))
 
 
 def _host_mtu() -> int:
-    """Of the interface that leads out, so that no packet of the lab is too long for it."""
+    """The MTU of the default route's interface, so that no packet of the lab is too long."""
     routes = json.loads(host.run(["ip", "-json", "route", "show", "default"]).stdout or "[]")
     if not routes:
         return 1500
@@ -105,7 +106,7 @@ def transfer_addresses(plan: Plan) -> tuple[str, str]:
 
 def up(plan: Plan, resolver: str | None) -> None:
     """
-    Build everything but the nodes: switch, router with its rules, operator, and last the way out.
+    Build everything but the nodes: switch, router with its rules, operator, and last the uplink.
 
     + resolver: the host's own name server
     """
@@ -145,22 +146,22 @@ def up(plan: Plan, resolver: str | None) -> None:
             f"route add default via {plan.router}",
         ],
     )
-    # The rules stand before there is a way out for them to guard.
+    # The rules are loaded before the uplink exists.
     enter = ["nsenter", f"--net={namespace_path(lab, 'router')}"]
     here, _ = transfer_addresses(plan)
     host.run([*enter, "nft", "-f", "-"], stdin=firewall.router_rules(plan.lan, here))
     host.run([*enter, "sysctl", "-q", "-w", "net.ipv4.ip_forward=1"])
-    _open_way_out(plan, resolver)
+    _add_uplink(plan, resolver)
 
 
-def _open_way_out(plan: Plan, resolver: str | None) -> None:
+def _add_uplink(plan: Plan, resolver: str | None) -> None:
     lab, link = plan.name, host_link(plan.name)
     here, there = transfer_addresses(plan)
     mtu = _host_mtu()
     peer = ["peer", "name", "uplink", "mtu", str(mtu), "netns", namespace(lab, "router")]
     host.run(["ip", "link", "add", link, "mtu", str(mtu), "type", "veth", *peer])
     if shutil.which("nmcli", path=host.environment()["PATH"]):
-        # It would look for DHCP on a new card, and take the address away that is given here.
+        # NetworkManager would start DHCP on the new interface, and remove its address.
         host.run(["nmcli", "device", "set", link, "managed", "no"], check=False)
     Path(f"/proc/sys/net/ipv6/conf/{link}/disable_ipv6").write_text("1\n")
     host.run(["ip", "address", "add", f"{here}/30", "dev", link])
@@ -179,7 +180,7 @@ def _open_way_out(plan: Plan, resolver: str | None) -> None:
 
 def _add_namespace(name: str) -> None:
     host.run(["ip", "netns", "add", name])
-    # Fences off what a new namespace inherits from the host: a node forwards when it is told to.
+    # A new namespace inherits this from the host; a node forwards only if it is configured to.
     host.run(["ip", "netns", "exec", name, "sysctl", "-q", "-w", "net.ipv4.ip_forward=0"])
 
 
@@ -195,12 +196,12 @@ def _connect(
 
 
 def cut_file(lab: str, node: NodePlan, port: Port) -> Path:
-    """Exists while the port's link is cut, so that the cut outlives a reboot."""
+    """The file that exists while the link is cut, also over reboots."""
     return state_directory(lab) / "nodes" / node.name / f"cut-{port.interface}"
 
 
 def plug(plan: Plan, node: NodePlan) -> None:
-    """Make the node's namespace anew and connect its cards: before every boot."""
+    """Make the node's namespace and connect its interfaces, before every boot."""
     unplug(plan, node)
     _add_namespace(namespace(plan.name, node.name))
     for port in node.ports:
@@ -224,19 +225,19 @@ def unplug(plan: Plan, node: NodePlan) -> None:
 
 
 def delete_namespace(name: str) -> None:
-    """Remove a namespace by its name; None there is as good."""
+    """Remove a namespace, if it exists."""
     if (Path("/run/netns") / name).exists():
         host.run(["ip", "netns", "delete", name])
 
 
 def set_link(plan: Plan, node: NodePlan, port: Port, *, up: bool) -> None:
-    """Cut or mend one cable, at the switch: the node sees its carrier go and come."""
+    """Disconnect or connect one cable at the switch; the node loses or gets its carrier."""
     name = switch_port(node, port.interface)
     _batch(plan.name, "switch", [f"link set {name} {'up' if up else 'down'}"])
 
 
 def down(lab: str) -> None:
-    """Remove everything of this lab's network, also what a crash left. The nodes must be off."""
+    """Remove this lab's network, also what a crash left; the nodes must be off."""
     link = host_link(lab)
     firewall.close_host(lab, link)
     if Path(f"/sys/class/net/{link}").exists():
@@ -257,7 +258,7 @@ def down(lab: str) -> None:
 
 
 def wait_until_gone(lab: str) -> None:
-    """Wait for the kernel to take the host's link away, which it does in its own time."""
+    """Wait until the kernel has removed the host's link."""
     link = Path(f"/sys/class/net/{host_link(lab)}")
     if not waiting.until(lambda: not link.exists()):
-        raise LabError(f"the kernel does not take the interface {link.name} away")
+        raise LabError(messages.NOT_REMOVED(what=f"the interface {link.name}"))

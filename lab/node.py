@@ -1,5 +1,5 @@
 """
-One node: its machine (systemd-nspawn), what is known of it, and the levers on it.
+One node: its machine (systemd-nspawn), its state, power, and console.
 
 The process that boots it again after a reboot is `supervisor.py`; what it reports is read here.
 """
@@ -17,16 +17,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from lab import cgroup, host, kernel, network, seed, waiting
+from lab import cgroup, disk, host, kernel, network, waiting
 from lab.errors import LabError
 from lab.plan import NodePlan, Plan
+from messages import lab as messages
 
 State = Literal["off", "booting", "running"]
 
-# What no node may do, whoever asks in it: move the host's clock or alarms, load modules, reach for
-# hardware or suspend the machine. CAP_SYSLOG they keep: with `kernel.dmesg_restrict=1`, Debian's
-# default, nobody else may open /dev/kmsg, and a kubelet that can't does not start. The call that
-# clears the kernel's log is filtered instead.
+# Capabilities that no process of a node has: setting the host's clock or alarms, loading modules,
+# using hardware, suspending the machine. CAP_SYSLOG is kept: with `kernel.dmesg_restrict=1`,
+# Debian's default, /dev/kmsg needs it, and the kubelet needs /dev/kmsg. The system call that clears
+# the kernel's log is filtered instead.
 DROPPED = ("sys_time", "wake_alarm", "block_suspend", "sys_module", "sys_rawio")
 
 # The console (nsenter) passes by nspawn's system call filter. Without these capabilities too there
@@ -54,12 +55,12 @@ class Status:
 
 
 def status_file(plan: Plan, node: NodePlan) -> Path:
-    """Where the supervisor reports."""
-    return seed.disk(plan.name, node.name) / "status.json"
+    """The file of the supervisor's reports."""
+    return disk.directory(plan.name, node.name) / "status.json"
 
 
 def report(plan: Plan, node: NodePlan, status: Status) -> None:
-    """Write the status so that no reader sees half of it."""
+    """Write the status."""
     host.replace(status_file(plan, node), json.dumps(asdict(status)))
 
 
@@ -84,7 +85,7 @@ def machine_command(plan: Plan, node: NodePlan) -> list[str]:
     Its overlay is mounted in a mount namespace of the machine's own: when the machine is gone, so
     is the mount, however it ended.
     """
-    folder = seed.disk(plan.name, node.name)
+    folder = disk.directory(plan.name, node.name)
     machine_id = (folder / "upper/etc/machine-id").read_text().strip()
     overlay = f"lowerdir={plan.rootfs},upperdir={folder}/upper,workdir={folder}/work"
     modules = kernel.modules_directory()
@@ -106,7 +107,7 @@ def machine_command(plan: Plan, node: NodePlan) -> list[str]:
         "--link-journal=no",
         "--resolv-conf=off",
         "--timezone=off",
-        f"--bind={seed.boot_partition(plan.name, node.name)}:/boot/firmware",
+        f"--bind={disk.boot_partition(plan.name, node.name)}:/boot/firmware",
         # What containers in a node need: no overlay upon overlay, a kernel log, keyrings.
         f"--bind={folder}/containerd:/var/lib/containerd",
         "--bind=/dev/kmsg",
@@ -120,7 +121,7 @@ def machine_command(plan: Plan, node: NodePlan) -> list[str]:
 
 
 def machine_environment() -> dict[str, str]:
-    """The settings of nspawn that have no option."""
+    """Settings of nspawn that have no option."""
     settings = {"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
     if not cgroup.is_unified():
         # The hierarchy that has the controllers: without them no container has a limit.
@@ -130,7 +131,7 @@ def machine_environment() -> dict[str, str]:
 
 def start(plan: Plan, node: NodePlan, group: str) -> None:
     """
-    Power on: start the node's supervisor, which boots it. Nothing happens to a node that is on.
+    Switch on: start the node's supervisor, which boots it; a node that is on is left alone.
 
     + group: the lab's control group
     """
@@ -149,56 +150,57 @@ def start(plan: Plan, node: NodePlan, group: str) -> None:
             start_new_session=True,
             env=host.environment() | {"PYTHONPATH": code},
         )
-    # From here on the node counts as powered on: its supervisor has reached its group.
+    # A node is on once its supervisor is in its control group.
     reached = f"{group}/{node.name}/supervisor"
     waiting.until(lambda: bool(cgroup.pids(reached)) or supervisor.poll() is not None)
 
 
 def wait_running(plan: Plan, node: NodePlan, group: str, after_boot: int = 0) -> None:
     """
-    Wait until the node is running; a LabError when it goes off, or takes too long.
+    Wait until the node is running; a LabError if it ends or takes too long.
 
-    + after_boot: the number of the boot that doesn't count any more
+    + after_boot: the number of the last boot that does not count
     """
-    console = seed.disk(plan.name, node.name) / "console.log"
+    console = disk.directory(plan.name, node.name) / "console.log"
 
     def came_up() -> bool:
         now = status(plan, node, group)
         if now.state == "off":
             said = _supervisor_log(plan, node).read_text(errors="replace").splitlines()
-            why = f" ({said[-1]})" if said else ""
-            raise LabError(f"{node.name} did not come up{why}: see {console}")
+            reason = f" ({said[-1]})" if said else ""
+            raise LabError(messages.BOOT(node=node.name, reason=reason, log=console))
         return now.state == "running" and now.boots > after_boot
 
     if not waiting.until(came_up):
-        raise LabError(f"{node.name} is not up after {waiting.PATIENCE:.0f} s: see {console}")
+        seconds = round(waiting.PATIENCE)
+        raise LabError(messages.BOOT_SLOW(node=node.name, seconds=seconds, log=console))
 
 
 def _supervisor_log(plan: Plan, node: NodePlan) -> Path:
-    return seed.disk(plan.name, node.name) / "supervisor.log"
+    return disk.directory(plan.name, node.name) / "supervisor.log"
 
 
-def pull_plug(plan: Plan, node: NodePlan, group: str) -> None:
-    """Power off as a pulled plug does: the node's PID 1 is killed, and everything in it with it."""
+def cut_power(plan: Plan, node: NodePlan, group: str) -> None:
+    """Cut the power: kill the node's PID 1, and everything in it with it."""
     leader = status(plan, node, group).leader
     if leader in cgroup.pids(f"{group}/{node.name}/machine"):
         os.kill(leader, signal.SIGKILL)
     waiting.until(lambda: not cgroup.pids(f"{group}/{node.name}/supervisor"), seconds=60)
-    # Whatever did not go by itself (a supervisor at fault, a node that never came up).
+    # What has not ended with it: a faulty supervisor, a node that never booted.
     cgroup.end(f"{group}/{node.name}")
     network.unplug(plan, node)
 
 
 def request_reboot(plan: Plan, node: NodePlan, group: str) -> None:
-    """Ask the node's systemd for a reboot, as `reboot` in the node does."""
+    """Signal the node's systemd to reboot, as `reboot` does."""
     now = status(plan, node, group)
     if now.state != "running":
-        raise LabError(f"{node.name} is {now.state}: only a running node can be rebooted")
+        raise LabError(messages.NOT_RUNNING(node=node.name, state=now.state))
     os.kill(now.leader, SIGNAL_REBOOT)
 
 
 def clear_runtime(lab: str) -> None:
-    """Remove the directories that a killed nspawn leaves behind, once all nodes are off."""
+    """Remove the directories that a killed nspawn leaves, once all nodes are off."""
     for path in Path("/run/systemd/nspawn/propagate").glob(f"{lab}-*"):
         # Two labs may be called "x" and "x-y": what is in use can't be removed, and need not be.
         with contextlib.suppress(OSError):
@@ -209,13 +211,13 @@ def console(
     plan: Plan, node: NodePlan, group: str, argv: Sequence[str]
 ) -> subprocess.CompletedProcess[str]:
     """
-    Run a command in the node, past its network and sshd: for set-up and for looking, not for use.
+    Run a command in the node without its network and sshd: for tests.
 
-    It has no capability to touch what the node shares with the host (`CONSOLE_DROPPED`).
+    It has no capability to change what the node shares with the host (`CONSOLE_DROPPED`).
     """
     leader = status(plan, node, group).leader
     if not leader or leader not in cgroup.pids(f"{group}/{node.name}/machine"):
-        raise LabError(f"{node.name} is off: it has no console")
+        raise LabError(messages.NOT_RUNNING(node=node.name, state="off"))
     dropped = ",".join(f"-{name}" for name in CONSOLE_DROPPED)
     enter = ["nsenter", f"--target={leader}", "--all", "--", "setpriv", f"--bounding-set={dropped}"]
     paths = ["env", "-i", f"PATH={host.PATH}", "LANG=C.UTF-8", "HOME=/root"]

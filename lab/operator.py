@@ -1,4 +1,4 @@
-"""The operator's side: commands in its namespace, as the person who called, in the desk."""
+"""Commands of the operator: in its namespace, as the person who called."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab import host, network
 
-# Readies .cluster/ as pyinfra's run does; the project's code may be elsewhere than the desk.
+# Prepares .cluster/ as a run of pyinfra does; the code may be in another directory.
 PREPARE = [sys.executable, "-c", "import settings; settings.prepare('inventory.py')"]
 CODE = {"PYTHONPATH": str(Path(__file__).parent.parent)}
 
@@ -34,17 +34,17 @@ def environment() -> dict[str, str]:
 
 
 def ssh(desk: Path, node: str, *argv: str) -> list[str]:
-    """ssh to a node, with the configuration that the settings derive."""
+    """The ssh command to a node, with .cluster/ssh_config."""
     return ["ssh", "-F", str(desk / ".cluster" / "ssh_config"), node, *argv]
 
 
 def without_questions(ssh_command: Sequence[str]) -> list[str]:
-    """An ssh that fails where it would ask for a password."""
+    """An ssh command that fails instead of asking for a password."""
     return [ssh_command[0], "-o", "BatchMode=yes", *ssh_command[1:]]
 
 
 def own(folder: Path) -> None:
-    """Give what root made in the desk to the person behind sudo."""
+    """Give files that root made to the person behind sudo."""
     person = host.caller()
     if person and folder.is_dir():
         for path in [folder, *folder.rglob("*")]:
@@ -52,7 +52,7 @@ def own(folder: Path) -> None:
 
 
 def put_aside(desk: Path) -> None:
-    """Keep the desk's known_hosts while its nodes are virtual: theirs are not the boards' keys."""
+    """Save known_hosts, which has the boards' keys, while the nodes are virtual."""
     folder = desk / ".cluster"
     folder.mkdir(mode=0o700, exist_ok=True)
     known, kept = folder / "known_hosts", folder / "known_hosts.desk"
@@ -61,7 +61,7 @@ def put_aside(desk: Path) -> None:
 
 
 def give_back(desk: Path) -> None:
-    """Put the desk's known_hosts back."""
+    """Restore known_hosts."""
     kept = desk / ".cluster" / "known_hosts.desk"
     if kept.exists():
         kept.replace(kept.with_name("known_hosts"))

@@ -1,8 +1,8 @@
 """
-What the lab shall be: names and addresses, all of them derived from the cluster's settings.
+The plan of a lab: names and addresses, derived from the cluster's settings.
 
-A plan is plain data. `up` writes it down, and every later command and each supervisor reads it
-back, so that a lab in being does not change with the files it was made from.
+`up` saves the plan, and later commands and supervisors load it, so that a running lab does not
+change with the files that it was made from.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 
 from lab import host
 from lab.errors import LabError
+from messages import lab as messages
 from settings import Cluster, Node
 
 MAX_WORKERS = 8
-DOWN_FIRST = "`python -m lab down` first"
 RESERVED_NAMES = ("switch", "router", "operator", "services")
 
 
@@ -58,11 +58,13 @@ class NodePlan:
     spare: bool = False
 
     def ports_named(self, interface: str | None) -> list[Port]:
-        """The port of that name, all of them for None; a LabError names the ones there are."""
+        """The port of that name, or all of them for None; a LabError if there is none."""
         ports = [port for port in self.ports if interface in (None, port.interface)]
         if not ports:
             names = ", ".join(port.interface for port in self.ports)
-            raise LabError(f"{self.name} has no {interface}: it has {names}")
+            raise LabError(
+                messages.INTERFACE(node=self.name, interface=interface, interfaces=names)
+            )
         return ports
 
 
@@ -74,7 +76,7 @@ class Plan:
     + name: of the lab, the prefix of everything it makes
     + desk: the folder with inventory.py
     + lan: the operator's network: in front of the gateway (nat) or the cluster's own (router)
-    + router: the address on it of the router: DHCP, DNS, apt proxy, way out
+    + router: the router's address on it: default route, DHCP, DNS, apt proxy
     + operator: the operator's own address on it
     + pool: first and last address that DHCP gives to strangers
     + transfer: the link between the lab's router and this machine
@@ -93,15 +95,12 @@ class Plan:
     nodes: tuple[NodePlan, ...] = field(default=())
 
     def node(self, name: str) -> NodePlan:
-        """The node called `name`; a LabError names the ones there are."""
+        """The node of that name; a LabError if there is none."""
         for node in self.nodes:
             if node.name == name:
                 return node
         names = ", ".join(node.name for node in self.nodes)
-        raise LabError(
-            f"there is no {name} in this lab: it has {names} (a node that inventory.py has more "
-            "comes with `python -m lab up`)"
-        )
+        raise LabError(messages.NODE(name=name, nodes=names))
 
     @property
     def prefix_length(self) -> int:
@@ -115,9 +114,9 @@ class Plan:
 
 
 def check_name(name: str) -> str:
-    """A lab's name, as it stands in namespaces and host names; a LabError when it can't."""
+    """Check a lab's name, which becomes part of namespaces and hostnames."""
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,19}", name):
-        raise LabError(f"LAB_NAME={name}: at most 20 of a-z, 0-9 and -, a letter first")
+        raise LabError(messages.NAME(name=name))
     return name
 
 
@@ -153,7 +152,7 @@ def _free_addresses(network: IPv4Network, taken: set[IPv4Address]) -> tuple[str,
     """An address for the operator and a range for DHCP, in the upper half, clear of `taken`."""
     size = network.num_addresses
     if size < 16:
-        raise LabError(f"{network} has no room for the lab's own addresses: use a /28 or wider")
+        raise LabError(messages.NETWORK_SIZE(network=network))
     first = last = int(network.network_address) + size // 2
     best = (first, first)
     operator = next(
@@ -179,11 +178,11 @@ def choose_nodes(cluster: Cluster, workers: int | None) -> list[tuple[Node, bool
     """
     wanted = len(cluster.workers) if workers is None else workers
     if not 0 <= wanted <= MAX_WORKERS:
-        raise LabError(f"--workers {wanted}: the lab has 0 to {MAX_WORKERS} workers")
+        raise LabError(messages.WORKERS(number=wanted, most=MAX_WORKERS))
     # The others depend on the gateway: a worker that is the gateway is the first to be booted.
     others = sorted(cluster.workers, key=lambda node: not cluster.is_gateway(node))
     if wanted == 0 and others and cluster.is_gateway(others[0]):
-        raise LabError(f"--workers 0 leaves out {others[0].name}, the gateway of the other nodes")
+        raise LabError(messages.NO_GATEWAY(number=wanted, node=others[0].name))
     chosen = [(node, False) for node in [*cluster.control_plane, *others[:wanted]]]
     taken = {node.name for node in cluster.nodes} | {str(node.address) for node in cluster.nodes}
     last = cluster.nodes[-1]
@@ -194,7 +193,7 @@ def choose_nodes(cluster: Cluster, workers: int | None) -> list[tuple[Node, bool
         if name in taken or str(address) in taken:
             continue
         if address not in cluster.cluster_network:
-            raise LabError(f"no address left in {cluster.cluster_network} for a spare worker")
+            raise LabError(messages.NO_ADDRESS(network=cluster.cluster_network))
         spare = {
             "name": name,
             "address": address,
@@ -205,7 +204,7 @@ def choose_nodes(cluster: Cluster, workers: int | None) -> list[tuple[Node, bool
         chosen.append((last.model_copy(update=spare), True))
     for node, _ in chosen:
         if node.name in RESERVED_NAMES:
-            raise LabError(f"the lab itself has a part called {node.name}: name the node otherwise")
+            raise LabError(messages.RESERVED(name=node.name))
     return chosen
 
 
@@ -259,10 +258,10 @@ def merge(now: Plan, wanted: Plan) -> Plan:
     """
     same = replace(wanted, rootfs=now.rootfs, operator=now.operator, pool=now.pool)
     if replace(same, nodes=now.nodes) != now:
-        raise LabError("another desk or network than the lab in being has: " + DOWN_FIRST)
+        raise LabError(messages.CHANGED(what="another directory or other networks"))
     for old, new in zip(now.nodes, wanted.nodes, strict=False):
         if replace(old, spare=new.spare) != new:
-            raise LabError("the inventory has other nodes than the lab in being: " + DOWN_FIRST)
+            raise LabError(messages.CHANGED(what="other nodes than inventory.py has"))
     return replace(same, nodes=wanted.nodes + now.nodes[len(wanted.nodes) :])
 
 

@@ -15,8 +15,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import host, kernel, mirror
+from lab import debian_mirror, host, kernel
 from lab.errors import LabError
+from messages import lab as messages
 
 PACKAGES = (
     # what Raspberry Pi OS has, and the deploys meet
@@ -59,7 +60,7 @@ def _customize() -> list[str]:
     return steps
 
 
-def recipe(source: mirror.Mirror) -> list[str]:
+def recipe(source: debian_mirror.Mirror) -> list[str]:
     """The mmdebstrap command line, without the target directory."""
     options = [f"--dpkgopt={line}" for line in LEFT_OUT]
     options += [f"--customize-hook={step}" for step in _customize()]
@@ -71,7 +72,7 @@ def recipe(source: mirror.Mirror) -> list[str]:
         f"--include={','.join(PACKAGES)}",
         f"--keyring={source.keyring}",
         *options,
-        mirror.SUITE,
+        debian_mirror.SUITE,
     ]
 
 
@@ -91,7 +92,7 @@ def cache() -> Path:
 
 def target() -> Path:
     """Where today's recipe builds to, or has built already."""
-    source = mirror.choose(mirror.read_sources())
+    source = debian_mirror.choose(debian_mirror.read_sources())
     return cache() / fingerprint(recipe(source), source.lines())
 
 
@@ -108,7 +109,7 @@ def build(say: host.Say) -> Path:
     with host.lock("rootfs"):
         if path.is_dir():  # another lab built it while this one waited
             return path
-        source = mirror.choose(mirror.read_sources())
+        source = debian_mirror.choose(debian_mirror.read_sources())
         say("building the nodes' root file system with mmdebstrap (once; about a minute)")
         started = time.monotonic()
         partial = path.with_suffix(".partial")
@@ -120,7 +121,7 @@ def build(say: host.Say) -> Path:
             log = cache() / "build.log"
             log.write_text(done.stderr)
             why = next((line for line in done.stderr.splitlines() if line.startswith("E:")), "")
-            raise LabError(f"mmdebstrap failed: {why or 'no reason given'} (all of it: {log})")
+            raise LabError(messages.ROOT_FS(reason=why or "no reason given", log=log))
         partial.rename(path)
         say(f"root file system built in {time.monotonic() - started:.0f} s")
     return path

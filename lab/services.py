@@ -1,5 +1,5 @@
 """
-What the lan's router offers: DHCP and DNS (dnsmasq), and a caching apt proxy (apt-cacher-ng).
+The services of the lan's router: DHCP and DNS (dnsmasq), and a caching apt proxy (apt-cacher-ng).
 
 Both run in the router's namespace, in a control group of their own, and nowhere else.
 """
@@ -18,12 +18,13 @@ from pathlib import Path
 from lab import cgroup, host, network, waiting
 from lab.errors import LabError
 from lab.plan import Plan, state_directory
+from messages import lab as messages
 
 PROXY_PORT = 3142
 
 
 def reserve(plan: Plan) -> None:
-    """Tell DHCP which address is kept for which card; a running dnsmasq takes notice by itself."""
+    """Reserve addresses in DHCP; a running dnsmasq rereads them automatically."""
     folder = state_directory(plan.name) / "dhcp-hosts"
     folder.mkdir(parents=True, exist_ok=True)
     for node in plan.nodes:
@@ -72,17 +73,17 @@ def _apt_cacher(plan: Plan) -> list[str]:
 
 
 def _cache(lab: str) -> Path:
-    """A lab's own cache: two apt-cacher-ng on one directory would trip over each other."""
+    """A lab's own cache, as two apt-cacher-ng cannot share one."""
     return host.home() / "apt" / lab
 
 
 def _pool() -> Path:
-    """Packages that any lab has fetched, for all the others: hard links, so they cost no space."""
+    """The packages that any lab has fetched, as hard links, for all others."""
     return host.home() / "apt" / ".pool"
 
 
 def _link_packages(source: Path, target: Path) -> None:
-    """Hard-link every whole package of one cache into another that lacks it."""
+    """Hard-link complete packages of one cache into another that lacks them."""
     for package in source.rglob("*.deb"):
         head = package.with_name(package.name + ".head")
         copy = target / package.relative_to(source)
@@ -135,7 +136,7 @@ def start(plan: Plan, group: str) -> None:
 
 def wait_listening(plan: Plan, servers: Mapping[int, subprocess.Popen[bytes]]) -> None:
     """
-    Until the router listens there: asked of the kernel, in the router's namespace.
+    Wait until the router listens on these ports.
 
     + servers: by their ports of TCP, at the router's address in the lan; a LabError if one ends
     """
@@ -149,9 +150,7 @@ def wait_listening(plan: Plan, servers: Mapping[int, subprocess.Popen[bytes]]) -
     if not wanted <= listening(plan):
         folder = state_directory(plan.name)
         missing = ", ".join(sorted(wanted - listening(plan)))
-        raise LabError(
-            f"the lan's router does not answer on {missing}: see *.out and *.log in {folder}"
-        )
+        raise LabError(messages.ROUTER(addresses=missing, directory=folder))
 
 
 def listening(plan: Plan) -> set[str]:
@@ -169,13 +168,13 @@ def listening(plan: Plan) -> set[str]:
 
 
 def are_up(plan: Plan) -> bool:
-    """Whether the router is there and answers."""
+    """Whether the router exists and answers."""
     if not all(network.exists(plan.name, part) for part in network.PARTS):
         return False
     return {f"{plan.router}:53", f"{plan.router}:{PROXY_PORT}"} <= listening(plan)
 
 
 def share_packages(lab: str) -> None:
-    """Give the packages this lab has fetched to all others; its own proxy must have ended."""
+    """Share the packages that this lab has fetched; its proxy must have ended."""
     if _cache(lab).is_dir():
         _link_packages(_cache(lab), _pool())

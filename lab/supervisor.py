@@ -1,8 +1,8 @@
 """
 The process behind one node: `python -m lab.supervisor LAB NODE GROUP`, started by `node.start`.
 
-It connects the node's cables, boots it, reports its state, and boots it again when it asks for it.
-It ends when the node is powered off, by itself or by a pulled plug.
+It connects the node's cables, boots it, reports its state, and boots it again after a reboot. It
+ends when the node is switched off or its power is cut.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lab import cgroup, containers, host, network, node, plan, seed
+from lab import cgroup, containers, disk, host, network, node, plan
 from lab.errors import LabError
 
-# What systemd-nspawn exits with, under --keep-unit, when the machine asked to be booted again.
+# The exit status of systemd-nspawn, with --keep-unit, when the machine reboots.
 REBOOT = 133
 
 
@@ -39,7 +39,7 @@ def _watch(
     this: plan.NodePlan,
     boots: int,
 ) -> int:
-    """Report what the machine tells of itself until it ends; gives its exit status."""
+    """Report the machine's state until it ends; return its exit status."""
     started = time.monotonic()
     leader = 0
     ready = False
@@ -49,13 +49,13 @@ def _watch(
             fields = dict(line.split("=", 1) for line in message if "=" in line)
             if "X_NSPAWN_LEADER_PID" in fields:
                 leader = int(fields["X_NSPAWN_LEADER_PID"])
-                # All its mounts are there, and its systemd has hardly begun.
-                _make_room(containers.cover_settings, leader)
+                # Its mounts are done, and its systemd has just started.
+                _prepare(containers.cover_settings, leader)
                 node.report(lab, this, node.Status("booting", boots, leader))
-            # systemd says so again after each daemon-reload.
+            # systemd reports it again after each daemon-reload.
             if fields.get("READY") == "1" and leader and not ready:
                 ready = True
-                _make_room(containers.open_cgroups, leader)
+                _prepare(containers.open_cgroups, leader)
                 seconds = round(time.monotonic() - started, 1)
                 node.report(lab, this, node.Status("running", boots, leader, seconds))
             if fields.get("STOPPING") == "1":
@@ -63,8 +63,8 @@ def _watch(
     return machine.returncode
 
 
-def _make_room(make: Callable[[int], None], leader: int) -> None:
-    """A node whose containers won't run is still a node: the failure is a line in the log."""
+def _prepare(make: Callable[[int], None], leader: int) -> None:
+    """Prepare for containers; a failure is only logged, as the node boots without them too."""
     try:
         make(leader)
     except LabError as error:
@@ -72,15 +72,15 @@ def _make_room(make: Callable[[int], None], leader: int) -> None:
 
 
 def supervise(lab: plan.Plan, this: plan.NodePlan, group: str) -> None:
-    """Boot the node, again and again for as long as it asks for a reboot."""
-    folder = seed.disk(lab.name, this.name)
+    """Boot the node, and again after each reboot."""
+    folder = disk.directory(lab.name, this.name)
     machine_group = f"{group}/{this.name}/machine"
     boots = 0
     again = True
     with _listen(folder / "notify") as notify:
         while again:
             boots += 1
-            # Left-over groups of the last boot would keep the node's kubelet waiting.
+            # The kubelet would wait for groups that the last boot left.
             cgroup.end(machine_group)
             network.plug(lab, this)
             node.report(lab, this, node.Status("booting", boots))
@@ -109,7 +109,7 @@ def main() -> int:
     if lab is None:
         print(f"there is no lab called {name}", file=sys.stderr)
         return 1
-    os.chdir("/")  # no desk of a test is held by this process
+    os.chdir("/")  # so that this process holds no directory of a test
     try:
         supervise(lab, lab.node(node_name), group)
     except LabError as error:

@@ -1,8 +1,8 @@
 """
-The host's sysctls that labs need otherwise: borrowed by the first lab, put back by the last.
+The host's sysctls that labs need: set by the first lab, restored by the last.
 
-The kernel has one value for all labs of a machine, so the original is written down once, in the
-labs' common home, and each lab signs in and out.
+The kernel has one value for all labs, so the original values and the labs that use the new ones
+are kept in the labs' common directory.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TypedDict
 
 from lab import host
 
-# sysctl: the least value that labs need. Forwarding is the way out of the lan; inotify instances
-# are shared by all of root's processes on a machine, and a dozen go into each booted systemd.
+# sysctl: the least value that labs need. The router's packets are forwarded; inotify
+# instances are shared by all of root's processes, and each booted systemd uses a dozen.
 NEEDED = {"net/ipv4/ip_forward": 1, "fs/inotify/max_user_instances": 1024}
 
 
@@ -40,12 +40,12 @@ def _file(name: str) -> Path:
 
 
 def borrowers() -> list[str]:
-    """The labs that are signed in."""
+    """The labs that use them."""
     return _read()["labs"]
 
 
 def borrow(lab: str) -> None:
-    """Raise what is too low, and sign `lab` in. Safe to repeat, also after the host restarted."""
+    """Raise values that are too low, and register the lab; can be repeated."""
     with host.lock("borrowed"):
         loan = _read()
         if lab not in loan["labs"]:
@@ -54,14 +54,14 @@ def borrow(lab: str) -> None:
             value = int(_file(name).read_text())
             if value < needed:
                 loan["originals"][name] = value
-                # Written down before the change: a crash in between loses nothing.
+                # Saved before the change, so that a crash loses nothing.
                 _record().write_text(json.dumps(loan))
                 _file(name).write_text(f"{needed}\n")
         _record().write_text(json.dumps(loan))
 
 
 def give_back(lab: str) -> None:
-    """Sign `lab` out; the last one puts the original values back."""
+    """Unregister the lab; the last one restores the original values."""
     with host.lock("borrowed"):
         loan = _read()
         loan["labs"] = [name for name in loan["labs"] if name != lab]

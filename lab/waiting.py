@@ -1,4 +1,4 @@
-"""Waiting for what happens in its own time."""
+"""Wait for a condition."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Seconds. Much more than anything takes, also on a machine five times slower than a laptop with
-# other work besides: only what will never happen is given up after it.
+# Seconds: more than anything takes on a slow, busy machine.
 PATIENCE = 300.0
 
 
 def until(condition: Callable[[], T], seconds: float = PATIENCE, pause: float = 0.05) -> T:
     """
-    Ask again and again until the answer is true; gives the last answer: false, when time is up.
+    Call a condition until it is true; return its last value.
 
-    + condition: what is asked
-    + seconds: after which it is given up
-    + pause: seconds between two questions
+    + condition: called each time
+    + seconds: the longest time to wait
+    + pause: seconds between two calls
 
     **Example:**
 

@@ -39,7 +39,7 @@ def debian_kubectl(cache: Path, sources: Sequence[str], keyring: Path) -> bytes:
     """
     Debian's own kubectl package, fetched once by apt with its usual checks.
 
-    + sources: sources.list lines for the nodes' release (`lab.mirror`)
+    + sources: sources.list lines for the nodes' release (`lab.debian_mirror`)
     + keyring: the archive's keys
     """
     kept = cache / "kubectl.deb"

@@ -214,7 +214,7 @@ def build(
     The mirror folder, from the cache or made anew.
 
     + cache: the lab's cache directory
-    + sources, keyring: Debian's, for kubectl (`lab.mirror.Mirror.lines()` and `.keyring`)
+    + sources, keyring: Debian's, for kubectl (`lab.debian_mirror.Mirror.lines()` and `.keyring`)
     + minors: such as `1.36`
     """
     unknown = [one for one in minors if one not in VERSIONS]

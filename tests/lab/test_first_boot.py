@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import settings
-from lab import seed
+from lab import disk
 from lab.api import Lab
 from lab.errors import LabError
 from lab.waiting import until
@@ -54,7 +54,7 @@ def strictly(lab: Lab, name: str, command: str) -> str:
 
 
 def left_on_the_card(lab: Lab, name: str) -> str:
-    folder = seed.boot_partition(lab.name, name)
+    folder = disk.boot_partition(lab.name, name)
     return "".join(file.read_text() for file in sorted(folder.iterdir()))
 
 
@@ -109,14 +109,14 @@ def test_the_second_boot_changes_nothing(boards: Lab) -> None:
 def test_a_first_boot_that_loses_power_is_finished_at_the_next(boards: Lab) -> None:
     """Pulled when cloud-init has put the host key in place, and not come to its end yet."""
     card = write_card(boards, "node2")
-    key = seed.disk(boards.name, "node2") / "upper/etc/ssh/ssh_host_ed25519_key"
+    key = disk.directory(boards.name, "node2") / "upper/etc/ssh/ssh_host_ed25519_key"
     boards.power_off("node2")
-    seed.wipe(boards.name, "node2")
+    disk.wipe(boards.name, "node2")
     with ThreadPoolExecutor() as pool:
         booting = pool.submit(boards.fresh, "node2", card)
         assert until(key.exists, pause=0.002)
         boards.power_off("node2")
-        with pytest.raises(LabError, match="did not come up"):
+        with pytest.raises(LabError, match="LAB021"):
             booting.result()
     assert "PRIVATE KEY" in left_on_the_card(boards, "node2"), "it had come to its end already"
     boards.power_on("node2")

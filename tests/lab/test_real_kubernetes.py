@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import settings
-from lab import cgroup, containers, host, kubernetes, mirror
+from lab import cgroup, containers, debian_mirror, host, kubernetes
 from lab.api import Lab
 from lab.errors import LabError
 from lab.standin import repository
@@ -80,7 +80,7 @@ LIMITS = "find /sys/fs/cgroup -path '*{}*' '(' -name memory.limit_in_bytes -o -n
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for LAB_MIRROR that does not say it is a stand-in."""
-    sources = mirror.choose(mirror.read_sources())
+    sources = debian_mirror.choose(debian_mirror.read_sources())
     made = repository.build(host.home() / "cache", sources.lines(), sources.keyring)
     copy = tmp_path_factory.mktemp("served") / "mirror"
     shutil.copytree(made.folder, copy)
@@ -123,14 +123,14 @@ def groups(part: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),  # done to the folder; what is said
+    ("damage", "message"),
     [
-        ("rm -r '{}'", "there is no such folder"),
-        ("rm -r '{}/images'", "there is no images in it"),
-        ("rm '{}'/images/*", r"there is no \*.tar in its images"),
-        ("rm '{}/kube-flannel.yml'", "there is no kube-flannel.yml in it"),
-        ("mv '{0}/core:/stable:/v1.36' '{0}/core:/stable:/v1.30'", "no core:/stable:/v1.36/deb/"),
-        ("echo no > '{}/core:/stable:/v1.36/deb/Release.key'", "Release.key is no key: it"),
+        ("rm -r '{}'", r"no such directory\..*LAB029"),
+        ("rm -r '{}/images'", r"no images\..*LAB029"),
+        ("rm '{}'/images/*", r"no images/\*\.tar\..*LAB029"),
+        ("rm '{}/kube-flannel.yml'", r"no kube-flannel\.yml\..*LAB029"),
+        ("mv '{0}/core:/stable:/v1.36' '{0}/core:/stable:/v1.30'", "v1.36/deb/.*LAB029"),
+        ("echo no > '{}/core:/stable:/v1.36/deb/Release.key'", "Release.key .*LAB030"),
     ],
 )  # fmt: skip
 def test_a_folder_that_is_no_mirror_is_refused_in_one_line(
@@ -138,18 +138,18 @@ def test_a_folder_that_is_no_mirror_is_refused_in_one_line(
     folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    spoil: str,
+    damage: str,
     message: str,
 ) -> None:
-    spoilt = tmp_path / "mirror"
-    shutil.copytree(folder, spoilt, copy_function=os.link)
-    (spoilt / "core:/stable:/v1.36/deb/Release.key").unlink()
-    shutil.copy(folder / "core:/stable:/v1.36/deb/Release.key", spoilt / "core:/stable:/v1.36/deb")
-    host.run(["sh", "-c", spoil.format(spoilt)])
-    monkeypatch.setenv("LAB_MIRROR", str(spoilt))
+    damaged = tmp_path / "mirror"
+    shutil.copytree(folder, damaged, copy_function=os.link)
+    (damaged / "core:/stable:/v1.36/deb/Release.key").unlink()
+    shutil.copy(folder / "core:/stable:/v1.36/deb/Release.key", damaged / "core:/stable:/v1.36/deb")
+    host.run(["sh", "-c", damage.format(damaged)])
+    monkeypatch.setenv("LAB_MIRROR", str(damaged))
     with pytest.raises(LabError, match=message) as refused:
         kubernetes.choose(settings.load(desk))
-    assert str(spoilt) in str(refused.value)
+    assert str(damaged) in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
@@ -158,7 +158,7 @@ def test_two_wishes_at_odds_are_refused(
 ) -> None:
     monkeypatch.setenv("LAB_MIRROR", str(folder))
     monkeypatch.setenv("LAB_KUBERNETES", "stand-in")
-    with pytest.raises(LabError, match=r"LAB_KUBERNETES=stand-in, and LAB_MIRROR=.*: unset one"):
+    with pytest.raises(LabError, match=r"LAB_KUBERNETES=stand-in .*LAB028"):
         kubernetes.choose(settings.load(desk))
 
 
