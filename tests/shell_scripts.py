@@ -34,6 +34,7 @@ _NO_SCRIPT = re.compile(
     r"|^\$\(echo|^source |<<\. \|",
     re.MULTILINE,
 )
+_PROSE_TAKER = re.compile(r"re\.|Message$")  # functions that take patterns or prose
 _SHORT = 60  # characters: a test's single command, on values that the test has chosen
 
 # Most strings are a part of a script, while these rules are about a whole one …
@@ -122,7 +123,7 @@ def _outermost(tree: ast.AST) -> Iterator[ast.expr]:
             for inner in ast.walk(node):
                 if isinstance(inner, ast.Call):
                     yield from _outermost(inner)
-        elif not (isinstance(node, ast.Call) and ast.unparse(node.func).startswith("re.")):
+        elif not (isinstance(node, ast.Call) and _PROSE_TAKER.match(ast.unparse(node.func))):
             yield from _outermost(node)
 
 
