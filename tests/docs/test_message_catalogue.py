@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import pickle
 import re
+import subprocess
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -83,3 +86,34 @@ def test_every_message_is_used() -> None:
         for name in re.findall(r"(?m)^([A-Z_0-9]+) = Message\(", module.read_text())
     ]
     assert [name for name in names if not re.search(rf"\b{name}\b", code)] == []
+
+
+def test_every_message_is_given_its_values() -> None:
+    """A value that is missing would only be noticed when the message is shown."""
+    wrong, seen = [], 0
+    listed = subprocess.run(
+        ["git", "ls-files", "*.py"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.split():
+        path = REPOSITORY / name
+        if not path.exists():
+            continue
+        tree = ast.parse(path.read_text())
+        areas = {
+            alias.asname or alias.name: alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module == "messages"
+            for alias in node.names
+        }
+        for node in ast.walk(tree):
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=area), attr=constant)) if (
+                    area in areas and constant.isupper()
+                ):
+                    message = getattr(import_module(f"messages.{areas[area]}"), constant)
+                    given = {keyword.arg for keyword in node.keywords}
+                    seen += 1
+                    if None not in given and given != message.fields:
+                        wrong.append(f"{name}:{node.lineno}: {constant} takes {message.fields}")
+    assert seen > 100
+    assert wrong == []
