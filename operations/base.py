@@ -28,7 +28,6 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.context import ctx_host
-from pyinfra.operations.util.files import generate_color_diff
 
 import remote
 import runs
@@ -214,9 +213,8 @@ def diff(
     if secret:
         host.log("  (contains a secret, which is not shown)")
         return
-    lines = generate_color_diff(_lines(before), _lines(after))
-    for line in lines:
-        host.log(f"  {line.rstrip()}")
+    for line in pyinfra_internals.color_diff(before, after):
+        host.log(f"  {line}")
 
 
 def plan_change(message: str, *resources: str) -> None:
@@ -248,10 +246,6 @@ def _shows_diffs() -> bool:
 def _plans() -> bool:
     """True exactly once per run: in prepare, or in execute when -y skips prepare."""
     return not (state.is_executing and state.should_check_for_changes())
-
-
-def _lines(text: str | None) -> list[str]:
-    return [] if text is None else text.splitlines(keepends=True)
 
 
 @operation()

@@ -30,6 +30,7 @@ from pyinfra.connectors import util
 from pyinfra.connectors.sshuserclient import SSHClient
 from pyinfra.connectors.sshuserclient.client import get_ssh_config
 from pyinfra.context import ctx_host
+from pyinfra.operations.util.files import generate_color_diff
 
 # --- the connection -------------------------------------------------------------------------------
 
@@ -209,6 +210,16 @@ class _Lines:
 
 
 # --- the run --------------------------------------------------------------------------------------
+
+
+def color_diff(before: str | None, after: str | None) -> list[str]:
+    """
+    The lines of a coloured diff, as ``--diff`` shows it for pyinfra's own operations.
+
+    Missing upstream: a function for it outside of ``pyinfra.operations.util``.
+    """
+    texts = [[] if text is None else text.splitlines(keepends=True) for text in (before, after)]
+    return [line.rstrip() for line in generate_color_diff(*texts)]
 
 
 def current_operation(host: Host) -> str:

@@ -33,8 +33,8 @@ SLOW_S = 1.0  # a step that took longer may be among the slowest
 _SLOWEST = 3
 
 
-class Run:
-    """This run of pyinfra: what is shown of it, kept of it, and said at its end."""
+class Report:
+    """What is shown of this run of pyinfra, kept of it, and printed at its end."""
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -189,9 +189,9 @@ def install() -> None:
     """
 
     state = ctx_state.get()
-    run = Run(state)
-    logger.addFilter(run.filter)
-    logger.handlers.insert(0, run.log)
+    report = Report(state)
+    logger.addFilter(report.filter)
+    logger.handlers.insert(0, report.log)
     for handler in logger.handlers[1:]:
-        handler.addFilter(run.screen)
-    atexit.register(run.end)
+        handler.addFilter(report.screen)
+    atexit.register(report.end)

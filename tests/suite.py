@@ -36,14 +36,22 @@ class Part:
 _FILES = ("--dist", "loadfile", "--no-loadscope-reorder")
 PARTS = {
     "test": (
-        Part("facts and operations", ("tests/facts", "tests/operations")),
+        Part(
+            "facts, operations, what reaches a node",
+            ("tests/facts", "tests/operations", "tests/remote", "tests/runs"),
+        ),
         Part(
             "formats, settings, the stand-in, reports, documentation",
             tuple(
                 f"tests/{room}"
                 for room in (
-                    *("formats", "settings", "standin", "report", "docs", "itself"),
+                    "formats",
+                    "settings",
+                    "standin",
+                    "report",
                     "workstation",
+                    "docs",
+                    "itself",
                 )
             ),
             at_once=1,

@@ -231,6 +231,16 @@ def test_operations_are_known_by_host_name_and_outcome(state: State) -> None:
     assert pyinfra_internals.current_operation(node1) == "hash"
 
 
+def test_a_diff_is_pyinfras_own() -> None:
+    lines = pyinfra_internals.color_diff("a\nb\n", "a\nc\n")
+    assert [re.sub(r"\x1b\[[0-9;]*m", "", line)[:1] for line in lines if line][-3:] == [
+        " ",
+        "-",
+        "+",
+    ]
+    assert pyinfra_internals.color_diff(None, "") == []
+
+
 def test_an_exception_of_a_deploy_file_fails_one_host(
     monkeypatch: pytest.MonkeyPatch, state: State, tmp_path: Path
 ) -> None:
@@ -378,6 +388,7 @@ PRIVATE = {
     "connector_arguments",
     "current_op_hash",
     "disconnect_all",
+    "generate_color_diff",
     "get_ssh_config",
     "make_unix_command",
     "make_unix_command_for_host",
