@@ -140,6 +140,7 @@ def _apply_staged(seconds: float) -> Commands:
     planned = host.name in changes.planned
     changes.planned.discard(host.name)
     if not steps and not (planned and not state.is_executing):
+        base.hide()
         host.noop("nothing to confirm")
         return
     base.plan_change("confirm the change over a new connection, or roll it back")
