@@ -14,6 +14,7 @@ import click
 import gevent
 from pyinfra.api.state import BaseStateCallback, State
 
+import runs
 from messages import run as messages
 from remote.pyinfra_internals import Line, parse_line
 from report import steps
@@ -126,7 +127,7 @@ class Screen(logging.Filter, BaseStateCallback):
             self._name_step()
 
     def _name_step(self) -> None:
-        if not self._named and self._step and not steps.is_hidden(self.state, self._step):
+        if self._step and not self._named and not runs.of(self.state).record.is_hidden(self._step):
             self._named = True
             click.secho(f"--> {steps.name(self.state, self._step)}", fg="blue", err=True)
 

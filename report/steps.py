@@ -86,12 +86,6 @@ def of_operation(state: State, clock: Clock, op_hash: str) -> list[Step]:
     return [each for each in found if not each.work.hidden]
 
 
-def is_hidden(state: State, op_hash: str) -> bool:
-    """Whether an operation is bookkeeping, as far as it has begun."""
-    record = runs.of(state).record
-    return any(record.of(host.name, op_hash).hidden for host in state.inventory)
-
-
 def all_of(state: State, clock: Clock) -> list[Step]:
     """Every step of the run, in its order."""
     return [

@@ -72,3 +72,8 @@ class Record:
     def of(self, node: str, operation: str) -> Work:
         """What an operation has noted for a node; empty when nothing."""
         return self._work.setdefault((node, operation), Work())
+
+    def is_hidden(self, operation: str) -> bool:
+        """Whether an operation is bookkeeping on all nodes that it has begun on."""
+        begun = [work for (_, each), work in self._work.items() if each == operation]
+        return bool(begun) and all(work.hidden for work in begun)

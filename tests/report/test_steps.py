@@ -58,6 +58,18 @@ def test_bookkeeping_is_in_no_list_and_gets_no_heading(
     assert "--> Hostname" in shown
 
 
+def test_a_step_that_is_bookkeeping_on_one_node_only_has_its_heading(
+    state: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = runs.of(state).record
+    record.begin("node1", "Hostname").hidden = True
+    record.begin("node2", "Hostname")
+    screen = Screen(state, steps.Clock(), all_of_it=False)
+    screen.operation_start(state, "Hostname")
+    screen._still_at("Hostname")
+    assert "--> Hostname" in capsys.readouterr().err
+
+
 def test_a_step_for_all_nodes_needs_no_names(state: State) -> None:
     same = steps.of_operation(state, steps.Clock(), "Order")
     assert lines(same, 2) == ["    ok       Order"]
