@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from facts.base import State, WholeFact, ask, one_of, text_of, words_of
 
-# The list has no words that a person types, so it is asked for those too.
+# JSON has no rules as a person types them, so both lists are read.
 _SCRIPT = """for u in ufw firewalld; do
 systemctl is-active --quiet $u && printf '%s ' $u; done; echo;
 if ! command -v nft >/dev/null; then echo absent; echo; echo;
@@ -37,7 +37,7 @@ class FirewallState(State):
 
 class Firewall(WholeFact[FirewallState]):
     """
-    What may filter packets besides the rules that iptables-save shows.
+    Firewalls besides the rules that iptables-save shows.
     """
 
     @override

@@ -16,9 +16,9 @@ _PROGRAM = re.compile(r'users:\(\("([^"]+)"')
 
 class Listeners(WholeFact[dict[str, str]]):
     """
-    The ports that are taken: ``{"6443": "kube-apiserver"}``, the program "" where nobody says it.
+    Ports and programs: ``{"6443": "kube-apiserver"}``; "" for an unknown program.
 
-    A port of the loopback counts as well: kubeadm wants those of the control plane there.
+    Ports of the loopback count as well: kubeadm requires those of the control plane there.
     """
 
     @override

@@ -15,9 +15,8 @@ from facts.base import State, UnexpectedLine, WholeFact, ask, number
 SYNCED_WRITES = 8
 _LONGEST_S = 4  # for all of them
 
-# The one thing here that writes: a few blocks that have to be on the disk before the next one
-# follows, as etcd writes. Nothing that the kernel counts by itself says how long that takes on a
-# card that has no cache to flush. The file is gone afterwards.
+# Writes a few blocks synchronously, as etcd does, because the kernel has no counter for how long
+# that takes on an SD card. The file is removed afterwards.
 _SCRIPT = f"""tr -d '\\0' < /proc/device-tree/model 2>/dev/null; echo;
 . /etc/os-release 2>/dev/null; echo "$ID"; echo "$VERSION_ID"; echo "$PRETTY_NAME"; nproc;
 awk '/^MemTotal:/ {{print int($2 / 1024)}}' /proc/meminfo;
@@ -32,7 +31,7 @@ rm -f "$t" """
 @dataclass(frozen=True)
 class MachineState(State):
     """
-    + model: as a board says it: "Raspberry Pi 4 Model B Rev 1.4"; "" where nothing says it
+    + model: "Raspberry Pi 4 Model B Rev 1.4"; "" if unknown
     + system: /etc/os-release's ID: "debian"; "" without one
     + version: its VERSION_ID: "13"
     + system_name: its PRETTY_NAME

@@ -1,5 +1,5 @@
 """
-Who a node is on its networks: its names, its hardware addresses, the networks that it is on.
+A node's hostname, hardware addresses, and networks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from facts.base import State, WholeFact, ask, data_of
 
-# networkd notes each interface that a .network file of its gives it; its notes outlive it.
+# networkd records the interfaces that a .network file assigns to it; the records outlive it.
 _SCRIPT = """uname -n; cat /proc/sys/kernel/random/boot_id;
 ask() { a=$(ip -j -4 "$@") || a='ip failed'; echo "$a" | tr -d '\\n'; echo; };
 ask address show; ask route show;

@@ -1,5 +1,5 @@
 """
-All that is looked at before anything is changed, in one remote execution.
+Everything that preflight checks need, in one remote execution.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from facts.resolv_conf import Resolver, ResolverState
 from facts.run_lock import RunLock, RunLockState
 from facts.swap import Swap, SwapState
 
-# Without sudo's consent nothing of it can be read, and sudo is what has to be told of then.
+# Without sudo nothing else can be read, so that its message is the answer.
 _BY_ROOT = (
     """if said=$(sudo -n true 2>&1); then exec sudo -n env """
     + LOCALE
@@ -38,7 +38,7 @@ _BY_ROOT = (
 )
 
 # The other facts' commands, at the same time: "NAME COMMAND NAME COMMAND …".
-_TOGETHER = between_markers("""d=$(mktemp -d /run/bramble-look-XXXXXX) || exit;
+_TOGETHER = between_markers("""d=$(mktemp -d /run/bramble-preflight-XXXXXX) || exit;
 while [ $# -gt 0 ]; do sh -c "$2" > "$d/$1" 2>/dev/null & shift 2; done; wait;
 for f in "$d"/*; do echo "${f##*/} $(base64 -w0 < "$f")"; done; rm -rf "$d\"""")
 
@@ -46,10 +46,10 @@ for f in "$d"/*; do echo "${f##*/} $(base64 -w0 < "$f")"; done; rm -rf "$d\"""")
 @dataclass(frozen=True)
 class PreflightState(State):
     """
-    What other facts have found, each under its name; None for what could not be read.
+    The states of other facts by name; None for those that could not be read.
 
-    + sudo: why the rest could not be read: what sudo says that lets nobody in without a password
-    + unread: why each part that is None could not be read
+    + sudo: the message of sudo if it asks for a password; then nothing else was read
+    + unread: the reason for each part that is None
     """
 
     sudo: str = ""
@@ -75,15 +75,15 @@ class PreflightState(State):
 
 class Preflight(WholeFact[PreflightState]):
     """
-    A node before anything is changed on it: a ``PreflightState``. To be asked without sudo
-    (``_sudo=False``): whether that is to be had is one of the questions.
+    A node before anything is changed on it. Read it without sudo (``_sudo=False``), which is one of
+    the things to check.
 
     + role: "control_plane" is asked for its control plane, a "worker" for the cluster that it has
       joined
-    + addresses, archives, registries: what it shall reach, see ``Reach``
+    + addresses, archives, registries: what it has to reach, see ``Reach``
     """
 
-    secret = True  # of its parts, some are
+    secret = True  # because some of its parts are
 
     @override
     def command(
@@ -93,7 +93,7 @@ class Preflight(WholeFact[PreflightState]):
         iptables, reach = Iptables(), Reach()
         self._add("iptables", iptables, iptables.command("", []))
         if role == "control_plane":
-            # It is not waited for here: that is for the operation which needs it.
+            # Only the operation that needs the API server waits for it.
             plane = ControlPlane()
             self._add("control_plane", plane, plane.command(patience=0))
         else:

@@ -304,6 +304,7 @@ def test_a_check(
     assert result.status == status, result
     code, *values = words if words[0].startswith("PRE") else ("", *words)
     assert code == "" or codes(result.text) == [code]
+    assert bool(codes(result.text)) == (status != "OK"), result.text
     assert [each for each in values if each not in result.text] == [], result.text
 
 

@@ -1,5 +1,5 @@
 """
-Rules in their order, and what becomes of a packet that walks through them.
+Chains of rules, and the evaluation of a packet that traverses them.
 
 Source: iptables(8), nft(8), the Netfilter hooks (linux/netfilter.h, nf_tables_core.c).
 """
@@ -13,15 +13,15 @@ from typing import Literal
 from operations.preflight.firewall.packets import Answer, Packet, merge
 
 Hook = Literal["ingress", "prerouting", "input", "forward", "output", "postrouting", "egress"]
-TRACKING = -200  # the priority at which the connection of a packet is looked up
-_DEEP = 64  # jumps inside each other; the kernel allows 16
+TRACKING = -200  # the priority at which conntrack looks up a packet's connection
+_DEEP = 64  # nested jumps; the kernel allows 16
 
 Match = Callable[[Packet], Answer]
 
 
 @dataclass(frozen=True)
 class Effect:
-    """Changes the packet and goes on: a mark, an address."""
+    """A change of the packet after which evaluation continues: a mark, an address."""
 
     change: Callable[[Packet], Packet]
 
@@ -32,7 +32,7 @@ class End:
     What a rule does with a packet that it matches.
 
     + kind: "accept", "drop", "return" to the chain that led here, "jump", "goto", "continue";
-      "unknown": any of accept, drop, continue; "redirect": another node or port gets it
+      "unknown": one of accept, drop, continue; "redirect": sent to another node or port
     + chain: of a jump or goto
     """
 
@@ -42,7 +42,7 @@ class End:
 
 @dataclass(frozen=True)
 class Choice:
-    """A verdict map: the first of these that matches."""
+    """A verdict map: the first case that matches."""
 
     cases: Sequence[tuple[Match, End]]
 
@@ -53,8 +53,8 @@ Step = Match | Effect | End | Choice
 @dataclass(frozen=True, eq=False)
 class Rule:
     """
-    + text: as the program that lists it writes it
-    + steps: in their order; a match that fails ends the rule
+    + text: as its program lists it
+    + steps: in order; a match that fails ends the rule
     """
 
     text: str
@@ -64,14 +64,14 @@ class Rule:
 @dataclass(frozen=True)
 class BaseChain:
     """
-    A chain where the kernel's path leads in, with the chains that it can jump to.
+    A chain that the kernel calls at a hook, with the chains that it can jump to.
 
-    + program: whose syntax its rules have, and what changes them: "nft", "iptables",
+    + program: the program that lists and changes its rules: "nft", "iptables",
       "iptables-legacy", "iptables-nft"
-    + family, table, name: where it is
+    + family, table, name: its place in the ruleset
     + hook, priority: its place on a packet's way
-    + nat: whether only the first packet of a connection comes here
-    + policy: what becomes of a packet that no rule decides on: "accept" or "drop"
+    + nat: whether only the first packet of a connection traverses it
+    + policy: the verdict on packets that no rule decides on: "accept" or "drop"
     + rules: by chain, of the whole table
     + devices: of ingress and egress; None: not known
     """
@@ -91,7 +91,7 @@ class BaseChain:
 @dataclass(frozen=True)
 class Place:
     """
-    Where a packet is dropped, or where that can't be told.
+    Where a packet is dropped, or may be dropped.
 
     + base: the base chain
     + chain: the chain with the rule, of the same table
@@ -107,7 +107,7 @@ class Place:
 
 @dataclass(frozen=True)
 class _Result:
-    """What may become of a packet: None for what can't."""
+    """The possible verdicts on a packet; None for those that are impossible."""
 
     accepted: Packet | None = None
     returned: Packet | None = None
@@ -120,9 +120,9 @@ class Stage:
     """
     A hook on a packet's way.
 
-    + packet: as it is here; its mark and state are those that it has so far
-    + low, high: between which priorities it is like that
-    + family: of the chains that it meets: "ip" (and inet), or "bridge"
+    + packet: at this hook; its mark and state are carried over from the previous stage
+    + low, high: the priorities of the chains that see it like that
+    + family: of the chains: "ip" (and inet), or "bridge"
     """
 
     hook: Hook
@@ -135,7 +135,7 @@ class Stage:
 @dataclass(frozen=True)
 class Outcome:
     """
-    + drops: where the packet is certainly dropped, at most once a base chain
+    + drops: where the packet is certainly dropped, at most one place per base chain
     + doubts: where it may be
     """
 
@@ -145,10 +145,10 @@ class Outcome:
 
 def walk(chains: Iterable[BaseChain], stages: Iterable[Stage]) -> Outcome:
     """
-    Lead a packet along its way.
+    Evaluate a packet on its way through the hooks.
 
-    After a base chain that drops it, it goes on as if a first rule of that chain had accepted it:
-    so all of them are found at once.
+    After a base chain that drops it, evaluation continues as if that chain had accepted it, so that
+    all places are found at once.
     """
 
     ordered = sorted(chains, key=lambda chain: chain.priority)
@@ -159,7 +159,7 @@ def walk(chains: Iterable[BaseChain], stages: Iterable[Stage]) -> Outcome:
         packet = stage.packet
         if carried is not None:
             packet = replace(packet, mark=carried.mark, state=carried.state)
-        if stage.family == "bridge":  # where connections are not looked up, or elsewhere
+        if stage.family == "bridge":  # where conntrack may not have run
             packet = replace(packet, state=None)
         for base in ordered:
             if not _is_on_way(base, stage) or (base.nat and packet.state != "NEW"):
@@ -193,7 +193,7 @@ def _is_on_way(base: BaseChain, stage: Stage) -> bool:
 
 
 def _through(base: BaseChain, packet: Packet) -> tuple[Packet | None, Place | None]:
-    """How it may leave a base chain, and where it may be dropped there."""
+    """The packet as a base chain may accept it, and where it may be dropped."""
     result = _chain(base, base.name, packet, 0)
     accepted = result.accepted
     place = Place(base, *result.dropped, packet) if result.dropped else None
@@ -202,12 +202,12 @@ def _through(base: BaseChain, packet: Packet) -> tuple[Packet | None, Place | No
     elif result.returned is not None:
         place = Place(base, base.name, None, packet)
     if base.hook in ("ingress", "egress") and base.devices is None:
-        accepted = merge(accepted, packet)  # it may be another interface's
+        accepted = merge(accepted, packet)  # the chain may be on another interface
     return accepted, place
 
 
 def _chain(base: BaseChain, name: str, packet: Packet, depth: int) -> _Result:
-    """``going`` is None: a chain's end is a return."""
+    """Evaluate a chain; ``going`` is None, as the end of a chain is a return."""
     rules = base.rules.get(name)
     if rules is None or depth > _DEEP:
         rules = [Rule(f"(the chain {name})", [End("unknown")])]
@@ -226,7 +226,7 @@ def _chain(base: BaseChain, name: str, packet: Packet, depth: int) -> _Result:
 
 
 def _rule(base: BaseChain, name: str, rule: Rule, packet: Packet, depth: int) -> _Result:
-    skipping: Packet | None = None  # as it leaves the rule at a match that may fail
+    skipping: Packet | None = None  # the packet if a match that may fail does so
     for step in rule.steps:
         if isinstance(step, Effect):
             packet = step.change(packet)

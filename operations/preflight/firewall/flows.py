@@ -1,5 +1,5 @@
 """
-What the nodes of a cluster say to each other, as the firewall of one of them sees it.
+The traffic that a cluster needs, as the firewall of one node sees it.
 
 Source: kubernetes.io, "Ports and Protocols"; flannel's documentation of its vxlan backend.
 """
@@ -15,10 +15,10 @@ from operations.preflight.firewall.packets import CHOSEN_PORTS, MADE_UP, Packet,
 API_PORT, KUBELET_PORT, FLANNEL_PORT = 6443, 10250, 8472
 ETCD_PORTS = (2379, 2380)
 DNS_PORT, PROBE_PORT = 53, 8080  # CoreDNS's: of its service, of its health
-_TRANSLATING = -100  # the priority at which the answer to a translated packet finds its way back
+_TRANSLATING = -100  # the priority at which the NAT of an answer is reverted
 _REPLY, _LATER = frozenset({"syn", "ack"}), frozenset({"ack"})
 _LOOPBACK = "127.0.0.1"
-_INTERNET = "64.0.0.0/3"  # stands for all of it: no private or special network is in there
+_INTERNET = "64.0.0.0/3"  # stands for the internet: it has no private or special networks
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Site:
     + control_plane, control_plane_address: the node with the API server
     + peers: the other nodes' addresses by name
     + hardware: hardware addresses by node, as far as they are known
-    + own_pods: the pod network of this node; the whole one while that is not known
-    + uplink: the interface by which it leads the others out; None: it does not
-    + nameservers: that those others ask
+    + own_pods: the pod network of this node; None: not known, then all of ``pods``
+    + uplink: the interface by which it routes for the others; None: it is no gateway
+    + nameservers: those of the other nodes
     """
 
     name: str
@@ -54,10 +54,10 @@ class Site:
 @dataclass(frozen=True)
 class Allowed:
     """
-    What a rule has to let pass for a packet: a network rather than its single nodes.
+    What a rule has to accept for a packet: networks rather than single nodes.
 
-    + side, port: "dport" or "sport"; None: all that the networks say to each other
-    + source, destination: None: whatever it is
+    + side, port: "dport" or "sport"; None: all traffic between the networks
+    + source, destination: None: any
     """
 
     protocol: str
@@ -74,8 +74,8 @@ class Trip:
     """
     One packet of a flow.
 
-    + reply: whether it answers
-    + stages: its way
+    + reply: whether it is an answer
+    + stages: the hooks on its way
     """
 
     reply: bool
@@ -88,7 +88,7 @@ class Flow:
     """
     + words: "6443/tcp from node2 (192.168.2.12)"
     + trips: all of them have to pass
-    + certain: False: of many ports; those that are dropped may be none that anybody uses
+    + certain: False: of many ports, of which the dropped ones may not be used
     """
 
     words: str
@@ -99,10 +99,11 @@ class Flow:
 @dataclass(frozen=True)
 class _End:
     """
-    One of two that talk.
+    One end of a flow.
 
-    + interface: by which it is reached; empty: it is this node
-    + addresses: its own; network: what a rule names for it
+    + interface: by which this node reaches it; empty: it is this node
+    + addresses: its own
+    + network: what a rule names for it
     """
 
     interface: str
@@ -112,7 +113,7 @@ class _End:
 
 
 def needed(site: Site) -> Iterator[Flow]:
-    """All flows that the firewall of a node has to let pass."""
+    """Yield all flows that the firewall of a node has to accept."""
     here = _End("", site.address, None)
     for name, address in site.peers.items():
         there = _End(site.interface, address, site.cluster, site.hardware.get(name))
@@ -126,13 +127,13 @@ def needed(site: Site) -> Iterator[Flow]:
         yield _flow(f"{FLANNEL_PORT}/udp from {who}", "udp", FLANNEL_PORT, there, here, False)
         yield _flow(f"{FLANNEL_PORT}/udp to {who}", "udp", FLANNEL_PORT, here, there, False)
         if site.uplink:
-            yield from _way_out(site, who, there)
+            yield from _routed(site, who, there)
     yield from _pods(site)
     yield from _alone(site)
 
 
 def _alone(site: Site) -> Iterator[Flow]:
-    """What the control plane says to itself."""
+    """Yield the flows of the control plane to itself."""
     if site.name != site.control_plane:
         return
     own = _End("lo", site.address, None, "")
@@ -169,7 +170,7 @@ def _pods(site: Site) -> Iterator[Flow]:
 
 
 def _services(site: Site) -> Flow:
-    """Until its address is translated, what a pod asks for goes to a service's."""
+    """The packet of a pod to a service, until kube-proxy translates its destination."""
     packet = Packet(
         "udp",
         source=network_span(site.own_pods or site.pods),
@@ -186,8 +187,8 @@ def _services(site: Site) -> Flow:
     return Flow(f"{DNS_PORT}/udp from its pods to services", [trip], certain=False)
 
 
-def _way_out(site: Site, who: str, there: _End) -> Iterator[Flow]:
-    """Packages, images and names for those behind this node."""
+def _routed(site: Site, who: str, there: _End) -> Iterator[Flow]:
+    """Yield the flows of a node behind this gateway: packages, images, DNS."""
     assert site.uplink
     for protocol, port, addresses in (
         ("tcp", 80, [_INTERNET]),
@@ -212,8 +213,8 @@ def _flow(
 ) -> Flow:
     """
     + port: None: any
-    + answered: whether packets come back in the same connection
-    + translated: whether the client's address is another one outside
+    + answered: whether the server answers in the same connection
+    + translated: whether the client's address is translated (SNAT)
     """
     ask = Packet(
         protocol,
@@ -228,7 +229,7 @@ def _flow(
         from_here=not client.interface or client.interface == "lo",
         to_here=not server.interface or server.interface == "lo",
     )
-    # What pods say to each other is for them to choose.
+    # Pods may use any port between them.
     between_pods = client.network is not None and client.network == server.network
     allowed = None if between_pods else port
     trips = [_trip(False, ask, client, server, ("dport", allowed), False)]
@@ -282,8 +283,8 @@ def _stages(packet: Packet, translated: bool) -> Iterator[Stage]:
     if inner:
         yield from _bridged(packet, inner, ("prerouting", "input"))
         yield Stage("ingress", arriving)
-        if translated:  # at first it is for this node
-            # Its port is kept where it can be.
+        if translated:  # before the NAT is reverted, it is addressed to this node
+            # SNAT keeps the port if possible.
             early = replace(arriving, destination=None, to_here=True)
             yield Stage("prerouting", early, high=_TRANSLATING - 1)
             yield Stage("prerouting", arriving, low=_TRANSLATING)
@@ -299,7 +300,7 @@ def _stages(packet: Packet, translated: bool) -> Iterator[Stage]:
 
 
 def _bridged(packet: Packet, interface: str | None, hooks: tuple[Hook, Hook]) -> Iterator[Stage]:
-    """The bridge cni0 has hooks of its own, and an interface for each pod."""
+    """Yield the hooks of the bridge cni0, which has an interface for each pod."""
     if interface == "cni0":
         for hook in hooks:
             yield Stage(

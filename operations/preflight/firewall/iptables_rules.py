@@ -1,8 +1,8 @@
 """
-The rules that iptables-save prints, for a packet to walk through.
+Evaluate the rules that iptables-save prints.
 
-Source: iptables(8), iptables-extensions(8), iptables-save of 1.8.9 and 1.8.11. What is not known
-here, a match or a target, is never taken for one that does nothing: its answer is "can't tell".
+Source: iptables(8), iptables-extensions(8), iptables-save of 1.8.9 and 1.8.11. An unknown
+match or target is never ignored: its result is uncertain.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _HOOKS: dict[str, Hook] = {
 }
 _ALL = (1 << 32) - 1
 _PROTOCOLS = {"6": "tcp", "17": "udp"}
-# Options with one value that may look like an option.
+# Options whose value may look like an option.
 _TEXTS = ("--comment", "--string", "--hex-string", "--helper", "--name")
 _MODULES = {"tcp", "udp", "comment", "multiport", "iprange", "conntrack", "state", "mark"}
 _MODULES |= {"addrtype", "mac", "pkttype"}
-# Targets after which the packet goes on to the next rule, as it was.
+# Targets after which evaluation continues with the unchanged packet.
 _TRANSPARENT = {"AUDIT", "CHECKSUM", "CLASSIFY", "CONNMARK", "CONNSECMARK", "DSCP", "ECN", "HL"}
 _TRANSPARENT |= {"IDLETIMER", "LED", "LOG", "NFLOG", "RATEEST", "SECMARK", "SET", "TCPMSS"}
 _TRANSPARENT |= {"TCPOPTSTRIP", "TEE", "TOS", "TRACE", "TTL", "ULOG"}
@@ -70,10 +70,10 @@ class _Option:
 
 def base_chains(program: str, tables: Tables) -> Iterator[BaseChain]:
     """
-    The chains of iptables where a packet's way leads in.
+    Yield the built-in chains of iptables.
 
     + program: the command that changes them: "iptables", "iptables-legacy", "iptables-nft"
-    + tables: as they are printed
+    + tables: as iptables-save prints them
     """
 
     for table, found in tables.items():
@@ -104,14 +104,14 @@ def _rule(line: str, chains: Mapping[str, str]) -> Rule:
     try:
         options, target, goto = _read(words(line))
         return Rule(line, [_all_of(options), *_target(target, goto, chains)])
-    except (ValueError, LookupError):  # an address that is none, a port by its name
+    except (ValueError, LookupError):  # an invalid address, a port by name
         return Rule(line, [lambda _: None, End("unknown")])
 
 
 def _read(tokens: list[str]) -> tuple[list[_Option], list[str], bool]:
-    """The options of its matches, the target with its options, and whether it is a goto."""
+    """Split a rule into its options, its target with options, and whether that is a goto."""
     found: list[_Option] = []
-    module, negated, position = "", False, 2  # behind -A CHAIN
+    module, negated, position = "", False, 2  # after -A CHAIN
     while position < len(tokens):
         word = tokens[position]
         position += 1
@@ -149,7 +149,7 @@ def _all_of(options: Sequence[_Option]) -> Match:
 
 
 def _match(option: _Option) -> Match:
-    """What is known of an option; ``ValueError`` when its value is not understood."""
+    """The match of an option; ``ValueError`` if its value is not understood."""
     make = _MATCHES.get(option.name)
     if option.name in ("-m", "--match"):
         known = option.module in _MODULES
@@ -223,7 +223,7 @@ def _states(option: _Option) -> Match:
             return None
         if packet.seen_state in names:
             return True
-        # Whether the sender's address was translated is a state as well; DNAT is not followed.
+        # SNAT and DNAT are states as well; DNAT is not evaluated.
         return None if "SNAT" in names and packet.seen_state == "ESTABLISHED" else False
 
     return match
@@ -311,7 +311,7 @@ _MATCHES: dict[str, Callable[[_Option], Match]] = {
     "-d": _address(_destination),
     "-i": _interface(lambda packet: packet.in_interface),
     "-o": _interface(lambda packet: packet.out_interface),
-    "-f": lambda _: lambda _: False,  # none of them is a fragment
+    "-f": lambda _: lambda _: False,  # no packet here is a fragment
     "--sport": _port(_sport),
     "--dport": _port(_dport),
     "--sports": _port(_sport),
@@ -364,7 +364,7 @@ def _set_mark(options: Sequence[str]) -> Effect:
 
 
 def set_mark(packet: Packet, bits: int, mask: int = _ALL) -> Packet:
-    """The mark without the bits of ``mask``, then exclusive-or ``bits``."""
+    """Clear the bits of ``mask`` in the mark, then exclusive-or ``bits``."""
     if packet.mark is None and mask != _ALL:
         return packet
     return replace(packet, mark=(packet.mark or 0) & ~mask & _ALL ^ bits)
@@ -375,10 +375,10 @@ def _forget_mark(packet: Packet) -> Packet:
 
 
 def untrack(packet: Packet) -> Packet:
-    """Its connection is not looked up; too late where that is done."""
+    """Exempt a packet from conntrack, if conntrack has not run yet."""
     return packet if packet.tracked else replace(packet, state="UNTRACKED")
 
 
 def translate_source(packet: Packet) -> Packet:
-    """It gets another source address, maybe another port."""
+    """Change source address and maybe port, as SNAT does."""
     return replace(packet, source=None, sport=None)

@@ -1,8 +1,8 @@
 """
-The rules of nftables, for a packet to walk through.
+Evaluate the rules of nftables.
 
-Source: libnftables-json(5), nft(8). What is not known here, an expression or a statement, is never
-taken for one that does nothing: its answer is "can't tell".
+Source: libnftables-json(5), nft(8). An unknown expression or statement is never ignored: its
+result is uncertain.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _ENDS = {
     "tproxy": End("redirect"),
 }
 _PROTOCOLS: dict[Any, str] = {6: "tcp", 17: "udp", "6": "tcp", "17": "udp"}
-# Of packets of other kinds: what asks for one of their fields does not match ours.
+# Protocols of other packets: a match on one of their fields fails.
 _OTHERS = ("ip6", "icmp", "icmpv6", "igmp", "sctp", "dccp", "esp", "ah", "comp", "udplite", "arp")
 _OPERATORS = ("==", "!=", "in", "!")
 _TOP = 1 << 32
@@ -64,11 +64,10 @@ Test = Callable[[Packet], Answer]
 @dataclass(frozen=True)
 class _Field:
     """
-    What a rule looks at.
+    A field that a rule compares.
 
-    + matches: makes from one element of a set the question whether the packet has that value
-    + applies: whether the packet has such a field at all; a rule that asks for another does not
-      match, whatever the comparison
+    + matches: makes the test for one element of a set
+    + applies: whether the packet has the field; without it no comparison matches
     """
 
     matches: Callable[[Any], Test]
@@ -76,11 +75,11 @@ class _Field:
 
 
 class _Unknown(Exception):
-    """Something that is not known here."""
+    """An expression that is not evaluated here."""
 
 
 def base_chains(tables: Mapping[tuple[str, str], nftables.Table]) -> Iterator[BaseChain]:
-    """The chains of these tables where an IPv4 packet's way leads in."""
+    """Yield the base chains that an IPv4 packet can traverse."""
     for (family, table), found in tables.items():
         if family not in _FAMILIES:
             continue
@@ -117,7 +116,7 @@ def _steps(expression: Mapping[str, Any], sets: Elements) -> list[Step]:
 
 
 def _implied(kind: str, value: Any) -> Match | None:
-    """What nft leaves out of its list, because the statement is not for other packets anyway."""
+    """The match that nft omits from its list, because the statement implies it."""
     if not isinstance(value, Mapping):
         return None
     if value.get("type") == "tcp reset":
@@ -148,7 +147,7 @@ def _plain_steps(kind: str, value: Any, sets: Elements) -> list[Step]:
         return [_never_sure] if kind == "match" else [_never_sure, End("unknown")]
     if kind in _TRANSPARENT:
         return []
-    if kind in ("limit", "quota", "ct count", "set"):  # they let pass, or end the rule
+    if kind in ("limit", "quota", "ct count", "set"):  # they match, or end the rule
         return [_never_sure]
     return [_never_sure, End("unknown")]
 
@@ -158,7 +157,7 @@ def _never_sure(packet: Packet) -> Answer:
 
 
 def _forget(packet: Packet) -> Packet:
-    """Something of it was changed that is not known here."""
+    """Make unknown what an unknown statement may have changed."""
     return replace(
         packet, source=None, destination=None, sport=None, dport=None, mark=None, flags=None
     )
@@ -174,7 +173,7 @@ def _comparison(match: Mapping[str, Any], sets: Elements) -> Match:
         raise _Unknown
     field = _field(left)
     if _name(left) == ("tcp", "flags") and operator in ("==", "!="):
-        raise _Unknown  # all bits, those of ECN too
+        raise _Unknown  # compares all bits, also those of ECN
     if isinstance(right, list) and operator in ("==", "!="):
         if "&" not in left:
             raise _Unknown
@@ -191,7 +190,7 @@ def _comparison(match: Mapping[str, Any], sets: Elements) -> Match:
             answer = inside(spans[0](packet), spans[1])
         else:
             answer = either(*(each(packet) for each in tests))
-        # A packet without the field does not match, whatever it is compared with.
+        # A packet without the field never matches.
         return both(field.applies(packet), opposite(answer, negated))
 
     return test
@@ -213,7 +212,7 @@ def _value(element: Any) -> Any:
 def _spans_of(
     left: Mapping[str, Any], right: Any, sets: Elements
 ) -> tuple[Callable[[Packet], Span | None], list[Span]] | None:
-    """Of addresses and ports all ranges together: a packet's range may lie in several."""
+    """All ranges of addresses or ports together, as a packet's range may lie in several."""
     found = _NUMBERS.get(_name(left))
     if found is None or isinstance(right, list):
         return None
@@ -223,7 +222,7 @@ def _spans_of(
 def _verdict_map(value: Mapping[str, Any], sets: Elements) -> Choice:
     field = _field(value["key"])
     cases: list[tuple[Match, End]] = []
-    # What is meant for all others counts where none of the others does.
+    # The default case is evaluated last.
     for key, verdict in sorted(_elements(value["data"], sets), key=lambda pair: pair[0] == "*"):
         ((kind, target),) = verdict.items()
         end = End(kind, target["target"]) if kind in ("jump", "goto") else _ENDS[kind]
@@ -236,7 +235,7 @@ def _applying(field: _Field, test: Test) -> Match:
 
 
 def _name(left: Mapping[str, Any]) -> tuple[str, str]:
-    """What is looked at: ("ip", "saddr"), ("meta", "iifname"), ("ct", "state")."""
+    """The name of a field: ("ip", "saddr"), ("meta", "iifname"), ("ct", "state")."""
     if len(left) != 1:
         raise _Unknown
     ((kind, value),) = left.items()
@@ -315,7 +314,7 @@ def _masked_field(left: Mapping[str, Any], mask: Any) -> _Field:
         return _Field(lambda element: _mark(element, int(mask)))
     if (kind, name) == ("tcp", "flags"):
         names = _names(mask)
-        if names & {"ecn", "cwr", "ece"}:  # as the path has it
+        if names & {"ecn", "cwr", "ece"}:  # which routers may change
             raise _Unknown
         return _Field(lambda element: _flags(element, names), _protocol_test("tcp"))
     raise _Unknown
@@ -338,7 +337,7 @@ def _flags(element: Any, mask: frozenset[str]) -> Test:
 
 
 def _names(flags: Any) -> frozenset[str]:
-    """Flags, written as one, as a list, as alternatives, or as 0."""
+    """Read flags, which are one name, a list, alternatives, or 0."""
     if isinstance(flags, str):
         return frozenset({flags})
     if isinstance(flags, Mapping):
@@ -357,7 +356,7 @@ def _flag(element: Any) -> Test:
 
 def _state(element: Any) -> Test:
     if isinstance(_value(element), Mapping) and len({*_value(element).get("|", ())}) > 1:
-        return lambda packet: False  # compared with several at once, and it has one
+        return lambda packet: False  # a packet has one state, not several
     if not isinstance(_value(element), str):
         return _never_sure
     name = _value(element).upper()
@@ -366,14 +365,14 @@ def _state(element: Any) -> Test:
 
 def _status(element: Any) -> Test:
     if _value(element) == "dnat":
-        return lambda packet: False  # what goes elsewhere is not followed
+        return lambda packet: False  # DNAT is not evaluated
     return lambda packet: False if packet.state == "NEW" else None
 
 
 def _interface(field: Callable[[Packet], str | None]) -> Callable[[Any], Test]:
     def matches(element: Any) -> Test:
         name = _value(element)
-        if not isinstance(name, str):  # the number of one that is gone
+        if not isinstance(name, str):  # the index of a removed interface
             return _never_sure
         return lambda packet: same_interface(field(packet), name, "*")
 
@@ -381,7 +380,7 @@ def _interface(field: Callable[[Packet], str | None]) -> Callable[[Any], Test]:
 
 
 def _equals(*values: str) -> Callable[[Any], Test]:
-    """What is the same for all our packets."""
+    """The test of a field with the same value in all packets here."""
 
     def matches(element: Any) -> Test:
         value = _value(element)
@@ -438,7 +437,7 @@ def _change(mangle: Mapping[str, Any]) -> Effect:
     if kind == "ct":
         return Effect(lambda packet: packet)
     if (kind, name) != ("meta", "mark"):
-        # A field such as DSCP or priority; where it goes is told by addresses and ports.
+        # Fields such as DSCP or priority do not change where a packet goes.
         told = name in ("saddr", "daddr", "sport", "dport", "protocol", "flags")
         return Effect(_forget if told or not name else lambda packet: packet)
     if isinstance(value, int):

@@ -1,8 +1,8 @@
 """
-Packets as a firewall sees them, and comparisons with three answers.
+Packets as a firewall sees them, and comparisons with three results.
 
 A value of a packet may be known only as a range (a port that the kernel chooses, an address
-somewhere in the pod network) or not at all. A comparison answers True, False, or None: can't tell.
+somewhere in the pod network) or not at all. A comparison returns True, False, or None: uncertain.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from typing import Any
 Span = tuple[int, int]  # from, to, both included
 Answer = bool | None
 
-# net.ipv4.ip_local_port_range as the kernel sets it: the port of the side that asks.
+# The client's port: the default of net.ipv4.ip_local_port_range.
 CHOSEN_PORTS: Span = (32768, 60999)
 
 
-# A hardware address that the kernel has chosen, as those of pods.
+# A random hardware address, such as those of pods.
 MADE_UP = "made up"
 
 
 @dataclass(frozen=True)
 class Packet:
     """
-    One packet at one place on its way; None stands for what is not known.
+    One packet at one hook; None stands for what is unknown.
 
     + protocol: "tcp" or "udp"
     + source, destination, sport, dport: as ranges
     + in_interface, out_interface: empty where a packet has none
     + state: of its connection: "NEW", "ESTABLISHED", "UNTRACKED"
-    + tracked: whether it has come past the place where connections are looked up
+    + tracked: whether conntrack has looked up its connection
     + flags: of TCP
     + hardware: the sender's hardware address (MAC); empty where there is none (lo); ``MADE_UP``
     + mark: the firewall mark
     + from_here, to_here: whether the address is one of this node
-    + redirected: whether a NAT rule may have sent it elsewhere
+    + redirected: whether DNAT may have changed its destination
     """
 
     protocol: str
@@ -59,12 +59,12 @@ class Packet:
 
     @property
     def seen_state(self) -> str | None:
-        """The state as rules see it: before the look-up, every packet counts as INVALID."""
+        """The state that rules see: INVALID before conntrack."""
         return self.state if self.tracked or self.state in ("UNTRACKED", None) else "INVALID"
 
 
 def merge(one: Packet | None, other: Packet | None) -> Packet | None:
-    """A packet of which only is known that it is one of two."""
+    """A packet that is one of two: what differs is unknown."""
     if one is None or other is None or one == other:
         return one or other
     differing: dict[str, Any] = {
@@ -77,26 +77,26 @@ def merge(one: Packet | None, other: Packet | None) -> Packet | None:
 
 
 def both(*answers: Answer) -> Answer:
-    """All of them hold."""
+    """Whether all answers are True."""
     if False in answers:
         return False
     return None if None in answers else True
 
 
 def either(*answers: Answer) -> Answer:
-    """One of them holds."""
+    """Whether one answer is True."""
     if True in answers:
         return True
     return None if None in answers else False
 
 
 def opposite(answer: Answer, negated: bool = True) -> Answer:
-    """The answer to the negated question."""
+    """The negated answer."""
     return answer if answer is None or not negated else not answer
 
 
 def joined(spans: Iterable[Span]) -> list[Span]:
-    """The same numbers in as few ranges as possible."""
+    """Merge ranges that touch or overlap."""
 
     def add(found: list[Span], span: Span) -> list[Span]:
         if found and span[0] <= found[-1][1] + 1:
@@ -107,7 +107,7 @@ def joined(spans: Iterable[Span]) -> list[Span]:
 
 
 def inside(value: Span | None, spans: Sequence[Span]) -> Answer:
-    """Whether a number that is somewhere in a range is in one of ``spans`` (as ``joined``)."""
+    """Whether a number somewhere in a range is in one of ``spans`` (as ``joined`` returns them)."""
     if value is None:
         return None
     low, high = value
@@ -117,18 +117,18 @@ def inside(value: Span | None, spans: Sequence[Span]) -> Answer:
 
 
 def network_span(network: str | IPv4Network) -> Span:
-    """The addresses of a network or of one address; ``ValueError`` for what is neither."""
+    """The range of a network or of one address; ``ValueError`` if it is neither."""
     found = IPv4Network(network, strict=False)
     return int(found.network_address), int(found.broadcast_address)
 
 
 def address_span(first: str, last: str) -> Span:
-    """The addresses from one to another."""
+    """The range from one address to another."""
     return int(IPv4Address(first)), int(IPv4Address(last))
 
 
 def same_interface(name: str | None, pattern: str, wildcard: str) -> Answer:
-    """Whether an interface is meant by a name, or by its start and the wildcard behind it."""
+    """Whether an interface matches a name, which may end in a wildcard."""
     if name is None:
         return True if pattern == wildcard else None
     if pattern.endswith(wildcard):
@@ -137,10 +137,10 @@ def same_interface(name: str | None, pattern: str, wildcard: str) -> Answer:
 
 
 def same_hardware(hardware: str | None, wanted: str, negated: bool = False) -> Answer:
-    """Whether a sender has a hardware address; False, negated or not, where there is none."""
+    """Whether a sender has a hardware address; always False without one, as on lo."""
     if not hardware:
         return None if hardware is None else False
     if hardware == MADE_UP:
-        chosen = int(wanted.split(":")[0], 16) & 2  # the bit of those that no maker has given
+        chosen = int(wanted.split(":")[0], 16) & 2  # the bit of locally administered addresses
         return None if chosen else negated
     return (hardware == wanted.lower()) != negated

@@ -1,5 +1,5 @@
 """
-Commands that let pass what a firewall drops.
+Commands that make a firewall accept what it drops.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from operations.preflight.firewall.chains import Place
 from operations.preflight.firewall.flows import Site, Trip
 
-_IN = ("ingress", "prerouting", "input", "forward")  # where a packet's -i is known …
-_OUT = ("forward", "output", "postrouting", "egress")  # … and where its -o
+_IN = ("ingress", "prerouting", "input", "forward")  # the hooks where -i is known …
+_OUT = ("forward", "output", "postrouting", "egress")  # … and where -o is known
 
 
 @dataclass(frozen=True)
 class _Rule:
     """
-    A rule to put first into a chain.
+    A rule to insert first into a chain.
 
-    + established: answers, whatever else they are
+    + established: accepts all answers
     """
 
     established: bool = False
@@ -34,7 +34,7 @@ class _Rule:
 
 def commands(dropped: Iterable[tuple[Trip, Place]], site: Site) -> list[str]:
     """
-    What to type on the node, so that all of these packets pass.
+    Write the commands for the node that accept all of these packets.
 
     + dropped: packets, and where they are dropped
     """
@@ -61,7 +61,7 @@ def commands(dropped: Iterable[tuple[Trip, Place]], site: Site) -> list[str]:
 
 
 def _program(trip: Trip, place: Place) -> tuple[str, ...]:
-    """Who is to be told; what firewalld and ufw have made, they would make again."""
+    """The program to use; firewalld and ufw would make their own rules again."""
     base = place.base
     if (base.program == "nft" and base.table == "firewalld") or "INPUT_ZONES" in base.rules:
         return ("firewalld",)
@@ -97,7 +97,7 @@ def _rule(trip: Trip, place: Place) -> _Rule:
 
 
 def _joined(rules: Iterable[_Rule]) -> Iterator[_Rule]:
-    """One rule for all ports of a kind."""
+    """Merge rules that differ in their ports."""
     ports: dict[_Rule, set[int]] = {}
     for rule in rules:
         bare = _Rule(**{**vars(rule), "ports": ()})
