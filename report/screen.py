@@ -133,7 +133,9 @@ class Screen(logging.Filter, BaseStateCallback):
 
     def _plan(self) -> None:
         """Instead of pyinfra's table, in which most rows say that nothing will change."""
-        found = [steps.of_operation(self.state, self.clock, op) for op in self.state.get_op_order()]
+        order = self.state.get_op_order()
+        shown = (steps.of_operation(self.state, self.clock, operation) for operation in order)
+        found = [here for here in shown if here]
         planned = [here for here in found if any(each.outcome == "planned" for each in here)]
         click.echo("--> What would change:" if planned else "--> Nothing would change", err=True)
         for here in planned:

@@ -58,6 +58,17 @@ def test_bookkeeping_is_in_no_list_and_gets_no_heading(
     assert "--> Hostname" in shown
 
 
+def test_the_plan_counts_no_bookkeeping(state: State, capsys: pytest.CaptureFixture[str]) -> None:
+    Screen(state, steps.Clock(), all_of_it=False)._plan()
+    assert "the other 1 steps: nothing" in capsys.readouterr().err
+    for host in state.inventory:
+        runs.of(state).record.begin(host.name, "Order").hidden = True
+    Screen(state, steps.Clock(), all_of_it=False)._plan()
+    shown = capsys.readouterr().err
+    assert "Hostname: node1, node2" in shown
+    assert "the other" not in shown
+
+
 def test_a_step_that_is_bookkeeping_on_one_node_only_has_its_heading(
     state: State, capsys: pytest.CaptureFixture[str]
 ) -> None:
