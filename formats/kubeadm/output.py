@@ -1,52 +1,39 @@
 """
-What kubeadm prints, as recorded from 1.35 and 1.36: preflight's ``[ERROR Name]: message`` lines,
-the final ``error: …``, and its JSON (output.kubeadm.k8s.io/v1alpha3).
+Parse what kubeadm prints, as recorded from 1.35 and 1.36: preflight's ``[ERROR Name]: message``
+lines, and the final ``error: …``.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import chain
 from typing import Literal
 
-from formats.unreadable import reading
 from messages import Said
 from messages import kubernetes as messages
 
-# gRPC's answer of a containerd that runs and has not loaded its CRI plugin.
+# The gRPC answer of a containerd that has not loaded its CRI plugin.
 NO_CRI = "unknown service runtime.v1.RuntimeService"
 _PROBLEM = re.compile(r"^\s*\[(ERROR|WARNING) ([^\]]+)\]: (.*)$")
 _TOKEN = re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b")
 _BEGINS = re.compile(r"^\[([a-z-]+)\] ")
-# A greeting, a side effect, and a phase that does nothing without an option.
+# A greeting, a side effect, and a phase that does nothing without an option: not shown.
 _NO_PHASE = ("init", "patches", "upload-certs")
 _PHASE = re.compile(r"^error: (?:error execution phase [-/a-z]+: *)?(.*)$")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A line of preflight: its kind, the check's name and what it says."""
+    """A line of preflight: its kind, the name of the check, and the message."""
 
     kind: Literal["ERROR", "WARNING"]
     name: str
     message: str
 
 
-@dataclass(frozen=True)
-class Token:
-    """A bootstrap token as ``kubeadm token list`` shows it, without its secret half."""
-
-    identity: str
-    description: str
-    expires: datetime | None
-
-
 def problems(lines: Iterable[str]) -> list[Problem]:
-    """The preflight checks that complained, in their order."""
+    """Return the errors and warnings of preflight, in their order."""
     found = []
     for line in lines:
         match = _PROBLEM.match(line)
@@ -54,48 +41,6 @@ def problems(lines: Iterable[str]) -> list[Problem]:
             kind: Literal["ERROR", "WARNING"] = "ERROR" if match[1] == "ERROR" else "WARNING"
             found.append(Problem(kind, match[2], match[3].strip()))
     return found
-
-
-def tokens(text: str) -> list[Token]:
-    """
-    ``kubeadm token list -o json``: a stream of JSON objects, not a list.
-
-    Like its others it may come behind lines of text.
-    """
-    decoder = json.JSONDecoder()
-    found = []
-    with reading("this is not what `kubeadm token list -o json` prints"):
-        text = _json(text)
-        while text := text.strip():
-            entry, end = decoder.raw_decode(text)
-            text = text[end:]
-            expires = entry.get("expires")
-            found.append(
-                Token(
-                    entry["token"].partition(".")[0],
-                    str(entry.get("description") or ""),
-                    datetime.fromisoformat(expires) if expires else None,
-                )
-            )
-    return found
-
-
-def expirations(text: str) -> dict[str, datetime]:
-    """``kubeadm certs check-expiration -o json``, which may print lines before its JSON."""
-    with reading("this is not what `kubeadm certs check-expiration -o json` prints"):
-        document = json.loads(_json(text))
-        lists = (document.get(key) or [] for key in ("certificates", "certificateAuthorities"))
-        return {
-            str(entry["name"]): datetime.fromisoformat(entry["expirationDate"])
-            for entry in chain(*lists)
-            if not entry.get("missing")
-        }
-
-
-def _json(text: str) -> str:
-    """What begins with the first line that an object begins; all of it where none does."""
-    start = re.search(r"^\s*\{", text, re.MULTILINE)
-    return text[start.start() :] if start else text
 
 
 def phase(line: str) -> str | None:

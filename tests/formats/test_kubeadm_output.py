@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
 from formats.kubeadm.output import (
     Problem,
-    Token,
     causes,
-    expirations,
     masked,
     phase,
     problems,
-    tokens,
 )
 from messages import Said
 from messages import kubernetes as messages
@@ -188,47 +183,6 @@ def test_no_token_is_ever_passed_on() -> None:
     assert masked("registry.k8s.io/kube-apiserver:v1.36.3") == (
         "registry.k8s.io/kube-apiserver:v1.36.3"
     )
-
-
-def test_token_list_is_a_stream_of_objects() -> None:
-    text = """\
-{
-    "kind": "BootstrapToken",
-    "apiVersion": "output.kubeadm.k8s.io/v1alpha3",
-    "token": "abcdef.0123456789abcdef",
-    "description": "lab token",
-    "expires": "2026-11-23T08:14:14Z",
-    "usages": ["authentication", "signing"]
-}
-{
-    "kind": "BootstrapToken",
-    "token": "fedcba.0123456789abcdef"
-}
-"""
-    assert tokens(text) == [
-        Token("abcdef", "lab token", datetime(2026, 11, 23, 8, 14, 14, tzinfo=UTC)),
-        Token("fedcba", "", None),
-    ]
-    assert tokens("\n") == []
-    assert tokens(f"W1129 10:00:00 {{1}} a warning\n{text}") == tokens(text)
-
-
-def test_expirations_are_read_from_the_first_brace_on() -> None:
-    text = """\
-[check-expiration] Reading configuration from the "kubeadm-config" ConfigMap
-{
-    "kind": "CertificateExpirationInfo",
-    "certificates": [
-        {"name": "admin.conf", "expirationDate": "2027-11-23T07:11:37Z", "missing": false},
-        {"name": "super-admin.conf", "missing": true}
-    ],
-    "certificateAuthorities": [{"name": "ca", "expirationDate": "2036-11-20T07:11:37Z"}]
-}
-"""
-    assert expirations(text) == {
-        "admin.conf": datetime(2027, 11, 23, 7, 11, 37, tzinfo=UTC),
-        "ca": datetime(2036, 11, 20, 7, 11, 37, tzinfo=UTC),
-    }
 
 
 def test_a_containerd_without_cri_is_not_said_to_be_silent() -> None:

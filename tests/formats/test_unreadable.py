@@ -31,19 +31,6 @@ from tests.formats.test_certificates import PEM
 from tests.formats.test_containerd import DEBIAN, DEFAULT_3
 from tests.formats.test_kubeconfig import ADMIN_CONF
 
-TOKENS = """{
-    "kind": "BootstrapToken",
-    "apiVersion": "output.kubeadm.k8s.io/v1alpha3",
-    "token": "abcdef.0123456789abcdef",
-    "description": "the default token",
-    "expires": "2026-11-24T10:00:00Z",
-    "usages": ["signing", "authentication"]
-}
-"""
-EXPIRATIONS = """[check-expiration] Reading configuration
-{"certificates": [{"name": "admin.conf", "expirationDate": "2027-11-23T10:00:00Z"}],
-"certificateAuthorities": [{"name": "ca", "expirationDate": "2036-11-23T10:00:00Z"}]}
-"""
 FLANNEL = """apiVersion: v1
 kind: ConfigMap
 metadata: {name: kube-flannel-cfg, namespace: kube-flannel}
@@ -94,8 +81,6 @@ READERS: list[tuple[Callable[[str], object], str]] = [
     (manifests.documents, FLANNEL),
     (adapted, FLANNEL),
     (kubeadm.settled, CLUSTER),
-    (kubeadm_output.tokens, TOKENS),
-    (kubeadm_output.expirations, EXPIRATIONS),
     (explained, '[ERROR ImagePull]: failed to pull image "a:1"'),
     (hosts_access, ADMIN_CONF),
     (put, ADMIN_CONF),
@@ -206,10 +191,6 @@ def test_the_samples_are_read(read: Callable[[str], object], sample: str) -> Non
     ("read", "text"),
     [
         (adapted, FLANNEL.replace("spec:", "spac:", 1)),
-        (kubeadm_output.tokens, "null"),
-        (kubeadm_output.tokens, '{"token": 1}'),
-        (kubeadm_output.expirations, "no brace"),
-        (kubeadm_output.expirations, '{"certificates": null, "certificateAuthorities": [1]}'),
         (manifests.documents, "when: 2026-02-30\n"),
         (manifests.documents, "apiVersion: v1\nkind: [a]\nmetadata: {name: b}\n"),
     ],
