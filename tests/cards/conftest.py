@@ -14,22 +14,7 @@ from lab import host
 from tests import needs
 from tests.cards import images
 from tests.cards.runs import Run, run
-
-REPOSITORY = Path(__file__).parents[2]
-CODE = (
-    "config.py",
-    "deploys",
-    "messages",
-    "operations",
-    "workstation",
-    "remote",
-    "runs",
-    "facts",
-    "formats",
-    "settings",
-    "report",
-    "inventory.py",
-)
+from tests.project import REPOSITORY, link_code
 
 
 @pytest.fixture(scope="session")
@@ -58,8 +43,8 @@ def desk(tmp_path: Path) -> Path:
     """The project's own inventory and settings, in a folder to run things in."""
     folder = tmp_path / "desk"
     folder.mkdir()
-    for name in CODE:
-        (folder / name).symlink_to(REPOSITORY / name)
+    link_code(folder)
+    (folder / "inventory.py").symlink_to(REPOSITORY / "inventory.py")
     shutil.copytree(REPOSITORY / "group_data", folder / "group_data")
     return folder
 

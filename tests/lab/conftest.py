@@ -17,24 +17,7 @@ from lab.api import Lab
 from lab.errors import LabError
 from lab.plan import check_name
 from tests import needs
-
-REPOSITORY = Path(__file__).parents[2]
-
-# The desk has the project's code by reference, and settings of its own.
-CODE = (
-    "config.py",
-    "deploys",
-    "messages",
-    "operations",
-    "workstation",
-    "remote",
-    "runs",
-    "facts",
-    "formats",
-    "settings",
-    "lab",
-    "report",
-)
+from tests.project import REPOSITORY, link_code
 
 # Every clone of the repository has names of its own for its labs, so that its tests can run beside
 # those of another clone; the same name again finds the left-overs. Tests that run side by side
@@ -67,9 +50,7 @@ def make_desk(folder: Path, inventory: str | None = None, **changes: object) -> 
     + inventory: the text before `settings.prepare`; None: the project's own
     + changes: settings of group_data/all.py with other values, `topology="router"`
     """
-    for name in CODE:
-        if (REPOSITORY / name).exists():
-            (folder / name).symlink_to(REPOSITORY / name)
+    link_code(folder)
     text = (REPOSITORY / "inventory.py").read_text()
     if inventory is not None:
         text = inventory + "\nimport settings as _settings\n\n_settings.prepare(__file__)\n"

@@ -16,9 +16,9 @@ import settings
 from lab.api import Lab
 from messages import codes
 from tests.lab.cluster_faults import BATCHES, FIRST, PODS, REBOOT, SECOND, Fault, injected
-from tests.lab.conftest import REPOSITORY
 from tests.lab.runs import ok
 from tests.lab.verifying import CHECKS, VERIFY, Verified, verify
+from tests.project import REPOSITORY
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from lab.api import Lab
 from settings.overrides import VARIABLE
-from tests.lab.conftest import REPOSITORY
+from tests.project import REPOSITORY
 
 CHECKS = REPOSITORY / "tests" / "cluster"
 VERIFY = ["python", "-m", "pytest", str(CHECKS), "-p", "no:cacheprovider"]
