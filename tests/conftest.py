@@ -1,4 +1,4 @@
-"""What holds for all tests: none is skipped, and a long run says what it is at."""
+"""For all tests: none is skipped, and a long run shows its progress."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# How long an example takes depends on the machine, and on who else works on it.
+# The time of an example depends on the machine and on its other work.
 hypothesis.settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("any machine")
 
-# These look at a desk, and a check that has nothing to look at there is an answer.
-LOOKS_AT_A_DESK = Path(__file__).parent / "cluster"
+# Checks of a cluster may be skipped.
+CHECKS_A_CLUSTER = Path(__file__).parent / "cluster"
 NOT_SKIPPED = (
-    "This test was skipped, which counts as a failure: what it lacks is installed by "
-    "`make test-tools`, or it needs root"
+    "This test was skipped, which counts as a failure: install what it needs with "
+    "`make test-tools`, or run it as root"
 )
 
 
-_LONGEST = 3000  # characters of a failure that are shown at once; the end has all of it
+_LONGEST = 3000  # characters of a failure that are shown at once; the summary has all of it
 
 
 def _may_skip(path: Path) -> bool:
-    return path.is_relative_to(LOOKS_AT_A_DESK)
+    return path.is_relative_to(CHECKS_A_CLUSTER)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -65,7 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Progress:
-    """In place of a dot for each test: its name when it begins, and how it ended if it failed."""
+    """Shows the name of each test when it begins, and failures at once, instead of dots."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config

@@ -1,9 +1,8 @@
 """
-`make test` and `make test-slow`: the parts of the tests one after the other, and what it is at.
+`make test` and `make test-slow`: run the parts of the tests one after the other.
 
-pyinfra patches sockets and threads of the process that it is in, so what tests it goes by itself;
-cards are written to image files and loop devices; virtual nodes go several labs at a time, as many
-as the machine has room for when it is their turn.
+pyinfra patches sockets and threads of its process, so its tests have one of their own; cards are
+written to image files and loop devices; as many labs run at once as the machine has room for.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from tests import needs
 @dataclass(frozen=True)
 class Part:
     """
-    + what: for a person
+    + what: its description
     + arguments: of pytest
-    + at_once: processes, for each processor; 0: it goes by itself
+    + at_once: processes per processor; 0: one process
     + labs: as many processes as there is room for labs
     """
 
@@ -74,7 +73,7 @@ PARTS = {
 
 
 def command(part: Part) -> tuple[list[str], str]:
-    """pytest's command line for a part, and how it is run, for a person."""
+    """The command line of pytest for a part, and its description."""
     how = ""
     count = math.ceil(part.at_once * capacity.processors())
     if part.labs:
@@ -85,7 +84,7 @@ def command(part: Part) -> tuple[list[str], str]:
 
 
 def main() -> int:
-    """Run all parts; the status is 1 where one of them failed."""
+    """Run all parts; return 1 if one failed."""
     name = sys.argv[1]
     needs.become_root("tests.suite", sys.argv[1:])
     needs.install()

@@ -1,4 +1,4 @@
-"""A cluster as the operator sees it: by kubectl on the laptop, and by what a run has changed."""
+"""The state of a cluster: by kubectl, and by the changes of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.lab.runs import ok
 
 
 def kubeconfig(lab: Lab) -> Path:
-    """The one that `kubectl` has where the operator is."""
+    """The operator's kubeconfig."""
     return lab.desk / ".cluster" / "kubeconfig"
 
 
@@ -27,13 +27,13 @@ def kubectl(lab: Lab, *arguments: str) -> str:
 
 
 def nodes(lab: Lab) -> dict[str, dict[str, Any]]:
-    """The nodes' objects, by name; none while the API server does not answer."""
+    """The Node objects by name; none while the API server does not answer."""
     done = lab.run(["kubectl", "--context=bramble", "get", "nodes", "-o", "json"])
     return {item["metadata"]["name"]: item for item in json.loads(done.stdout)["items"]}
 
 
 def ready(lab: Lab) -> set[str]:
-    """The nodes that are Ready, and have said so themselves since they were last started."""
+    """The nodes that have become Ready since their last boot."""
     found = set()
     for name, node in nodes(lab).items():
         started = ok(lab.console(name, ["cat", "/proc/sys/kernel/random/boot_id"]))
@@ -44,7 +44,7 @@ def ready(lab: Lab) -> set[str]:
 
 
 def all_are_ready(lab: Lab, *names: str) -> None:
-    """These nodes are all there are, and are Ready, or will be."""
+    """Wait until these nodes, and no others, are Ready."""
     assert until(lambda: ready(lab) == set(names), pause=1), nodes(lab)
 
 
@@ -56,7 +56,7 @@ def no_token_is_left(lab: Lab) -> None:
 
 @contextmanager
 def tokens_made(lab: Lab) -> Iterator[list[str]]:
-    """The tokens that are made meanwhile: their Secrets, from the API server to who watches it."""
+    """Record the bootstrap tokens that are made meanwhile, by watching their Secrets."""
     command = ["kubectl", "--context=bramble", "-n", "kube-system", "get", "secrets", "-v=6"]
     mark = ["-n", "kube-system", "secret", f"watched-{token_hex(4)}"]
     tokens: list[str] = []
@@ -70,7 +70,7 @@ def tokens_made(lab: Lab) -> Iterator[list[str]]:
         try:
             assert until(lambda: "watch=true" in Path(log.name).read_text()), "nobody watches"
             yield tokens
-            # All that was made before this has been seen when this is.
+            # When this one is seen, all earlier ones were.
             kubectl(lab, "create", *mark[:3], "generic", mark[3])
             assert until(lambda: f" {mark[3]} " in Path(seen.name).read_text()), mark
             kubectl(lab, "delete", *mark)
@@ -81,7 +81,7 @@ def tokens_made(lab: Lab) -> Iterator[list[str]]:
 
 
 def work_of(changed: Sequence[str]) -> dict[str, list[str]]:
-    """What `changes` says, by node."""
+    """The result of `changes` by node."""
     found: dict[str, list[str]] = {}
     for line in changed:
         what, hosts = line.rsplit(": ", 1)
@@ -91,7 +91,7 @@ def work_of(changed: Sequence[str]) -> dict[str, list[str]]:
 
 
 def rules_of_all_are_there(lab: Lab) -> None:
-    """On the control plane: ours, flannel's and kube-proxy's."""
+    """Check the rules on the control plane: bramble's, flannel's and kube-proxy's."""
     rules = ok(lab.ssh("node1", "sudo iptables-save"))
     for whose in ("BRAMBLE", "FLANNEL", "KUBE"):
         for chain in ("FORWARD", "POSTROUTING"):

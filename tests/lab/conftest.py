@@ -1,4 +1,4 @@
-"""Labs for the tests: real ones, kept for the whole session, one for each desk asked for."""
+"""Labs for the tests, kept for the whole session, each with its own settings."""
 
 from __future__ import annotations
 
@@ -19,17 +19,16 @@ from lab.plan import check_name
 from tests import needs
 from tests.project import REPOSITORY, link_code
 
-# Every clone of the repository has names of its own for its labs, so that its tests can run beside
-# those of another clone; the same name again finds the left-overs. Tests that run side by side
-# (pytest-xdist) have labs of their own.
+# Each clone of the repository and each process of pytest-xdist has names of its own for labs, which
+# run beside each other. With the same name again, what a crash left is removed.
 CLONE = "t" + hashlib.sha256(bytes(REPOSITORY)).hexdigest()[:5]
 NAME = os.environ.get("LAB_NAME", CLONE) + os.environ.get("PYTEST_XDIST_WORKER", "")[2:]
 
-# Seconds, for a test with the lab that it may have to make before: many times what one takes.
+# Seconds: many times what a test takes with the lab that it may have to make first.
 PATIENCE = 3600
 
 
-# The files that take longest, first: those that run side by side then end together.
+# The files that take longest run first, so that parallel processes end together.
 LONGEST = (
     *("kubernetes", "drift", "verify", "guard", "kubernetes_faults", "waits", "nat", "router"),
     *("odd_nodes", "two_runs", "real_kubernetes", "preflight", "containerd", "failures"),
@@ -45,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def make_desk(folder: Path, inventory: str | None = None, **changes: object) -> Path:
     """
-    A desk to work on: the project's inventory and group_data/, its code linked, no .cluster/ yet.
+    Make a directory to run deploys in: inventory.py, group_data/, and links to the code.
 
     + inventory: the text before `settings.prepare`; None: the project's own
     + changes: settings of group_data/all.py with other values, `topology="router"`
@@ -69,7 +68,7 @@ def make_desk(folder: Path, inventory: str | None = None, **changes: object) -> 
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """No other session has labs of these names: it would take them down as left-overs."""
+    """Keep other sessions from using the same names for labs."""
     folder = host.home() / "tests"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{NAME}.lock").open("w") as file:
@@ -83,7 +82,7 @@ def _alone() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def new_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lab]]:
     """
-    Makes labs, not up yet, for the session to take down: `new_lab("router", topology="router")`.
+    Makes labs: `new_lab("router", topology="router")`. The session takes them down.
 
     The first argument names the lab among the session's; the others are `make_desk`'s.
     """
@@ -112,11 +111,11 @@ def lab(new_lab: Callable[..., Lab]) -> Lab:
     The lab that most tests share: the repository's own inventory.
 
     + lab.ssh(node, command): over the network, as the admin user
-    + lab.run([...]): where the operator is, in the desk
-    + lab.console(node, [...]): as root, without the network, to look at things
-    + lab.reboot, power_off, power_on, cut, mend, fresh: the levers
+    + lab.run([...]): as the operator, in the directory of the inventory
+    + lab.console(node, [...]): as root, without the network
+    + lab.reboot, power_off, power_on, cut, mend, fresh: power, cables and disks
 
-    A test leaves the nodes as it found them, or calls `fresh` for those it has changed.
+    A test restores the nodes, or calls `fresh` for those that it has changed.
     """
     shared = new_lab("main")
     shared.up()

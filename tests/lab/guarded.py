@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from lab.api import Lab
 from lab.waiting import until
 from messages import codes
-from tests.lab.runs import Run, differences, look, ok
+from tests.lab.runs import Run, differences, ok, snapshot
 
 # Seconds until nodes roll back: where they cannot be reached meanwhile, where they can be asked for
 # the reason, and where a change is good, or is seen not to be.
@@ -113,7 +113,7 @@ def all_rolled_back(
         assert len(said) == 1, done.output
         assert re.search(reason, said[0]), said
     opens(lab, *reasons)
-    assert differences(before, look(lab, *reasons)) == []
+    assert differences(before, snapshot(lab, *reasons)) == []
     nothing_is_left(lab, *reasons)
 
 

@@ -18,14 +18,14 @@ from lab import rootfs
 
 _SCRIPT = Path(__file__).with_name("readers_inside.py")
 
-# A layer over the root file system that is gone with the namespace.
+# An overlay over the root file system, which ends with the namespace.
 _ENTER = """set -e; ip link set lo up; mount -t tmpfs readers /mnt; cd /mnt; mkdir over work root;
 mount -t overlay readers -o lowerdir="$1",upperdir=/mnt/over,workdir=/mnt/work root;
 mount --rbind /dev root/dev; cp "$2" root/readers.py; exec chroot root python3 /readers.py"""
 
 
 class Readers:
-    """The readers, ready to be asked; to be closed."""
+    """The readers; to be closed."""
 
     def __enter__(self) -> Readers:
         script = ["sh", "-c", _ENTER, "enter", str(rootfs.build(print)), str(_SCRIPT)]
@@ -43,7 +43,7 @@ class Readers:
         self._inside.wait()
 
     def __call__(self, reader: str, texts: list[str]) -> list[Any]:
-        """What the reader makes of each text."""
+        """The reader's answer to each text."""
         assert self._inside.stdin is not None
         assert self._inside.stdout is not None
         print(json.dumps([reader, texts]), file=self._inside.stdin, flush=True)

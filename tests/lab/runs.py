@@ -1,4 +1,4 @@
-"""Deploys run as a person runs them, and nodes looked at before and after."""
+"""Run deploys as a person does, and compare nodes before and after."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ CLUSTER = ["deploys/cluster.py"]
 # The part of it that comes before Kubernetes, in its order.
 NETWORK = ["deploys/ssh_access.py", "deploys/network.py"]
 
-# Looks the name of the node's own package archive up: one that there is, and no bare address.
+# Resolves the hostname of the node's package archive.
 RESOLVE = (
     'getent hosts "$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | '
     r"sed -nE 's#^(deb |URIs:).*https?://([^/: ]*[a-z])[:/].*#\2#p' | head -n 1)"
     '"'
 )
 
-# Where a deploy may leave something; what changes there by itself (a clock, a lease, a log, a
-# cache) is left out.
-_LOOK = r"""
+# Lists what a deploy may change, without what changes on its own (clocks, leases, logs, caches).
+_SNAPSHOT = r"""
 find /etc /usr/local /boot /home /root /opt /lib/systemd/system -xdev \
   \( -path /etc/resolv.conf -o -name '.*history' -o -name '*.lease*' -o -path '*/.cache*' \
      -o -name .sudo_as_admin_successful -o -path '/etc/systemd/system/*.wants' \) -prune \
@@ -46,37 +45,37 @@ systemctl list-unit-files --state=enabled --no-legend | sed 's/^/unit /'
 
 @dataclass(frozen=True)
 class Run:
-    """How a run of pyinfra ended: exit status, and all that a person saw."""
+    """The result of a run of pyinfra: exit status and output."""
 
     status: int
     output: str
 
     def lines(self, host: str) -> list[str]:
-        """What it said of one host."""
+        """The lines about one host."""
         start = re.compile(rf"\s*\[{host}\]\s*(.*)")
         return [m[1] for line in self.output.splitlines() if (m := start.match(line))]
 
     def counts(self, host: str) -> tuple[int, int, int]:
-        """How many steps changed it, left it as it was, and failed, as its last lines say."""
+        """The numbers of steps that changed a host, did not, and failed, from the summary."""
         row = re.search(rf"(?m)^{host} +(\d+) +(\d+) +(\d+) +[\d.]+ *$", self.output)
         assert row, self.output
         changed, same, failed = map(int, row.groups())
         return changed, same, failed
 
     def left_alone(self, host: str) -> bool:
-        """Whether every step for it ended well, and none changed it."""
+        """Whether every step of a host succeeded, and none changed it."""
         changed, same, failed = self.counts(host)
         return (changed, failed) == (0, 0) and same > 0
 
 
 def pyinfra(lab: Lab, *arguments: str, deploys: Sequence[str] = NETWORK) -> Run:
-    """Run a deploy from the operator's machine, with nobody at the keyboard."""
+    """Run a deploy as the operator, without a terminal."""
     done = lab.run(["pyinfra", "inventory.py", *deploys, *arguments])
     return Run(done.returncode, done.stdout + done.stderr)
 
 
 def start(lab: Lab, *arguments: str, deploys: Sequence[str] = NETWORK) -> subprocess.Popen[str]:
-    """The same, to be watched while it runs."""
+    """Start a deploy, to be watched while it runs."""
     return subprocess.Popen(
         lab.operator_command(["pyinfra", "inventory.py", *deploys, *arguments]),
         env=lab.operator_environment(),
@@ -89,7 +88,7 @@ def start(lab: Lab, *arguments: str, deploys: Sequence[str] = NETWORK) -> subpro
 
 
 def changes(lab: Lab, *, deploys: Sequence[str] = NETWORK) -> list[str]:
-    """What a run now changes, ``operation: hosts``; it runs for real, and has to end well."""
+    """Run a deploy, which has to succeed, and return what it changes: ``operation: hosts``."""
     done = lab.run(["pyinfra", "inventory.py", *deploys, "-y", "--json"])
     assert done.returncode == 0, done.stderr[-3000:]
     results = json.loads(done.stdout)["results"]
@@ -99,12 +98,12 @@ def changes(lab: Lab, *, deploys: Sequence[str] = NETWORK) -> list[str]:
     ]
 
 
-def look(lab: Lab, *nodes: str) -> dict[str, set[str]]:
-    """All that a deploy could change on the nodes, a line a thing."""
+def snapshot(lab: Lab, *nodes: str) -> dict[str, set[str]]:
+    """Everything on the nodes that a deploy could change, a line each."""
     names = nodes or tuple(node.name for node in lab.plan.nodes)
 
     def one(name: str) -> set[str]:
-        done = lab.console(name, ["sh", "-c", _LOOK])
+        done = lab.console(name, ["sh", "-c", _SNAPSHOT])
         assert done.returncode == 0, done.stderr
         return set(done.stdout.splitlines())
 
@@ -113,24 +112,24 @@ def look(lab: Lab, *nodes: str) -> dict[str, set[str]]:
 
 
 def paths(lines: set[str]) -> set[str]:
-    """The files among what ``look`` saw."""
+    """The files in a snapshot."""
     return {line.split()[0] for line in lines if line.startswith("/")}
 
 
 def fresh(lab: Lab) -> None:
-    """All nodes as fresh from the card."""
+    """Boot all nodes from new cards."""
     with ThreadPoolExecutor() as pool:
         list(pool.map(lab.fresh, [node.name for node in lab.plan.nodes]))
 
 
 def ok(done: subprocess.CompletedProcess[str]) -> str:
-    """What a command printed, when it went well."""
+    """The output of a command, which has to succeed."""
     assert done.returncode == 0, f"status {done.returncode}: {done.stdout}{done.stderr}"
     return done.stdout.strip()
 
 
 def differences(before: dict[str, set[str]], after: dict[str, set[str]]) -> list[str]:
-    """What ``look`` saw otherwise, a line a thing."""
+    """The differences between two snapshots, a line each."""
     return [
         f"{node}: {sign} {line}"
         for node in before
@@ -139,8 +138,8 @@ def differences(before: dict[str, set[str]], after: dict[str, set[str]]) -> list
     ]
 
 
-def reaches_the_world(lab: Lab, *workers: str) -> None:
-    """These workers' gateway is node1, and names and packages come in by it."""
+def reaches_internet(lab: Lab, *workers: str) -> None:
+    """Check that workers resolve names and fetch packages through node1."""
     for worker in workers:
         assert ok(lab.ssh(worker, "ip route show default")).startswith("default via 192.168.2.11 ")
         ok(lab.ssh(worker, RESOLVE))
@@ -150,8 +149,8 @@ def reaches_the_world(lab: Lab, *workers: str) -> None:
 @dataclass
 class Watched:
     """
-    Every command line on this machine, which sees into all nodes, and the environment of every
-    process in a node, while something runs.
+    All command lines on this machine, those of the nodes included, and the environments of the
+    nodes' processes, while something runs.
     """
 
     seen: set[str] = field(default_factory=set)

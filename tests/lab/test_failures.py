@@ -8,7 +8,7 @@ import pytest
 
 from lab.api import Lab
 from messages import codes
-from tests.lab.runs import changes, differences, fresh, look, ok, pyinfra, start
+from tests.lab.runs import changes, differences, fresh, ok, pyinfra, snapshot, start
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +72,13 @@ def test_a_worker_cut_off_in_the_middle(blank: Lab) -> None:
 def test_a_gateway_that_failed_leaves_its_workers_as_they_are(blank: Lab) -> None:
     stanza = "iface eth0 inet static\n    address 192.168.2.99/24\n"
     ok(blank.ssh("node1", "sudo tee /etc/network/interfaces.d/mine", stdin=stanza))
-    before = look(blank, "node2", "node3")
+    before = snapshot(blank, "node2", "node3")
     run = pyinfra(blank, "-y")
     assert run.status != 0
     assert any("/etc/network/interfaces.d/mine" in line for line in run.lines("node1")), run.output
     for worker in ("node2", "node3"):
         assert any(codes(line) == ["RUN009"] for line in run.lines(worker)), run.output
-    assert differences(before, look(blank, "node2", "node3")) == []
+    assert differences(before, snapshot(blank, "node2", "node3")) == []
     ok(blank.ssh("node1", "sudo rm /etc/network/interfaces.d/mine"))
     assert pyinfra(blank, "-y").status == 0
     is_configured(blank, "node3")
@@ -95,11 +95,11 @@ def test_what_one_worker_refuses_the_others_get(blank: Lab) -> None:
 
 
 def test_nothing_is_done_and_so_said_when_nobody_is_there_to_say_yes(blank: Lab) -> None:
-    before = look(blank, "node2")
+    before = snapshot(blank, "node2")
     run = pyinfra(blank)
     assert run.status != 0
     assert codes(run.output)[-1] == "RUN018"
-    assert differences(before, look(blank, "node2")) == []
+    assert differences(before, snapshot(blank, "node2")) == []
 
 
 def test_a_changed_host_key_is_refused_with_the_remedy(blank: Lab) -> None:

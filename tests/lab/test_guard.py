@@ -26,7 +26,7 @@ from tests.lab.guarded import (
     opens,
     run,
 )
-from tests.lab.runs import Run, changes, differences, look, ok, pyinfra
+from tests.lab.runs import Run, changes, differences, ok, pyinfra, snapshot
 
 WORKERS = ("node2", "node3", "node4", "node5")
 UNREACHED = r"192\.168\.2\.\d+ did not answer"
@@ -37,7 +37,7 @@ def desk(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, Run]]:
     """A cluster with its network; before it, one rollback to what NetworkManager had set up."""
     lab = new_lab("guard", INVENTORY)
     lab.up()
-    before = look(lab, "node3")
+    before = snapshot(lab, "node3")
     assert "eth0:connected" in ok(lab.ssh("node3", "nmcli -t -f DEVICE,STATE device"))
     wrong = 'interfaces.interface(interface="eth0", address="192.168.2.13/30")'
     done = run(lab, {"node3": wrong}, UNREACHED_S)
@@ -90,7 +90,7 @@ def test_no_change_costs_no_remote_execution(lab: Lab) -> None:
 
 def test_what_cuts_the_connection_is_rolled_back(lab: Lab) -> None:
     """A wrong address, a wrong prefix, a mistyped name, SSH dropped: on four nodes at once."""
-    before = look(lab, *WORKERS)
+    before = snapshot(lab, *WORKERS)
     done = run(
         lab,
         {
@@ -118,7 +118,7 @@ def test_what_cuts_the_connection_is_rolled_back(lab: Lab) -> None:
 
 def test_what_cuts_names_the_default_route_or_ssh_access_is_rolled_back(lab: Lab) -> None:
     """A wrong gateway, no name servers, no admin key, an invalid sshd_config."""
-    before = look(lab, *WORKERS)
+    before = snapshot(lab, *WORKERS)
     done = run(
         lab,
         {
@@ -148,7 +148,7 @@ def test_what_cuts_names_the_default_route_or_ssh_access_is_rolled_back(lab: Lab
 
 def test_an_address_that_another_node_has(lab: Lab) -> None:
     """It is noticed before the connection is cut; if not, the host key gives it away."""
-    before = look(lab, "node2", "node4")
+    before = snapshot(lab, "node2", "node4")
     done = run(
         lab,
         {
@@ -168,7 +168,7 @@ def test_an_address_that_another_node_has(lab: Lab) -> None:
 
 
 def test_the_run_is_killed_and_a_worker_rebooted_right_after(lab: Lab) -> None:
-    before = look(lab, "node2", "node3")
+    before = snapshot(lab, "node2", "node3")
 
     def killed() -> None:
         command = deploy(lab, {"node2": "iptables.ruleset(rules=PORT_22, **RULES)"}, HEARD_S)
@@ -201,12 +201,12 @@ def test_the_run_is_killed_and_a_worker_rebooted_right_after(lab: Lab) -> None:
         lab, done, {"node3": before["node3"]}, {"node3": "the node was restarted before"}
     )
     nothing_is_left(lab, "node2")
-    assert differences({"node2": before["node2"]}, look(lab, "node2")) == []
+    assert differences({"node2": before["node2"]}, snapshot(lab, "node2")) == []
 
 
 def test_the_gateways_plug_is_pulled_right_after(lab: Lab) -> None:
     """Rules and their unit are rolled back, and the workers behind it are reachable again."""
-    before = look(lab, "node1")
+    before = snapshot(lab, "node1")
     wrong = "iptables.ruleset(rules=PORT_22, **RULES)"
     with ThreadPoolExecutor() as pool:
         running = pool.submit(run, lab, {"node1": wrong})
@@ -222,18 +222,18 @@ def test_the_gateways_plug_is_pulled_right_after(lab: Lab) -> None:
 def test_a_gateway_that_rolled_back_leaves_its_workers_alone(lab: Lab) -> None:
     """The whole network deploy, with a wrong gateway for the uplink."""
     data = ["--data", f"guard_seconds={SECONDS}", "--data", "uplink_method=static"]
-    before = look(lab)
+    before = snapshot(lab)
     done = pyinfra(lab, "-y", *data, "--data", "uplink_gateway=192.168.1.77")
     assert done.status != 0
     said = [line for line in done.lines("node1") if codes(line) == [ROLLED_BACK]]
     assert "192.168.1.77" in said[0], done.output
     for worker in WORKERS:
         assert any(codes(line) == ["RUN009"] for line in done.lines(worker))
-    assert differences(before, look(lab)) == []
+    assert differences(before, snapshot(lab)) == []
 
 
 def test_a_node_is_followed_to_a_new_address_and_undo_brings_it_back(lab: Lab) -> None:
-    before = look(lab, "node2")
+    before = snapshot(lab, "node2")
     moved = (
         'interfaces.interface(interface="eth0", address="192.168.2.42/24",'
         ' gateway="192.168.2.11", new_address="192.168.2.42")'
@@ -257,5 +257,5 @@ def test_a_node_is_followed_to_a_new_address_and_undo_brings_it_back(lab: Lab) -
     assert confirmations(undo, "node2") == 1
     nothing_is_left(lab, "node2")
     opens(lab, "node2")
-    assert differences(before, look(lab, "node2")) == []
+    assert differences(before, snapshot(lab, "node2")) == []
     assert changes(lab) == []

@@ -12,7 +12,7 @@ import pytest
 from formats.interfaces.tree import asked, definitions, errors, walk
 from lab.api import Lab
 from messages import codes
-from tests.lab.runs import NETWORK, changes, differences, look, ok, pyinfra
+from tests.lab.runs import NETWORK, changes, differences, ok, pyinfra, snapshot
 
 CONTROL_PLANE = """
 control_plane = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
@@ -150,12 +150,14 @@ def test_conflicting_definitions_are_reported_before_anything_is_changed(
 ) -> None:
     put(lab, ROOT, text)
     try:
-        before = look(lab, "node1")
+        before = snapshot(lab, "node1")
         for deploys in (["deploys/preflight.py"], ["deploys/network.py"]):
             run = pyinfra(lab, "-y", deploys=deploys)
             assert run.status != 0
             assert re.search(told, run.output.replace("\n", " ")), run.output
-        assert not [each for each in differences(before, look(lab, "node1")) if "network" in each]
+        assert not [
+            each for each in differences(before, snapshot(lab, "node1")) if "network" in each
+        ]
     finally:
         ok(lab.ssh("node1", f"sudo rm {ROOT}"))
 

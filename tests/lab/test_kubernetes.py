@@ -31,11 +31,11 @@ from tests.lab.runs import (
     Watched,
     changes,
     differences,
-    look,
     ok,
     paths,
     pyinfra,
-    reaches_the_world,
+    reaches_internet,
+    snapshot,
 )
 
 FIRST = """control_plane = [
@@ -96,9 +96,9 @@ def made(new_lab: Callable[..., Lab]) -> Iterator[Made]:
     lab.up(workers=2)
     kubeconfig(lab).write_text(ELSEWHERE)
     kubeconfig(lab).chmod(0o644)
-    blank = look(lab, "node1", "node2")
+    blank = snapshot(lab, "node1", "node2")
     dry = pyinfra(lab, "--dry", "--diff", deploys=CLUSTER)
-    after_dry = look(lab, "node1", "node2")
+    after_dry = snapshot(lab, "node1", "node2")
     kubeconfig_after_dry = kubeconfig(lab).read_text()
     with Watched() as watched:
         run = pyinfra(lab, "-y", "-vv", "--diff", deploys=CLUSTER)
@@ -132,7 +132,7 @@ def test_a_dry_run_shows_the_cluster_to_come(made: Made) -> None:
 
 
 def test_every_file_that_it_announced_is_there_after_the_run(made: Made) -> None:
-    for node, after in look(made.lab, "node1", "node2").items():
+    for node, after in snapshot(made.lab, "node1", "node2").items():
         said = made.dry.lines(node)
         announced = {line.split()[2] for line in said if line.startswith("Will create /")}
         assert announced <= paths(after)
@@ -234,12 +234,12 @@ def test_no_command_line_and_no_environment_showed_one(made: Made) -> None:
 
 def test_a_second_run_changes_nothing_and_makes_no_token(made: Made) -> None:
     no_token_is_left(made.lab)
-    before = look(made.lab, "node1", "node2")
+    before = snapshot(made.lab, "node1", "node2")
     with tokens_made(made.lab) as tokens:
         assert changes(made.lab, deploys=CLUSTER) == []
     assert tokens == []
     no_token_is_left(made.lab)
-    assert differences(before, look(made.lab, "node1", "node2")) == []
+    assert differences(before, snapshot(made.lab, "node1", "node2")) == []
     assert len(list(kubeconfig(made.lab).parent.glob("kubeconfig.*.bak"))) == 1
 
 
@@ -309,11 +309,11 @@ def test_kubectl_proxy_serves_the_home_network_alone_and_only_when_asked_for(mad
 
 def test_the_rules_of_all_stand_side_by_side_when_networking_starts_again(made: Made) -> None:
     rules_of_all_are_there(made.lab)
-    before = look(made.lab, "node1")
+    before = snapshot(made.lab, "node1")
     restart = "sudo systemd-run --wait systemctl restart networking"
     ok(made.lab.ssh("node1", restart))
-    assert differences(before, look(made.lab, "node1")) == []
-    reaches_the_world(made.lab, "node2")
+    assert differences(before, snapshot(made.lab, "node1")) == []
+    reaches_internet(made.lab, "node2")
 
 
 def test_all_nodes_are_ready_again_after_a_reboot_of_all(grown: Grown) -> None:
@@ -321,7 +321,7 @@ def test_all_nodes_are_ready_again_after_a_reboot_of_all(grown: Grown) -> None:
     with ThreadPoolExecutor() as pool:
         list(pool.map(lab.reboot, NODES))
     all_are_ready(lab, *NODES)
-    reaches_the_world(lab, "node2", "node3")
+    reaches_internet(lab, "node2", "node3")
     rules_of_all_are_there(lab)
     assert changes(lab, deploys=CLUSTER) == []
     no_token_is_left(lab)

@@ -26,9 +26,9 @@ from tests.lab.runs import (
     changes,
     differences,
     fresh,
-    look,
     ok,
     pyinfra,
+    snapshot,
     start,
 )
 
@@ -109,11 +109,11 @@ def goes_on(run: Run, node: str) -> None:
 
 def everyone_says(lab: Lab, deploys: list[str], data: str, *words: str) -> None:
     """With this setting every node refuses, and nothing on them has changed."""
-    before = look(lab)
+    before = snapshot(lab)
     run = pyinfra(lab, "-y", "--data", data, deploys=deploys)
     for node in NODES:
         says(run, node, *words)
-    assert differences(before, look(lab)) == []
+    assert differences(before, snapshot(lab)) == []
 
 
 # --- settings that can't be ----------------------------------------------------------------------

@@ -15,11 +15,11 @@ from tests.lab.runs import (
     changes,
     differences,
     fresh,
-    look,
     ok,
     paths,
     pyinfra,
-    reaches_the_world,
+    reaches_internet,
+    snapshot,
     start,
 )
 
@@ -43,11 +43,11 @@ class Deployed:
 def nat(new_lab: Callable[..., Lab]) -> Iterator[Deployed]:
     lab = new_lab("nat")
     lab.up()
-    blank = look(lab)
+    blank = snapshot(lab)
     dry = pyinfra(lab, "--dry", "--diff")
-    after_dry = look(lab)
+    after_dry = snapshot(lab)
     run = pyinfra(lab, "-y")
-    yield Deployed(lab, blank, dry, after_dry, run, look(lab))
+    yield Deployed(lab, blank, dry, after_dry, run, snapshot(lab))
     lab.down()
 
 
@@ -74,8 +74,8 @@ def test_a_dry_run_shows_every_file_and_rule_to_come_and_the_run_does_exactly_th
         assert rule in said_of_gateway
 
 
-def test_a_worker_reaches_the_world_through_the_gateway(nat: Deployed) -> None:
-    reaches_the_world(nat.lab, *WORKERS)
+def test_a_worker_reaches_internet_through_the_gateway(nat: Deployed) -> None:
+    reaches_internet(nat.lab, *WORKERS)
     connections = ok(nat.lab.ssh("node1", "sudo iptables -t nat -L BRAMBLE-POSTROUTING -nvx"))
     packets = [line.split()[0] for line in connections.splitlines() if "MASQUERADE" in line]
     assert len(packets) == 1
@@ -83,9 +83,9 @@ def test_a_worker_reaches_the_world_through_the_gateway(nat: Deployed) -> None:
 
 
 def test_a_second_run_changes_nothing(nat: Deployed) -> None:
-    before = look(nat.lab)
+    before = snapshot(nat.lab)
     assert changes(nat.lab) == []
-    assert differences(before, look(nat.lab)) == []
+    assert differences(before, snapshot(nat.lab)) == []
 
 
 def test_each_deploy_runs_by_itself(nat: Deployed) -> None:
@@ -113,16 +113,16 @@ def test_network_manager_leaves_the_interfaces_alone(nat: Deployed) -> None:
 def test_the_uplink_goes_down_and_up_beside_the_rules_of_others(nat: Deployed) -> None:
     lab = nat.lab
     ok(lab.ssh("node1", f"sudo {FOREIGN} && sudo iptables -t nat -N SOMEONE"))
-    before = look(lab, "node1")
+    before = snapshot(lab, "node1")
     ok(lab.ssh("node1", "sudo systemd-run --wait sh -c 'ifdown wlan0; ifup wlan0'"))
-    assert differences(before, look(lab, "node1")) == []
-    reaches_the_world(lab, *WORKERS)
+    assert differences(before, snapshot(lab, "node1")) == []
+    reaches_internet(lab, *WORKERS)
     ok(lab.ssh("node1", f"sudo {FOREIGN.replace('-A', '-D')} && sudo iptables -t nat -X SOMEONE"))
 
 
 def test_changed_rules_are_restored_and_the_rules_of_others_stay(nat: Deployed) -> None:
     lab = nat.lab
-    before = look(lab, "node1")
+    before = snapshot(lab, "node1")
     ok(lab.ssh("node1", f"sudo {FOREIGN}"))
     ok(lab.ssh("node1", "sudo iptables -t nat -F BRAMBLE-POSTROUTING"))
     ok(lab.ssh("node1", "sudo iptables -D FORWARD -j BRAMBLE-FORWARD"))
@@ -131,7 +131,7 @@ def test_changed_rules_are_restored_and_the_rules_of_others_stay(nat: Deployed) 
         "Apply network changes: ['node1']",
     ]
     ok(lab.ssh("node1", f"sudo {FOREIGN.replace('-A', '-D')}"))
-    assert differences(before, look(lab, "node1")) == []
+    assert differences(before, snapshot(lab, "node1")) == []
 
 
 # Rules as a person types them, and as iptables prints them.
@@ -167,11 +167,11 @@ def rules(lab: Lab, node: str, typed: list[str], *arguments: str, present: bool 
 def test_rules_are_what_the_nodes_iptables_says_they_are(nat: Deployed) -> None:
     lab, typed = nat.lab, [rule for rule, _ in RULES]
     ok(lab.ssh("node1", "sudo iptables -N SOMEONE"))
-    before = look(lab, "node1")
+    before = snapshot(lab, "node1")
     assert rules(lab, "node1", typed, "-y").status == 0
     live = ok(lab.ssh("node1", "sudo iptables -S OTHER-INPUT")).splitlines()
     assert live[1:] == [f"-A OTHER-INPUT {line}" for _, printed in RULES for line in printed]
-    with_them = look(lab, "node1")
+    with_them = snapshot(lab, "node1")
     again = rules(lab, "node1", typed, "-y")
     assert again.left_alone("node1"), again.output
     for arguments in (["--dry", "--diff"], ["-y"]):
@@ -181,9 +181,9 @@ def test_rules_are_what_the_nodes_iptables_says_they_are(nat: Deployed) -> None:
         assert said, refused.output
         assert repr(REFUSED) in said[0]
         assert "host/network `router.invalid' not found" in said[0]
-    assert differences(with_them, look(lab, "node1")) == []
+    assert differences(with_them, snapshot(lab, "node1")) == []
     assert rules(lab, "node1", [], "-y", present=False).status == 0
-    assert differences(before, look(lab, "node1")) == []
+    assert differences(before, snapshot(lab, "node1")) == []
     ok(lab.ssh("node1", "sudo iptables -X SOMEONE"))
 
 
@@ -192,14 +192,14 @@ def test_without_iptables_all_rules_are_planned_and_a_bad_one_is_refused_once_it
 ) -> None:
     lab, typed = nat.lab, [rule for rule, _ in RULES if "SOMEONE" not in rule]
     ok(lab.ssh("node3", "sudo dpkg --remove --force-depends iptables"))
-    before = look(lab, "node3")
+    before = snapshot(lab, "node3")
     dry = rules(lab, "node3", typed, "--dry", "--diff")
     assert dry.status == 0, dry.output
     said = dry.lines("node3")
     assert "Will install iptables" in said
     for rule in typed:
         assert any(rule.removeprefix("-A INPUT ") in line for line in said), dry.output
-    assert differences(before, look(lab, "node3")) == []
+    assert differences(before, snapshot(lab, "node3")) == []
     refused = rules(lab, "node3", [*typed, REFUSED], "-y")
     assert refused.status != 0
     assert any(
@@ -215,7 +215,7 @@ def test_without_iptables_all_rules_are_planned_and_a_bad_one_is_refused_once_it
 def test_all_of_it_survives_a_reboot_of_every_node(nat: Deployed) -> None:
     for node in ("node1", "node2", "node3"):
         nat.lab.reboot(node)
-    reaches_the_world(nat.lab, *WORKERS)
+    reaches_internet(nat.lab, *WORKERS)
     assert changes(nat.lab) == []
 
 
@@ -233,5 +233,5 @@ def test_a_run_that_was_cut_off_is_completed_by_the_next(nat: Deployed) -> None:
     running.communicate()
     assert running.returncode != 0
     assert pyinfra(lab, "-y").status == 0
-    reaches_the_world(lab, *WORKERS)
+    reaches_internet(lab, *WORKERS)
     assert changes(lab) == []

@@ -19,7 +19,7 @@ import pytest
 from lab.api import Lab
 from lab.waiting import until
 from messages import codes
-from tests.lab.runs import CLUSTER, Run, changes, differences, look, ok, pyinfra, start
+from tests.lab.runs import CLUSTER, Run, changes, differences, ok, pyinfra, snapshot, start
 
 pytestmark = pytest.mark.timeout(2400)  # much has to come and go
 
@@ -120,10 +120,10 @@ def is_child(pid: int, parent: int) -> bool:
 
 def test_a_second_run_from_the_same_desk_changes_nothing(lab: Lab) -> None:
     spoil(lab)
-    before = look(lab)
+    before = snapshot(lab)
     with at_work(lab) as running:
         is_refused(lab, pyinfra(lab, "-y", deploys=NETWORK), running)
-        assert differences(before, look(lab)) == []
+        assert differences(before, snapshot(lab)) == []
         lab.console("node1", ["touch", "/run/go-on"])
         assert running.wait(timeout=600) == 0
     assert changes(lab, deploys=NETWORK) != []
@@ -133,7 +133,7 @@ def test_a_second_run_from_the_same_desk_changes_nothing(lab: Lab) -> None:
 @pytest.mark.slow
 def test_a_second_run_from_another_computer_changes_nothing(lab: Lab, tmp_path: Path) -> None:
     spoil(lab)
-    before = look(lab)
+    before = snapshot(lab)
     other = Path(shutil.copytree(lab.desk, tmp_path / "desk", symlinks=True))
     command = ["pyinfra", "inventory.py", *NETWORK, "-y"]
     with at_work(lab) as running:
@@ -147,7 +147,7 @@ def test_a_second_run_from_another_computer_changes_nothing(lab: Lab, tmp_path: 
             check=False,
         )
         is_refused(lab, Run(done.returncode, done.stdout + done.stderr), running)
-        assert differences(before, look(lab)) == []
+        assert differences(before, snapshot(lab)) == []
     assert changes(lab, deploys=NETWORK) != []
 
 
@@ -174,10 +174,10 @@ def test_what_changes_nothing_is_not_stopped_and_preflight_warns(lab: Lab) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("deploy", ["deploys/cluster.py", "deploys/undo.py", "deploys/prepare.py"])
 def test_every_deploy_is_stopped(lab: Lab, deploy: str) -> None:
-    before = look(lab)
+    before = snapshot(lab)
     with at_work(lab) as running:
         is_refused(lab, pyinfra(lab, "-y", deploys=[deploy]), running)
-    assert differences(before, look(lab)) == []
+    assert differences(before, snapshot(lab)) == []
 
 
 def test_after_a_run_was_killed_the_next_goes_on_without_hand_work(lab: Lab) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lab.api import Lab
-from tests.lab.runs import changes, differences, look, pyinfra, reaches_the_world
+from tests.lab.runs import changes, differences, pyinfra, reaches_internet, snapshot
 
 UNDO = ["deploys/undo.py"]
 
@@ -27,17 +27,17 @@ def undo(lab: Lab) -> dict[str, set[str]]:
     assert run.status == 0, run.output
     for node in ("node1", "node2", "node3"):
         assert run.counts(node)[0] > 0, run.output
-    return look(lab)
+    return snapshot(lab)
 
 
 def test_undo_of_all_nodes_goes_back_and_forth_and_back(lab: Lab) -> None:
     """The workers' changes are confirmed by names, which come in through the gateway's NAT."""
     run = pyinfra(lab, "-y", deploys=["deploys/ssh_access.py"])
     assert run.status == 0, run.output
-    before = look(lab)
+    before = snapshot(lab)
     network = pyinfra(lab, "-y", deploys=["deploys/network.py"])
     assert network.status == 0, network.output
-    changed = look(lab)
+    changed = snapshot(lab)
     assert all(before[node] != changed[node] for node in before)
 
     once = undo(lab)
@@ -45,10 +45,10 @@ def test_undo_of_all_nodes_goes_back_and_forth_and_back(lab: Lab) -> None:
     dry = pyinfra(lab, "--dry", "--diff", deploys=UNDO)
     assert dry.status == 0, dry.output
     assert "Will create /etc/network/interfaces.d/eth0" in dry.lines("node2"), dry.output
-    assert differences(once, look(lab)) == []
+    assert differences(once, snapshot(lab)) == []
 
     assert differences(changed, undo(lab)) == []
-    reaches_the_world(lab, "node2", "node3")
+    reaches_internet(lab, "node2", "node3")
     assert changes(lab) == []
     assert differences(once, undo(lab)) == []
 
