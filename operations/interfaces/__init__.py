@@ -85,7 +85,7 @@ def interface(
     desired = None
     if present:
         conf = wpa_conf(interface) if wifi_ssid else None
-        desired = described(interface, method, address, gateway, start, conf, post_up or [])
+        desired = make_definition(interface, method, address, gateway, start, conf, post_up or [])
     psk = wifi_psk.unmask() if isinstance(wifi_psk, HiddenValue) else wifi_psk
 
     def make() -> tuple[Plan, str | None]:
@@ -95,7 +95,7 @@ def interface(
         if desired is None:
             plan.remove()
         else:
-            must_exist(interface, now)
+            check_exists(interface, now)
             plan.packages(desired)
             plan.wifi(wifi_ssid, psk, wifi_country, wifi_security, wifi_hidden)
             plan.define(desired)
@@ -123,7 +123,7 @@ def interface(
         yield bring_up(interface, plan.before, **_settings(desired), new_address=new_address)
 
 
-def described(
+def make_definition(
     name: str,
     method: Method,
     address: str | None,
@@ -178,7 +178,7 @@ def check_confirmed(now: InterfacesState) -> None:
         raise HostFailure(network.CHANGE_PENDING(change=now["pending"]))
 
 
-def must_exist(name: str, now: InterfacesState) -> None:
+def check_exists(name: str, now: InterfacesState) -> None:
     """``HostFailure`` if there is no such interface, or it belongs to a bridge or a bond."""
     if name in now["links"]:
         if master := now["links"][name].master:

@@ -30,9 +30,9 @@ def interfaces(node: Node, nodes: Nodes) -> Result:
     managers = []
     for each in node.desired.interfaces:
         name = each["interface"]
-        definitions.must_exist(name, now)
+        definitions.check_exists(name, now)
         asked = {key: value for key, value in each.items() if key != "interface"}
-        Plan(name, now).define(definitions.described(name, **asked))
+        Plan(name, now).define(definitions.make_definition(name, **asked))
         if name in networks.networkd:
             return warning(messages.NETWORKD(interface=name))
         manager = _manager(name, now)
