@@ -49,7 +49,7 @@ def test_a_built_in_card_slot_is_taken() -> None:
     assert disk_target([slot], "/dev/mmcblk0", any_disk=False).path == "/dev/mmcblk0"
 
 
-def test_what_is_on_it_is_shown() -> None:
+def test_the_partitions_of_a_disk_are_shown() -> None:
     assert describe(DEVICES, "/dev/sdb") == [
         "/dev/sdb: Generic Reader, USB, 31.9 GB",
         '  /dev/sdb1 vfat "bootfs" 536.9 MB',
@@ -65,7 +65,7 @@ def test_the_system_disk_is_never_written(any_disk: bool) -> None:
 
 
 @pytest.mark.parametrize("any_disk", [False, True])
-def test_a_disk_with_swap_is_the_systems_too(any_disk: bool) -> None:
+def test_a_disk_with_swap_is_a_system_disk(any_disk: bool) -> None:
     swap = replace(BOOT, mounts=("[SWAP]",))
     said = refused("/dev/sdb", CARD, swap, any_disk=any_disk)
     assert said == messages.SYSTEM_DISK(path="/dev/sdb", mount="[SWAP]")
@@ -78,7 +78,7 @@ def test_a_mounted_card_is_refused_with_the_remedy() -> None:
     assert "`sudo umount /dev/sdb1`" in said
 
 
-def test_a_disk_that_something_is_made_of_is_refused() -> None:
+def test_a_disk_of_a_logical_volume_is_refused() -> None:
     volume = BlockDevice("/dev/mapper/backup", "lvm", "/dev/sdb", 1000)
     said = refused("/dev/sdb", CARD, BOOT, volume)
     assert said == messages.DISK_IN_USE(path="/dev/sdb", user="/dev/mapper/backup", kind="lvm")
@@ -90,7 +90,7 @@ def test_a_partition_is_refused() -> None:
     assert said.values == {"path": "/dev/sdb1", "kind": "a partition", "disk": "/dev/sdb"}
 
 
-def test_what_is_not_there_is_refused_with_the_cards_that_are() -> None:
+def test_a_missing_device_is_refused_and_the_cards_found_are_listed() -> None:
     said = refused("/dev/sdx")
     assert said.message is messages.NO_SUCH_DISK
     assert "/dev/sdb (Generic Reader, USB, 31.9 GB)" in str(said.values["cards"])
@@ -105,7 +105,7 @@ def test_a_write_protected_card_is_refused() -> None:
     assert said == messages.WRITE_PROTECTED(disk="/dev/sdb (Generic Reader, USB, 31.9 GB)")
 
 
-def test_a_reader_without_a_card_is_told() -> None:
+def test_a_reader_without_a_card_is_refused() -> None:
     assert refused("/dev/sdb", replace(CARD, size=0)) == messages.NO_CARD(path="/dev/sdb")
 
 

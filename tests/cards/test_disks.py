@@ -49,7 +49,7 @@ def keyboard(*lines: str) -> int:
     return slave
 
 
-def test_a_closed_keyboard_is_no_yes(sdcard: Run, loop: Loop, packed: Path) -> None:
+def test_end_of_file_at_the_question_is_a_no(sdcard: Run, loop: Loop, packed: Path) -> None:
     device, behind = loop()
     # Ctrl-D; that no traceback is shown, every run asserts.
     done = sdcard(
@@ -64,7 +64,7 @@ def test_a_closed_keyboard_is_no_yes(sdcard: Run, loop: Loop, packed: Path) -> N
     ("arguments", "question", "answer"),
     [(["-y"], b"Type yes", b"yes\n"), ([], b"Detected changes displayed above", b"\nyes\n")],
 )
-def test_another_card_put_in_while_a_question_is_open_is_not_written(
+def test_a_card_swapped_while_a_question_is_open_is_not_written(
     desk: Path, loop: Loop, packed: Path, arguments: list[str], question: bytes, answer: bytes
 ) -> None:
     """Of the same model and size, and with as little on it as lsblk can tell."""
@@ -93,7 +93,7 @@ def test_another_card_put_in_while_a_question_is_open_is_not_written(
     assert behind.read_bytes().startswith(other)
 
 
-def test_it_asks_then_writes_and_the_second_time_is_up_to_date(
+def test_a_card_is_written_after_a_yes_and_is_up_to_date_then(
     sdcard: Run, loop: Loop, image: Path, packed: Path
 ) -> None:
     device, behind = loop()
@@ -122,7 +122,7 @@ def test_it_asks_then_writes_and_the_second_time_is_up_to_date(
     assert f"{device} is up to date: node node1" in again.stdout
 
 
-def test_ctrl_c_at_the_cards_own_question_ends_it_and_is_no_success(
+def test_ctrl_c_at_the_question_of_the_operation_exits_with_a_failure(
     desk: Path, loop: Loop, packed: Path
 ) -> None:
     device, behind = loop()
@@ -134,7 +134,7 @@ def test_ctrl_c_at_the_cards_own_question_ends_it_and_is_no_success(
     assert behind.read_bytes().startswith(BEFORE)
 
 
-def test_the_power_is_cut_and_it_is_no_card_until_the_next_run(
+def test_an_interrupted_card_is_written_again_by_the_next_run(
     sdcard: Run, desk: Path, loop: Loop, image: Path, packed: Path
 ) -> None:
     device, behind = loop()
@@ -154,7 +154,7 @@ def test_the_power_is_cut_and_it_is_no_card_until_the_next_run(
     assert behind.read_bytes()[: card_record.HEAD] == image.read_bytes()[: card_record.HEAD]
 
 
-def test_what_is_no_card_is_refused(sdcard: Run, loop: Loop, packed: Path, tmp_path: Path) -> None:
+def test_unfit_disks_are_refused(sdcard: Run, loop: Loop, packed: Path, tmp_path: Path) -> None:
     """As lsblk of this computer shows them; `test_disk_choice` has all cases."""
     device, behind = loop()
 

@@ -31,7 +31,7 @@ def outside(path: Path) -> tuple[bytes, bytes]:
     return content[: BOOT.start], content[BOOT.stop :]
 
 
-def test_it_is_shown_then_written_then_up_to_date(
+def test_a_dry_run_then_a_run_then_a_second_run(
     sdcard: Run, desk: Path, image: Path, packed: Path
 ) -> None:
     """Of one node: the image, its files, and a second run."""
@@ -86,7 +86,7 @@ def test_it_is_shown_then_written_then_up_to_date(
 
 
 @pytest.mark.parametrize("size", [card_record.HEAD, 10 * images.MB, images.SIZE])
-def test_the_power_is_cut_and_it_is_no_card_until_the_next_run(
+def test_an_interrupted_card_is_written_again_by_the_next_run(
     sdcard: Run, desk: Path, image: Path, packed: Path, size: int
 ) -> None:
     """Cut when so much of the file is there; with all of it, while it is read back or filled."""
@@ -113,7 +113,7 @@ def publisher(packed: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def test_ctrl_c_at_pyinfras_question_ends_it_and_is_no_success(desk: Path, packed: Path) -> None:
+def test_ctrl_c_at_the_question_of_pyinfra_exits_with_a_failure(desk: Path, packed: Path) -> None:
     status, said = interrupt(desk, "Press enter", node="node2", file="node2.img", image=packed)
     assert status == 1
     assert said.splitlines()[-1] == INTERRUPTED
@@ -121,7 +121,7 @@ def test_ctrl_c_at_pyinfras_question_ends_it_and_is_no_success(desk: Path, packe
     assert "Traceback" not in said
 
 
-def test_an_image_is_downloaded_once_and_only_the_right_one(
+def test_an_image_is_downloaded_once_and_only_with_its_checksum(
     sdcard: Run, desk: Path, image: Path, publisher: str
 ) -> None:
     card: dict[str, object] = {"node": "node3", "file": "node3.img", "image": publisher}
@@ -140,7 +140,7 @@ def test_an_image_is_downloaded_once_and_only_the_right_one(
     assert "Will download" not in again.stdout
 
 
-def test_an_image_that_its_publisher_has_replaced_is_told_with_the_way_out(
+def test_an_image_that_its_publisher_has_replaced_is_refused_with_the_remedy(
     sdcard: Run, desk: Path, publisher: str, packed: Path
 ) -> None:
     card: dict[str, object] = {"node": "node3", "file": "node3.img", "image": publisher}
@@ -169,7 +169,7 @@ def test_a_gateway_that_would_not_be_on_your_network_is_told(sdcard: Run, packed
     assert done.returncode == 0
 
 
-def test_a_file_that_is_no_card_is_left_alone(sdcard: Run, desk: Path, packed: Path) -> None:
+def test_a_file_that_is_no_card_is_kept(sdcard: Run, desk: Path, packed: Path) -> None:
     (desk / "thesis.odt").write_text("Chapter 1")
     done = sdcard(node="node1", file="thesis.odt", image=packed)
     assert done.returncode == 1
@@ -189,7 +189,7 @@ def test_a_wrong_checksum_writes_nothing(sdcard: Run, desk: Path, packed: Path) 
     )
 
 
-def test_an_image_with_an_empty_command_line_becomes_no_card(
+def test_an_image_with_an_empty_command_line_is_refused(
     sdcard: Run, desk: Path, image: Path
 ) -> None:
     (desk / "own.img").write_bytes(image.read_bytes())

@@ -50,13 +50,13 @@ def content_of(path: Path) -> bytes:
 
 
 @pytest.mark.parametrize("kind", PACK)
-def test_it_is_unpacked_whatever_its_name(kind: str, tmp_path: Path) -> None:
+def test_each_compression_is_recognized_by_content(kind: str, tmp_path: Path) -> None:
     PACK[kind](CONTENT, tmp_path / "image")
     assert content_of(tmp_path / "image") == CONTENT
 
 
 @pytest.mark.parametrize("kind", ["xz", "gz", "zst"])
-def test_one_packed_in_several_pieces_is_whole(kind: str, tmp_path: Path) -> None:
+def test_all_frames_of_a_compressed_image_are_read(kind: str, tmp_path: Path) -> None:
     pieces = []
     for number, part in enumerate((CONTENT[:200_000], CONTENT[200_000:])):
         PACK[kind](part, tmp_path / f"{number}")
@@ -66,7 +66,7 @@ def test_one_packed_in_several_pieces_is_whole(kind: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("kind", ["xz", "gz", "zip", "zst"])
-def test_half_of_it_is_refused(kind: str, tmp_path: Path) -> None:
+def test_a_truncated_image_is_refused(kind: str, tmp_path: Path) -> None:
     PACK[kind](CONTENT, tmp_path / "whole")
     whole = (tmp_path / "whole").read_bytes()
     (tmp_path / "half").write_bytes(whole[: len(whole) // 2])
@@ -74,7 +74,7 @@ def test_half_of_it_is_refused(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["xz", "gz", "zip", "zst"])
-def test_a_damaged_one_is_refused(kind: str, tmp_path: Path) -> None:
+def test_a_damaged_image_is_refused(kind: str, tmp_path: Path) -> None:
     PACK[kind](CONTENT, tmp_path / "image")
     damaged = bytearray((tmp_path / "image").read_bytes())
     damaged[150_000:150_100] = bytes(100)
@@ -94,5 +94,5 @@ def test_a_zip_with_two_images_is_refused(tmp_path: Path) -> None:
     assert failure(tmp_path / "two.zip") is messages.NOT_ONE_IMAGE
 
 
-def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_image_is_refused(tmp_path: Path) -> None:
     assert failure(tmp_path / "image") is messages.LOCAL_FILE

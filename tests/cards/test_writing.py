@@ -67,7 +67,7 @@ def difference(path: Path, desired: DesiredCard = DESIRED) -> Difference:
 
 
 @pytest.mark.parametrize("table", ["mbr", "gpt"])
-def test_a_card_lacks_nothing_once_written(tools: None, tmp_path: Path, table: str) -> None:
+def test_a_written_card_does_not_differ(tools: None, tmp_path: Path, table: str) -> None:
     image = images.make(tmp_path / "own.img", table)
     card = write(tmp_path / "card.img", image)
     assert difference(card) == Difference(None, {})
@@ -78,7 +78,7 @@ def test_a_card_lacks_nothing_once_written(tools: None, tmp_path: Path, table: s
     assert record.rest == sha256(whole[card_record.HEAD : begin] + whole[end:]).hexdigest()
 
 
-def test_it_is_written_and_read_back_in_words(image: Path, tmp_path: Path) -> None:
+def test_writing_and_verifying_are_reported(image: Path, tmp_path: Path) -> None:
     HOST.said.clear()
     write(tmp_path / "card.img", image)
     written, read = HOST.said
@@ -86,7 +86,7 @@ def test_it_is_written_and_read_back_in_words(image: Path, tmp_path: Path) -> No
     assert read.startswith("Verified: 25.2 MB in ")
 
 
-def test_it_is_said_why_all_of_it_has_to_be_written(image: Path, tmp_path: Path) -> None:
+def test_the_reason_for_writing_all_of_it_is_given(image: Path, tmp_path: Path) -> None:
     card = tmp_path / "card.img"
     assert difference(card).reason == "the file is new"
     good = write(card, image).read_bytes()
@@ -115,7 +115,7 @@ def test_it_is_said_why_all_of_it_has_to_be_written(image: Path, tmp_path: Path)
     assert difference(image).reason == "it was not written by bramble"
 
 
-def test_a_file_that_differs_is_written_alone(image: Path, tmp_path: Path) -> None:
+def test_only_the_boot_file_that_differs_is_written(image: Path, tmp_path: Path) -> None:
     card = write(tmp_path / "card.img", image)
     images.put(card, "config.txt", "arm_freq=600\n")
     other = replace(DESIRED, files={**DESIRED.files, "user-data": b"#cloud-config\nfqdn: x\n"})
@@ -125,7 +125,7 @@ def test_a_file_that_differs_is_written_alone(image: Path, tmp_path: Path) -> No
     assert images.get(card, "config.txt") == "arm_freq=600\n", "that one is its owner's"
 
 
-def test_a_command_line_that_somebody_edited_is_set_right(image: Path, tmp_path: Path) -> None:
+def test_an_edited_command_line_is_corrected(image: Path, tmp_path: Path) -> None:
     card = write(tmp_path / "card.img", image)
     assert images.get(card, "cmdline.txt").endswith(" rootwait x=1\n")
     images.put(card, "cmdline.txt", "console=serial0 x=1\n")
@@ -134,7 +134,7 @@ def test_a_command_line_that_somebody_edited_is_set_right(image: Path, tmp_path:
     assert list(difference(card).files) == ["cmdline.txt"]
 
 
-def test_a_card_is_marked_while_its_files_are_changed(
+def test_a_card_is_marked_as_incomplete_while_its_files_are_written(
     image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     card = write(tmp_path / "card.img", image)
@@ -148,7 +148,7 @@ def test_a_card_is_marked_while_its_files_are_changed(
     assert difference(card).reason == INCOMPLETE
 
 
-def test_a_card_that_forgets_is_found_out(
+def test_a_card_that_loses_data_fails_verification(
     image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fake card takes everything and keeps the beginning; here, one block is lost."""
@@ -164,14 +164,14 @@ def test_a_card_that_forgets_is_found_out(
     assert card_record.marked((tmp_path / "card.img").read_bytes()) == "node1"
 
 
-def test_half_an_image_becomes_no_card(packed: Path, tmp_path: Path) -> None:
+def test_a_truncated_archive_leaves_an_incomplete_card(packed: Path, tmp_path: Path) -> None:
     (tmp_path / "half.img.xz").write_bytes(packed.read_bytes()[:-2_000_000])
     said = failure(lambda: write(tmp_path / "card.img", tmp_path / "half.img.xz"))
     assert said.message is messages.NOT_UNPACKED
     assert difference(tmp_path / "card.img").reason == INCOMPLETE
 
 
-def test_an_image_without_its_end_becomes_no_card(image: Path, tmp_path: Path) -> None:
+def test_a_truncated_image_leaves_an_incomplete_card(image: Path, tmp_path: Path) -> None:
     (tmp_path / "half.img").write_bytes(image.read_bytes()[:-2_000_000])
     half = tmp_path / "half.img"
     said = failure(lambda: write(tmp_path / "card.img", half))
@@ -179,7 +179,7 @@ def test_an_image_without_its_end_becomes_no_card(image: Path, tmp_path: Path) -
     assert difference(tmp_path / "card.img").reason == INCOMPLETE
 
 
-def test_what_is_no_image_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+def test_a_file_that_is_no_image_is_refused_before_writing(tmp_path: Path) -> None:
     (tmp_path / "page.img").write_text("<html>404</html>")
     said = failure(lambda: write(tmp_path / "card.img", tmp_path / "page.img"))
     assert said.message is messages.NOT_BOOTABLE
@@ -195,7 +195,7 @@ def test_an_image_for_another_kind_of_board_is_refused(image: Path, tmp_path: Pa
     assert "cmdline.txt" in said.words
 
 
-def test_a_bar_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_progress_bar_is_shown_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     terminal = Console(file=screen, force_terminal=True, width=100)
     monkeypatch.setattr(progress, "Console", lambda **_: terminal)
@@ -209,7 +209,7 @@ def test_a_bar_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert HOST.said[0].startswith("Written: 1.0 GB in 0 s (")
 
 
-def test_only_blocks_and_mtools_are_roots(
+def test_only_raw_block_io_and_mtools_run_as_root(
     image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a disk that is root's: as an ordinary user, by a sudo that notes what it is asked for."""
@@ -234,7 +234,7 @@ def test_only_blocks_and_mtools_are_roots(
     assert said == messages.NO_SUDO(path=disk)
 
 
-def test_places_for_an_image_file(tmp_path: Path) -> None:
+def test_an_image_file_needs_a_folder_and_a_plain_path(tmp_path: Path) -> None:
     def refused(path: object) -> Said:
         return failure(lambda: image_file(str(path)))
 
@@ -243,6 +243,6 @@ def test_places_for_an_image_file(tmp_path: Path) -> None:
     assert refused(tmp_path / "a/b.img") == messages.NO_FOLDER(folder=tmp_path / "a")
 
 
-def test_without_mtools_it_does_not_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_mtools_is_refused_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert failure(require_mtools) == messages.NO_MTOOLS()

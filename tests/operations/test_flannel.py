@@ -107,18 +107,18 @@ def test_blank_cluster_gets_the_whole_manifest_server_side(pinned: dict[str, str
     assert wait.args == ([], WAIT, 300)
 
 
-def test_what_is_there_is_not_applied_again(pinned: dict[str, str]) -> None:
+def test_an_unchanged_manifest_is_not_applied(pinned: dict[str, str]) -> None:
     assert commands(pinned, live()) == []
 
 
-def test_pods_that_are_not_up_are_waited_for_without_applying(pinned: dict[str, str]) -> None:
+def test_pods_that_are_not_ready_are_waited_for_without_applying(pinned: dict[str, str]) -> None:
     there = live()
     there[2]["status"] = {**PODS, "numberAvailable": 0}
     (wait,) = commands(pinned, there)
     assert isinstance(wait, FunctionCommand)
 
 
-def test_a_change_by_hand_is_set_right(pinned: dict[str, str]) -> None:
+def test_a_manual_change_is_reverted(pinned: dict[str, str]) -> None:
     there = live()
     there[1]["data"]["net-conf.json"] = '{"Network": "10.244.0.0/16"}'
     apply, _ = commands(pinned, there)
@@ -132,7 +132,7 @@ def test_another_file_than_the_pinned_one_is_refused(pinned: dict[str, str]) -> 
     assert reason.value.args[0].message is sdcard.WRONG_CHECKSUM
 
 
-def test_what_is_not_flannels_is_refused(pinned: dict[str, str]) -> None:
+def test_a_manifest_that_is_not_flannels_is_refused(pinned: dict[str, str]) -> None:
     Path(pinned["url"]).write_text("<html>")
     pinned["checksum"] = sha256(b"<html>").hexdigest()
     with pytest.raises(HostFailure) as reason:

@@ -86,7 +86,7 @@ def test_an_archive_that_was_replaced_is_read_again(tmp_path: Path) -> None:
     assert imported(tmp_path, PAUSE)[0] == ["pause.tar"]
 
 
-def test_nothing_is_promised_while_containerd_is_stopped(tmp_path: Path) -> None:
+def test_nothing_is_planned_while_containerd_is_stopped(tmp_path: Path) -> None:
     archive(tmp_path / "pause.tar", PAUSE)
     assert imported(tmp_path, containerd="stopped")[0] == []
     assert imported(tmp_path, containerd="absent")[0] == ["pause.tar"]
@@ -96,7 +96,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     assert failure(tmp_path) == messages.NO_ARCHIVES(folder=tmp_path)
 
 
-def test_what_is_no_archive_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_damaged_archive_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "broken.tar").write_text("not a tar file")
     said = failure(tmp_path)
     assert said.message is messages.BAD_ARCHIVE

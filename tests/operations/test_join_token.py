@@ -53,7 +53,7 @@ def control_plane(monkeypatch: pytest.MonkeyPatch) -> Any:
     return ControlPlane()
 
 
-def test_all_that_join_at_once_share_one_token(control_plane: Any) -> None:
+def test_workers_that_join_at_once_share_one_token(control_plane: Any) -> None:
     tokens = []
 
     def join() -> None:
@@ -77,7 +77,7 @@ def test_token_is_deleted_after_a_failure_and_the_next_one_is_another(control_pl
     assert first.token != second.token
 
 
-def test_token_goes_by_standard_input_alone(control_plane: Any) -> None:
+def test_token_is_passed_on_standard_input_only(control_plane: Any) -> None:
     with join_credentials(control_plane) as credentials:
         secret = credentials.token.partition(".")[2]
     assert b64encode(secret.encode()).decode() in control_plane.stdin[0]
@@ -85,13 +85,13 @@ def test_token_goes_by_standard_input_alone(control_plane: Any) -> None:
     assert secret not in repr(credentials)
 
 
-def test_ready_nodes_and_the_authority_come_with_it(control_plane: Any) -> None:
+def test_credentials_hold_the_ready_nodes_and_the_ca_hash(control_plane: Any) -> None:
     with join_credentials(control_plane) as credentials:
         ready = frozenset({"node1"})
         assert credentials == JoinCredentials(credentials.token, "sha256:PEM", ready)
 
 
-def test_a_token_that_can_not_be_deleted_is_told(control_plane: Any) -> None:
+def test_a_token_that_can_not_be_deleted_is_a_warning(control_plane: Any) -> None:
     def run(script: str, *words: str, stdin: str | None = None) -> list[str]:
         if stdin is None:
             raise RemoteFailure("node1 did not answer")

@@ -41,7 +41,7 @@ def join(monkeypatch: pytest.MonkeyPatch, authority: str) -> tuple[list[Any], st
         return list(made), host.noop_description
 
 
-def test_a_worker_of_this_cluster_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_of_this_cluster_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert join(monkeypatch, OURS) == ([], "node2 has joined the cluster of node1")
 
 

@@ -82,7 +82,7 @@ def commands(
         return [(command.function.__name__, command.args) for command in inner(**arguments)]
 
 
-def test_file_is_for_its_owner_alone_and_second_run_changes_nothing(
+def test_file_is_private_and_second_run_changes_nothing(
     control_plane: Host, tmp_path: Path
 ) -> None:
     path = tmp_path / ".kube" / "config"
@@ -97,7 +97,7 @@ def test_file_is_for_its_owner_alone_and_second_run_changes_nothing(
     assert os.listdir(path.parent) == ["config"]
 
 
-def test_others_are_kept_and_the_old_file_too(control_plane: Host, tmp_path: Path) -> None:
+def test_other_contexts_are_kept_and_a_backup_is_made(control_plane: Host, tmp_path: Path) -> None:
     path = tmp_path / "config"
     before = (
         "kind: Config\ncurrent-context: work\ncontexts:\n- context: {cluster: w}\n  name: work\n"
@@ -127,7 +127,7 @@ def test_a_link_is_followed(control_plane: Host, tmp_path: Path) -> None:
     assert "bramble" in (tmp_path / "real").read_text()
 
 
-def test_what_is_no_kubeconfig_is_left_as_it_is(control_plane: Host, tmp_path: Path) -> None:
+def test_a_file_that_is_no_kubeconfig_is_not_changed(control_plane: Host, tmp_path: Path) -> None:
     (tmp_path / "config").write_text("kind: Pod\n")
     path = tmp_path / "config"
     for work in (lambda: commands(path), lambda: write(control_plane, path)):
@@ -137,7 +137,7 @@ def test_what_is_no_kubeconfig_is_left_as_it_is(control_plane: Host, tmp_path: P
     assert (tmp_path / "config").read_text() == "kind: Pod\n"
 
 
-def test_proxys_context_comes_and_goes(control_plane: Host, tmp_path: Path) -> None:
+def test_context_for_the_proxy_is_added_and_removed(control_plane: Host, tmp_path: Path) -> None:
     path = tmp_path / "config"
     server = "http://192.168.1.32:8080"
     ways = {"operation": kubeconfig.proxy, "context": "bramble-proxy", "server": server}
@@ -151,9 +151,7 @@ def test_proxys_context_comes_and_goes(control_plane: Host, tmp_path: Path) -> N
     assert commands(path, present=False, **ways) == []
 
 
-def test_dates_times_comments_and_line_ends_of_others_are_kept(
-    control_plane: Host, tmp_path: Path
-) -> None:
+def test_dates_times_comments_and_line_ends_are_kept(control_plane: Host, tmp_path: Path) -> None:
     path = tmp_path / "config"
     before = (
         b"kind: Config\r\nextensions:\r\n- {name: e, since: 2024-01-01, at: 12:30:45}  # mine\r\n"
@@ -178,7 +176,7 @@ def test_dates_times_comments_and_line_ends_of_others_are_kept(
         (lambda path: path.write_text(SHARED), messages.KUBECONFIG_KEPT),
     ],
 )
-def test_what_can_not_be_changed_is_refused_before_anything_is(
+def test_a_file_that_can_not_be_changed_is_refused_in_prepare(
     control_plane: Host, tmp_path: Path, make: Any, message: Message
 ) -> None:
     path = tmp_path / "config"
@@ -195,7 +193,7 @@ def test_a_list_of_files_is_refused(tmp_path: Path) -> None:
     assert reason.value.args[0] == messages.LIST_OF_FILES(path=tmp_path / "a:b")
 
 
-def test_kubectl_is_told_of_a_file_that_it_would_not_read(
+def test_suggested_command_names_a_kubeconfig_that_kubectl_would_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "config"

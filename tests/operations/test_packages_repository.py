@@ -116,7 +116,7 @@ def test_a_fresh_node_gets_the_key_and_then_the_source(server: Server) -> None:
     assert written(commands) == {KEY: SAMPLE, SOURCE: sources_file(server.url)}
 
 
-def test_an_address_without_its_last_slash_is_the_same(server: Server) -> None:
+def test_a_url_without_its_last_slash_is_the_same(server: Server) -> None:
     assert written(repository(server.url.rstrip("/"))[0]) == written(repository(server.url)[0])
 
 
@@ -127,7 +127,7 @@ def test_a_second_run_changes_nothing(server: Server) -> None:
     assert (commands, noop) == ([], f"apt has the repository {server.url}")
 
 
-def test_a_key_that_was_prolonged_replaces_the_old_copy(server: Server) -> None:
+def test_a_key_with_a_later_expiry_replaces_the_old_copy(server: Server) -> None:
     commands, _ = repository(
         server.url, source=sources_file(server.url), key="old", sources=(SOURCE,)
     )
@@ -159,20 +159,20 @@ def test_a_second_key_beside_the_right_one_is_refused(server: Server) -> None:
     assert failure(server.url).message is messages.OTHER_KEY
 
 
-def test_a_page_that_is_no_key_is_refused(server: Server) -> None:
+def test_a_web_page_is_no_key(server: Server) -> None:
     server.text = "<html>please log in</html>"
     said = failure(server.url)
     assert said.message is messages.NO_KEY
     assert said.values["url"] == f"{server.url}Release.key"
 
 
-def test_a_missing_key_says_what_the_server_said(server: Server) -> None:
+def test_a_missing_key_is_reported_with_the_status(server: Server) -> None:
     url = f"{server.url}v1.99/"
     said = messages.KEY_NOT_FETCHED(url=f"{url}Release.key", reason="404 Not Found")
     assert failure(url) == said
 
 
-def test_an_unreachable_mirror_is_one_clear_line(server: Server) -> None:
+def test_an_unreachable_repository_is_reported_in_one_line(server: Server) -> None:
     server.shutdown()
     server.server_close()
     said = failure(server.url)
@@ -197,5 +197,5 @@ def test_a_dry_run_knows_the_release_to_come_from_the_repositorys_index() -> Non
         assert packages.offered("1.37", "http://mirror/deb/") is None
 
 
-def test_a_release_to_come_that_nobody_can_tell_is_not_guessed(server: Server) -> None:
+def test_an_unknown_release_is_not_guessed(server: Server) -> None:
     assert packages.offered("1.36", server.url) is None  # it has a key, and no index

@@ -80,7 +80,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     return Run(monkeypatch)
 
 
-def test_a_node_that_is_late_fails_and_not_the_control_plane(run: Run) -> None:
+def test_a_node_that_is_not_ready_in_time_fails_and_not_the_control_plane(run: Run) -> None:
     run.not_ready, run.pods = {"node3"}, 2
     assert run.wait(0)
     assert run.names() == {"node3"}
@@ -88,7 +88,7 @@ def test_a_node_that_is_late_fails_and_not_the_control_plane(run: Run) -> None:
     assert run.said["node3"] == [messages.NOT_READY(seconds=0, reason=reason)]
 
 
-def test_pods_that_are_late_on_ready_nodes_are_the_control_planes(run: Run) -> None:
+def test_pods_that_are_not_ready_in_time_fail_the_control_plane(run: Run) -> None:
     run.pods = 1
     assert not run.wait(0)
     assert run.names() == set()
@@ -97,13 +97,13 @@ def test_pods_that_are_late_on_ready_nodes_are_the_control_planes(run: Run) -> N
     assert "kube-proxy: 1 of 3 pods" in said
 
 
-def test_a_control_plane_that_is_late_fails_itself(run: Run) -> None:
+def test_a_control_plane_that_is_not_ready_in_time_fails(run: Run) -> None:
     run.not_ready = {"node1"}
     assert not run.wait(0)
     assert "Kubelet stopped" in run.said["node1"][0]
 
 
-def test_a_node_that_is_gone_is_not_waited_for_although_the_cluster_does_not_miss_it_yet(
+def test_an_unreachable_node_is_not_waited_for_while_the_cluster_counts_it_as_ready(
     run: Run,
 ) -> None:
     run.pods, run.faults = 2, {"node3": GONE}
@@ -112,7 +112,7 @@ def test_a_node_that_is_gone_is_not_waited_for_although_the_cluster_does_not_mis
     assert run.said["node3"] == [GONE]
 
 
-def test_a_control_planes_kubelet_that_keeps_exiting_ends_the_wait(run: Run) -> None:
+def test_a_kubelet_of_the_control_plane_that_keeps_exiting_ends_the_wait(run: Run) -> None:
     exits = messages.KUBELET_EXITS(reason="out of cheese")
     run.pods, run.faults = 0, {"node1": exits}
     assert not run.wait(600)
@@ -120,7 +120,7 @@ def test_a_control_planes_kubelet_that_keeps_exiting_ends_the_wait(run: Run) -> 
     assert run.said["node1"][-1] == exits
 
 
-def test_a_control_plane_that_is_away_is_told_and_no_worker_is_blamed_for_it(
+def test_an_unreachable_control_plane_fails_and_no_worker_does(
     run: Run,
 ) -> None:
     def away(*_: object) -> None:

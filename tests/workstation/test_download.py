@@ -76,18 +76,18 @@ def test_a_missing_pin_is_refused(server: str, tmp_path: Path) -> None:
     assert said.values["expected"] == "(none)"
 
 
-def test_what_is_not_there_is_one_line(server: str, tmp_path: Path) -> None:
+def test_a_missing_url_is_reported_with_its_status(server: str, tmp_path: Path) -> None:
     url = f"{server}/other"
     assert failure(url, SUM, tmp_path) == messages.DOWNLOAD_FAILED(url=url, reason="404 Not Found")
 
 
-def test_an_unreachable_mirror_is_one_line(tmp_path: Path) -> None:
+def test_an_unreachable_mirror_is_reported_with_the_innermost_cause(tmp_path: Path) -> None:
     url = "http://127.0.0.1:9/kube-flannel.yml"
     said = messages.DOWNLOAD_FAILED(url=url, reason="[Errno 111] Connection refused")
     assert failure(url, SUM, tmp_path) == said
 
 
-def test_a_path_on_this_computer_will_do(tmp_path: Path) -> None:
+def test_a_local_path_is_read(tmp_path: Path) -> None:
     (tmp_path / "x.yml").write_text(TEXT)
     assert fetch_text(str(tmp_path / "x.yml"), SUM, str(tmp_path / "kept")) == TEXT
     missing = str(tmp_path / "y.yml")

@@ -85,7 +85,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
-def test_it_is_kept_and_watched(url: str, tmp_path: Path) -> None:
+def test_a_download_is_kept_and_reports_progress(url: str, tmp_path: Path) -> None:
     seen: list[tuple[int, int | None]] = []
     place = download.fetch(url, SUM, str(tmp_path), lambda *now: seen.append(now))
     assert place.read_bytes() == IMAGE
@@ -96,13 +96,13 @@ def test_it_is_kept_and_watched(url: str, tmp_path: Path) -> None:
     assert names(tmp_path) == [f"{SUM[:16]}-own.img.xz"]
 
 
-def test_after_a_break_it_goes_on_from_there(url: str, tmp_path: Path) -> None:
+def test_a_broken_download_is_resumed(url: str, tmp_path: Path) -> None:
     Server.breaks = [1_048_576, 524_288]
     assert download.fetch(url, SUM, str(tmp_path)).read_bytes() == IMAGE
     assert Server.asked == [None, "bytes=1048576-", "bytes=1572864-"]
 
 
-def test_a_later_run_goes_on_from_there_too(url: str, tmp_path: Path) -> None:
+def test_a_later_run_resumes_a_broken_download(url: str, tmp_path: Path) -> None:
     Server.breaks = [1_966_080, 0]
     said = failure(url, tmp_path)
     assert said.message is messages.DOWNLOAD_FAILED
@@ -112,30 +112,28 @@ def test_a_later_run_goes_on_from_there_too(url: str, tmp_path: Path) -> None:
     assert Server.asked == [None, "bytes=1966080-", "bytes=1966080-"]
 
 
-def test_a_server_that_knows_no_ranges_begins_again(url: str, tmp_path: Path) -> None:
+def test_a_server_without_ranges_starts_again(url: str, tmp_path: Path) -> None:
     Server.ranges = False
     Server.breaks = [1_966_080]
     assert download.fetch(url, SUM, str(tmp_path)).read_bytes() == IMAGE
     assert Server.asked == [None, "bytes=1966080-"]
 
 
-def test_a_server_that_only_ever_breaks_is_given_up(url: str, tmp_path: Path) -> None:
+def test_a_server_that_always_breaks_off_is_given_up(url: str, tmp_path: Path) -> None:
     Server.ranges = False
     Server.breaks = [1_000_000] * 10
     assert failure(url, tmp_path).message is messages.DOWNLOAD_FAILED
     assert len(Server.asked) == 2
 
 
-def test_without_a_name_for_its_version_it_begins_again(url: str, tmp_path: Path) -> None:
+def test_a_file_without_an_etag_is_downloaded_from_its_beginning(url: str, tmp_path: Path) -> None:
     Server.etag = None
     Server.breaks = [1_966_080]
     assert download.fetch(url, SUM, str(tmp_path)).read_bytes() == IMAGE
     assert Server.asked == [None, None]
 
 
-def test_another_version_on_the_server_is_fetched_from_its_beginning(
-    url: str, tmp_path: Path
-) -> None:
+def test_another_version_is_downloaded_from_its_beginning(url: str, tmp_path: Path) -> None:
     Server.content, Server.etag = bytes(2_500_000), '"older"'
     Server.breaks = [1_966_080, 0]
     failure(url, tmp_path)
@@ -143,7 +141,7 @@ def test_another_version_on_the_server_is_fetched_from_its_beginning(
     assert download.fetch(url, SUM, str(tmp_path)).read_bytes() == IMAGE
 
 
-def test_two_halves_of_different_files_are_not_taken(url: str, tmp_path: Path) -> None:
+def test_parts_of_different_files_are_discarded(url: str, tmp_path: Path) -> None:
     """A server that gives the same name to another version."""
     Server.content = bytes(3_000_000)
     Server.breaks = [1_966_080, 0]
@@ -152,7 +150,7 @@ def test_two_halves_of_different_files_are_not_taken(url: str, tmp_path: Path) -
     assert download.fetch(url, SUM, str(tmp_path)).read_bytes() == IMAGE
 
 
-def test_what_is_longer_than_the_servers_begins_again(url: str, tmp_path: Path) -> None:
+def test_a_partial_file_longer_than_the_file_is_discarded(url: str, tmp_path: Path) -> None:
     part = tmp_path / f"{SUM[:16]}-own.img.xz.part"
     part.write_bytes(bytes(4_000_000))
     part.with_name(f"{part.name}.tag").write_text('"one"')
@@ -160,7 +158,7 @@ def test_what_is_longer_than_the_servers_begins_again(url: str, tmp_path: Path) 
     assert Server.asked == ["bytes=4000000-", None]
 
 
-def test_wrong_content_leaves_nothing_to_be_used_by_mistake(url: str, tmp_path: Path) -> None:
+def test_a_file_with_a_wrong_checksum_is_not_kept(url: str, tmp_path: Path) -> None:
     Server.content = bytes(3_000_000)
     found = sha256(Server.content).hexdigest()
     said = messages.WRONG_CHECKSUM(source=url, found=found, expected=SUM)
@@ -168,20 +166,20 @@ def test_wrong_content_leaves_nothing_to_be_used_by_mistake(url: str, tmp_path: 
     assert names(tmp_path / "kept") == []
 
 
-def test_a_kept_one_that_was_changed_is_not_used(url: str, tmp_path: Path) -> None:
+def test_a_modified_copy_is_not_used(url: str, tmp_path: Path) -> None:
     place = download.fetch(url, SUM, str(tmp_path))
     place.write_bytes(IMAGE[:-1] + b"x")
     assert download.kept_copy(url, SUM, str(tmp_path)) is None
     assert download.fetch(url, SUM, str(tmp_path)).read_bytes() == IMAGE
 
 
-def test_two_runs_do_not_fetch_into_one_file(url: str, tmp_path: Path) -> None:
+def test_two_runs_do_not_download_into_one_file(url: str, tmp_path: Path) -> None:
     part = tmp_path / f"{SUM[:16]}-own.img.xz.part"
     with download._opened(part):
         assert failure(url, tmp_path) == messages.DOWNLOAD_RUNNING(path=part)
 
 
-def test_a_publishers_checksum_goes_on_to_hold(url: str, tmp_path: Path) -> None:
+def test_the_first_published_checksum_stays_valid(url: str, tmp_path: Path) -> None:
     Server.content = f"{SUM.upper()}  own.img.xz\n".encode()
     assert download.published_checksum(f"{url}.sha256", str(tmp_path)) == SUM
     Server.content = b"0" * 64
@@ -190,7 +188,7 @@ def test_a_publishers_checksum_goes_on_to_hold(url: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"\xff\xfe", b"<html>", SUM[:63].encode()])
-def test_a_kept_checksum_that_is_none_is_named_with_its_remedy(
+def test_a_damaged_kept_checksum_is_refused_with_the_remedy(
     url: str, tmp_path: Path, text: bytes
 ) -> None:
     place = download.published_place(f"{url}.sha256", str(tmp_path))
@@ -202,7 +200,7 @@ def test_a_kept_checksum_that_is_none_is_named_with_its_remedy(
     assert download.published_checksum(f"{url}.sha256", str(tmp_path)) == SUM
 
 
-def test_another_url_of_the_same_name_has_a_checksum_of_its_own(url: str, tmp_path: Path) -> None:
+def test_two_urls_with_one_file_name_have_two_checksums(url: str, tmp_path: Path) -> None:
     Server.content = SUM.encode()
     assert download.published_checksum(f"{url}.sha256", str(tmp_path)) == SUM
     other, newer = "0a" * 32, url.replace("/own", "/2026/own")
@@ -213,7 +211,7 @@ def test_another_url_of_the_same_name_has_a_checksum_of_its_own(url: str, tmp_pa
     assert download.published_place(f"{url}.sha256", str(tmp_path)).read_text() == f"{SUM}\n"
 
 
-def test_a_page_is_no_checksum(url: str, tmp_path: Path) -> None:
+def test_a_web_page_is_no_checksum(url: str, tmp_path: Path) -> None:
     Server.content = b"<html>not found</html>"
     said = checksum_failure(f"{url}.sha256", tmp_path)
     assert said == messages.NO_CHECKSUM(url=f"{url}.sha256")
