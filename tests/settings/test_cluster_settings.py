@@ -134,7 +134,7 @@ def test_an_odd_control_plane_is_a_cluster_that_no_deploy_makes_yet(
     assert [node.role for node in cluster.nodes] == ["control_plane"] * count
     monkeypatch.chdir(desk)
     with pytest.raises(SystemExit) as ended:
-        settings.prepare(str(desk / "inventory.py"))
+        settings.prepare("inventory.py")
     assert codes(str(ended.value)) == ["SET096"]
     assert len(str(ended.value).splitlines()) == 1
     assert not (desk / ".cluster").exists()
