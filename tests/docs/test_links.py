@@ -73,3 +73,18 @@ def test_the_page_on_preflight_has_a_row_for_every_check() -> None:
     rows = {row for cell in re.findall(r"(?m)^\| ([^|]+) \|", table) for row in cell.split(", ")}
     assert len(checks) > 20
     assert rows - {"row", "---"} == checks
+
+
+def test_the_page_on_verify_has_every_check() -> None:
+    checks = {
+        name
+        for file in (REPOSITORY / "tests/cluster").glob("test_*.py")
+        for name in re.findall(
+            r'(?ms)^def test_\w+\(.*?\) -> None:\n    """(.+?)"""', file.read_text()
+        )
+    }
+    text = (REPOSITORY / "docs/verify.md").read_text()
+    table = text[text.index("| rows |") : text.index("On virtual nodes")]
+    rows = {row for cell in re.findall(r"(?m)^\| ([^|]+) \|", table) for row in cell.split("; ")}
+    assert len(checks) > 30
+    assert rows - {"rows", "---"} == checks - {"reboot"}
