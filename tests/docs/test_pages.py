@@ -1,4 +1,4 @@
-"""Links between the pages of the documentation lead somewhere, and every page can be found."""
+"""The pages agree with each other and with the code: links, paths, checks, settings."""
 
 from __future__ import annotations
 
@@ -88,3 +88,18 @@ def test_the_page_on_verify_has_every_check() -> None:
     rows = {row for cell in re.findall(r"(?m)^\| ([^|]+) \|", table) for row in cell.split("; ")}
     assert len(checks) > 30
     assert rows - {"rows", "---"} == checks - {"reboot"}
+
+
+def test_every_setting_is_in_the_readme_and_has_a_comment() -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    text = (REPOSITORY / "group_data/all.py").read_text()
+    text = text[: text.index("# --- pyinfra's connection")]
+    settings = re.findall(r"(?m)^([a-z_]+)(?::[^=\n]+)? = ", text)
+    assert len(settings) > 50
+    assert [name for name in settings if f"`{name}`" not in readme] == []
+    # A comment holds for the settings that follow it without an empty line.
+    blocks = [
+        block.strip() for block in text.split("\n\n") if re.search(r"(?m)^[a-z_]+.* = ", block)
+    ]
+    assert [block for block in blocks if not block.startswith("#")] == []
+    assert [block for block in blocks if "Default" not in block] == []
