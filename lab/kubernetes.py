@@ -18,9 +18,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 
@@ -28,13 +29,15 @@ from formats import openpgp
 from lab import cgroup, containers, debian_mirror, host, network, services
 from lab.errors import LabError
 from lab.plan import Plan, state_directory
-from lab.standin import debian, repository, serve
 from messages import lab as messages
 from settings import Cluster, SettingsError, kubernetes, load
 from settings.overrides import VARIABLE
+from standin import packages, repository
 
 MANIFEST = "kube-flannel.yml"
+PORT = 8036  # where the folder is served in the lan
 _REACH_S = 4
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,17 @@ def choose(cluster: Cluster) -> Source:
         return Source(f"real, from {url}", None, real=True)
     debian_sources = debian_mirror.choose(debian_mirror.read_sources())
     with host.lock("stand-in"):
-        made = repository.build(
-            host.home() / "cache",
-            debian_sources.lines(),
-            debian_sources.keyring,
-            [kubernetes.minor(cluster)],
-        )
+        made = _made(repository.build, debian_sources, [kubernetes.minor(cluster)])
     why = "LAB_KUBERNETES asks for it" if wanted else f"{url} can't be reached from here"
     return Source(f"a stand-in that runs no containers ({why})", made.folder, real=False)
+
+
+def _made(make: Callable[..., T], sources: debian_mirror.Mirror, *more: object) -> T:
+    """Make something in the cache from Debian's packages; LabError when that fails."""
+    try:
+        return make(host.home() / "cache", sources.lines(), sources.keyring, *more)
+    except packages.PackageError as error:
+        raise LabError(messages.STAND_IN(reason=error)) from None
 
 
 def _check(folder: Path, cluster: Cluster) -> None:
@@ -158,9 +164,9 @@ def kubectl_folder() -> Path:
 
 def _unpack_kubectl(folder: Path) -> None:
     sources = debian_mirror.choose(debian_mirror.read_sources())
-    debian.debian_kubectl(host.home() / "cache", sources.lines(), sources.keyring)
+    package = _made(packages.debian_kubectl, sources)
     partial = folder.with_suffix(".partial")
-    host.run(["dpkg-deb", "-x", str(host.home() / "cache" / "kubectl.deb"), str(partial)])
+    host.run(["dpkg-deb", "-x", str(package), str(partial)])
     shutil.rmtree(folder, ignore_errors=True)  # what was cut off
     partial.rename(folder)
 
@@ -176,7 +182,8 @@ def _noted(lab: str) -> Path:
 def _serve(plan: Plan, group: str, folder: Path) -> None:
     part = f"{group}/mirror"
     cgroup.end(part)
-    command = [sys.executable, "-m", "lab.standin.serve", str(folder), "--bind", plan.router]
+    command = [sys.executable, "-m", "http.server", str(PORT), "--protocol=HTTP/1.1"]
+    command += ["--bind", plan.router, "--directory", str(folder)]
     with (state_directory(plan.name) / "mirror.out").open("wb") as output:
         server = subprocess.Popen(
             cgroup.wrap(part, network.inside(plan.name, "router", command)),
@@ -184,14 +191,14 @@ def _serve(plan: Plan, group: str, folder: Path) -> None:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env=host.environment() | {"PYTHONPATH": str(Path(__file__).parent.parent)},
+            env=host.environment(),
         )
-    services.wait_listening(plan, {serve.PORT: server})
+    services.wait_listening(plan, {PORT: server})
 
 
 def _places(plan: Plan, cluster: Cluster, folder: Path) -> dict[str, Any]:
     """The settings that say where things are, for this folder."""
-    url = f"http://{plan.router}:{serve.PORT}"
+    url = f"http://{plan.router}:{PORT}"
     deb = folder / repository.layout(kubernetes.minor(cluster))
     return {
         "kubernetes_repository": f"{url}/core:/stable:/v{{minor}}/deb/",

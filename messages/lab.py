@@ -205,3 +205,9 @@ SSH_CONFIG = Message(
     "the SSH configuration could not be written: {reason}",
     meaning="`.cluster/ssh_config` is derived from the settings.",
 )
+STAND_IN = Message(
+    "LAB035",
+    "the stand-in for Kubernetes could not be made: {reason}",
+    remedy="Mend that, then run this again; or set LAB_MIRROR to a folder with the real one.",
+    meaning="Where pkgs.k8s.io cannot be reached, its packages are made on this machine.",
+)

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from lab.api import Lab
-from lab.standin.serve import PORT
+from lab.kubernetes import PORT
 from messages import codes
 from tests.lab.runs import (
     CLUSTER,

@@ -18,7 +18,7 @@ import settings
 from lab import cgroup, containers, debian_mirror, host, kubernetes
 from lab.api import Lab
 from lab.errors import LabError
-from lab.standin import repository
+from standin import repository
 from tests.lab.conftest import make_desk
 from tests.lab.runs import CLUSTER, changes, ok, pyinfra
 
@@ -31,7 +31,7 @@ workers = []
 
 # A program for the sandbox: busybox sleeps in it, under the name of the image that is wanted.
 PAUSE = r"""set -e
-apt-get install -q -y --no-install-recommends busybox-static > /dev/null 2>&1
+apt-get install -q -y --no-install-recommends busybox-static python3-grpcio > /dev/null 2>&1
 image=$(containerd config dump | sed -n "s/^ *sandbox\(_image\)\? = .\(.*\).$/\2/p")
 cd "$(mktemp -d)"; mkdir -p rootfs/bin; cp /bin/busybox rootfs/bin/
 for name in sh sleep cat; do ln -s busybox rootfs/bin/$name; done
@@ -50,19 +50,40 @@ echo "$image"
 # A pod as the kubelet makes a guaranteed one (CRI's api.proto has the numbers): a sandbox on the
 # node's network, a container with 64 MiB and -997 before the OOM killer; then a command in it.
 POD = r"""
-import sys
-sys.path.insert(0, "/usr/lib/stand-in/kubelet")
-from standin.cri import RUNTIME, Runtime, _varint, encode
+import sys, grpc
+
+def varint(number):
+    return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + varint(number >> 7)
+
+def encode(*fields):
+    data = ((field, one.encode() if isinstance(one, str) else one) for field, one in fields)
+    return b"".join(bytes([field << 3 | 2]) + varint(len(one)) + one for field, one in data)
+
+def decode(data):  # messages and strings alone: field -> values
+    found = {}
+    while data:
+        field, size, shift, data = data[0] >> 3, 0, 0, data[1:]
+        more = True
+        while more:
+            size, more = size | (data[0] & 127) << shift, data[0] > 127
+            shift, data = shift + 7, data[1:]
+        found.setdefault(field, []).append(data[:size])
+        data = data[size:]
+    return found
 
 def number(field, value):
-    return bytes([field << 3]) + _varint(value & (1 << 64) - 1)
+    return bytes([field << 3]) + varint(value & (1 << 64) - 1)
+
+channel = grpc.insecure_channel("unix:///run/containerd/containerd.sock")
+
+def call(method, message):
+    ask = channel.unary_unary(f"/runtime.v1.RuntimeService/{method}")
+    return decode(ask(message, timeout=600))
 
 spaces = number(1, 2) + number(2, 1) + number(3, 2)  # network and ipc: the node's; pid: its own
 linux = encode((1, "/kubepods.slice/kubepods-podtest.slice"), (2, encode((1, spaces))))
 names = encode((1, "test"), (2, sys.argv[1]), (3, "default"))
 sandbox = encode((1, names), (8, linux))
-runtime = Runtime("unix:///run/containerd/containerd.sock")
-call = lambda method, message: runtime.call(RUNTIME, method, message, timeout=600)
 pod = call("RunPodSandbox", encode((1, sandbox)))[1][0]
 limits = encode((1, number(4, 64 << 20) + number(5, -997)), (2, encode((3, spaces))))
 container = encode((1, encode((1, "test"))), (2, encode((1, sys.argv[2]))), (15, limits))

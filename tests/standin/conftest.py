@@ -1,6 +1,4 @@
 """What the stand-in's tests share: a root of their own, and a control plane on loopback in it."""
-# Recorded texts and tables stay in one piece, so that they can be searched for.
-# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -11,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.standin.node import addons, config, controllers, kubeconfig, manifests, nodephases, server
-from lab.standin.node.client import Client
-from lab.standin.node.store import Store
+from standin.node import addons, config, controllers, init, kubeconfig, manifests, server
+from standin.node.client import Client
+from standin.node.store import Store
 
 CLUSTER = """
 apiVersion: kubeadm.k8s.io/v1beta4
@@ -52,31 +50,25 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def control_plane(root: Path) -> Iterator[ControlPlane]:
-    """Certificates, manifests and objects as init makes them; only the process is the test's own."""
+    """Certificates, manifests and objects as init makes them; the process alone is the test's."""
     file = root / "kubeadm.yaml"
     file.write_text(CLUSTER.format(port=1))
-    run = nodephases.Run(config.load_init(str(file)), set(), set())
-    nodephases.certs(run)
-    nodephases.etcd(run)
-    nodephases.control_plane(run)
-    pki = root / "etc/kubernetes/pki"
+    cluster = config.load_init(str(file))
+    for phase in ("certs", "etcd", "control-plane"):
+        init.PHASES[phase](cluster)
     store = Store(root / "var/lib/etcd")
-    tls = server.context(*(str(pki / one) for one in ("apiserver.crt", "apiserver.key", "ca.crt")))
-    running = server.serve(store, "127.0.0.1", 0, tls)
+    flags = manifests.flags("kube-apiserver")
+    running = server.serve(store, "127.0.0.1", 0, flags)
     port = int(running.server_address[1])
-    run.config.init["localAPIEndpoint"]["bindPort"] = port
-    nodephases.kubeconfigs(run)
-    controllers.bootstrap(store, manifests.flags("kube-apiserver"))
+    cluster.init["localAPIEndpoint"]["bindPort"] = port
+    init.PHASES["kubeconfig"](cluster)
+    controllers.bootstrap(store, flags)
     threading.Thread(target=running.serve_forever, daemon=True).start()
-    client = Client.from_document(kubeconfig.load("/etc/kubernetes/super-admin.conf"))
-    addons.admins(client)
-    addons.upload_kubeadm(client, run.config)
-    addons.upload_kubelet(client, run.config)
-    addons.create_tokens(client, run.config.init["bootstrapTokens"])
-    addons.token_roles(client)
-    addons.cluster_info(client, run.config)
+    addons.apply(Client.of(kubeconfig.load("/etc/kubernetes/super-admin.conf")), "admin")
+    for phase in ("upload-config/kubeadm", "upload-config/kubelet", "bootstrap-token"):
+        init.PHASES[phase](cluster)
     controllers.tokens(store)
-    admin = Client.from_document(kubeconfig.load("/etc/kubernetes/admin.conf"))
-    yield ControlPlane(run.config, store, f"127.0.0.1:{port}", admin)
+    admin = Client.of(kubeconfig.load(kubeconfig.ADMIN))
+    yield ControlPlane(cluster, store, f"127.0.0.1:{port}", admin)
     running.shutdown()
     running.server_close()

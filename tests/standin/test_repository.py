@@ -7,29 +7,26 @@ import io
 import json
 import subprocess
 import tarfile
-import threading
-import urllib.request
 from pathlib import Path
 
 import pytest
 
-from lab.errors import LabError
-from lab.standin import archives, debs, repository, serve
+from standin import archives, packages, repository
 
 
 @pytest.fixture(scope="module")
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> repository.Mirror:
     """A mirror whose kubectl is a tiny package in place of Debian's, so that nothing is fetched."""
     cache = tmp_path_factory.mktemp("cache")
-    fields = {
-        "Package": "kubectl",
-        "Version": "1.32.3+ds-2",
-        "Architecture": repository.architecture(),
-        "Maintainer": "nobody <nobody@example.invalid>",
-        "Description": "kubectl",
-    }
-    content = debs.build(debs.Package(fields, {"/usr/bin/kubectl": (b"#!/bin/sh\n", 0o755)}))
-    (cache / "kubectl.deb").write_bytes(content)
+    tree = tmp_path_factory.mktemp("kubectl")
+    (tree / "DEBIAN").mkdir()
+    (tree / "DEBIAN/control").write_text(
+        "Package: kubectl\nVersion: 1.32.3+ds-2\nArchitecture: all\nDepends: libc6\n"
+        "Maintainer: nobody <nobody@example.invalid>\nDescription: kubectl\n"
+    )
+    (tree / "usr/bin").mkdir(parents=True)
+    (tree / "usr/bin/kubectl").write_text("#!/bin/sh\necho v1.32.3\n")
+    packages.run(["dpkg-deb", "--build", str(tree), str(cache / "kubectl.deb")])
     return repository.build(cache, [], Path("/nonexistent"), ["1.36"])
 
 
@@ -37,8 +34,9 @@ def apt(tmp_path: Path, mirror: repository.Mirror, *command: str) -> str:
     """apt with nothing but this repository, checking its signature with its key."""
     for folder in ("lists/partial", "cache/archives/partial", "parts"):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-    (tmp_path / "key.asc").write_bytes((mirror.repository("1.36") / "Release.key").read_bytes())
-    source = f"deb [signed-by={tmp_path}/key.asc] file:{mirror.repository('1.36')}/ /\n"
+    repo = mirror.folder / repository.layout("1.36")
+    source = f"deb [signed-by={tmp_path}/key.asc] file:{repo}/ /\n"
+    (tmp_path / "key.asc").write_bytes((repo / "Release.key").read_bytes())
     (tmp_path / "sources.list").write_text(source)
     (tmp_path / "status").touch()
     options = {
@@ -60,12 +58,12 @@ def test_apt_trusts_the_repository_by_its_key_and_finds_the_packages(
     found = apt(tmp_path, mirror, "apt-cache", "show", "kubelet=1.36.4-1.1")
     assert "Depends: kubernetes-cni (>= 1.2.0), mount, util-linux" in found
     names = apt(tmp_path, mirror, "apt-cache", "pkgnames").split()
-    assert {"kubelet", "kubeadm", "kubectl", "kubernetes-cni", "cri-tools"} <= set(names)
+    assert {"kubelet", "kubeadm", "kubectl", "kubernetes-cni"} <= set(names)
     assert "1.36.4-1.1" in apt(tmp_path, mirror, "apt-cache", "policy", "kubectl")
 
 
 def test_a_changed_package_list_is_refused(mirror: repository.Mirror, tmp_path: Path) -> None:
-    release = mirror.repository("1.36") / "InRelease"
+    release = mirror.folder / repository.layout("1.36") / "InRelease"
     original = release.read_bytes()
     release.write_bytes(original.replace(b"Archive: deb", b"Archive: bad"))
     try:
@@ -76,7 +74,7 @@ def test_a_changed_package_list_is_refused(mirror: repository.Mirror, tmp_path: 
 
 
 def test_the_fingerprint_is_that_of_the_key_beside_the_packages(mirror: repository.Mirror) -> None:
-    key = mirror.repository("1.36") / "Release.key"
+    key = mirror.folder / repository.layout("1.36") / "Release.key"
     assert key.read_text().startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----")
     shown = subprocess.run(
         ["gpg", "--batch", "--show-keys", "--with-colons", str(key)], capture_output=True, text=True
@@ -97,7 +95,9 @@ def test_no_private_key_is_kept(mirror: repository.Mirror) -> None:
 
 
 def test_a_minor_without_a_stand_in_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(LabError, match=r"no stand-in for Kubernetes 1\.20: there are 1\.35"):
+    with pytest.raises(
+        packages.PackageError, match=r"no stand-in for Kubernetes 1\.20: there are 1\.35"
+    ):
         repository.build(tmp_path, [], Path("/nonexistent"), ["1.20"])
 
 
@@ -114,18 +114,18 @@ def test_an_image_archive_names_its_image_and_its_parts_match() -> None:
     assert config["architecture"] == "arm64"
 
 
-def test_the_folder_is_served_as_a_mirror_would_be(mirror: repository.Mirror) -> None:
-    server = serve.server(mirror.folder, "127.0.0.1", 0)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    base = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
-        for path in (
-            "core:/stable:/v1.36/deb/Release.key",
-            "kube-flannel.yml",
-            "images/pause_3.10.2.tar",
-        ):
-            with urllib.request.urlopen(f"{base}/{path}") as answer:
-                assert answer.read() == (mirror.folder / path).read_bytes()
-    finally:
-        server.shutdown()
-        server.server_close()
+def test_kubectl_is_debians_with_the_version_of_its_package(
+    mirror: repository.Mirror, tmp_path: Path
+) -> None:
+    debs = mirror.folder / repository.layout("1.36") / packages.architecture()
+    packages.run(["dpkg-deb", "-x", str(next(debs.glob("kubectl_1.36.4-*"))), str(tmp_path)])
+    assert (tmp_path / "usr/bin/kubectl").read_text() == "#!/bin/sh\necho v1.36.4\n"
+
+
+def test_the_cni_plugins_are_debians(mirror: repository.Mirror, tmp_path: Path) -> None:
+    debs = mirror.folder / repository.layout("1.36") / packages.architecture()
+    (deb,) = debs.glob("kubernetes-cni_*")
+    depends = packages.run(["dpkg-deb", "--field", str(deb), "Depends"]).decode().strip()
+    assert depends == "containernetworking-plugins"
+    packages.run(["dpkg-deb", "-x", str(deb), str(tmp_path)])
+    assert (tmp_path / "opt/cni/bin/bridge").readlink() == Path("/usr/lib/cni/bridge")

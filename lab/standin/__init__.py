@@ -1,3 +1,0 @@
-"""
-Stand-in Kubernetes: a signed apt repository, images and a manifest, made on the spot for the lab.
-"""

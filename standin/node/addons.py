@@ -1,0 +1,99 @@
+"""
+What kubeadm init puts into the new cluster: configuration, roles, tokens, CoreDNS, kube-proxy.
+
+The objects are templates: they have the real names, and the fields that kubectl and people look at.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+
+import yaml
+
+from . import config as settings
+from . import images, kubeconfig
+from .client import Client
+from .common import SYSTEM, TOKEN, Obj, duration, now, root, stamp, template
+from .resources import path_of
+
+SECRETS = f"/api/v1/namespaces/{SYSTEM}/secrets"
+
+
+def apply(client: Client, name: str, **values: str) -> None:
+    """Make or replace the objects of a template."""
+    for content in template(name, **values):
+        client.put(path_of(content), content)
+
+
+def config_map(client: Client, namespace: str, name: str, data: dict[str, str]) -> None:
+    """Make or replace a ConfigMap."""
+    meta = {"name": name, "namespace": namespace}
+    content = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
+    client.put(path_of(content), content)
+
+
+def upload_kubeadm(client: Client, config: settings.Config) -> None:
+    """Store the ConfigMap kubeadm-config."""
+    about = {"apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "ClusterConfiguration"}
+    text = yaml.safe_dump(
+        {name: one for name, one in (about | config.cluster).items() if one != ""}
+    )
+    config_map(client, SYSTEM, "kubeadm-config", {"ClusterConfiguration": text})
+    _readable(client, "kubeadm:nodes-kubeadm-config", "kubeadm-config")
+
+
+def upload_kubelet(client: Client, config: settings.Config) -> None:
+    """Store the ConfigMap kubelet-config."""
+    text = yaml.safe_dump(settings.kubelet_document(config))
+    config_map(client, SYSTEM, "kubelet-config", {"kubelet": text})
+    _readable(client, "kubeadm:kubelet-config", "kubelet-config")
+
+
+def _readable(client: Client, role: str, name: str) -> None:
+    """Let nodes, and those that join, read a ConfigMap."""
+    apply(client, "config-role", role=role, config_map=name)
+
+
+def cluster_info(client: Client, config: settings.Config) -> None:
+    """Store the ConfigMap cluster-info in kube-public, which everybody may read."""
+    authority = root(f"{config.cluster['certificatesDir']}/ca.crt").read_bytes()
+    content = kubeconfig.document(f"https://{settings.endpoint(config)}", "", "", authority, {})
+    content |= {"contexts": None, "current-context": "", "users": None, "preferences": {}}
+    config_map(client, "kube-public", "cluster-info", {"kubeconfig": yaml.safe_dump(content)})
+    apply(client, "cluster-info-role")
+
+
+def secret_text(secret: Obj, name: str) -> str:
+    """Return a value of a Secret's data."""
+    return base64.b64decode(secret.get("data", {}).get(name, "")).decode()
+
+
+def token_secret(entry: Obj) -> Obj:
+    """Return the Secret of a bootstrap token; its ttl counts from now."""
+    match = TOKEN.match(entry["token"])
+    assert match is not None
+    data = {"token-id": match[1], "token-secret": match[2], "description": entry.get("description")}
+    if length := duration(entry["ttl"]):
+        data["expiration"] = stamp(now() + length)
+    data |= {f"usage-bootstrap-{usage}": "true" for usage in entry["usages"]}
+    data["auth-extra-groups"] = ",".join(entry["groups"])
+    encoded = {name: base64.b64encode(one.encode()).decode() for name, one in data.items() if one}
+    meta = {"name": f"bootstrap-token-{match[1]}", "namespace": SYSTEM}
+    about = {"apiVersion": "v1", "kind": "Secret", "type": "bootstrap.kubernetes.io/token"}
+    return about | {"metadata": meta, "data": encoded}
+
+
+def apply_addon(client: Client, name: str, config: settings.Config) -> None:
+    """Make CoreDNS or kube-proxy, or replace them when init runs again."""
+    networking = config.cluster["networking"]
+    network = ipaddress.ip_network(networking["serviceSubnet"])
+    server = f"https://{settings.endpoint(config)}"
+    if name == "kube-proxy":
+        token = {"tokenFile": "/var/run/secrets/kubernetes.io/serviceaccount/token"}
+        own = kubeconfig.document(server, "default", "default", b"", token)
+        text = {"config.conf": settings.proxy_document(config), "kubeconfig.conf": own}
+        data = {name: yaml.safe_dump(one) for name, one in text.items()}
+        config_map(client, SYSTEM, "kube-proxy", data)
+    image, domain = images.of_cluster(config.cluster)[name], networking["dnsDomain"]
+    apply(client, name, image=image, domain=domain, address=str(network[10]))

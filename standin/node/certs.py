@@ -1,0 +1,120 @@
+"""kubeadm certs: check-expiration and renew."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime
+
+import yaml
+from cryptography import x509
+
+from . import config as settings
+from . import kubeconfig, pki
+from .client import ApiError, Unreachable, admin
+from .common import SYSTEM, Fatal, Obj, moment, root, say, short_age, stamp, tell, text
+
+
+def _load(path: str, phase: str, is_quiet: bool = False) -> settings.Config:
+    """Return the configuration: the file's, else the cluster's own, else the defaults."""
+    if path or not root(kubeconfig.ADMIN).exists():
+        return settings.load_init(path) if path else settings.with_defaults({})
+    show = (lambda *_, **__: None) if is_quiet else tell
+    show("reading", phase=phase)
+    cluster: Obj = {}
+    try:
+        maps = f"/api/v1/namespaces/{SYSTEM}/configmaps"
+        stored = admin().request("GET", f"{maps}/kubeadm-config")
+        cluster = yaml.safe_load(stored["data"]["ClusterConfiguration"])
+    except (ApiError, Unreachable, Fatal):
+        show("not-read", phase=phase)
+    return settings.with_defaults({"ClusterConfiguration": cluster})
+
+
+def _name(name: str) -> str:
+    return name.replace("/", "-")
+
+
+def _entry(name: str, data: bytes, authority: str = "") -> Obj:
+    """Return a certificate as check-expiration's JSON has it."""
+    until = x509.load_pem_x509_certificate(data).not_valid_after_utc if data else None
+    left = int((until - datetime.now(UTC)).total_seconds()) if until else 0
+    entry: Obj = {"name": _name(name), "expirationDate": stamp(until) if until else None}
+    entry |= {"residualTime": left, "externallyManaged": False}
+    return entry | ({"caName": _name(authority)} if authority else {}) | {"missing": not data}
+
+
+def _certificates(config: settings.Config) -> tuple[list[Obj], list[Obj]]:
+    """Return the certificates and the authorities, by name."""
+    directory = config.cluster["certificatesDir"]
+    if not root(f"{directory}/apiserver.key").exists():
+        raise Fatal(text("no-authority", key=f"{directory}/apiserver.key"))
+    table, found = pki.table(config), []
+    for file in table["kubeconfigs"]:
+        path = f"{pki.DIRECTORY}/{file['name']}"
+        if file["title"]:
+            data = b""
+            if root(path).exists():
+                _, user = kubeconfig.cluster_and_user(kubeconfig.load(path))
+                data = kubeconfig.data(user, "client-certificate")
+            found.append(_entry(file["name"], data, "ca"))
+    for one in table["leaves"]:
+        data = root(f"{directory}/{one['name']}.crt").read_bytes()
+        found.append(_entry(one["name"], data, one["ca"]))
+    authorities = [
+        _entry(one, root(f"{directory}/{one}.crt").read_bytes()) for one in table["authorities"]
+    ]
+    return tuple(sorted(each, key=lambda one: str(one["name"])) for each in (found, authorities))  # type: ignore[return-value]
+
+
+def check_expiration(options: argparse.Namespace) -> None:
+    """kubeadm certs check-expiration: two tables, or one JSON object."""
+    listed, authorities = _certificates(
+        _load(options.config, "check-expiration", options.output == "json")
+    )
+    if options.output == "json":
+        about = {
+            "kind": "CertificateExpirationInfo",
+            "apiVersion": "output.kubeadm.k8s.io/v1alpha3",
+        }
+        say(
+            json.dumps(
+                about | {"certificates": listed, "certificateAuthorities": authorities}, indent=4
+            )
+        )
+        return
+    times = f"{'EXPIRES':<25}{'RESIDUAL TIME':<16}"
+    say(f"{'CERTIFICATE':<27}{times}{'CERTIFICATE AUTHORITY':<24}EXTERNALLY MANAGED")
+    for one in listed:
+        say(f"{one['name']:<27}{_times(one)}{one['caName']:<24}{'no':<8}")
+    say(f"\n{'CERTIFICATE AUTHORITY':<24}{times}EXTERNALLY MANAGED")
+    for one in authorities:
+        say(f"{one['name']:<24}{_times(one)}{'no':<8}")
+
+
+def _times(entry: Obj) -> str:
+    if entry["missing"]:
+        return f"{'<not present>':<41}"
+    until = moment(entry["expirationDate"]).strftime("%b %d, %Y %H:%M UTC")
+    return f"{until:<25}{short_age(entry['residualTime']):<16}"
+
+
+def renew(options: argparse.Namespace) -> None:
+    """kubeadm certs renew: one certificate, or all."""
+    wanted = options.words[0] if options.words else ""
+    table = pki.table(settings.with_defaults({}))
+    listed = table["leaves"] + [one for one in table["kubeconfigs"] if one["title"]]
+    known = sorted(_name(one["name"]) for one in listed)
+    if wanted not in ("all", *known):
+        raise Fatal(f'unknown command "{wanted}" for "kubeadm certs renew"')
+    config = _load(options.config, "renew")
+    table = pki.table(config)
+    by_name = {_name(one["name"]): one for one in table["leaves"] + table["kubeconfigs"]}
+    for name in known if wanted == "all" else [wanted]:
+        if "ca" in by_name[name]:
+            pki.make_leaf(by_name[name], config)
+        else:
+            pki.make_kubeconfig(by_name[name], config)
+        say(f"{by_name[name]['title']} renewed")
+    if wanted == "all":
+        tell("renewed")

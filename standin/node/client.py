@@ -1,0 +1,163 @@
+"""A client of the API: HTTPS with a kubeconfig's credentials, errors in Go's words."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import http.client
+import json
+import socket
+import ssl
+import tempfile
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+from . import kubeconfig
+from .common import Fatal, Obj
+
+ERRNO = {
+    errno.ECONNREFUSED: "connect: connection refused",
+    errno.EHOSTUNREACH: "connect: no route to host",
+    errno.ENETUNREACH: "connect: network is unreachable",
+    errno.ETIMEDOUT: "i/o timeout",
+    errno.ECONNRESET: "connect: connection reset by peer",
+}
+
+
+class ApiError(Exception):
+    """An answer with a status of 400 or more; the text is the server's message."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class Unreachable(Exception):
+    """No answer: nobody listens, no route, a certificate that isn't trusted."""
+
+
+class Client:
+    """
+    A connection to one API server, kept open between requests.
+
+    + authority: PEM; empty: the server isn't verified
+    """
+
+    def __init__(
+        self,
+        server: str,
+        authority: bytes = b"",
+        certificate: bytes = b"",
+        key: bytes = b"",
+        token: str = "",
+    ) -> None:
+        self.server = server.rstrip("/")
+        self.headers = {"Accept": "application/json", "User-Agent": "stand-in"}
+        if token:
+            self.headers["Authorization"] = f"Bearer {token}"
+        parts = urllib.parse.urlsplit(self.server)
+        self.host, self.port = str(parts.hostname), parts.port or 443
+        self.connection: http.client.HTTPSConnection | None = None
+        self.context = ssl.create_default_context(cadata=authority.decode() or None)
+        if not authority:
+            self.context.check_hostname = False
+            self.context.verify_mode = ssl.CERT_NONE
+        if certificate:
+            # ssl takes files only; this one lives in memory, for these lines.
+            folder = "/dev/shm" if Path("/dev/shm").is_dir() else None
+            with tempfile.NamedTemporaryFile(dir=folder, prefix="stand-in-") as file:
+                file.write(certificate + b"\n" + key)
+                file.flush()
+                self.context.load_cert_chain(file.name)
+
+    @classmethod
+    def of(cls, content: Obj) -> Client:
+        """Return the client that a kubeconfig describes."""
+        cluster, user = kubeconfig.cluster_and_user(content)
+        names = ("client-certificate", "client-key")
+        certificate, key = (kubeconfig.data(user, name) for name in names)
+        authority = kubeconfig.data(cluster, "certificate-authority")
+        return cls(cluster["server"], authority, certificate, key, user.get("token", ""))
+
+    def acting_as(self, account: str) -> Client:
+        """Return a client that asks for a service account, in place of its pod's token."""
+        other = copy.copy(self)
+        other.headers, other.connection = self.headers | {"Impersonate-User": account}, None
+        return other
+
+    def request(
+        self, method: str, path: str, body: Any = None, kind: str = "application/json"
+    ) -> Any:
+        """Return the decoded answer; raise ApiError or Unreachable otherwise."""
+        headers = self.headers | {"Content-Type": kind}
+        data = None if body is None else json.dumps(body).encode()
+        # A kept connection may have been closed by the other side: then it is tried once more.
+        is_reused = self.connection is not None
+        try:
+            if self.connection is None:
+                self.connection = http.client.HTTPSConnection(
+                    self.host, self.port, timeout=10, context=self.context
+                )
+            self.connection.request(method, path, data, headers)
+            answer = self.connection.getresponse()
+            raw = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            if self.connection is not None:
+                self.connection.close()
+                self.connection = None
+            if is_reused:
+                return self.request(method, path, body, kind)
+            where = f'{method.capitalize()} "{self.server}{path}"'
+            raise Unreachable(f"{where}: {self._why(error)}") from None
+        try:
+            content = json.loads(raw)
+        except ValueError:
+            content = raw.decode(errors="replace")
+        if answer.status >= 400:
+            message = content.get("message", "") if isinstance(content, dict) else content
+            raise ApiError(answer.status, message or answer.reason)
+        return content
+
+    def _why(self, error: Exception) -> str:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            is_name = "match" in error.verify_message.lower()
+            why = f"is not valid for {self.host}" if is_name else "signed by unknown authority"
+            return f"tls: failed to verify certificate: x509: certificate {why}"
+        if isinstance(error, socket.gaierror):
+            return f"dial tcp: lookup {self.host}: no such host"
+        code = errno.ETIMEDOUT if isinstance(error, TimeoutError) else getattr(error, "errno", 0)
+        if code in ERRNO:
+            return f"dial tcp {self.host}:{self.port}: {ERRNO[code]}"
+        return "EOF" if isinstance(error, http.client.HTTPException) else str(error)
+
+    def get(self, path: str) -> Any:
+        """Return an object, None when there is none."""
+        try:
+            return self.request("GET", path)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def put(self, collection: str, content: Obj) -> None:
+        """Make an object, or replace the one of the same name."""
+        try:
+            self.request("POST", collection, content)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            name = urllib.parse.quote(content["metadata"]["name"], safe=":")
+            self.request("PUT", f"{collection}/{name}", content)
+
+    def merge(self, path: str, patch: Obj) -> Any:
+        """Send a JSON merge patch (RFC 7386)."""
+        return self.request("PATCH", path, patch, "application/merge-patch+json")
+
+
+def admin() -> Client:
+    """Return the client of admin.conf; Fatal in kubeadm's words where there is none."""
+    try:
+        return Client.of(kubeconfig.load(kubeconfig.ADMIN))
+    except Fatal as error:
+        raise Fatal(f"failed to load admin kubeconfig: {error}") from None

@@ -1,0 +1,174 @@
+"""
+Read kubeadm's configuration file, and fill in its defaults.
+
+Fields are not checked one by one as kubeadm's strict decoder does: who writes the file checks it.
+Source: the kubeadm Configuration (v1beta4) reference at kubernetes.io.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import secrets
+import socket
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from .common import MINOR, NUMBER, TOKEN, Fatal, Obj, quote, root, template, text
+
+CONTROL_PLANE_TAINT = {"effect": "NoSchedule", "key": "node-role.kubernetes.io/control-plane"}
+ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+@dataclass
+class Config:
+    """
+    What init works with; each part is the document with its defaults.
+
+    + init, cluster: kubeadm's own documents
+    + kubelet, proxy: the components' documents, as given
+    + ignored: preflight checks that only warn, lower case
+    """
+
+    init: Obj
+    cluster: Obj
+    kubelet: Obj
+    proxy: Obj
+    ignored: set[str] = field(default_factory=set)
+
+    @property
+    def directory(self) -> str:
+        """Where the certificates are."""
+        return str(self.cluster["certificatesDir"])
+
+
+def host_name() -> str:
+    """Return this node's name, as kubeadm derives it."""
+    return socket.gethostname().strip().lower()
+
+
+def default_address() -> str:
+    """Return the address of the default route's interface; "" without one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # no packet is sent: this only asks for a route
+            return str(probe.getsockname()[0])
+        except OSError:
+            return ""
+
+
+def new_token() -> str:
+    """Return a random bootstrap token."""
+    letters = "".join(secrets.choice(ALPHABET) for _ in range(22))
+    return f"{letters[:6]}.{letters[6:]}"
+
+
+def defaults() -> Obj:
+    """Return the defaults of each kind."""
+    values = {"address": default_address(), "node": host_name(), "version": NUMBER}
+    return template("config", **values)[0]
+
+
+def read(path: str) -> dict[str, Obj]:
+    """Return the documents of a file by kind; Fatal when it can't be read."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            documents = [one for one in yaml.safe_load_all(file) if one]
+    except OSError as error:
+        raise Fatal(f"open {path}: {(error.strerror or '').lower()}") from None
+    except yaml.YAMLError as error:
+        raise Fatal(f"could not interpret GroupVersionKind; unmarshal error: {error}") from None
+    return {str(one.get("kind")): one for one in documents}
+
+
+def _filled(given: Any, default: Any) -> Any:
+    """Return what is given, with defaults where nothing is."""
+    if isinstance(default, dict):
+        given = given or {}
+        return given | {name: _filled(given.get(name), one) for name, one in default.items()}
+    return default if given in (None, "") else given
+
+
+def _version(wanted: str) -> str:
+    match = re.fullmatch(r"v?1\.(\d+)\.\d+([-+].*)?", wanted)
+    if not match:
+        raise Fatal(text("no-version", version=wanted))
+    if int(match[1]) < MINOR - 1:
+        raise Fatal(text("old-version", minor=MINOR - 1, version=wanted))
+    return f"v{wanted.removeprefix('v')}"
+
+
+def with_defaults(documents: dict[str, Obj]) -> Config:
+    """Return init's view of the documents."""
+    default = defaults()
+    init = _filled(documents.get("InitConfiguration"), default["InitConfiguration"])
+    cluster = _filled(documents.get("ClusterConfiguration"), default["ClusterConfiguration"])
+    if init["nodeRegistration"].get("taints") is None:
+        init["nodeRegistration"]["taints"] = [CONTROL_PLANE_TAINT]
+    cluster["kubernetesVersion"] = _version(cluster["kubernetesVersion"])
+    tokens = [_filled(one, default["token"]) for one in init.get("bootstrapTokens") or [{}]]
+    init["bootstrapTokens"] = [{"token": new_token()} | one for one in tokens]
+    for one in init["bootstrapTokens"]:
+        check_token(one["token"])
+    kubelet, proxy = ("KubeletConfiguration", "KubeProxyConfiguration")
+    return Config(init, cluster, documents.get(kubelet, {}), documents.get(proxy, {}))
+
+
+def check_token(token: str) -> None:
+    """Fatal in kubeadm's words when it is no bootstrap token."""
+    if not TOKEN.match(token):
+        raise Fatal(text("bad-token", token=token))
+
+
+def load_init(path: str) -> Config:
+    """Read the file of `kubeadm init --config`."""
+    documents = read(path)
+    if not documents.keys() & {"InitConfiguration", "ClusterConfiguration"}:
+        raise Fatal(text("no-init-kind"))
+    return with_defaults(documents)
+
+
+def load_join(path: str) -> Obj:
+    """Read the file of `kubeadm join --config`: the JoinConfiguration with its defaults."""
+    documents = read(path)
+    if "JoinConfiguration" not in documents:
+        raise Fatal("no JoinConfiguration found in the supplied config")
+    join: Obj = _filled(documents["JoinConfiguration"], defaults()["JoinConfiguration"])
+    if join.get("controlPlane") is not None:
+        raise Fatal("the stand-in has one control-plane node only: it can't join a second one")
+    discovery = join["discovery"]
+    token = discovery["bootstrapToken"]["token"]
+    discovery["tlsBootstrapToken"] = discovery["tlsBootstrapToken"] or token
+    if not TOKEN.match(token):
+        where = "discovery.bootstrapToken.token"
+        raise Fatal(f"{where}: Invalid value: {quote(token)}: the bootstrap token is invalid")
+    return join
+
+
+def endpoint(config: Config) -> str:
+    """Return host:port of the control plane, as the kubeconfigs of all nodes have it."""
+    wanted = str(config.cluster["controlPlaneEndpoint"])
+    local = config.init["localAPIEndpoint"]
+    if not wanted:
+        return f"{local['advertiseAddress']}:{local['bindPort']}"
+    return wanted if ":" in wanted else f"{wanted}:{local['bindPort']}"
+
+
+def kubelet_document(config: Config) -> Obj:
+    """Return the KubeletConfiguration that kubeadm writes."""
+    networking = config.cluster["networking"]
+    network = ipaddress.ip_network(networking["serviceSubnet"])
+    made: Obj = defaults()["kubelet"]
+    made |= {"clusterDNS": [str(network[10])], "clusterDomain": networking["dnsDomain"]}
+    if root("/run/systemd/resolve/resolv.conf").exists():
+        made["resolvConf"] = "/run/systemd/resolve/resolv.conf"
+    return made | config.kubelet
+
+
+def proxy_document(config: Config) -> Obj:
+    """Return the KubeProxyConfiguration that kubeadm stores in the cluster."""
+    network = {"clusterCIDR": config.cluster["networking"]["podSubnet"]}
+    made: Obj = defaults()["proxy"]
+    return made | network | config.proxy

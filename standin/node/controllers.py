@@ -1,0 +1,189 @@
+"""
+The controllers of a cluster: nodes, pod networks, bootstrap tokens, signing requests.
+
+Source: kubernetes.io, "Nodes", "Bootstrap tokens", "Certificate Signing Requests"; times are the
+defaults.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import ipaddress
+import time
+import traceback
+from collections.abc import Callable
+from datetime import timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+from . import pki, rbac, workloads
+from .addons import secret_text
+from .common import SYSTEM, Obj, moment, now, stamp, template
+from .resources import BY_KEY, BY_KIND, RBAC
+from .store import Conflict, Store
+from .tables import condition
+from .tokens import signature
+
+NODES, SECRETS, MAPS, NAMESPACES = (
+    BY_KEY[one] for one in ("nodes", "secrets", "configmaps", "namespaces")
+)
+LEASES = BY_KEY["leases.coordination.k8s.io"]
+CSRS = BY_KEY["certificatesigningrequests.certificates.k8s.io"]
+SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
+APPROVAL = "Auto approving kubelet client certificate after SubjectAccessReview."
+GRACE = 50  # seconds after which a silent node is Unknown (node-monitor-grace-period)
+PERIOD = 1.0
+NOT_READY, UNREACHABLE, UNSCHEDULABLE = (
+    f"node.kubernetes.io/{one}" for one in ("not-ready", "unreachable", "unschedulable")
+)
+READY_TAINTS = {"True": [], "Unknown": [UNREACHABLE]}
+
+
+def ensure(store: Store, kind: str, name: str, **content: object) -> None:
+    """Make an object unless it is there; kind: `ClusterRole`, of the group that has it."""
+    resource = next(one for one in BY_KIND.values() if one.kind == kind)
+    namespace = content.pop("namespace", None)
+    meta: Obj = {"name": name} | ({"namespace": namespace} if namespace else {})
+    meta |= {"labels": content.pop("labels")} if "labels" in content else {}
+    about: Obj = {"apiVersion": resource.api_version, "kind": kind, "metadata": meta}
+    with contextlib.suppress(Conflict):
+        store.create(resource, about | content)
+
+
+def bootstrap(store: Store, flags: dict[str, str]) -> None:
+    """Make what an API server makes at its start: namespaces, default roles, its own Service."""
+    for name in ("default", "kube-node-lease", "kube-public", SYSTEM):
+        own = {"kubernetes.io/metadata.name": name}
+        ensure(store, "Namespace", name, labels=own, status={"phase": "Active"})
+    labels = {"kubernetes.io/bootstrapping": "rbac-defaults"}
+    default = template("rbac")[0]
+    for name, rules in default["roles"].items():
+        ensure(store, "ClusterRole", name, labels=labels, rules=rules)
+    for name, groups in default["groups"].items():
+        reference = {"apiGroup": RBAC, "kind": "ClusterRole", "name": name}
+        subjects = [{"apiGroup": RBAC, "kind": "Group", "name": one} for one in groups]
+        binding = {"roleRef": reference, "subjects": subjects}
+        ensure(store, "ClusterRoleBinding", name, labels=labels, **binding)
+    proxy = {"kind": "ServiceAccount", "name": "kube-proxy", "namespace": SYSTEM}
+    reference = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "system:node-proxier"}
+    ensure(store, "ClusterRoleBinding", "kubeadm:node-proxier", roleRef=reference, subjects=[proxy])
+    network = ipaddress.ip_network(flags["service-cluster-ip-range"])
+    values = {"address": str(network[1]), "port": flags["secure-port"]}
+    for one in template("bootstrap", advertised=flags["advertise-address"], **values):
+        resource = BY_KIND[(one["apiVersion"], one["kind"])]
+        with contextlib.suppress(Conflict):
+            store.create(resource, one)
+
+
+def run(store: Store, manager: dict[str, str]) -> None:
+    """Run all controllers, once a second; one that fails is shown and tried again."""
+    started = time.monotonic()
+    steps: list[Callable[[], None]] = [
+        lambda: tokens(store),
+        lambda: requests(store, manager),
+        # After a start nodes get their time to report, as under the real controller manager.
+        lambda: nodes(store, manager, time.monotonic() - started),
+        lambda: workloads.run(store),
+    ]
+    while True:
+        for step in steps:
+            try:
+                step()
+            except Conflict:
+                continue
+            except Exception:
+                traceback.print_exc()
+        time.sleep(PERIOD)
+
+
+def tokens(store: Store) -> None:
+    """Delete expired bootstrap tokens; sign cluster-info for the others."""
+    info = store.get(MAPS, "kube-public", "cluster-info")
+    text = info["data"]["kubeconfig"] if info else ""
+    signed = {"kubeconfig": text}
+    for secret in store.listed(SECRETS, SYSTEM)[0]:
+        if secret.get("type") != "bootstrap.kubernetes.io/token":
+            continue
+        if rbac.is_expired(secret):
+            store.delete(SECRETS, SYSTEM, secret["metadata"]["name"])
+        elif secret_text(secret, "usage-bootstrap-signing") == "true":
+            name, own = (secret_text(secret, f"token-{one}") for one in ("id", "secret"))
+            signed[f"jws-kubeconfig-{name}"] = signature(text, name, own)
+    if info and info["data"] != signed:
+        store.update(MAPS, info | {"data": signed})
+
+
+def requests(store: Store, manager: dict[str, str]) -> None:
+    """Approve and sign the kubelets' client certificates; delete what is old."""
+    for one in store.listed(CSRS)[0]:
+        spec, status = one["spec"], one.setdefault("status", {})
+        is_node = spec["username"].startswith("system:node:")
+        resource = f"{CSRS.plural}/{'selfnodeclient' if is_node else 'nodeclient'}"
+        asked = rbac.Question("create", CSRS.group, resource)
+        user = rbac.User(spec["username"], spec["groups"])
+        if "certificate" in status or spec["signerName"] != SIGNER:
+            continue
+        if not rbac.allowed(store, user, asked):
+            continue
+        request = x509.load_pem_x509_csr(base64.b64decode(spec["request"]))
+        name = str(request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+        key = request.public_key()
+        assert isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey)
+        folder, _, file = manager["cluster-signing-cert-file"].removesuffix(".crt").rpartition("/")
+        authority, subject = pki.load_pair(folder, file), pki.subject(name, "system:nodes")
+        made = authority.sign(subject, [pki.CLIENT], key, timedelta(days=365))
+        approved = {"type": "Approved", "status": "True", "reason": "AutoApproved"}
+        approved |= {"message": APPROVAL, "lastUpdateTime": stamp(), "lastTransitionTime": stamp()}
+        status["conditions"] = [approved]
+        status["certificate"] = base64.b64encode(pki.certificate_pem(made)).decode()
+        store.update(CSRS, one)
+
+
+def nodes(store: Store, manager: dict[str, str], running: float) -> None:
+    """Give nodes their pod networks, find silent ones, and set the taints of their condition."""
+    listed = store.listed(NODES)[0]
+    used = {one.setdefault("spec", {}).get("podCIDR") for one in listed}
+    for node in listed:
+        spec, meta = node["spec"], node["metadata"]
+        if not spec.get("podCIDR") and manager.get("cluster-cidr"):
+            size = int(manager.get("node-cidr-mask-size", "24"))
+            networks = ipaddress.ip_network(manager["cluster-cidr"]).subnets(new_prefix=size)
+            free = next((str(one) for one in networks if str(one) not in used), None)
+            if free:
+                spec |= {"podCIDR": free, "podCIDRs": [free]}
+                used.add(free)
+        lease = store.get(LEASES, "kube-node-lease", meta["name"])
+        seen = moment(lease["spec"]["renewTime"] if lease else meta["creationTimestamp"])
+        if running > GRACE and (now() - seen).total_seconds() > GRACE:
+            _mark_unknown(node)
+        _taint(node)
+        store.update(NODES, node)
+
+
+def _mark_unknown(node: Obj) -> None:
+    text = "Kubelet stopped posting node status."
+    for one in node.get("status", {}).get("conditions", []):
+        if one["type"] != "NetworkUnavailable" and one["status"] != "Unknown":
+            one |= {"status": "Unknown", "reason": "NodeStatusUnknown", "message": text}
+            one["lastTransitionTime"] = stamp()
+
+
+def _taint(node: Obj) -> None:
+    """Set the taints that follow from a node's condition, and keep the others."""
+    spec = node["spec"]
+    ready = condition(node, "Ready").get("status", "False")
+    keys = READY_TAINTS.get(ready, [NOT_READY])
+    wanted = [(key, effect) for key in keys for effect in ("NoSchedule", "NoExecute")]
+    if spec.get("unschedulable"):
+        wanted.append((UNSCHEDULABLE, "NoSchedule"))
+    old = spec.pop("taints", None) or []
+    known = {(one["key"], one["effect"]): one for one in old}
+    taints = [one for one in old if one["key"] not in (NOT_READY, UNREACHABLE, UNSCHEDULABLE)]
+    for key, effect in wanted:
+        new = {"key": key, "effect": effect, "timeAdded": stamp()}
+        taints.append(known.get((key, effect), new))
+    if taints:
+        spec["taints"] = taints

@@ -1,0 +1,257 @@
+"""
+kubeadm init, phase by phase.
+
+Each phase writes its files at once and in kubeadm's order: a power cut between two phases leaves
+what it would leave of kubeadm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+from cryptography.hazmat.primitives import serialization
+
+from . import addons, kubeconfig, manifests, pki, preflight, services
+from . import config as settings
+from .client import ApiError, Client, Unreachable
+from .common import Fatal, Obj, duration, go_duration, quote, root, say, tell, text, write
+from .config import Config
+
+KUBELET = "/var/lib/kubelet"
+CURRENT = f"{KUBELET}/pki/kubelet-client-current.pem"
+LABELS = (
+    "node-role.kubernetes.io/control-plane",
+    "node.kubernetes.io/exclude-from-external-load-balancers",
+)
+
+
+def _seconds(config: Config, timeout: str) -> float:
+    return duration(config.init["timeouts"][timeout]).total_seconds()
+
+
+def _admin() -> Client:
+    return Client.of(kubeconfig.load(kubeconfig.ADMIN))
+
+
+def _preflight(config: Config) -> None:
+    tell("preflight")
+    preflight.run([preflight.PRIVILEGED], config.ignored)
+    preflight.run(preflight.init_checks(config), config.ignored)
+    tell("preflight-images")
+    preflight.run([preflight.images_check(config)], config.ignored)
+
+
+def _certs(config: Config) -> None:
+    tell("certs", folder=config.directory)
+    table, cluster = pki.table(config), config.cluster
+    for name, common_name in table["authorities"].items():
+        if root(f"{config.directory}/{name}.crt").exists():
+            pki.load_pair(config.directory, name)
+            tell("ca-there", name=name)
+        else:
+            tell("cert", name=name)
+            lifetime = duration(cluster["caCertificateValidityPeriod"])
+            made = pki.new_authority(common_name, cluster["encryptionAlgorithm"], lifetime)
+            pki.write_pair(config.directory, name, made)
+        for leaf in table["leaves"]:
+            if leaf["ca"] == name:
+                _leaf(config, leaf)
+    if root(f"{config.directory}/sa.key").exists():
+        tell("sa-there")
+        return
+    tell("sa")
+    key = pki.new_key(cluster["encryptionAlgorithm"])
+    form = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    write(f"{config.directory}/sa.key", pki.key_pem(key), 0o600)
+    write(f"{config.directory}/sa.pub", key.public_key().public_bytes(*form), 0o600)
+
+
+def _leaf(config: Config, leaf: Obj) -> None:
+    name = leaf["name"]
+    if all(root(f"{config.directory}/{name}.{end}").exists() for end in ("crt", "key")):
+        tell("cert-there", name=name)
+        return
+    tell("cert", name=name)
+    names, addresses = pki.make_leaf(leaf, config)
+    if names:
+        tell("cert-names", name=name, names=" ".join(names), addresses=" ".join(addresses))
+
+
+def _kubeconfigs(config: Config) -> None:
+    tell("kubeconfigs")
+    for file in pki.table(config)["kubeconfigs"]:
+        path = f"{pki.DIRECTORY}/{file['name']}"
+        if root(path).exists():
+            tell("kubeconfig-there", path=path)
+        else:
+            tell("kubeconfig", name=file["name"])
+            pki.make_kubeconfig(file, config)
+
+
+def _etcd(config: Config) -> None:
+    tell("etcd")
+    data = root(config.cluster["etcd"]["local"]["dataDir"])
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    manifests.make("etcd", config)
+
+
+def _control_plane(config: Config) -> None:
+    tell("control-plane")
+    for component in manifests.EXTRA:
+        tell("static-pod", name=component)
+        manifests.make(component, config)
+
+
+def write_environment(registration: Obj) -> None:
+    """Write kubeadm-flags.env."""
+    path = f"{KUBELET}/kubeadm-flags.env"
+    tell("environment", path=path)
+    flags = {one["name"]: one["value"] for one in registration["kubeletExtraArgs"]}
+    if registration["name"] != settings.host_name():
+        flags |= {"hostname-override": registration["name"]}
+    line = " ".join(f"--{name}={value}" for name, value in sorted(flags.items()))
+    write(path, f"KUBELET_KUBEADM_ARGS={quote(line)}\n")
+
+
+def write_kubelet_files(document: Obj, socket: str) -> None:
+    """Write instance-config.yaml and config.yaml."""
+    own = {"containerRuntimeEndpoint": socket}
+    about = {name: document[name] for name in ("apiVersion", "kind")}
+    tell("kubelet-config")
+    write(f"{KUBELET}/instance-config.yaml", yaml.safe_dump(about | own))
+    write(f"{KUBELET}/config.yaml", yaml.safe_dump(document | own))
+
+
+def _kubelet_start(config: Config) -> None:
+    registration = config.init["nodeRegistration"]
+    services.kubelet("stop")
+    write_environment(registration)
+    write_kubelet_files(settings.kubelet_document(config), registration["criSocket"])
+    tell("kubelet-start")
+    services.kubelet("start")
+
+
+def _wait_for(what: Callable[[], Any], seconds: float, failure: str) -> Any:
+    """Return what is true in the end; Fatal with the reason after so many seconds."""
+    until = time.monotonic() + seconds
+    while True:
+        reason = ""
+        try:
+            if found := what():
+                return found
+        except (Unreachable, ApiError) as error:
+            reason = str(error)
+        if time.monotonic() > until:
+            raise Fatal(f"{failure}{reason}")
+        time.sleep(0.2)
+
+
+def _wait_control_plane(config: Config) -> None:
+    """Make the admin's binding, then wait for the components."""
+    start = time.monotonic()
+
+    def bind_admin() -> bool:
+        addons.apply(Client.of(kubeconfig.load("/etc/kubernetes/super-admin.conf")), "admin")
+        return True
+
+    _wait_for(bind_admin, _seconds(config, "kubernetesAPICall"), text("no-admin"))
+    tell("wait-control-plane")
+    services.wait_healthy(_seconds(config, "kubeletHealthCheck"))
+    point = config.init["localAPIEndpoint"]
+    limit = go_duration(_seconds(config, "controlPlaneComponentHealthCheck"))
+    after = go_duration(time.monotonic() - start)
+    address, port = point["advertiseAddress"], point["bindPort"]
+    tell("components", limit=limit, address=address, port=port, after=after)
+
+
+def _upload_kubeadm(config: Config) -> None:
+    tell("upload-config")
+    addons.upload_kubeadm(_admin(), config)
+
+
+def _upload_kubelet(config: Config) -> None:
+    tell("upload-kubelet")
+    addons.upload_kubelet(_admin(), config)
+
+
+def _mark_control_plane(config: Config) -> None:
+    """Label and taint the node, once the kubelet has registered it."""
+    registration = config.init["nodeRegistration"]
+    name, taints = registration["name"], registration["taints"]
+    tell("mark-labels", name=name, labels=" ".join(LABELS))
+    if taints:
+        tell(
+            "mark-taints",
+            name=name,
+            taints=" ".join(f"{one['key']}:{one['effect']}" for one in taints),
+        )
+    client, path = _admin(), f"/api/v1/nodes/{name}"
+    failure = text("not-marked", name=name)
+    node = _wait_for(lambda: client.get(path), _seconds(config, "kubernetesAPICall"), failure)
+    own = {one["key"] for one in taints}
+    kept = [one for one in node["spec"].get("taints") or [] if one["key"] not in own]
+    labels = dict.fromkeys(LABELS, "")
+    client.merge(path, {"metadata": {"labels": labels}, "spec": {"taints": kept + taints}})
+
+
+def _bootstrap_token(config: Config) -> None:
+    client, tokens = _admin(), config.init["bootstrapTokens"]
+    tell("bootstrap-token", token=tokens[0]["token"])
+    for one in tokens:
+        client.put(addons.SECRETS, addons.token_secret(one))
+    addons.apply(client, "bootstrap-token")
+    tell("bootstrap-roles")
+    addons.cluster_info(client, config)
+
+
+def _kubelet_finalize(_: Config) -> None:
+    path = "/etc/kubernetes/kubelet.conf"
+    tell("kubelet-finalize", path=path)
+    content = kubeconfig.load(path)
+    if root(CURRENT).exists():
+        content["users"][0]["user"] = {"client-certificate": CURRENT, "client-key": CURRENT}
+        kubeconfig.save(path, content)
+
+
+def _addons(config: Config) -> None:
+    for name in ("CoreDNS", "kube-proxy"):
+        addons.apply_addon(_admin(), name.lower(), config)
+        tell("addon", name=name)
+
+
+PHASES: dict[str, Callable[[Config], None]] = {
+    "preflight": _preflight,
+    "certs": _certs,
+    "kubeconfig": _kubeconfigs,
+    "etcd": _etcd,
+    "control-plane": _control_plane,
+    "kubelet-start": _kubelet_start,
+    "wait-control-plane": _wait_control_plane,
+    "upload-config/kubeadm": _upload_kubeadm,
+    "upload-config/kubelet": _upload_kubelet,
+    "mark-control-plane": _mark_control_plane,
+    "bootstrap-token": _bootstrap_token,
+    "kubelet-finalize": _kubelet_finalize,
+    "addon": _addons,
+}
+
+
+def main(options: argparse.Namespace) -> None:
+    """kubeadm init."""
+    config = settings.load_init(options.config) if options.config else settings.with_defaults({})
+    listed = config.init["nodeRegistration"]["ignorePreflightErrors"]
+    config.ignored = preflight.ignored(options.ignore_preflight_errors, listed)
+    tell("init", version=config.cluster["kubernetesVersion"])
+    for name, phase in PHASES.items():
+        try:
+            phase(config)
+        except (ApiError, Unreachable, Fatal) as error:
+            raise Fatal(f"error execution phase {name}: {error}") from None
+    digest = pki.public_key_hash(pki.load_pair(config.directory, "ca").certificate)
+    token, endpoint = config.init["bootstrapTokens"][0]["token"], settings.endpoint(config)
+    join = text("join-command", endpoint=endpoint, token=token, digest=digest)
+    say(text("initialized", join=join))

@@ -1,0 +1,112 @@
+"""The command line of the stand-in kubeadm."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from . import certs, init, join, reset, tokens
+from . import config as settings
+from .common import MAJOR, MINOR, VERSION, Fatal, quote, say
+from .containerd import CriError, Runtime
+from .images import of_cluster, pull
+
+
+def _fail(message: str) -> NoReturn:
+    raise Fatal(message)
+
+
+def version(options: argparse.Namespace) -> None:
+    """kubeadm version."""
+    info = {"major": str(MAJOR), "minor": str(MINOR), "gitVersion": VERSION}
+    info |= {"gitCommit": "stand-in", "gitTreeState": "clean", "platform": "linux"}
+    if options.output == "short":
+        say(VERSION)
+    elif options.output == "json":
+        say(json.dumps({"clientVersion": info}, indent=2))
+    else:
+        fields = ", ".join(f'{name[0].upper()}{name[1:]}:"{one}"' for name, one in info.items())
+        say(f"kubeadm version: &version.Info{{{fields}}}")
+
+
+def _image_config(options: argparse.Namespace) -> settings.Config:
+    if options.config:
+        return settings.load_init(options.config)
+    wanted = {"kubernetesVersion": options.kubernetes_version}
+    return settings.with_defaults({"ClusterConfiguration": wanted})
+
+
+def images_list(options: argparse.Namespace) -> None:
+    """kubeadm config images list."""
+    listed = list(of_cluster(_image_config(options).cluster).values())
+    if options.output == "json":
+        about = {"kind": "Images", "apiVersion": "output.kubeadm.k8s.io/v1alpha3"}
+        say(json.dumps(about | {"images": listed}, indent=4))
+    else:
+        say("\n".join(listed))
+
+
+def images_pull(options: argparse.Namespace) -> None:
+    """kubeadm config images pull: fetches nothing that the node has."""
+    config = _image_config(options)
+    runtime = Runtime(config.init["nodeRegistration"]["criSocket"])
+    try:
+        runtime.check()
+        present = runtime.images()
+        for image in of_cluster(config.cluster).values():
+            if image not in present:
+                pull(runtime, image)
+            say(f"[config/images] Pulled {image}")
+    except CriError as error:
+        words = "could not connect to the container runtime: failed to create new CRI runtime"
+        raise Fatal(f"{words} service: {error}") from None
+
+
+# Each command's function and flags; a "!" marks a flag without a value.
+COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], str]] = {
+    "init": (init.main, "--config --ignore-preflight-errors --skip-token-print!"),
+    "join": (join.main, "--config --ignore-preflight-errors"),
+    "reset": (reset.main, "-f|--force!"),
+    "version": (version, "-o|--output"),
+    "token create": (tokens.create, "--ttl"),
+    "token list": (tokens.show, "-o|--output"),
+    "token delete": (tokens.delete, ""),
+    "token generate": (lambda _: say(settings.new_token()), ""),
+    "certs check-expiration": (certs.check_expiration, "-o|--output --config"),
+    "certs renew": (certs.renew, "--config"),
+    "config images list": (images_list, "--config --kubernetes-version -o|--output"),
+    "config images pull": (images_pull, "--config --kubernetes-version"),
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Find the command, parse its flags, run it."""
+    names = (" ".join(arguments[:length]) for length in (3, 2, 1))
+    name = next((one for one in names if one in COMMANDS), "")
+    if not name:
+        raise Fatal(f'unknown command {quote(arguments[0] if arguments else "")} for "kubeadm"')
+    run, flags = COMMANDS[name]
+    parser = argparse.ArgumentParser(prog=f"kubeadm {name}", allow_abbrev=False)
+    parser.error = _fail  # type: ignore[method-assign]
+    for flag in ["--v", *flags.split()]:
+        options = flag.removesuffix("!").split("|")
+        if flag.endswith("!"):
+            parser.add_argument(*options, action="store_true")
+        else:
+            parser.add_argument(*options, default="")
+    parser.add_argument("words", nargs="*")
+    run(parser.parse_intermixed_args(arguments[len(name.split()) :]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command, print an error as kubeadm does; return the exit status."""
+    try:
+        main(arguments)
+    except Fatal as error:
+        print(f"error: {error}", file=sys.stderr)
+        print("To see the stack trace of this error execute with --v=5 or higher", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,274 @@
+"""
+The stand-in kubelet: `kubelet --config=… --kubeconfig=… --bootstrap-kubeconfig=… --node-ip=…`.
+
+It exits as the real one does when its configuration is missing, swap is on or the container runtime
+is away; then it gets its certificate, registers its Node, renews its Lease and reports its state.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.server
+import threading
+import time
+from datetime import datetime
+from typing import Any
+
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+
+from . import config as settings
+from . import kubeconfig, manifests, node, pki, services
+from .client import ApiError, Client, Unreachable
+from .common import (
+    CRI_SOCKET,
+    VERSION,
+    Fatal,
+    Obj,
+    klog,
+    quote,
+    replace,
+    root,
+    stamp,
+    template,
+    text,
+)
+from .containerd import CriError, Runtime
+from .pods import Pods
+from .server import hold
+
+HEARTBEAT = 10.0
+# Seconds between two rounds: while something is still to become Ready, and when all is.
+EAGER, CALM = 1.0, 3.0
+PKI = "/var/lib/kubelet/pki"
+CURRENT = f"{PKI}/kubelet-client-current.pem"
+CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+
+
+class Health(http.server.BaseHTTPRequestHandler):
+    """127.0.0.1:10248/healthz."""
+
+    def do_GET(self) -> None:
+        """Answer ok."""
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing."""
+
+
+def _refused(reason: str) -> Fatal:
+    return Fatal(f'"command failed" err={quote(reason)}')
+
+
+def parse(arguments: list[str]) -> dict[str, str]:
+    """Read flags, `--name=value`; those that only matter to containers too."""
+    words = (one.lstrip("-").partition("=") for one in arguments)
+    return {name: value for name, _, value in words}
+
+
+def load_config(path: str) -> Obj:
+    """Read the KubeletConfiguration; Fatal in the kubelet's words when there is none."""
+    try:
+        return yaml.safe_load(root(path).read_text()) or {}
+    except OSError:
+        raise _refused(text("kubelet-no-config", path=path)) from None
+
+
+def check_swap(config: Obj) -> None:
+    """Fatal when swap is on and may not be."""
+    lines = root("/proc/swaps").read_text().splitlines() if root("/proc/swaps").exists() else []
+    if len(lines) > 1 and config.get("failSwapOn", True):
+        raise _refused(text("kubelet-swap"))
+
+
+def _store_certificate(data: bytes) -> None:
+    """Write kubelet-client-<time>.pem and the link kubelet-client-current.pem."""
+    file = f"{PKI}/kubelet-client-{datetime.now().strftime('%Y-%m-%d-%H-%M-%S')}.pem"
+    replace(root(file), data)
+    link = root(f"{CURRENT}.new")
+    link.unlink(missing_ok=True)
+    link.symlink_to(root(file))
+    link.rename(root(CURRENT))
+
+
+def _bootstrap(name: str, path: str, content: Obj) -> None:
+    """Get a client certificate with the bootstrap token (TLS bootstrapping), write kubelet.conf."""
+    cluster, _ = kubeconfig.cluster_and_user(content)
+    client, key = Client.of(content), pki.new_key("ECDSA-P256")
+    subject = pki.subject(f"system:node:{name}", "system:nodes")
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    pem = request.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    (wanted,) = template("signing-request", request=base64.b64encode(pem).decode())
+    made = client.request("POST", CSRS, wanted)
+    while not made.get("status", {}).get("certificate"):
+        time.sleep(0.2)
+        made = client.request("GET", f"{CSRS}/{made['metadata']['name']}")
+    _store_certificate(base64.b64decode(made["status"]["certificate"]) + pki.key_pem(key))
+    authority = kubeconfig.data(cluster, "certificate-authority")
+    own = {"client-certificate": CURRENT, "client-key": CURRENT}
+    user, (first, *_) = "default-auth", content["clusters"]
+    made_config = kubeconfig.document(cluster["server"], first["name"], user, authority, own)
+    replace(root(path), yaml.safe_dump(made_config).encode())
+
+
+class Kubelet:
+    """One kubelet."""
+
+    def __init__(self, flags: dict[str, str]) -> None:
+        self.flags = flags
+        self.config = load_config(flags["config"])
+        self.name = flags.get("hostname-override") or settings.host_name()
+        endpoint = flags.get("container-runtime-endpoint", "")
+        own = self.config.get("containerRuntimeEndpoint")
+        self.runtime = Runtime(endpoint or own or CRI_SOCKET)
+        self.pods = Pods(self.name, flags.get("node-ip", ""), self.runtime)
+        self.client: Client | None = None
+        self.said = ""
+        self.manifests = ""
+        self.beat = 0.0
+        self.is_settled = False
+
+    def check(self) -> None:
+        """Raise Fatal for what ends the real one at its start."""
+        check_swap(self.config)
+        try:
+            self.runtime.check()
+        except CriError as error:
+            why = text("kubelet-no-runtime", endpoint=self.runtime.endpoint, why=error)
+            raise _refused(why) from None
+        boot = self.flags.get("bootstrap-kubeconfig", "")
+        if not root(self.flags["kubeconfig"]).exists() and not root(boot).exists():
+            raise _refused(text("kubelet-no-bootstrap", path=boot))
+
+    def listen(self) -> None:
+        """Serve the health port; hold the kubelet's own port, on which nothing is served."""
+        port = int(self.config.get("healthzPort", 10248))
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Health)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        hold("", int(self.config.get("port", 10250)))
+
+    def say(self, line: str) -> None:
+        """Print a line to the journal, once."""
+        if line != self.said:
+            self.said = line
+            klog("I", "kubelet.go:1", line)
+
+    def _credentials(self) -> Client:
+        """Return the client of kubelet.conf, through TLS bootstrapping when there is none yet."""
+        path = self.flags["kubeconfig"]
+        if not root(path).exists():
+            _bootstrap(self.name, path, kubeconfig.load(self.flags["bootstrap-kubeconfig"]))
+        content = kubeconfig.load(path)
+        _, user = kubeconfig.cluster_and_user(content)
+        if not root(CURRENT).exists() and user.get("client-certificate-data"):
+            names = ("client-certificate", "client-key")
+            _store_certificate(b"".join(kubeconfig.data(user, name) for name in names))
+        return Client.of(content)
+
+    def _static_pods(self, state: node.State) -> None:
+        """Let the control plane's process follow the manifests."""
+        if not manifests.is_wanted():
+            if self.manifests:
+                services.stop_control_plane()
+                self.manifests = ""
+            return
+        if not state.runs_pods:
+            return
+        found = manifests.fingerprint()
+        if self.manifests and self.manifests != found:
+            services.stop_control_plane()
+        self.manifests = found
+        if services.systemctl("is-active", services.CONTROL_PLANE):
+            return
+        wanted = {pod["spec"]["containers"][0]["image"] for pod in manifests.pods()}
+        try:
+            for image in wanted - state.images.keys():
+                self.say(f"static Pods: no image {image} here, pulling it")
+                self.runtime.pull(image)
+        except CriError as error:
+            self.say(str(error))
+            return
+        services.start_control_plane()
+
+    def _mirror(self, client: Client, own: Obj) -> None:
+        """Make the static Pods' mirror pods."""
+        owner = {"apiVersion": "v1", "kind": "Node", "name": self.name, "controller": True}
+        owner |= {"uid": own["metadata"]["uid"]}
+        for pod in manifests.pods():
+            meta = pod["metadata"]
+            meta["name"] = f"{meta['name']}-{self.name}"
+            meta["annotations"] |= {"kubernetes.io/config.source": "file"}
+            meta["ownerReferences"] = [owner]
+            pod["spec"]["nodeName"] = self.name
+            path = f"/api/v1/namespaces/{meta['namespace']}/pods"
+            if client.get(f"{path}/{meta['name']}") is None:
+                client.request("POST", path, pod)
+
+    def _lease(self, client: Client) -> None:
+        """Renew the heartbeat."""
+        (lease,) = template("lease", node=self.name, time=stamp(micro=True))
+        client.put(LEASES, lease)
+
+    def _report(self, client: Client, own: Obj, state: node.State) -> None:
+        """Report status and annotations, when something changed or a heartbeat is due."""
+        old, path = own.get("status", {}), f"/api/v1/nodes/{self.name}"
+        address = self.flags.get("node-ip", "")
+        new = node.status(old, self.name, address, state, self.pods.is_flannel_up)
+        if time.monotonic() - self.beat > HEARTBEAT:
+            self._lease(client)
+            self.beat = time.monotonic()
+        if not node.is_unchanged(old, new):
+            client.merge(f"{path}/status", {"status": new})
+        known = own["metadata"].get("annotations", {})
+        if self.pods.is_flannel_up and not self.pods.annotations.items() <= known.items():
+            client.merge(path, {"metadata": {"annotations": self.pods.annotations}})
+
+    def round(self) -> None:
+        """Do everything once."""
+        state = node.gather(self.runtime, self.config.get("cgroupDriver", "cgroupfs"))
+        self.is_settled = False
+        for problem in state.problems:
+            self.say(problem)
+        self._static_pods(state)
+        try:
+            client = self.client = self.client or self._credentials()
+            own = client.get(f"/api/v1/nodes/{self.name}")
+            if own is None:
+                own = client.request("POST", "/api/v1/nodes", node.new_node(self.name))
+            self._report(client, own, state)
+            runs_all = self.pods.sync(client, own, state)
+            self.is_settled = runs_all and not state.problems
+            if manifests.is_wanted():
+                self._mirror(client, own)
+        except (ApiError, Unreachable, Fatal, OSError) as error:
+            if isinstance(error, ApiError) and error.status == 401:
+                self.client = None
+            self.say(f"Unable to reach the API: {error}")
+
+
+def run(arguments: list[str]) -> int:
+    """Run until stopped; return the exit status."""
+    flags = parse(arguments)
+    if "version" in flags:
+        print(f"Kubernetes {VERSION}")
+        return 0
+    flags.setdefault("config", "/var/lib/kubelet/config.yaml")
+    flags.setdefault("kubeconfig", "/etc/kubernetes/kubelet.conf")
+    try:
+        kubelet = Kubelet(flags)
+        kubelet.check()
+        kubelet.listen()
+    except Fatal as error:
+        klog("E", "run.go:72", str(error))
+        return 1
+    except OSError as error:
+        klog("E", "run.go:72", str(_refused(f"failed to listen: {error}")))
+        return 1
+    kubelet.say(f"stand-in kubelet {VERSION} on {kubelet.name}: it runs no containers")
+    while True:
+        kubelet.round()
+        time.sleep(CALM if kubelet.is_settled else EAGER)

@@ -1,0 +1,140 @@
+"""The Node object that a kubelet registers and keeps up to date, from the node's true state."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass, field
+
+from .common import VERSION, Obj, root, stamp, template, text
+from .config import default_address
+from .containerd import CriError, Runtime
+
+MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+ARCHITECTURE = MACHINES.get(platform.machine(), platform.machine())
+PRESSURES = {
+    "MemoryPressure": ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    "DiskPressure": ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    "PIDPressure": ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+}
+DOWN = "container runtime is down"
+
+
+@dataclass
+class State:
+    """
+    What the container runtime says.
+
+    + problems: why the node is not Ready
+    + no_network: why pods with an address of their own can't run
+    """
+
+    problems: list[str] = field(default_factory=list)
+    runs_pods: bool = True
+    no_network: str = ""
+    version: str = ""
+    images: dict[str, int] = field(default_factory=dict)
+
+
+def gather(runtime: Runtime, driver: str) -> State:
+    """Ask the runtime; driver: the kubelet's cgroupDriver."""
+    try:
+        runtime.check()
+        images = runtime.images()
+    except CriError:
+        return State([DOWN], False, DOWN)
+    state = State(version=f"containerd://{runtime.version()}", images=images)
+    if driver == "systemd" and not runtime.uses_systemd_cgroups():
+        state.problems.append(text("other-cgroups"))
+        state.runs_pods = False
+    folders = runtime.plugin_directories()
+    names = ("flannel", "bridge")
+    if not runtime.has_network():
+        state.problems.append(text("no-network"))
+        state.no_network = "cni plugin not initialized"
+    elif not any(all(root(f"{folder}/{name}").exists() for name in names) for folder in folders):
+        shown = " ".join(folders)
+        state.no_network = f'plugin type="flannel" failed: failed to find plugin in path [{shown}]'
+    return state
+
+
+def _read(path: str) -> str:
+    try:
+        return root(path).read_text().strip()
+    except OSError:
+        return ""
+
+
+def _system() -> str:
+    """Return PRETTY_NAME of os-release."""
+    lines = (line.partition("=") for line in _read("/etc/os-release").splitlines())
+    return next((value.strip('"') for name, _, value in lines if name == "PRETTY_NAME"), "Linux")
+
+
+def internal_address(node_ip: str) -> str:
+    """Return --node-ip, or the default route's address."""
+    return node_ip.split(",")[0] or default_address()
+
+
+def new_node(name: str) -> Obj:
+    """Return what a kubelet registers."""
+    return template("node", name=name, architecture=ARCHITECTURE)[0]
+
+
+def _condition(old: Obj, kind: str, is_true: bool, reason: str, message: str) -> Obj:
+    """Return a condition; it keeps the time of its last change."""
+    status = "True" if is_true else "False"
+    is_same = old.get("status") == status
+    since = old["lastTransitionTime"] if is_same and "lastTransitionTime" in old else stamp()
+    made = {"type": kind, "status": status, "reason": reason, "message": message}
+    return made | {"lastHeartbeatTime": stamp(), "lastTransitionTime": since}
+
+
+def _conditions(old: Obj, state: State, is_flannel_up: bool) -> list[Obj]:
+    before = {one["type"]: one for one in old.get("conditions", [])}
+    network = before.get("NetworkUnavailable", {})
+    if is_flannel_up:
+        words = ("FlannelIsUp", "Flannel is running on this node")
+        network = _condition(network, "NetworkUnavailable", False, *words)
+    found = [network] if network else []
+    for kind, words in PRESSURES.items():
+        found.append(_condition(before.get(kind, {}), kind, False, *words))
+    ready, problem = before.get("Ready", {}), ", ".join(state.problems)
+    if problem:
+        problem = f"[{problem}]" if len(state.problems) > 1 else problem
+        return [*found, _condition(ready, "Ready", False, "KubeletNotReady", problem)]
+    words = ("KubeletReady", "kubelet is posting ready status")
+    return [*found, _condition(ready, "Ready", True, *words)]
+
+
+def status(old: Obj, name: str, node_ip: str, state: State, is_flannel_up: bool) -> Obj:
+    """Return the node's status."""
+    disk = os.statvfs(root("/"))
+    (made,) = template(
+        "node-status",
+        name=name,
+        address=internal_address(node_ip),
+        architecture=ARCHITECTURE,
+        boot=_read("/proc/sys/kernel/random/boot_id"),
+        kernel=platform.release(),
+        machine=_read("/etc/machine-id"),
+        memory=str(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024),
+        processors=str(len(os.sched_getaffinity(0))),
+        runtime=state.version or old.get("nodeInfo", {}).get("containerRuntimeVersion", ""),
+        storage=str(disk.f_blocks * disk.f_frsize // 1024),
+        system=_system(),
+        version=VERSION,
+    )
+    made["conditions"] = _conditions(old, state, is_flannel_up)
+    made["images"] = [{"names": [name], "sizeBytes": size} for name, size in state.images.items()]
+    return made | {"capacity": made["allocatable"]}
+
+
+def is_unchanged(old: Obj, new: Obj) -> bool:
+    """Whether nothing but heartbeats differs."""
+
+    def still(one: Obj) -> Obj:
+        conditions = [each | {"lastHeartbeatTime": ""} for each in one.get("conditions", [])]
+        return one | {"conditions": conditions}
+
+    return still(old) == still(new)

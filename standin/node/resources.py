@@ -1,0 +1,134 @@
+"""
+The resources that the stand-in API server has, and their discovery documents.
+
+Source: the Kubernetes API reference; discovery in its classic form, and of OpenAPI v3 only what
+kubectl asks it for: whether a kind's PATCH knows `fieldValidation` and `dryRun`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .common import MAJOR, MINOR, VERSION, Obj, template
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One resource: of `apps/v1`, `daemonsets`, `DaemonSet`, in a namespace, `ds`, `status`."""
+
+    api_version: str
+    plural: str
+    kind: str
+    namespaced: bool
+    short: str
+    sub: tuple[str, ...]
+
+    @property
+    def group(self) -> str:
+        """Its API group, "" for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def key(self) -> str:
+        """How it is stored and named in messages: `nodes`, `daemonsets.apps`."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def prefix(self) -> str:
+        """Its path's beginning."""
+        return f"/{'apis' if self.group else 'api'}/{self.api_version}"
+
+
+RBAC = "rbac.authorization.k8s.io"
+RESOURCES = [
+    Resource(version, name, one["kind"], "n" in one, one.get("short", ""), one.get("sub", ()))
+    for version, several in template("resources")[0].items()
+    for name, one in several.items()
+]
+BY_PATH = {(one.api_version, one.plural): one for one in RESOURCES}
+BY_KEY = {one.key: one for one in RESOURCES}
+BY_KIND = {(one.api_version, one.kind): one for one in RESOURCES}
+GROUP_VERSIONS = sorted({one.api_version for one in RESOURCES if one.group})
+VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
+
+
+def path_of(content: Obj) -> str:
+    """Return the path of an object's collection."""
+    resource = BY_KIND[(content["apiVersion"], content["kind"])]
+    namespace = content["metadata"].get("namespace")
+    where = f"/namespaces/{namespace}" if resource.namespaced else ""
+    return f"{resource.prefix}{where}/{resource.plural}"
+
+
+def version() -> Obj:
+    """Return the document of /version."""
+    numbers = {"major": str(MAJOR), "minor": str(MINOR), "gitVersion": VERSION}
+    return numbers | {"gitCommit": "stand-in", "gitTreeState": "clean", "platform": "linux"}
+
+
+def _group(name: str) -> Obj:
+    several = [one for one in GROUP_VERSIONS if one.partition("/")[0] == name]
+    versions = [{"groupVersion": one, "version": one.rpartition("/")[2]} for one in several]
+    about = {"kind": "APIGroup", "apiVersion": "v1", "name": name, "versions": versions}
+    return about | {"preferredVersion": versions[0]}
+
+
+def _resource_list(api_version: str) -> Obj:
+    listed: list[Obj] = []
+    for one in RESOURCES:
+        if one.api_version != api_version:
+            continue
+        about = {"namespaced": one.namespaced, "kind": one.kind}
+        own = about | {"name": one.plural, "singularName": one.kind.lower()}
+        listed.append(own | {"verbs": VERBS, "shortNames": [one.short] if one.short else []})
+        for sub in one.sub:
+            entry = about | {"name": f"{one.plural}/{sub}", "singularName": "", "verbs": ["get"]}
+            if sub == "eviction":
+                entry |= {"group": "policy", "version": "v1", "kind": "Eviction"}
+            listed.append(entry | {"verbs": ["create"] if sub == "eviction" else ["get", "patch"]})
+    about = {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api_version}
+    return about | {"resources": listed}
+
+
+def _openapi(name: str) -> Obj:
+    """Return the OpenAPI document of `api/v1`, `apis/apps/v1`: one PATCH a kind."""
+    names = ("dryRun", "fieldManager", "fieldValidation", "force")
+    parameters = [{"name": one, "in": "query", "schema": {"type": "string"}} for one in names]
+    paths: Obj = {}
+    for one in RESOURCES:
+        if one.prefix == f"/{name}":
+            scope = "/namespaces/{namespace}" if one.namespaced else ""
+            number = one.api_version.rpartition("/")[2]
+            kind = {"group": one.group, "version": number, "kind": one.kind}
+            about = {"parameters": parameters, "x-kubernetes-group-version-kind": kind}
+            patch = about | {"responses": {}, "x-kubernetes-action": "patch"}
+            paths[f"{one.prefix}{scope}/{one.plural}/{{name}}"] = {"patch": patch}
+    info = {"title": "stand-in", "version": VERSION}
+    return {"openapi": "3.0.0", "info": info, "paths": paths, "components": {"schemas": {}}}
+
+
+def document(path: str) -> Obj | None:
+    """Return what stands at a path outside the resources, None when nothing does."""
+    parts = path.strip("/").split("/")
+    groups = {one.partition("/")[0] for one in GROUP_VERSIONS}
+    match parts:
+        case ["version"]:
+            return version()
+        case ["api"]:
+            return {"kind": "APIVersions", "versions": ["v1"]}
+        case ["apis"]:
+            listed = [_group(name) for name in sorted(groups)]
+            return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
+        case ["api", "v1"]:
+            return _resource_list("v1")
+        case ["apis", group] if group in groups:
+            return _group(group)
+        case ["apis", group, number] if f"{group}/{number}" in GROUP_VERSIONS:
+            return _resource_list(f"{group}/{number}")
+        case ["openapi", "v3"]:
+            names = ["api/v1", *(f"apis/{one}" for one in GROUP_VERSIONS)]
+            url = "/openapi/v3/{}?hash=stand-in"
+            return {"paths": {name: {"serverRelativeURL": url.format(name)} for name in names}}
+        case ["openapi", "v3", *rest]:
+            return _openapi("/".join(rest))
+    return None

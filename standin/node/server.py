@@ -1,0 +1,209 @@
+"""
+The stand-in API server: HTTPS on the control plane's port, one thread a connection.
+
+It takes port, certificates and data directory from the static Pods' manifests, as the real one from
+its flags, and also holds the ports of the rest of the control plane (etcd, scheduler, controller
+manager), so that who looks for them finds them taken.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import sys
+import threading
+import time
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from . import controllers, manifests, rbac, resources, tables
+from .api import Api, Problem, Request, Target, matches, target
+from .common import VERSION, Obj, root
+from .store import Store
+
+HEALTH = ("/healthz", "/livez", "/readyz")
+NO_RESOURCE = "the server could not find the requested resource"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "stand-in"
+    sys_version = ""
+    # Headers and body leave in separate writes: without this, each request waits 40 ms (Nagle).
+    disable_nagle_algorithm = True
+    api: Api
+
+    def setup(self) -> None:
+        """Do the TLS handshake, in this connection's own thread: a slow one holds up no other."""
+        self.request.settimeout(15)
+        self.request.do_handshake()
+        self.request.settimeout(None)
+        super().setup()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing: requests may name tokens."""
+
+    def _user(self) -> rbac.User:
+        header = self.headers.get("Authorization", "")
+        if header.startswith("Bearer "):
+            user = rbac.from_token(self.api.store, header.removeprefix("Bearer ").strip())
+            if user is None:
+                raise Problem(401, "Unauthorized")
+            return user
+        assert isinstance(self.connection, ssl.SSLSocket)
+        certificate = self.connection.getpeercert()
+        user = rbac.from_certificate(certificate) if certificate else rbac.ANONYMOUS
+        return rbac.acting_as(user, self.headers.get("Impersonate-User", ""))
+
+    def _serve(self) -> None:
+        path, _, query = self.path.partition("?")
+        request = Request(
+            self.command,
+            urllib.parse.unquote(path).rstrip("/") or "/",
+            dict(urllib.parse.parse_qsl(query, keep_blank_values=True)),
+            self.headers.get("Accept", ""),
+            self.headers.get("Content-Type", ""),
+            self.rfile.read(int(self.headers.get("Content-Length") or 0)),
+        )
+        try:
+            request.user = self._user()
+            what = target(request.path)
+            self.api.authorize(request, what)
+            if what is None:
+                self._plain(request)
+            elif request.is_watch:
+                self._watch(request, what)
+            else:
+                self._json(*self.api.handle(request, what))
+        except Problem as problem:
+            self._json(problem.status, problem.body())
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
+
+    def _json(self, status: int, content: Obj) -> None:
+        self._send(status, json.dumps(content).encode() + b"\n", "application/json")
+
+    def _send(self, status: int, data: bytes, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _plain(self, request: Request) -> None:
+        """Answer a path outside the resources."""
+        if request.path in HEALTH:
+            self._send(200, b"ok", "text/plain; charset=utf-8")
+            return
+        document = resources.document(request.path)
+        if document is None:
+            raise Problem(404, NO_RESOURCE)
+        self._json(200, document)
+
+    def _watch(self, request: Request, what: Target) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.close_connection = True
+        items, since = self.api.store.listed(what.resource, what.namespace)
+        if request.query.get("resourceVersion", "") in ("", "0"):
+            for one in items:
+                self._event(request, what, "ADDED", one)
+        else:
+            since = int(request.query["resourceVersion"])
+        end_time = time.monotonic() + float(request.query.get("timeoutSeconds") or 1800)
+        while time.monotonic() < end_time:
+            found, since = self.api.store.changes(what.resource, what.namespace, since, 1.0)
+            for kind_of_event, one in found:
+                self._event(request, what, kind_of_event, one)
+            if not found and self._is_gone():
+                return
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _is_gone(self) -> bool:
+        """Whether the client has hung up: it never sends anything after its request."""
+        self.connection.settimeout(0.001)
+        try:
+            return bool(self.connection.recv(1) == b"")
+        except (TimeoutError, ssl.SSLWantReadError):
+            return False
+        except OSError:
+            return True
+        finally:
+            self.connection.settimeout(None)
+
+    def _event(self, request: Request, what: Target, kind: str, one: Obj) -> None:
+        meta = one["metadata"]
+        if what.name not in ("", meta["name"]) or not matches(one, request.query):
+            return
+        if "as=Table" in request.accept:
+            include = request.query.get("includeObject", "Metadata")
+            one = tables.table(what.resource, [one], meta["resourceVersion"], include)
+        self._chunk({"type": kind, "object": one})
+
+    def _chunk(self, content: Obj) -> None:
+        data = json.dumps(content).encode() + b"\n"
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        self.wfile.flush()
+
+
+class Server(ThreadingHTTPServer):
+    """The listener; connections that break off are no error."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Show what is no broken connection."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+def serve(store: Store, address: str, port: int, flags: dict[str, str]) -> Server:
+    """Return a server that listens; a client certificate is welcome, not required."""
+    names = ("tls-cert-file", "tls-private-key-file", "client-ca-file")
+    certificate, key, authority = (str(root(flags[name])) for name in names)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.load_verify_locations(authority)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    server = Server((address, port), type("BoundHandler", (Handler,), {"api": Api(store)}))
+    listener = server.socket
+    server.socket = context.wrap_socket(listener, server_side=True, do_handshake_on_connect=False)
+    return server
+
+
+def hold(address: str, port: int) -> None:
+    """Take a port of a component that is not there, and answer nothing on it."""
+    listener = socket.create_server((address, port))
+
+    def accept() -> None:
+        while True:
+            listener.accept()[0].close()
+
+    threading.Thread(target=accept, daemon=True).start()
+
+
+def main() -> None:
+    """Run from the static Pods' manifests until stopped."""
+    flags, manager = manifests.flags("kube-apiserver"), manifests.flags("kube-controller-manager")
+    store = Store(root(manifests.flags("etcd")["data-dir"]))
+    controllers.bootstrap(store, flags)
+    server = serve(store, "", int(flags["secure-port"]), flags)
+    for port in (2379, 2380):
+        hold("127.0.0.1", port)
+        hold(flags["advertise-address"], port)
+    for port in (10257, 10259):
+        hold("127.0.0.1", port)
+    threading.Thread(target=controllers.run, args=(store, manager), daemon=True).start()
+    print(f"stand-in API server {VERSION} on port {flags['secure-port']}", flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""
+DaemonSets, Deployments, their pods, and where these run.
+
+Pods exist in the API alone; whether one is Running its node's stand-in kubelet says. Simplified: a
+new template replaces all pods at once, and no ReplicaSet stands between a Deployment and its pods.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import json
+import secrets
+from collections import Counter
+
+from .common import Obj, stamp
+from .resources import BY_KEY
+from .store import Conflict, Store
+from .tables import condition
+
+NODES, PODS = BY_KEY["nodes"], BY_KEY["pods"]
+DAEMONSETS, DEPLOYMENTS = (BY_KEY[f"{one}.apps"] for one in ("daemonsets", "deployments"))
+OWNERS = {one.kind: one for one in (DAEMONSETS, DEPLOYMENTS, NODES)}
+LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+# Taints that every pod of a DaemonSet tolerates.
+PRESSURES = ("disk-pressure", "memory-pressure", "pid-pressure")
+TOLERATED = [
+    {"key": f"node.kubernetes.io/{name}", "operator": "Exists"}
+    for name in ("not-ready", "unreachable", "unschedulable", "network-unavailable", *PRESSURES)
+]
+
+
+def _digest(template: Obj) -> str:
+    data = json.dumps(template, sort_keys=True).encode()
+    return hashlib.sha256(data).hexdigest()[:10]
+
+
+def _owned(store: Store, owner: Obj) -> list[Obj]:
+    """Return the pods whose controller `owner` is."""
+    uid, found = owner["metadata"]["uid"], []
+    for one in store.listed(PODS, owner["metadata"]["namespace"])[0]:
+        if any(each["uid"] == uid for each in one["metadata"].get("ownerReferences", [])):
+            found.append(one)
+    return found
+
+
+def _reference(owner: Obj) -> Obj:
+    meta = owner["metadata"]
+    about = {name: owner[name] for name in ("apiVersion", "kind")}
+    about |= {"name": meta["name"], "uid": meta["uid"]}
+    return about | {"controller": True, "blockOwnerDeletion": True}
+
+
+def _make_pod(store: Store, owner: Obj, labels: Obj, spec: Obj) -> None:
+    template = owner["spec"]["template"].get("metadata") or {}
+    words = [owner["metadata"]["name"], labels.get("pod-template-hash", "")]
+    words.append("".join(secrets.choice(LETTERS) for _ in range(5)))
+    meta: Obj = {"name": "-".join(filter(None, words))}
+    meta |= {"namespace": owner["metadata"]["namespace"]}
+    meta |= {"labels": (template.get("labels") or {}) | labels}
+    meta |= {"annotations": template.get("annotations") or {}}
+    meta |= {"ownerReferences": [_reference(owner)]}
+    about = {"apiVersion": "v1", "kind": "Pod", "metadata": meta}
+    store.create(PODS, about | {"spec": spec, "status": {"phase": "Pending"}})
+
+
+def _set_status(store: Store, owner: Obj, status: Obj) -> None:
+    own = {"observedGeneration": owner["metadata"].get("generation", 1)} | status
+    if owner.get("status") != own:
+        store.update(OWNERS[owner["kind"]], owner | {"status": own})
+
+
+def _is_ready(pod: Obj) -> bool:
+    return bool(condition(pod, "Ready").get("status") == "True")
+
+
+def _delete(store: Store, pod: Obj) -> None:
+    store.delete(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"])
+
+
+def _daemonset(store: Store, one: Obj) -> None:
+    """Have one pod on each node that fits; count them."""
+    spec = copy.deepcopy(one["spec"]["template"]["spec"])
+    spec["tolerations"] = (spec.get("tolerations") or []) + TOLERATED
+    nodes = store.peek(NODES)
+    wanted = {node["metadata"]["name"] for node in nodes if _fits(spec, node)}
+    current, have = _digest(one["spec"]["template"]), set[str]()
+    for pod in _owned(store, one):
+        where = pod["spec"].get("nodeName", "")
+        is_old = pod["metadata"]["labels"].get("controller-revision-hash") != current
+        if where not in wanted - have or is_old:
+            _delete(store, pod)
+        else:
+            have.add(where)
+    generation = str(one["metadata"].get("generation", 1))
+    labels = {"controller-revision-hash": current, "pod-template-generation": generation}
+    for name in sorted(wanted - have):
+        _make_pod(store, one, labels, spec | {"nodeName": name})
+    pods = _owned(store, one)
+    ready = sum(map(_is_ready, pods))
+    counts = {"currentNumberScheduled": len(pods), "desiredNumberScheduled": len(wanted)}
+    counts |= {"numberMisscheduled": 0, "numberReady": ready, "numberAvailable": ready}
+    counts |= {"updatedNumberScheduled": len(pods), "numberUnavailable": len(wanted) - ready}
+    _set_status(store, one, counts)
+
+
+def _deployment(store: Store, one: Obj) -> None:
+    """Have as many pods of the current template as there should be; count them."""
+    template, replicas = one["spec"]["template"], one["spec"].get("replicas", 1)
+    labels, pods = {"pod-template-hash": _digest(template)}, list[Obj]()
+    for pod in _owned(store, one):
+        if labels.items() <= pod["metadata"]["labels"].items() and len(pods) < replicas:
+            pods.append(pod)
+        else:
+            _delete(store, pod)
+    for _ in range(replicas - len(pods)):
+        _make_pod(store, one, labels, template["spec"])
+    ready = sum(map(_is_ready, pods))
+    counts = {"replicas": replicas, "updatedReplicas": replicas, "readyReplicas": ready}
+    counts |= {"availableReplicas": ready, "unavailableReplicas": replicas - ready}
+    _set_status(store, one, counts)
+
+
+def _fits(spec: Obj, node: Obj) -> bool:
+    """Whether a pod may be put on a node, by nodeSelector and taints."""
+    labels, chosen = node["metadata"].get("labels", {}), spec.get("nodeSelector") or {}
+    taints = [
+        taint
+        for taint in node.get("spec", {}).get("taints") or []
+        if taint["effect"] != "PreferNoSchedule"
+        and not any(_tolerates(one, taint) for one in spec.get("tolerations") or [])
+    ]
+    return chosen.items() <= labels.items() and not taints
+
+
+def _tolerates(toleration: Obj, taint: Obj) -> bool:
+    if toleration.get("effect") not in (None, "", taint["effect"]):
+        return False
+    if toleration.get("operator") == "Exists":
+        return toleration.get("key") in (None, "", taint["key"])
+    own, other = ((one.get("key"), one.get("value", "")) for one in (toleration, taint))
+    return bool(own == other)
+
+
+def _schedule(store: Store) -> None:
+    """Give each pod that has none a node: of those that fit the one with the fewest pods."""
+    pods = store.listed(PODS)[0]
+    load = Counter(pod["spec"].get("nodeName") for pod in pods)
+    ready = [one for one in store.peek(NODES) if condition(one, "Ready").get("status") == "True"]
+    for pod in pods:
+        fitting = [one["metadata"]["name"] for one in ready if _fits(pod["spec"], one)]
+        if fitting and not pod["spec"].get("nodeName"):
+            pod["spec"]["nodeName"] = min(fitting, key=lambda name: load[name])
+            load[pod["spec"]["nodeName"]] += 1
+            store.update(PODS, pod)
+
+
+def _collect(store: Store) -> None:
+    """Remove pods that have lost their owner or node; those of a silent node are not ready."""
+    known = {node["metadata"]["name"]: node for node in store.peek(NODES)}
+    for one in store.listed(PODS)[0]:
+        meta, where = one["metadata"], one["spec"].get("nodeName", "")
+        is_orphan = bool(where) and where not in known
+        for reference in meta.get("ownerReferences", []):
+            kind = OWNERS.get(reference["kind"], NODES)
+            namespace = meta["namespace"] if kind.namespaced else ""
+            owner = store.get(kind, namespace, reference["name"])
+            is_orphan |= owner is None or owner["metadata"]["uid"] != reference["uid"]
+        if is_orphan:
+            _delete(store, one)
+        elif _is_ready(one) and condition(known[where], "Ready").get("status") == "Unknown":
+            for each in one["status"]["conditions"]:
+                if each["type"] in ("Ready", "ContainersReady"):
+                    each |= {"status": "False", "lastTransitionTime": stamp()}
+            store.update(PODS, one)
+
+
+def run(store: Store) -> None:
+    """Bring all workloads one step further."""
+    _collect(store)
+    for resource, step in ((DAEMONSETS, _daemonset), (DEPLOYMENTS, _deployment)):
+        for one in store.listed(resource)[0]:
+            with contextlib.suppress(Conflict):
+                step(store, one)
+    _schedule(store)

@@ -1,0 +1,282 @@
+"""
+The contract: commands that a real Kubernetes 1.36 has answered, played to the stand-in.
+
+The answers are in recorded/; times, hashes, tokens, names and addresses are taken out of both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from lab import kubernetes
+from standin.node import (
+    addons,
+    controllers,
+    images,
+    kubeadm,
+    kubeconfig,
+    kubelet,
+    manifests,
+    node,
+    pki,
+    preflight,
+    server,
+    services,
+)
+from standin.node.client import Client
+from standin.node.common import Obj
+from standin.node.store import Store
+from tests.standin.recordings import normal, recorded
+
+REPOSITORY = Path(__file__).parents[2]
+INIT = """
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: InitConfiguration
+localAPIEndpoint: {{advertiseAddress: 127.0.0.1, bindPort: {port}}}
+nodeRegistration: {{name: head}}
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+kubernetesVersion: v1.36.3
+encryptionAlgorithm: ECDSA-P256
+controlPlaneEndpoint: 127.0.0.1:{port}
+networking: {{podSubnet: 10.244.0.0/16}}
+apiServer: {{certSANs: [10.98.0.10]}}
+"""
+
+
+class Containerd:
+    """A containerd 1.7 with all images."""
+
+    def __init__(self, endpoint: str) -> None:
+        pass
+
+    def check(self) -> None:
+        """Answer."""
+
+    def has_runtime_config(self) -> bool:
+        """Have no RuntimeConfig, but without the warning of it."""
+        return True
+
+    def images(self) -> dict[str, int]:
+        """Have all images."""
+        return dict.fromkeys(images.names("v1.36.3").values(), 1)
+
+
+class Cluster:
+    """A control plane and a worker in directories of their own; the kubelets are the test's."""
+
+    def __init__(self, base: Path, patch: pytest.MonkeyPatch) -> None:
+        self.base, self.patch = base, patch
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = int(free.getsockname()[1])
+        for name in ("head", "w1"):
+            for folder in ("etc/kubernetes/manifests", "var/lib/kubelet", "proc/sys/net/ipv4"):
+                (base / name / folder).mkdir(parents=True)
+            (base / name / "proc/sys/net/ipv4/ip_forward").write_text("1\n")
+            # Where the controllers' signing key is, whichever node's directory is in use.
+            (base / name / "signing").symlink_to(base / "head/etc/kubernetes/pki")
+        health = ThreadingHTTPServer(("127.0.0.1", 0), kubelet.Health)
+        threading.Thread(target=health.serve_forever, daemon=True).start()
+        patch.setattr(services, "HEALTH", f"http://127.0.0.1:{health.server_address[1]}/healthz")
+        patch.setattr(services, "has_systemd", lambda: False)
+        patch.setattr(preflight, "Runtime", Containerd)
+        patch.setattr("os.geteuid", lambda: 0)
+
+    def on(self, name: str, start: Callable[[], None] = lambda: None) -> None:
+        """Be on a node; start: what its kubelet does at its start."""
+        self.patch.setenv("STANDIN_ROOT", str(self.base / name))
+
+        def kubelet_service(action: str) -> None:
+            if action == "start":
+                start()
+
+        self.patch.setattr(services, "kubelet", kubelet_service)
+
+    def kubeadm(self, *arguments: str) -> tuple[str, int]:
+        """Return what kubeadm prints, without what may differ, and its status."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = kubeadm.run(list(arguments))
+        return normal(f"{out.getvalue()}\n{err.getvalue()}"), status
+
+    def kubectl(self, *arguments: str, config: str = "admin.conf") -> tuple[str, int]:
+        """Return what kubectl prints, without what may differ, and its status."""
+        name = "w1" if config == "kubelet.conf" else "head"
+        text = (self.base / name / "etc/kubernetes" / config).read_text()
+        own = self.base / config
+        own.write_text(text.replace("/var/lib/kubelet", f"{self.base}/{name}/var/lib/kubelet"))
+        command = [f"{kubernetes.kubectl_folder()}/kubectl", f"--kubeconfig={own}"]
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True)
+        return normal(f"{done.stdout}\n{done.stderr}"), done.returncode
+
+    def control_plane(self) -> None:
+        """Start what the kubelet starts for the static Pods, and register the node."""
+        flags, manager = (
+            manifests.flags(f"kube-{one}") for one in ("apiserver", "controller-manager")
+        )
+        store = Store(self.base / "head/var/lib/etcd")
+        controllers.bootstrap(store, flags)
+        running = server.serve(store, "127.0.0.1", self.port, flags)
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        manager |= {"cluster-signing-cert-file": "/signing/ca.crt"}
+        threading.Thread(target=controllers.run, args=(store, manager), daemon=True).start()
+        self.register("head", kubeconfig.load("/etc/kubernetes/kubelet.conf"))
+
+    def worker(self) -> None:
+        """Do the kubelet's TLS bootstrapping, and register the node."""
+        path = "/etc/kubernetes/kubelet.conf"
+        boot = kubeconfig.load("/etc/kubernetes/bootstrap-kubelet.conf")
+        kubelet._bootstrap("w1", path, boot)
+        self.register("w1", kubeconfig.load(path))
+
+    def register(self, name: str, config: Obj) -> None:
+        """Make the Node as its kubelet does, Ready."""
+        client, state = Client.of(config), node.State(version="containerd://1.7.24")
+        made = client.request("POST", "/api/v1/nodes", node.new_node(name))
+        status = node.status({}, name, "10.98.0.10", state, is_flannel_up=True)
+        client.merge(f"/api/v1/nodes/{made['metadata']['name']}/status", {"status": status})
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two blank nodes."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield Cluster(tmp_path_factory.mktemp("contract"), patch)
+
+
+@pytest.fixture(scope="module")
+def initialised(cluster: Cluster) -> tuple[Cluster, tuple[str, int]]:
+    """The same after `kubeadm init`, and what that said."""
+    (cluster.base / "kubeadm.yaml").write_text(INIT.format(port=cluster.port))
+    cluster.on("head", cluster.control_plane)
+    config = str(cluster.base / "kubeadm.yaml")
+    said = cluster.kubeadm("init", "--config", config, "--ignore-preflight-errors=all")
+    return cluster, said
+
+
+@pytest.fixture(scope="module")
+def head(initialised: tuple[Cluster, tuple[str, int]]) -> Cluster:
+    assert initialised[1][1] == 0, initialised[1][0]
+    return initialised[0]
+
+
+def test_init_says_and_does_its_phases_in_the_recorded_order(
+    initialised: tuple[Cluster, tuple[str, int]],
+) -> None:
+    ((_, answer, status),) = recorded("init")
+    assert initialised[1] == (answer, status)
+
+
+@pytest.mark.parametrize("name", ["images", "certs"])
+def test_kubeadm_on_the_control_plane_answers_as_recorded(head: Cluster, name: str) -> None:
+    head.on("head")
+    for command, answer, status in recorded(name):
+        assert head.kubeadm(*command.split()) == (answer, status), command
+
+
+def test_tokens_are_made_shown_and_deleted_as_recorded(head: Cluster) -> None:
+    head.on("head")
+    for command, answer, status in recorded("token"):
+        if command == "token delete fedcba":
+            never = head.kubeadm("token", "create", "fedcba.0123456789abcdef", "--ttl", "0")
+            assert never == ("TOKEN", 0)
+            assert "<forever> <never>" in head.kubeadm("token", "list")[0]
+        found = head.kubeadm(*command.split())
+        if command == "token list":  # three of them were there when it was recorded
+            answer = "\n".join(dict.fromkeys(answer.splitlines()))
+        assert found == (answer, status), command
+
+
+def test_kubeadm_on_a_worker_answers_as_recorded(head: Cluster) -> None:
+    head.on("w1")
+    for command, answer, status in recorded("worker"):
+        assert head.kubeadm(*command.split()) == (answer, status), command
+
+
+@pytest.mark.parametrize("case", [command for command, _, _ in recorded("join")])
+def test_join_answers_as_recorded(head: Cluster, case: str) -> None:
+    answers = {command: (answer, status) for command, answer, status in recorded("join")}
+    head.on("head")
+    client = Client.of(kubeconfig.load(kubeconfig.ADMIN))
+    token = "jjjjjj.0123456789abcdef"
+    if client.get(f"{addons.SECRETS}/bootstrap-token-jjjjjj") is None:
+        assert head.kubeadm("token", "create", token) == ("TOKEN", 0)
+    right = pki.public_key_hash(pki.load_pair("/etc/kubernetes/pki", "ca").certificate)
+    info = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
+    while "jws-kubeconfig-jjjjjj" not in client.request("GET", info)["data"]:
+        pass
+    discovery = {
+        "malformed hash": (token, "sha256:1234", head.port),
+        "wrong hash": (token, f"sha256:{0:064}", head.port),
+        "unknown token": ("zzzzzz.0123456789abcdef", right, head.port),
+        "wrong secret": ("jjjjjj.ffffffffffffffff", right, head.port),
+        "closed port": (token, right, 1024),
+        "success": (token, right, head.port),
+    }
+    used, pin, port = discovery[case]
+    given = {"apiServerEndpoint": f"127.0.0.1:{port}", "token": used, "caCertHashes": [pin]}
+    document = {
+        "kind": "JoinConfiguration",
+        "discovery": {"bootstrapToken": given},
+        "nodeRegistration": {"name": "w1"},
+        "timeouts": {"discovery": "1s"},
+    }
+    (head.base / "join.yaml").write_text(json.dumps(document))
+    head.on("w1", lambda: threading.Thread(target=head.worker, daemon=True).start())
+    config = str(head.base / "join.yaml")
+    found = head.kubeadm("join", "--config", config, "--ignore-preflight-errors=all")
+    assert found == answers[case]
+
+
+@pytest.fixture(scope="module")
+def joined(head: Cluster) -> Cluster:
+    """The cluster with its worker."""
+    if not (head.base / "w1/etc/kubernetes/kubelet.conf").exists():
+        test_join_answers_as_recorded(head, "success")
+    return head
+
+
+def test_kubectl_gets_the_recorded_answers(joined: Cluster) -> None:
+    shutil.copy(REPOSITORY / "standin/kube-flannel.yml", joined.base)
+    for command, answer, status in recorded("kubectl"):
+        words = command.replace("kube-flannel.yml", f"{joined.base}/kube-flannel.yml").split()
+        config = "admin.conf"
+        if words[-1] == "--kubeconfig=kubelet.conf":
+            config = words.pop().partition("=")[2]
+        found = joined.kubectl(*words, config=config)
+        if command == "get pods -A -o wide":  # no kubelet of the stand-in's runs here
+            assert found[0].splitlines()[0] == answer.splitlines()[0]
+            continue
+        assert found == (answer, status), command
+
+
+def test_kubectl_create_is_understood(joined: Cluster) -> None:
+    """It sends protobuf: `create -f` does not."""
+    joined.on("head")
+    for command, said in {
+        "create deployment web --image=x:1 --replicas=2 -- sleep 9": "deployment.apps/web created",
+        "create namespace other": "namespace/other created",
+        "create configmap one --from-literal=a=b": "configmap/one created",
+        "delete deployment web": 'deployment.apps "web" deleted',
+    }.items():
+        assert joined.kubectl(*command.split()) == (said, 0)
+    client = Client.of(kubeconfig.load(kubeconfig.ADMIN))
+    assert client.get("/api/v1/namespaces/default/configmaps/one")["data"] == {"a": "b"}
+
+
+def test_reset_of_the_control_plane_says_what_was_recorded(head: Cluster) -> None:
+    head.on("head")
+    ((command, answer, status),) = recorded("reset")
+    assert head.kubeadm(*command.split()) == (answer, status)
