@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import time
+import base64
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -73,14 +73,12 @@ def test_a_bootstrap_token_may_only_bootstrap(control_plane: ControlPlane) -> No
 
 
 def test_an_expired_token_is_refused_and_removed(control_plane: ControlPlane) -> None:
-    entry = {
-        "token": "zzzzzz.0123456789abcdef",
-        "usages": ["authentication", "signing"],
-        "groups": [],
-        "ttl": "1s",
-    }
-    control_plane.admin.put(addons.SECRETS, addons.token_secret(entry))
-    time.sleep(2)
+    usages = ["authentication", "signing"]
+    entry = {"token": "zzzzzz.0123456789abcdef", "usages": usages, "groups": [], "ttl": "1s"}
+    secret = addons.token_secret(entry)
+    past = stamp(now() - timedelta(seconds=1)).encode()
+    secret["data"]["expiration"] = base64.b64encode(past).decode()
+    control_plane.admin.put(addons.SECRETS, secret)
     holder = Client(f"https://{control_plane.address}", token="zzzzzz.0123456789abcdef")
     assert refused(holder, "GET", NODES)[0] == 401
     controllers.tokens(control_plane.store)
