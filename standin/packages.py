@@ -19,7 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 CNI_VERSION = "1.9.1"
 CNI_PLUGINS = (
-    "bandwidth bridge dhcp dummy firewall host-device host-local ipvlan loopback macvlan portmap "
+    "bandwidth bridge dhcp firewall host-device host-local ipvlan loopback macvlan portmap "
     "ptp sbr static tuning vlan vrf"
 )
 PYTHON = "python3, python3-cryptography, python3-yaml"

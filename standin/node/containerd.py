@@ -73,7 +73,7 @@ class Runtime:
         pid = PEER.unpack(peer)[0]
         if pid != self._pid:
             self._ask()
-            self._pid = pid
+            self._pid = pid if self._serves_cri else 0
         if not self._serves_cri:
             raise CriError("Unimplemented", "unknown service runtime.v1.RuntimeService")
 

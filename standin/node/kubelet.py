@@ -201,7 +201,7 @@ class Kubelet:
         for pod in manifests.pods():
             meta = pod["metadata"]
             meta["name"] = f"{meta['name']}-{self.name}"
-            meta["annotations"] |= {"kubernetes.io/config.source": "file"}
+            meta["annotations"] |= {"kubernetes.io/config.mirror": "stand-in"}
             meta["ownerReferences"] = [owner]
             pod["spec"]["nodeName"] = self.name
             path = f"/api/v1/namespaces/{meta['namespace']}/pods"
