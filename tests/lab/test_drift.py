@@ -108,7 +108,7 @@ def mended(lab: Lab) -> set[drift_faults.Declared]:
 def test_the_differences_of_blank_nodes_are_grouped_by_node_and_file(desk: Desk) -> None:
     assert desk.diff.status == 0, desk.diff.output
     heading, first, second = re.split(r"(?m)^node[12]$", desk.diff.output)
-    assert heading.startswith("The virtual nodes of the lab ")
+    assert heading.startswith("Target: lab ")
     for node, here in (("192.168.2.11/24", first), ("192.168.2.12/24", second)):
         assert "    /etc/network/interfaces.d/eth0 (create)\n" in here
         assert f"      +    address {node}\n" in here
