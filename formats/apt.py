@@ -1,5 +1,5 @@
 """
-What apt writes and reads: deb822 sources (sources.list(5)), and what apt-get says while it works.
+apt: deb822 sources (sources.list(5)), package indexes, and the output of apt-get.
 
 apt's progress lines: README.progress-reporting in apt's documentation, option ``APT::Status-Fd``.
 """
@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+
+from messages import Said
+from messages import formats as messages
 
 _STATUS = re.compile(r"(dlstatus|pmstatus):[^:]*(?::[^:]+)?:([0-9.]+):(.*)")
 _NOISE = re.compile(r"(?:dlstatus|pmstatus|pmconffile|media-change):")
@@ -31,15 +34,11 @@ _UNSIGNED = (
     "BADSIG",
     "Bad signature",
 )
-_NOT_SIGNED = (
-    "the repository is not signed by the key that is accepted here: "
-    "check its address and the fingerprint in the settings"
-)
 
 
 def offered(packages: str, name: str) -> list[str]:
     """
-    The versions of a package in a repository's index, in its order.
+    Read the versions of a package in a repository's index, in its order.
 
     + packages: the text of its Packages file: stanzas as in deb822(5)
     + name: the package's
@@ -54,7 +53,7 @@ def offered(packages: str, name: str) -> list[str]:
 
 def source(uri: str, suites: str, signed_by: str, components: str = "") -> str:
     """
-    A file for /etc/apt/sources.list.d, ``*.sources``.
+    Write a file for /etc/apt/sources.list.d, ``*.sources``.
 
     + uri: where the repository is
     + suites: such as "trixie"; "/" for a flat repository, which has no components
@@ -73,25 +72,23 @@ def source(uri: str, suites: str, signed_by: str, components: str = "") -> str:
 
 def progress(line: str) -> tuple[float, str] | None:
     """
-    How far apt is.
+    Read apt's progress: downloading counts to 100, then installing counts again.
 
     + line: one line of its output
-    + returns: percent and what it is doing, or None for a line that says nothing of it
-
-    Downloading counts to 100, and then installing counts again.
+    + returns: percent and the current step; None for a line without progress
     """
     match = _STATUS.match(line)
     return (float(match[2]), match[3].strip()) if match else None
 
 
 def is_lock(lines: Sequence[str]) -> bool:
-    """Whether apt gave up because another apt, or dpkg, is at work."""
+    """Tell whether apt failed because another apt or dpkg is running."""
     signs = ("Could not get lock", "Unable to acquire the dpkg", "lock was locked by another")
     return any(sign in line for line in lines for sign in signs)
 
 
 def wants_update(lines: Sequence[str]) -> bool:
-    """Whether apt failed for want of present package lists, so that an update can help."""
+    """Tell whether apt failed because of old package lists, so that an update can help."""
     signs = (
         "Unable to locate package",
         "has no installation candidate",
@@ -102,38 +99,35 @@ def wants_update(lines: Sequence[str]) -> bool:
     return any(sign in line for line in lines for sign in signs)
 
 
-def reason(lines: Sequence[str]) -> str:
+def reason(lines: Sequence[str]) -> Said:
     """
-    Why apt-get failed, in one line for a person, with what to do where that is known.
+    Explain why apt-get failed.
 
     + lines: all that it printed, both streams
     """
     said = [line.strip() for line in lines if line.strip() and not _NOISE.match(line)]
     text = "\n".join(said)
     if "No space left on device" in text or "enough free space" in text:
-        return "its disk is full: make room on / (`df -h`, `sudo apt-get clean`)"
+        return messages.DISK_FULL()
     if is_lock(said):
         holder = re.search(r"held by process \d+(?: \([^)]*\))?", text)
-        what = f" ({holder[0]})" if holder else ""
-        return f"another apt or dpkg is still at work{what}: wait until it has finished"
+        return messages.APT_BUSY(holder=f" ({holder[0]})" if holder else "")
     if "EXPKEYSIG" in text or re.search(r"\bkey\b.*\bexpired\b", text):
-        return "the key that signs the repository has expired: run this again to fetch it afresh"
+        return messages.SIGNING_KEY_EXPIRED()
     if any(sign in text for sign in _UNSIGNED):
-        return _NOT_SIGNED
+        return messages.NOT_SIGNED()
     for sign in _UNREACHABLE:
         if found := next((line for line in said if sign in line), None):
-            return (
-                f"a package server can't be reached from here ({_short(found)}): "
-                "check the node's way out and its resolver, and the repository's address"
-            )
+            return messages.SERVER_UNREACHABLE(line=_short(found))
     if found := next((line for line in said if "Failed to fetch" in line), None):
-        return f"a package server does not give what was asked for ({_short(found)})"
+        return messages.FETCH_FAILED(line=_short(found))
     if "is not signed" in text:
-        return _NOT_SIGNED
+        return messages.NOT_SIGNED()
     errors = [line for line in said if line.startswith("E: ") and "Sub-process" not in line]
     errors = errors or [line for line in said if line.startswith("dpkg: error")]
     trouble = [line for line in said if _TROUBLE.match(line)]
-    return _short((errors or trouble or said[-1:] or ["it said nothing"])[0])
+    found = (errors or trouble or said[-1:] or ["it printed nothing"])[0]
+    return messages.APT_FAILED(line=_short(found))
 
 
 def _short(line: str) -> str:

@@ -1,8 +1,9 @@
-"""OpenSSH's authorized_keys, sshd(8), "AUTHORIZED_KEYS FILE FORMAT".
+"""
+OpenSSH's authorized_keys, sshd(8), "AUTHORIZED_KEYS FILE FORMAT".
 
 ``[options] type base64 [comment]``. Read as sshd reads it (OpenSSH's auth2-pubkeyfile.c,
-auth-options.c): a line that it passes over, for one wrong option or a damaged key, holds no key
-here either. Every line is kept as it is; a key is its type and its base64, never its comment.
+auth-options.c): a line that sshd ignores, for a wrong option or a damaged key, holds no key. Every
+line is kept as it is; a key is identified by its type and its base64, never by its comment.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
+from messages.formats import KEY_OPTION, NOT_A_PUBLIC_KEY, PRIVATE_KEY
+
 MAX_LINE = 8192  # bytes, sshd(8)
 _MIN_RSA_BITS = 1024  # RequiredRSASize, sshd_config(5)
 TYPES = (
@@ -32,10 +35,10 @@ TYPES = (
     "sk-ssh-ed25519@openssh.com",
     "sk-ecdsa-sha2-nistp256@openssh.com",
 )
-# Names of how an RSA key signs, which sshd takes for that of the key too.
+# Signature algorithms of RSA keys, which sshd accepts in place of the key's type.
 _SIGNATURES = ("rsa-sha2-256", "rsa-sha2-512")
 _NAMES = "|".join(map(re.escape, (*TYPES, *_SIGNATURES)))
-# No sshd of today lets anyone in with it, but files still hold it.
+# Current sshd accepts no keys of this type, but files still contain them.
 _OLD_TYPES = ("ssh-dss",)
 
 _PERMITS = ("agent-forwarding", "port-forwarding", "pty", "user-rc", "x11-forwarding")
@@ -45,7 +48,7 @@ _ONCE = ("command", "from", "principals")
 _VALUES = (*_ONCE, "environment", "expiry-time", "permitlisten", "permitopen", "tunnel")
 _QUOTED = r'"(?:\\"|[^"\\]|\\(?!"))*"'
 _OPTION = re.compile(rf"(?i:{'|'.join(_FLAGS)}|(?:{'|'.join(_VALUES)})={_QUOTED})")
-# Nothing between two commas is no mistake to sshd.
+# sshd allows nothing between two commas.
 _LINE = re.compile(
     rf"(?:(?P<options>(?:{_OPTION.pattern})?(?:,(?:{_OPTION.pattern})?)*)[ \t]+)?"
     rf"(?P<type>{_NAMES})[ \t]+(?P<blob>[^ \t]+)[ \t]*(?P<comment>.*)",
@@ -58,7 +61,7 @@ _MAX_TUNNEL = 0x7FFFFFFD
 @dataclass(frozen=True)
 class Key:
     """
-    A key that lets someone in.
+    A key that gives access.
 
     + type: one of ``TYPES``
     + blob: base64, without line breaks
@@ -73,7 +76,7 @@ class Key:
 
     @property
     def same(self) -> tuple[str, str, bool]:
-        """What makes two lines the same key. A certificate authority's key is another thing."""
+        """What identifies a key. A certificate authority's key is a different one."""
         return self.type, self.blob, "cert-authority" in normal(self.options)
 
     def __str__(self) -> str:
@@ -91,55 +94,59 @@ class Line:
 
 
 def parse(text: str) -> list[Line]:
-    """The file's lines."""
+    """Read the file's lines."""
     return [Line(line, _key(line)) for line in re.findall(r"[^\n]*\n|[^\n]+", text)]
 
 
 def render(lines: Iterable[Line]) -> str:
-    """The file's text; ``render(parse(text))`` is ``text``."""
+    """Write the file; ``render(parse(text))`` is ``text``."""
     return "".join(line.text for line in lines)
 
 
 def key(text: str, options: Sequence[str] | None = None) -> Key:
     """
-    One key as a person gives it, checked; ``ValueError`` says what is wrong with it.
+    Read one key as a person gives it.
 
     + text: a line of authorized_keys, or the content of a ``.pub`` file
-    + options: instead of those in the text
+    + options: in place of those in the text
+    + raises ``ValueError``: sshd would not accept it
     """
-
     line = text.strip()
-    if "\n" in line or "\r" in line:
-        raise ValueError("a public key is one line, and this is several")
     if "PRIVATE KEY" in line:
-        raise ValueError("this is a private key: give the public one, the file that ends in .pub")
+        raise ValueError(PRIVATE_KEY())
+    if "\n" in line or "\r" in line:
+        raise _not_a_key(line, "it has several lines")
     found = _key(line)
     if found is None:
         kinds = "|".join(map(re.escape, (*TYPES, *_OLD_TYPES)))
         types = re.search(rf"(?:^|\s)({kinds})(?:\s|$)", line)
         if types and types[1] in _OLD_TYPES:
-            raise ValueError(f"{types[1]} keys are no longer accepted by sshd: make an ed25519 key")
+            raise _not_a_key(line, f"sshd no longer accepts {types[1]}")
         if types and line[: types.start()]:
             _check_options(line[: types.start()])
-        why = "its base64 is damaged or cut short" if types else f"no type of {', '.join(TYPES)}"
-        raise ValueError(f"{_short(line)!r} is no public key: {why}")
+        raise _not_a_key(line, "its base64 is damaged" if types else "it has no known type")
     if options is not None:
         for option in options:
             _check_option(option)
         normal(options)
         found = replace(found, options=tuple(options))
     if len(str(found).encode()) > MAX_LINE:
-        raise ValueError(f"{_short(line)!r} is longer than the {MAX_LINE} bytes that sshd reads")
+        raise _not_a_key(line, f"sshd reads at most {MAX_LINE} bytes")
     return found
+
+
+def _not_a_key(line: str, reason: str) -> ValueError:
+    short = line if len(line) <= 40 else f"{line[:28]}…{line[-8:]}"
+    return ValueError(NOT_A_PUBLIC_KEY(key=repr(short), reason=reason))
 
 
 def normal(options: Sequence[str]) -> dict[str, object]:
     """
-    What options come to: two lists with equal forms say the same to sshd.
+    Normalise options: two lists with equal forms mean the same to sshd.
 
-    ``ValueError`` says why sshd passes over a line with these options, each of them well-formed.
+    + options: each of them well-formed
+    + raises ``ValueError``: sshd ignores a line with these options
     """
-
     found: dict[str, object] = dict.fromkeys(_PERMITS, True)
     for option in options:
         name, equals, value = option.partition("=")
@@ -149,34 +156,39 @@ def normal(options: Sequence[str]) -> dict[str, object]:
         elif not equals:
             found[name.removeprefix("no-")] = not name.startswith("no-")
         elif name in found and name in _ONCE:
-            raise ValueError(f"the option {name} is given twice")
+            raise _wrong(name, "given twice")
         else:
             _set_value(found, name, value[1:-1].replace('\\"', '"'))
     if "principals" in found and "cert-authority" not in found:
-        raise ValueError("the option principals goes with cert-authority alone")
+        raise _wrong("principals", "it needs cert-authority")
     defaults = {**dict.fromkeys(_PERMITS, True), "touch-required": True, "verify-required": False}
     return {name: value for name, value in found.items() if defaults.get(name) != value}
 
 
+def _wrong(option: str, reason: str) -> ValueError:
+    return ValueError(KEY_OPTION(option=option, reason=reason))
+
+
 def _set_value(found: dict[str, object], name: str, value: str) -> None:
-    """Of an environment's variables the first one counts, of tunnels the last, of times the
-    earliest, and of ports each."""
+    """Set a value: of an environment's variables the first counts, of tunnels the last, of times
+    the earliest, of ports each."""
+    shown = f"{name}={value!r}"
     if name == "environment":
         variable, equals, _ = value.partition("=")
         if not (equals and re.fullmatch(r"[A-Za-z0-9_]+", variable)):
-            raise ValueError(f"environment={value!r} is not NAME=value")
+            raise _wrong(shown, "not NAME=value")
         found.setdefault(f"{name} {variable}", value)
     elif name == "expiry-time":
         found[name] = min(_time(value), found.get(name, _time(value)))  # type: ignore[call-overload]
         if found[name] < datetime.now(UTC):  # type: ignore[operator]
-            raise ValueError(f"expiry-time={value!r} is over")
+            raise _wrong(shown, "expired")
     elif name == "tunnel":
         if value.lower() != "any" and not _is_number(value, 0, _MAX_TUNNEL):
-            raise ValueError(f"tunnel={value!r} is neither a number nor any")
+            raise _wrong(shown, 'neither a number nor "any"')
         found[name] = value.lower()
     elif name in ("permitopen", "permitlisten"):
         if not _is_host_port(value, name == "permitlisten"):
-            raise ValueError(f"{name}={value!r} is not host:port")
+            raise _wrong(shown, "not host:port")
         found[f"{name} {value}"] = True
     else:
         if name == "from":
@@ -185,12 +197,12 @@ def _set_value(found: dict[str, object], name: str, value: str) -> None:
 
 
 def _time(value: str) -> datetime:
-    """``YYYYMMDD[HHMM[SS]][Z]``; one without its Z is the node's own time, here taken for UTC."""
+    """Read ``YYYYMMDD[HHMM[SS]][Z]``; without Z it is the node's local time, taken as UTC here."""
     digits = re.sub(r"(?i)(?<=.)(?:z|utc)$", "", value)
     try:
         return datetime.strptime(digits, _TIMES[len(digits)]).replace(tzinfo=UTC)
     except (KeyError, ValueError):
-        raise ValueError(f"expiry-time={value!r} is no YYYYMMDD[HHMM[SS]][Z]") from None
+        raise _wrong(f"expiry-time={value!r}", "not YYYYMMDD[HHMM[SS]][Z]") from None
 
 
 def _is_number(text: str, least: int, most: int) -> bool:
@@ -214,7 +226,7 @@ def _is_host_port(text: str, bare_port: bool) -> bool:
 
 
 def _check_from(value: str) -> None:
-    """sshd matches no address with a list of which it can't make sense."""
+    """Check the patterns: with a wrong one sshd matches no address at all."""
     for pattern in value.split(","):
         text = pattern.removeprefix("!")
         address, slash, length = text.partition("/")
@@ -222,20 +234,22 @@ def _check_from(value: str) -> None:
             ip_address(address)
         except ValueError:
             if not text:
-                raise ValueError(f"from={value!r} has an empty pattern") from None
+                raise _wrong(f"from={value!r}", "an empty pattern") from None
             continue
         if slash and re.fullmatch("[0-9]+", length):
-            ip_network(text)  # "10.0.0.1/8 has host bits set"
+            try:
+                ip_network(text)
+            except ValueError as error:
+                raise _wrong(f"from={value!r}", str(error)) from None
 
 
 def put(lines: Sequence[Line], wanted: Key, options: bool) -> list[Line]:
     """
-    The lines with the key in them: where it stands already, or at the end.
+    Put the key into the lines: where it already is, or at the end.
 
-    + options: whether its options matter; then further lines with the same key go, because each
-      would let it in with other options. Else a key that is there stays as it is.
+    + options: whether its options matter; then further lines with the same key are removed, because
+      each would give access with other options. Otherwise a key that is there stays as it is.
     """
-
     mine = [i for i, line in enumerate(lines) if line.key and line.key.same == wanted.same]
     if not mine:
         return [*_closed(lines), Line(f"{wanted}\n", wanted)]
@@ -251,13 +265,13 @@ def put(lines: Sequence[Line], wanted: Key, options: bool) -> list[Line]:
 
 
 def remove(lines: Sequence[Line], unwanted: Collection[Key]) -> list[Line]:
-    """The lines without these keys, however often they stand there."""
+    """Remove these keys, however often they are there."""
     gone = {key.same for key in unwanted}
     return [line for line in lines if not (line.key and line.key.same in gone)]
 
 
 def only(lines: Sequence[Line], wanted: Collection[Key]) -> list[Line]:
-    """The lines without any key but these; comments and blank lines are kept, riddles are not."""
+    """Keep these keys, comments and blank lines; remove everything else."""
     kept = {key.same for key in wanted}
     return [
         line
@@ -267,7 +281,7 @@ def only(lines: Sequence[Line], wanted: Collection[Key]) -> list[Line]:
 
 
 def _with_options(line: Line, wanted: Key) -> Line:
-    """The line as it is, when its options say the same; its own comment is kept."""
+    """Give the line the key's options, unless they mean the same; its comment is kept."""
     if line.key is None or normal(line.key.options) == normal(wanted.options):
         return line
     changed = replace(line.key, options=wanted.options, comment=line.key.comment or wanted.comment)
@@ -275,14 +289,14 @@ def _with_options(line: Line, wanted: Key) -> Line:
 
 
 def _closed(lines: Sequence[Line]) -> list[Line]:
-    """The lines, the last one with a line feed too."""
+    """Complete the last line with a line feed."""
     if lines and not lines[-1].text.endswith("\n"):
         return [*lines[:-1], replace(lines[-1], text=f"{lines[-1].text}\n")]
     return list(lines)
 
 
 def _key(text: str) -> Key | None:
-    """The key of a line that sshd would let someone in by."""
+    """Read the key of a line; None where sshd ignores the line."""
     match = _LINE.fullmatch(text.partition("\0")[0].lstrip(" \t"))
     if match is None:
         return None
@@ -299,7 +313,7 @@ def _key(text: str) -> Key | None:
 
 
 def _is_whole(kind: str, blob: str) -> bool:
-    """Whether it holds a key of that type, and nothing behind it."""
+    """Tell whether the base64 is one key of that type, and nothing more."""
     try:
         if b64encode(b64decode(blob, validate=True)).decode() != blob:
             return False
@@ -310,7 +324,7 @@ def _is_whole(kind: str, blob: str) -> bool:
 
 
 def _check_options(text: str) -> None:
-    """A person's mistake in the options before a key, named."""
+    """Raise ``ValueError`` for a mistake in the options before a key."""
     for option in re.findall(rf'(?:[^",]|{_QUOTED}|")+', text.strip()):
         _check_option(option)
     normal([each[0] for each in _OPTION.finditer(text)])
@@ -324,10 +338,6 @@ def _check_option(text: str) -> None:
     if name.lower() not in known:
         close = get_close_matches(name.lower(), _FLAGS + _VALUES, 1)
         form = f'{close[0]}="…"' if close and close[0] in _VALUES else "".join(close)
-        hint = f": did you mean {form}?" if close else ""
-        raise ValueError(f"option {text!r} is none of sshd(8){hint}")
-    raise ValueError(f'option {text!r}: its value stands in double quotes, {name}="…"')
-
-
-def _short(line: str) -> str:
-    return line if len(line) <= 40 else f"{line[:28]}…{line[-8:]}"
+        near = f"; the nearest is {form}" if close else ""
+        raise _wrong(repr(text), f"not an option of sshd(8){near}")
+    raise _wrong(repr(text), f'its value must be in double quotes, {name}="…"')

@@ -1,7 +1,7 @@
 """
-What a card says of itself: the record on its boot partition, and the mark of a half-written one.
+Two marks of bramble on an SD card: the record of a complete one, and the sign of an incomplete one.
 
-Both are this project's own. The record is JSON, in a file that a person may read.
+The record is JSON, in a file on the boot partition that a person may read.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from formats.unreadable import reading
 
 FILE = "bramble.json"
 
-# Stands where the partition table belongs until a card is whole, so that neither a board nor a
-# desktop takes a half-written one for good. A whole block of any medium, and before every first
-# partition.
+# Until an SD card is complete, this many bytes with the mark stand in place of its partition table:
+# neither a board nor a desktop can then use it. It is a multiple of any medium's block size, and
+# lies before the first partition.
 HEAD = 4096
 _MARK = b"bramble: this card was not written to its end; it was to be that of "
 
@@ -23,14 +23,14 @@ _MARK = b"bramble: this card was not written to its end; it was to be that of "
 @dataclass(frozen=True)
 class Record:
     """
-    A card that was written to its end.
+    A completely written SD card.
 
-    + node: whose it is
+    + node: the node's name
     + image: the image's name, for a person
     + checksum: sha256 of the image as it was downloaded
     + size: of the unpacked image, in bytes
     + head: sha256 of the first ``HEAD`` bytes
-    + rest: sha256 of all that follows, without the boot partition
+    + rest: sha256 of everything behind them, without the boot partition
     + written: the day
     """
 
@@ -44,13 +44,13 @@ class Record:
 
 
 def render(record: Record) -> str:
-    """The record's file."""
+    """Write the record's file."""
     return json.dumps(asdict(record), indent=1) + "\n"
 
 
 def parse(text: str) -> Record:
-    """The record. ``Unreadable`` when it is none."""
-    with reading("it is no record of a card"):
+    """Read the record; ``Unreadable`` when it is not one."""
+    with reading("not the record of an SD card"):
         written = json.loads(text)
         record = Record(**{field.name: written[field.name] for field in fields(Record)})
         if not isinstance(record.size, int) or record.size < HEAD:
@@ -59,12 +59,12 @@ def parse(text: str) -> Record:
 
 
 def mark(node: str) -> bytes:
-    """What stands at the beginning of a card while it is being written."""
+    """The beginning of an SD card that is being written."""
     return (_MARK + node.encode() + b"\n").ljust(HEAD, b"\0")
 
 
 def marked(beginning: bytes) -> str | None:
-    """Whose card this was to be, when its beginning is that of one not written to its end."""
+    """The node whose SD card was not written completely; None for any other beginning."""
     if not beginning.startswith(_MARK):
         return None
     return beginning[len(_MARK) :].partition(b"\n")[0].decode(errors="replace")

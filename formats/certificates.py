@@ -1,6 +1,4 @@
-"""
-X.509 certificates in PEM (RFC 7468): what kubeadm compares, and the names that they are good for.
-"""
+"""X.509 certificates in PEM (RFC 7468): the hash that kubeadm compares, and the valid names."""
 
 from __future__ import annotations
 
@@ -17,11 +15,12 @@ from formats.unreadable import Unreadable, reading
 
 def key_hash(pem: str) -> str:
     """
-    kubeadm's ``discovery-token-ca-cert-hash``: sha256 over the DER SubjectPublicKeyInfo (RFC 7469).
+    Compute kubeadm's ``discovery-token-ca-cert-hash``.
 
-    ``Unreadable`` when the text is not a certificate, or its key is of an unknown kind.
+    It is sha256 over the DER SubjectPublicKeyInfo (RFC 7469).
+
+    + raises ``Unreadable``: the text is not a certificate, or its key is of an unknown type
     """
-
     with _reading():
         key = _load(pem).public_key()
         der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -30,9 +29,9 @@ def key_hash(pem: str) -> str:
 
 def names(pem: str) -> set[str]:
     """
-    The DNS names and addresses (as text) that a server certificate is good for.
+    Read the DNS names and addresses (as text) that a server certificate is valid for.
 
-    ``Unreadable`` when the text is not a certificate.
+    + raises ``Unreadable``: the text is not a certificate
     """
     with _reading():
         try:
@@ -46,14 +45,14 @@ def names(pem: str) -> set[str]:
 
 @contextmanager
 def _reading() -> Iterator[None]:
-    """``Unreadable`` for whatever cryptography can't make sense of."""
+    """Raise ``Unreadable`` for whatever cryptography refuses."""
     try:
-        with reading("it is not a certificate in PEM"):
+        with reading("not a certificate in PEM"):
             yield
     except UnsupportedAlgorithm as error:
-        raise Unreadable(f"its key is of a kind that is not known here: {error}") from error
+        raise Unreadable(f"a certificate with an unknown type of key: {error}") from error
     except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise Unreadable(f"it is not a valid certificate: {error}") from error
+        raise Unreadable(f"not a valid certificate: {error}") from error
 
 
 def _load(pem: str) -> x509.Certificate:

@@ -11,23 +11,25 @@ from __future__ import annotations
 
 import re
 
-# Since Debian 12 the file in /boot only says where the true one is.
+from formats.unreadable import Unreadable
+
+# Since Debian 12 the file in /boot only names the new place.
 _MOVED = "/boot/firmware"
 _BLANKS = " \t\n\v\f\r\xa0"  # isspace(), lib/ctype.c
 _ARGUMENT = re.compile(rf'(?:[^{_BLANKS}"]|"[^"]*(?:"|\Z))+')
 _INIT = ("--", '"--"')
-# Of these two the later one counts.
-_TAKEN_BACK = {"cgroup_enable": "cgroup_disable"}
+# The later one of these two counts.
+_REVERTS = {"cgroup_enable": "cgroup_disable"}
 
 
 def is_stub(text: str) -> bool:
-    """Whether this is no command line but the note that the file has moved to /boot/firmware."""
+    """Tell whether this is the note that the file has moved to /boot/firmware."""
     return _MOVED in text and "moved" in text
 
 
 def arguments(text: str) -> list[str]:
     """
-    The arguments that the kernel gets, as they are written.
+    Split the line into the kernel's arguments, as they are written.
 
     + text: the content of cmdline.txt or of /proc/cmdline
     """
@@ -36,13 +38,13 @@ def arguments(text: str) -> list[str]:
 
 def has(text: str, argument: str) -> bool:
     """
-    Whether the kernel gets the argument, and no later one takes it back.
+    Tell whether the kernel gets the argument, and no later one reverts it.
 
     + text: the content of cmdline.txt or of /proc/cmdline
     + argument: such as ``cgroup_enable=memory``, which is there in ``cgroup_enable=cpuset,memory``
     """
     name, _, value = argument.partition("=")
-    other = _TAKEN_BACK.get(name)
+    other = _REVERTS.get(name)
     found = False
     for word in arguments(text):
         if word in _INIT:
@@ -55,19 +57,19 @@ def has(text: str, argument: str) -> bool:
 
 def with_arguments(text: str, wanted: list[str]) -> str:
     """
-    The same file with the wanted arguments on its one line, after those that are there.
+    Add arguments to the line, after those that are there.
+
+    Further lines stay as they are (they have no effect).
 
     + text: the content of cmdline.txt
-    + wanted: such as ``["cgroup_enable=memory"]``; one that is there already is not added again
-
-    What stands on further lines stays there (and stays without effect). ``ValueError`` for a file
-    whose first line is empty or ends within a quotation: there is no command line to add to.
+    + wanted: such as ``["cgroup_enable=memory"]``; one that is there is not added again
+    + raises ``Unreadable``: the first line is empty, or ends within a quotation
     """
     line = _first_line(text)
     if not line.strip(_BLANKS):
-        raise ValueError("its first line is empty")
+        raise Unreadable("an empty first line")
     if line.count('"') % 2:
-        raise ValueError(f"a quotation in its first line has no end, put that right: {line}")
+        raise Unreadable(f"a quotation without an end in the first line: {line}")
     missing = [each for each in dict.fromkeys(wanted) if not has(text, each)]
     if not missing:
         return text
@@ -78,10 +80,10 @@ def with_arguments(text: str, wanted: list[str]) -> str:
 
 def without_argument(text: str, start: str) -> str:
     """
-    The same file without the arguments on its one line that begin so.
+    Remove arguments from the line.
 
     + text: the content of cmdline.txt
-    + start: such as ``"cfg80211.ieee80211_regdom="``
+    + start: how the arguments begin, such as ``"cfg80211.ieee80211_regdom="``
     """
     left = [argument for argument in arguments(text) if not _plain(argument).startswith(start)]
     if left == arguments(text):
@@ -94,7 +96,7 @@ def _first_line(text: str) -> str:
 
 
 def _plain(argument: str) -> str:
-    """An argument as the kernel compares it."""
+    """Normalise an argument as the kernel compares it."""
     if argument.startswith('"'):
         argument = argument[1:].removesuffix('"')
     name, equals, value = argument.partition("=")

@@ -1,5 +1,5 @@
 """
-Archives of container images as ``docker save`` makes them: which images for which machine.
+Archives of container images as ``docker save`` makes them: the images and their architectures.
 
 manifest.json and the images' configurations: the Docker Image Specification v1.2, "Combined Image
 JSON + Filesystem Changeset Format"; names: github.com/distribution/reference.
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from formats.unreadable import reading
 
-# Archives in a folder are told by their names.
+# Archives in a folder are recognised by their names.
 PATTERN = "*.tar"
 
 
@@ -27,11 +27,11 @@ class Image:
 
 def images(manifest: str) -> list[Image]:
     """
-    The images of an archive.
+    Read the images of an archive from its manifest.
 
     + manifest: the content of its manifest.json; ``Unreadable`` when it is something else
     """
-    with reading("its manifest.json is not that of a docker archive"):
+    with reading("its manifest.json is not that of a Docker archive"):
         found = [
             Image(tuple(full_name(name) for name in entry.get("RepoTags") or ()), entry["Config"])
             for entry in json.loads(manifest)
@@ -43,17 +43,17 @@ def images(manifest: str) -> list[Image]:
 
 def architecture(config: str) -> str:
     """
-    The machine that an image is for, as Go and Debian name it: "arm64", "amd64".
+    Read the architecture that an image is for, as Go and Debian name it: "arm64", "amd64".
 
     + config: the image's configuration; ``Unreadable`` when it is something else
     """
-    with reading("the configuration of one of its images names no architecture"):
+    with reading("an image's configuration without an architecture"):
         return str(json.loads(config)["architecture"])
 
 
 def full_name(name: str) -> str:
     """
-    An image's name in full, as containerd stores it.
+    Complete an image's name, as containerd stores it.
 
     + name: as people write it: "busybox", "flannel/flannel:v1", "registry.k8s.io/pause:3.10"
     """

@@ -1,6 +1,4 @@
-"""
-flannel's manifest (kube-flannel.yml of its releases), made to fit this cluster.
-"""
+"""flannel's manifest (kube-flannel.yml of its releases), adapted to this cluster."""
 
 from __future__ import annotations
 
@@ -18,15 +16,13 @@ _CONTAINER = "kube-flannel"
 
 def adapted(manifest: str, pod_network: str, interface: str) -> list[dict[str, Any]]:
     """
-    The manifest's objects with the pod network and the interface of the cluster in them.
+    Read the manifest's objects and put the cluster's pod network and interface into them.
 
-    Without it flannel takes the interface of the default route: a gateway's uplink, the wrong
-    one.
+    flannel's default is the interface of the default route: on a gateway its uplink, the wrong one.
 
     + pod_network: such as ``10.244.0.0/16``, kubeadm's own
     + interface: such as ``eth0``; the same name on every node
-
-    ``Unreadable`` when it is not a manifest of flannel's.
+    + raises ``Unreadable``: it is not flannel's manifest
     """
 
     objects = manifests.documents(manifest)
@@ -36,34 +32,34 @@ def adapted(manifest: str, pod_network: str, interface: str) -> list[dict[str, A
 
 
 def namespace(objects: list[dict[str, Any]]) -> str:
-    """Where flannel's DaemonSet lives."""
+    """Read the namespace of flannel's DaemonSet."""
     return manifests.identity(_find(objects, "daemonset", DAEMON_SET))[0]
 
 
 def _find(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
-    for thing in objects:
-        if manifests.identity(thing)[1:] == (kind, name):
-            return thing
-    raise Unreadable(f"it has no {kind} {name}: it is not flannel's")
+    for resource in objects:
+        if manifests.identity(resource)[1:] == (kind, name):
+            return resource
+    raise Unreadable(f"no {kind} {name}: this is not flannel's manifest")
 
 
 def _set_network(config_map: dict[str, Any], pod_network: str) -> None:
     key = CONFIG[1]
-    with reading(f"its {CONFIG[0]} has no readable {key}"):
+    with reading(f"no readable {key} in {CONFIG[0]}"):
         network = json.loads(config_map["data"][key])
         network["Network"] = pod_network
         config_map["data"][key] = json.dumps(network, indent=2) + "\n"
 
 
 def _set_interface(daemon_set: dict[str, Any], interface: str) -> None:
-    problem = f"its {DAEMON_SET} has no container {_CONTAINER}"
+    problem = f"no container {_CONTAINER} in {DAEMON_SET}"
     with reading(problem):
         for container in daemon_set["spec"]["template"]["spec"]["containers"]:
             if container.get("name") == _CONTAINER:
                 args = container.get("args") or []
                 if not isinstance(args, list):
                     raise TypeError
-                # One in two words, as Go's flag package takes it too, becomes one in one.
+                # Go's flag package also takes option and value as two words.
                 joined = re.sub(r"(?m)^--?iface\n", "--iface=", "\n".join(args))
                 others = [arg for arg in joined.split("\n") if not re.match("--?iface=", arg)]
                 container["args"] = [*others, f"--iface={interface}"]

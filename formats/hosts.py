@@ -1,9 +1,10 @@
-"""hosts(5): names and addresses that are known without asking anybody.
+"""
+hosts(5): names and their addresses, known without DNS.
 
-``address name [alias …] [# comment]`` a line. Ours stand between two comment lines
-(``formats.marked``); every other line is kept as it is. Read as glibc's nss_files reads it: words
-end at ASCII's blanks, a carriage return among them; an address is what inet_pton(3) takes, and an
-IPv4 address that is written as IPv6's (``::ffff:10.0.0.1``) is that IPv4 address.
+``address name [alias …] [# comment]`` a line. bramble's lines stand between two comment lines
+(``formats.marked``); every other line is kept. Read as glibc's nss_files reads it: words end at
+ASCII's blanks and carriage return; an address is what inet_pton(3) takes, and an IPv4 address that
+is written as IPv6 (``::ffff:10.0.0.1``) is that IPv4 address.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from formats import marked
+from messages.formats import HOST_NAME, HOSTS_ENTRY
 
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
-# In cloud-init's template these stand for the node's own name.
+# cloud-init's template has these in place of the node's own name.
 TEMPLATE_NAMES = frozenset(["{{fqdn}}", "{{hostname}}", "$fqdn", "$hostname"])
 
 
@@ -38,79 +40,77 @@ class Line:
 
 
 def parse(text: str) -> list[Line]:
-    """The file's lines."""
+    """Read the file's lines."""
     return [_line(line) for line in re.findall(r"[^\n]*\n|[^\n]+", text)]
 
 
 def render(lines: Iterable[Line]) -> str:
-    """The file's text; ``render(parse(text))`` is ``text``."""
+    """Write the file; ``render(parse(text))`` is ``text``."""
     return "".join(line.text for line in lines)
 
 
 def check_name(name: str) -> None:
-    """``ValueError`` for what is no host name (RFC 1123; Kubernetes wants it in lower case)."""
-    if name != name.lower():
-        raise ValueError(f"host name {name!r} is not in lower case: did you mean {name.lower()!r}?")
+    """Raise ``ValueError`` unless it is a host name (RFC 1123; Kubernetes takes lower case)."""
     if not _NAME.fullmatch(name):
-        raise ValueError(
-            f"{name!r} is no host name: letters, digits and hyphens, 63 at most between two dots"
-        )
+        raise ValueError(HOST_NAME(name=repr(name)))
 
 
 def check(entries: Mapping[str, Sequence[str]]) -> None:
     """
-    ``ValueError`` when this can't be what a person means.
+    Check entries: addresses that other nodes can reach, and one address for a name.
 
     + entries: ``{address: names}``
+    + raises ``ValueError``
     """
-
     seen: dict[str, str] = {}
     for address, names in entries.items():
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            raise ValueError(f"{address!r} is not an IP address") from None
+
+        def refuse(reason: str, address: str = address, names: Sequence[str] = names) -> ValueError:
+            return ValueError(HOSTS_ENTRY(address=address, names=" ".join(names), reason=reason))
+
+        if not _same(address):
+            raise refuse("not an IP address")
+        parsed = ip_address(_same(address))
         if parsed.is_loopback or parsed.is_unspecified or parsed.is_multicast:
-            raise ValueError(f"{address} is no address that other nodes could reach a node at")
+            raise refuse("other nodes cannot reach a node at this address")
         if not names:
-            raise ValueError(f"{address} is given no name")
+            raise refuse("no name")
         for name in names:
             check_name(name)
             if name.split(".")[0] == "localhost":
-                raise ValueError(f"{name} is this machine's own loopback, not {address}")
+                raise refuse("localhost is the loopback address of every machine")
             if seen.setdefault(name, str(parsed)) != str(parsed):
-                raise ValueError(f"{name} is given two addresses: {seen[name]} and {address}")
+                raise refuse(f"{name} has the address {seen[name]} too")
 
 
 def conflict(text: str, entries: Mapping[str, Sequence[str]]) -> tuple[int, str, str] | None:
     """
-    A line of someone else that gives one of our names another address.
+    Find a line outside of bramble's that gives one of the names another address.
 
-    + returns: the line's number, the name, and the address there; loopback addresses are no
-      conflict, see ``update``
+    + returns: the line's number, the name, and the address there; a loopback address is not a
+      conflict: see ``update``
     """
-
-    ours = {name: _same(address) for address, names in entries.items() for name in names}
+    desired = {name: _same(address) for address, names in entries.items() for name in names}
     for number, (line, inside) in enumerate(_lines(text), 1):
         if inside or not line.address or _is_loopback(line.address):
             continue
         for name in line.names:
-            if ours.get(name.lower(), _same(line.address)) != _same(line.address):
+            if desired.get(name.lower(), _same(line.address)) != _same(line.address):
                 return number, name, line.address
     return None
 
 
 def update(text: str, entries: Mapping[str, Sequence[str]], also: Collection[str] = ()) -> str:
     """
-    The file with these entries as our lines; ``ValueError`` when our marks are damaged.
+    Write these entries as bramble's lines.
 
-    Loopback lines of others give up the names that are ours: ``127.0.1.1 node1`` is what installers
-    write for want of an address. A line that has no name left goes; other names stay.
+    The names are removed from the loopback lines of others: ``127.0.1.1 node1`` is what installers
+    write when they know no address. A line without any name left is removed.
 
-    + entries: ``{address: names}``; none: our lines go
-    + also: further names that loopback lines give up
+    + entries: ``{address: names}``; empty: bramble's lines are removed
+    + also: further names to remove from loopback lines
+    + raises ``ValueError``: the marks around bramble's lines are damaged
     """
-
     marked.get(text)
     gone = {name for names in entries.values() for name in names} | set(also)
     others = "".join(
@@ -122,7 +122,7 @@ def update(text: str, entries: Mapping[str, Sequence[str]], also: Collection[str
 
 
 def _lines(text: str) -> Iterator[tuple[Line, bool]]:
-    """Each line, and whether it is one of ours, marks included."""
+    """Read each line, and whether it is one of bramble's, marks included."""
     inside = False
     for line in parse(text):
         inside = inside or line.text.startswith(marked.BEGIN)
@@ -164,6 +164,6 @@ def _without(line: Line, gone: Collection[str]) -> str:
 
 
 def own_name(text: str) -> str:
-    """The name in hostname(5), /etc/hostname: its first line that is no comment."""
+    """Read the name in /etc/hostname, hostname(5): its first line that is not a comment."""
     lines = [line.strip() for line in text.split("\n")]
     return next((line for line in lines if line and not line.startswith("#")), "")

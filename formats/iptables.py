@@ -19,6 +19,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from messages.formats import RULE_REFUSED
+
 CHAINS = {  # the built-in chains of each table
     "filter": ("INPUT", "FORWARD", "OUTPUT"),
     "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
@@ -33,7 +35,15 @@ _PLAIN = re.compile(r"[\w./:,+=%@!-]+", re.ASCII)
 
 
 class RuleError(ValueError):
-    """A rule that iptables refuses, or that is not one rule; says why."""
+    """
+    A rule that iptables refuses, or that is not one rule of one chain.
+
+    + rule: as it was typed
+    + reason: in one line
+    """
+
+    def __init__(self, rule: str, reason: str) -> None:
+        super().__init__(RULE_REFUSED(rule=repr(rule), reason=reason))
 
 
 @dataclass
@@ -53,7 +63,7 @@ Tables = dict[str, Table]
 
 
 def parse_save(text: str) -> Tables:
-    """Read the tables that iptables-save, with or without counters, has printed."""
+    """Read what iptables-save prints, with or without counters."""
     tables: Tables = {}
     table = Table()
     for line in text.split("\n"):  # a comment may have characters that end a line elsewhere
@@ -69,12 +79,12 @@ def parse_save(text: str) -> Tables:
 
 
 def incompatible(text: str) -> list[str]:
-    """Tables that hold what only nft can express: iptables-save says so and leaves them out."""
+    """Read the tables with rules that only nft can express: iptables-save leaves them out."""
     return _INCOMPATIBLE.findall(text)
 
 
 def holds_rules(tables: Tables) -> list[str]:
-    """The tables in which somebody has a rule, a chain or a policy."""
+    """Find the tables that have a rule, a chain or a policy."""
     return [
         name
         for name, table in tables.items()
@@ -84,11 +94,10 @@ def holds_rules(tables: Tables) -> list[str]:
 
 def words(rule: str) -> list[str]:
     """
-    The words of a printed rule, without quotes and backslashes.
+    Split a printed rule into words, without quotes and backslashes.
 
     + rule: a line of iptables-save: ``-A INPUT -m comment --comment "a b" -j DROP``
     """
-
     found = _PRINTED.finditer(rule)
     return [
         bare if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
@@ -97,7 +106,7 @@ def words(rule: str) -> list[str]:
 
 
 def quote(word: str) -> str:
-    """A word as iptables-restore reads it back."""
+    """Quote a word for iptables-restore."""
     if _PLAIN.fullmatch(word):
         return word
     escaped = re.sub(r'(["\\])', r"\\\1", word)
@@ -137,17 +146,16 @@ class Rule:
     @classmethod
     def parse(cls, text: str) -> Rule:
         """
-        Take table and chain from a rule's words; what the others mean is for iptables to say.
+        Read table and chain from a rule's words; iptables judges the others (``learn``).
 
         + text: ``-A CHAIN …``, with ``-t TABLE`` for another than filter, as a shell reads it
 
-        ``RuleError`` says what is wrong: it can't be one line of one chain.
+        + raises ``RuleError``: it can't be one line of one chain
         """
-
         try:
             return cls(text, *_parts(_split(text)))
-        except RuleError as error:
-            raise RuleError(f"rule {text!r}: {error}") from None
+        except _Malformed as error:
+            raise RuleError(text, str(error)) from None
 
     @property
     def place(self) -> Place:
@@ -156,25 +164,25 @@ class Rule:
 
 class OwnChains:
     """
-    The rules that shall be in our chains.
+    The desired rules of bramble's own chains.
 
-    + printed: what iptables-save prints of each chain's rules, once ``judge`` knows it
+    + printed: what iptables-save prints of each chain's rules, known after ``learn``
     """
 
     def __init__(self, prefix: str, rules: Iterable[str]) -> None:
         """
         + prefix: of the own chains' names
-        + rules: for built-in chains, in order; ``RuleError`` when one of them is wrong
+        + rules: for built-in chains, in order
+        + raises ``RuleError``
         """
-
         self.prefix = prefix
         if not re.fullmatch(r"[A-Z][A-Z0-9_]*", prefix) or len(self.name("POSTROUTING")) > _LONGEST:
-            raise RuleError(f"{prefix!r} is no prefix: up to 16 of A-Z, 0-9 and _, a letter first")
+            raise ValueError(f"{prefix!r} is not a prefix: A-Z, then up to 15 of A-Z, 0-9 and _")
         self.rules = [Rule.parse(text) for text in rules]
-        self.wanted: dict[Place, list[str]] = {}
+        self.desired: dict[Place, list[str]] = {}
         for rule in self.rules:
             line = f"-A {self.name(rule.chain)} {rule.body}".rstrip()
-            self.wanted.setdefault(rule.place, []).append(line)
+            self.desired.setdefault(rule.place, []).append(line)
         self.printed: dict[Place, list[str]] = {}
 
     def name(self, built_in: str) -> str:
@@ -182,43 +190,41 @@ class OwnChains:
         return f"{self.prefix}-{built_in}"
 
     def jump(self, built_in: str) -> str:
-        """The jump to an own chain, as iptables-save prints it."""
+        """Write the jump to an own chain, as iptables-save prints it."""
         return f"-A {built_in} -j {self.name(built_in)}"
 
     def trial(self) -> str:
         """
-        The rules for ``iptables-restore --noflush`` where there are no others.
+        Write the rules for ``iptables-restore --noflush`` in a namespace without other rules.
 
-        Each is a transaction by itself, in the built-in chain that was named (not all that can
-        be typed works in each), and followed by a way to the own chain: what is printed before
-        that is what became of it.
+        Each is a transaction of its own, in the built-in chain that was named (not every match
+        works in each chain), and followed by a jump to the own chain: what is printed before that
+        jump is what the rule became.
         """
-
         return "".join(
             f"*{rule.table}\n:{self.name(rule.chain)} - [0:0]\n"
             f"-A {rule.chain} {rule.body}\n{self._end(rule.chain)}\nCOMMIT\n"
             for rule in self.rules
         )
 
-    def judge(self, saved: str, said: str) -> None:
+    def learn(self, saved: str, said: str) -> None:
         """
-        Learn how iptables prints the rules; ``RuleError`` for one that it refuses.
+        Learn how iptables prints the rules.
 
         + saved: what iptables-save prints after the trial
-        + said: what iptables-restore said; it ends at the first rule that it refuses
+        + said: the output of iptables-restore, which ends at the first rule that it refuses
+        + raises ``RuleError``: iptables refuses a rule
         """
-
         tables, own = parse_save(saved), {self.name(c) for cs in CHAINS.values() for c in cs}
-        rest = {place: self._became(tables, place) for place in self.wanted}
-        self.printed = {place: [] for place in self.wanted}
+        rest = {place: self._became(tables, place) for place in self.desired}
+        self.printed = {place: [] for place in self.desired}
         for rule in self.rules:
             lines = next(rest[rule.place], None)
             why = _own_words(said) if lines is None else ""
             if lines and any(_target(line) in own for line in lines):
-                why = "it leads into a chain that bramble fills: jump to another one"
+                why = "its target is a chain that bramble fills: jump to another one"
             if not lines or why:
-                why = why or "iptables accepts it and adds no rule: take -6, -h or -V out of it"
-                raise RuleError(f"rule {rule.text!r}: {why}")
+                raise RuleError(rule.text, why or "it adds no rule: remove -6, -h or -V")
             start = len(f"-A {rule.chain}")
             self.printed[rule.place] += [
                 f"-A {self.name(rule.chain)}{line[start:]}" for line in lines
@@ -228,7 +234,7 @@ class OwnChains:
         return f"-A {built_in} -g {self.name(built_in)}"
 
     def _became(self, tables: Tables, place: Place) -> Iterator[list[str]]:
-        """The lines that each rule of a chain became in the trial."""
+        """Read the lines that each rule of a chain became in the trial."""
         table, chain = place
         lines: list[str] = []
         for line in tables.get(table, Table()).rules.get(chain, []):
@@ -239,47 +245,46 @@ class OwnChains:
                 lines.append(line)
 
     def restore_file(self) -> str:
-        """All own chains, for ``iptables-restore --noflush``; empty when there are none."""
-        return _tables((place, self._fill(place)) for place in sorted(self.wanted))
+        """Write all own chains for ``iptables-restore --noflush``; empty when there are none."""
+        return _tables((place, self._fill(place)) for place in sorted(self.desired))
 
     def repair(self, live: Tables) -> str:
         """
-        What turns the live tables into what is wanted, for ``iptables-restore --noflush``.
+        Write what changes the live tables to the desired ones, for ``iptables-restore --noflush``.
 
-        Empty when nothing differs. A chain is filled anew when its rules or their order differ,
-        a jump made when it is missing, doubled, or out of reach behind a rule that ends
-        the chain; an own chain that is not wanted any more goes.
+        Empty when nothing differs. A chain is refilled when its rules or their order differ, a jump
+        is made when it is missing, doubled, or unreachable behind a rule that ends the chain; an
+        own chain that is no longer desired is removed.
         """
-
         return _tables((place, self._mend(live, place)) for place in _PLACES)
 
-    def show_wanted(self) -> str:
-        """What is wanted, as a person compares it with ``show_live``."""
-        places = sorted(self.wanted)
+    def show_desired(self) -> str:
+        """Write the desired chains, for a person to compare with ``show_live``."""
+        places = sorted(self.desired)
         jumps = [(place, [self.jump(place[1])]) for place in places]
-        return _tables([*jumps, *((at, self.printed.get(at, self.wanted[at])) for at in places)])
+        return _tables([*jumps, *((at, self.printed.get(at, self.desired[at])) for at in places)])
 
     def show_live(self, live: Tables) -> str:
-        """Our chains and the jumps to them, as they are."""
+        """Write the live own chains and the jumps to them."""
         jumps: list[tuple[Place, list[str]]] = []
         own: list[tuple[Place, list[str]]] = []
         for place in _PLACES:
             table, chain = live.get(place[0], Table()), place[1]
             for at, line in enumerate(rules := table.rules.get(chain, [])):
                 if _target(line) == self.name(chain):
-                    late = " (out of reach)" if any(map(_ends_chain, rules[:at])) else ""
+                    late = " (unreachable)" if any(map(_ends_chain, rules[:at])) else ""
                     jumps.append((place, [line + late]))
             own.append((place, table.rules.get(self.name(chain), [])))
         return _tables([*jumps, *own])
 
     def _fill(self, place: Place) -> list[str]:
-        return [f":{self.name(place[1])} - [0:0]", *self.wanted[place]]
+        return [f":{self.name(place[1])} - [0:0]", *self.desired[place]]
 
     def _mend(self, live: Tables, place: Place) -> list[str]:
         table, chain = place
         own = self.name(chain)
         now = live.get(table, Table())
-        if place not in self.wanted:
+        if place not in self.desired:
             if own not in now.chains:
                 return []
             users = [line for lines in now.rules.values() for line in lines if _target(line) == own]
@@ -294,10 +299,14 @@ class OwnChains:
         return lines
 
 
+class _Malformed(Exception):
+    """Why the words are not one rule of one chain."""
+
+
 def _split(text: str) -> list[tuple[str, bool]]:
-    """The words of a rule as a shell reads them, each with whether any of it was quoted."""
+    """Split a rule into words as a shell does, each with whether any of it was quoted."""
     if _CONTROL.search(text.replace("\t", " ")):
-        raise RuleError("it has control characters, or is not UTF-8")
+        raise _Malformed("it has control characters, or is not UTF-8")
     found: list[tuple[str, bool]] = []
     position, end = 0, -1
     while position < len(text):
@@ -306,7 +315,7 @@ def _split(text: str) -> list[tuple[str, bool]]:
             continue
         piece = _WORD.match(text, position)
         if piece is None:
-            raise RuleError("it has an open quote")
+            raise _Malformed("a quote is not closed")
         double, single, escaped, bare = piece.groups()
         value = single or escaped or bare or "" if double is None else _ESCAPED.sub(r"\1", double)
         quoted = double is not None or single is not None
@@ -319,7 +328,7 @@ def _split(text: str) -> list[tuple[str, bool]]:
 
 
 def _parts(typed: list[tuple[str, bool]]) -> tuple[str, str, str]:
-    """Table, chain and the rest of a rule's words."""
+    """Take table and chain out of a rule's words."""
     rest: list[tuple[str, bool]] = []
     for word, quoted in typed:  # iptables-restore does not read -ptcp
         attached = None if quoted else _ATTACHED.fullmatch(word)
@@ -327,47 +336,47 @@ def _parts(typed: list[tuple[str, bool]]) -> tuple[str, str, str]:
     chain = _take(rest, "-A", "--append")
     table = _take(rest, "-t", "--table") or "filter"
     if chain is None:
-        raise RuleError("it has no -A CHAIN: what is to be at the top is the first of the rules")
+        raise _Malformed("no -A CHAIN; the first rule of the list comes first")
     if table not in CHAINS:
-        raise RuleError(f"there is no table {table!r}: one of {', '.join(CHAINS)}")
+        raise _Malformed(f"no table {table!r}, only {', '.join(CHAINS)}")
     if chain not in CHAINS[table]:
-        raise RuleError(
-            f"{chain!r} is no built-in chain of table {table}: {', '.join(CHAINS[table])}"
+        raise _Malformed(
+            f"{chain!r} is not a built-in chain of table {table}: {', '.join(CHAINS[table])}"
         )
     return table, chain, " ".join(quote(word) for word, _ in rest)
 
 
 def _take(rest: list[tuple[str, bool]], short: str, long: str) -> str | None:
-    """Take an option with its value from the words; one that is quoted is none."""
+    """Take an option with its value out of the words; a quoted word is not an option."""
     for at, (word, quoted) in enumerate(rest):
         name, equals, value = word.partition("=")
         if not quoted and (word == short or (len(name) > 3 and long.startswith(name))):
             del rest[at]
             if not equals and at == len(rest):
-                raise RuleError(f"{word} has no value")
+                raise _Malformed(f"{word} has no value")
             return value if equals else rest.pop(at)[0]
     return None
 
 
 def _own_words(said: str) -> str:
-    """What iptables says against a rule, without the number of a line that nobody sees."""
+    """Read why iptables refuses a rule, without line numbers that mean nothing to a person."""
     lines = [_NOISE.sub("", line, count=1).strip() for line in said.split("\n")]
     found = "; ".join(line for line in lines if line)
     if "host/network" in found:
-        found += " (only names in /etc/hosts are known at boot: give its address)"
+        found += " (at boot only names in /etc/hosts are known: give its address)"
     if found == "failed" or "_APPEND failed" in found:
         found += " (`sudo dmesg` may show the kernel's reason)"
-    return f"iptables says: {found}" if found else ""
+    return f"iptables: {found}" if found else ""
 
 
 def _target(line: str) -> str | None:
-    """The chain to which a printed rule goes: its last word, as such a target has no options."""
+    """Read the chain to which a printed rule jumps: its last word, as it has no options."""
     found = _TO_CHAIN.search(line)
     return found[1] if found else None
 
 
 def _ends_chain(line: str) -> bool:
-    """Whether no packet gets past this printed rule."""
+    """Tell whether no packet gets past this printed rule."""
     rest = words(line)[2:]
     while rest[:3] == ["-m", "comment", "--comment"]:
         rest = rest[4:]
@@ -375,7 +384,7 @@ def _ends_chain(line: str) -> bool:
 
 
 def _tables(parts: Iterable[tuple[Place, list[str]]]) -> str:
-    """The lines of each place, table by table."""
+    """Write the lines of each place, table by table."""
     tables: dict[str, list[str]] = {}
     for (table, _), lines in parts:
         tables.setdefault(table, []).extend(lines)

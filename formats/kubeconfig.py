@@ -18,13 +18,10 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from formats.unreadable import MALFORMED, Unreadable, reading
+from messages import formats as messages
 
 _DATA = ("certificate-authority-data", "client-certificate-data", "client-key-data")
 _LISTS = ("clusters", "contexts", "users")
-_REWRITE = (
-    "`kubectl config view --raw --kubeconfig=FILE > NEW` writes it in lines; put NEW in its place, "
-    "then run this again"
-)
 # Words that YAML 1.1, which kubectl reads, takes for something else than text.
 _WORDS = re.compile("yes|no|on|off|true|false|null", re.IGNORECASE)
 
@@ -80,20 +77,20 @@ def _root(text: str) -> Node | None:
         mark = error.problem_mark or error.context_mark
         where = f" (line {mark.line + 1})" if mark else ""
         if isinstance(error, ComposerError) and "single document" in str(error):
-            raise Unreadable("it holds several YAML documents: kubectl reads one") from error
-        raise Unreadable(f"it is not YAML: {error.problem or error.context}{where}") from error
+            raise Unreadable("several YAML documents, of which kubectl reads one") from error
+        raise Unreadable(f"not YAML: {error.problem or error.context}{where}") from error
     except YAMLError as error:
-        raise Unreadable(f"it is not YAML: {str(error).splitlines()[0]}") from error
+        raise Unreadable(f"not YAML: {str(error).splitlines()[0]}") from error
     return None if root is None or _is_null(root) else root
 
 
 def _config(root: Node | None) -> dict[str, Any]:
-    with reading("its YAML refers to itself"):
+    with reading("YAML that refers to itself"):
         document = {} if root is None else _plain(root)
     if not isinstance(document, dict) or document.get("kind") not in (None, "Config"):
-        raise Unreadable("it is not a kubeconfig (kind: Config)")
+        raise Unreadable("not a kubeconfig (kind: Config)")
     if "<<" in document:
-        raise Unreadable("it takes its entries from elsewhere (<<): write them out")
+        raise Unreadable(messages.KUBECONFIG_MERGE())
     for key in _LISTS:
         if document.get(key) is None:
             document[key] = []
@@ -102,7 +99,7 @@ def _config(root: Node | None) -> dict[str, Any]:
             isinstance(entries, list)
             and all(isinstance(entry, dict) and "name" in entry for entry in entries)
         ):
-            raise Unreadable(f"its {key} are not a list of named entries")
+            raise Unreadable(f"{key} is not a list of named entries")
     return document
 
 
@@ -121,7 +118,7 @@ def _plain(node: Node) -> Any:
     for key, value in node.value:
         if not isinstance(key, ScalarNode) or key.value in found:
             where = f"line {key.start_mark.line + 1}"
-            raise Unreadable(f"it has a key twice, or one that is no text ({where})")
+            raise Unreadable(f"a key that is there twice, or is not a text ({where})")
         found[key.value] = _plain(value)
     return found
 
@@ -142,14 +139,14 @@ def access(admin_conf: str, name: str, server: str) -> Access:
     """
 
     config = parse(admin_conf)
-    with reading("its current context names no cluster and user of its own"):
+    with reading("a current context without a cluster and a user"):
         context = _named(config, "contexts", config.get("current-context"))["context"]
         cluster = _named(config, "clusters", context["cluster"])["cluster"]
         user = _named(config, "users", context["user"])["user"]
         found = {**cluster, **user}
     for key in _DATA:
         if not isinstance(found.get(key), str):
-            raise Unreadable(f"it does not hold {key}")
+            raise Unreadable(f"no {key}")
     return Access(name, server, *(found[key] for key in _DATA))
 
 
@@ -214,7 +211,7 @@ class _Edit:
                 return made
         except Unreadable:
             pass
-        raise Unreadable(f"entries can't be put into the form that it has: {_REWRITE}")
+        raise Unreadable(messages.KUBECONFIG_FORM())
 
     def _wanted(self, now: Mapping[str, Any]) -> dict[str, Any]:
         """The same change, made to plain data."""
@@ -251,9 +248,9 @@ class _Edit:
                 uses = item["context"].get(kind) if isinstance(item.get("context"), dict) else None
                 if item["name"] != self.name and uses == self.name:
                     raise Unreadable(
-                        f"its context {item['name']!r} is for the {kind} {self.name!r}, which is "
-                        f"to become another one: give that {kind} another name there, "
-                        "then run this again"
+                        messages.KUBECONFIG_IN_USE(
+                            context=repr(item["name"]), kind=kind, name=repr(self.name)
+                        )
                     )
 
     def _list(self, root: Node, key: str) -> None:
@@ -423,4 +420,4 @@ def _named(config: Mapping[str, Any], key: str, name: object) -> dict[str, Any]:
     for entry in config.get(key) or []:
         if entry["name"] == name:
             return dict(entry)
-    raise Unreadable(f"its {key} lack {name!r}")
+    raise Unreadable(f"no {name!r} in {key}")

@@ -1,5 +1,12 @@
 """
-The systemd unit of a ``kubectl proxy`` (systemd.service(5), systemd.exec(5)).
+``kubectl proxy`` as a service: its systemd unit, and the hosts that it accepts.
+
+``--accept-hosts`` takes regular expressions (Go's RE2), split at commas, not anchored, matched
+against the Host header without its port. They are made here from networks, addresses and names,
+each anchored at both ends and free of commas: ``^192.168.1`` would also let ``192.168.10.7`` and
+``192x168y1.evil`` in.
+
+Sources: systemd.service(5), systemd.exec(5), "COMMAND LINES" and systemd.syntax(7).
 """
 
 from __future__ import annotations
@@ -8,8 +15,10 @@ import re
 from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
 
-# The kubeconfig is handed over by systemd, which reads it as root; the service's own user, which
-# exists only while it runs, can read nothing else.
+from messages.settings import HOST_BITS, INVALID
+
+# systemd reads the kubeconfig as root and passes it on; the service's dynamic user can read no
+# other file of root's.
 _UNIT = """\
 # Written by bramble: changes made here are undone by its next run.
 [Unit]
@@ -66,18 +75,18 @@ def unit(address: str, port: int, accept_hosts: str, kubeconfig: str) -> str:
     """
 
     words = ["/usr/bin/kubectl", "proxy", f"--address={address}", f"--port={port}"]
-    # ``%d`` is the folder with the credentials: a specifier, so it is not escaped.
+    # ``%d`` is systemd's specifier for the folder of credentials, so it is not escaped.
     command = f"{command_line(words)} --kubeconfig=%d/kubeconfig "
     command += command_line([f"--accept-hosts={accept_hosts}"])
     return _UNIT.format(command=command, kubeconfig=kubeconfig)
 
 
-# Outside of these a word needs quotes.
+# A word with other characters needs quotes.
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-=./:@,+")
 
 
 def command_line(words: Iterable[str]) -> str:
-    """The words as one line; nothing in them is taken for a variable, an escape or a specifier."""
+    """Write an ``ExecStart=`` line; variables, escapes and specifiers in the words are escaped."""
     return " ".join(_word(word) for word in words)
 
 
@@ -95,34 +104,32 @@ _NAME = re.compile(
 
 def accept_hosts(hosts: Iterable[str]) -> str:
     """
-    The option's value for hosts that are given as IPv4 networks, addresses or names.
+    Write the value of ``--accept-hosts``.
 
-    Raises ``ValueError`` for anything else, and for no host at all (an empty option would be
-    kubectl's default, which is another list).
+    + hosts: IPv4 networks, addresses or names
+    + raises ``ValueError``: anything else, or no host: an empty option is kubectl's default list
     """
-
     patterns = list(dict.fromkeys(pattern(host) for host in hosts))
     if not patterns:
-        raise ValueError("kubectl proxy would accept no host: name a network, an address or a name")
+        raise ValueError(INVALID(value="[]", kind="a list of hosts", instead='["localhost"]'))
     return ",".join(patterns)
 
 
 def pattern(host: str) -> str:
-    """One host's or network's anchored expression."""
+    """Write the anchored expression of one host or network."""
     try:
         network = IPv4Network(host)
     except (AddressValueError, NetmaskValueError) as error:
         looks_numeric = re.fullmatch(r"[0-9./]+", host)
         if looks_numeric or not _NAME.fullmatch(host):
-            raise ValueError(
-                f"{host!r} is neither a network nor an address nor a name: write 192.168.1.0/24 "
-                "or localhost"
-            ) from error
+            kind = "a network, an address or a host name"
+            near = "one such as 192.168.1.0/24"
+            raise ValueError(INVALID(value=repr(host), kind=kind, instead=near)) from error
         # Host names know no case; nothing but the dot in one means anything in an expression.
         return "(?i)^" + host.replace(".", r"\.") + "$"
     except ValueError as error:  # host bits set
         network = IPv4Network(host, strict=False)
-        raise ValueError(f"{host!r} has host bits set: did you mean {network}?") from error
+        raise ValueError(HOST_BITS(value=repr(host), instead=network)) from error
     first = str(network.network_address).split(".")
     last = str(network.broadcast_address).split(".")
     octets = [octet(int(low), int(high)) for low, high in zip(first, last, strict=True)]
@@ -130,14 +137,14 @@ def pattern(host: str) -> str:
 
 
 def octet(low: int, high: int) -> str:
-    """The numbers from ``low`` to ``high`` (0 to 255) in decimal, without leading zeros."""
+    """Write the expression for the decimal numbers from ``low`` to ``high`` (0 to 255)."""
     if low == high:
         return str(low)
     return "(" + "|".join(_ranges(low, high)) + ")"
 
 
 def _ranges(low: int, high: int) -> list[str]:
-    """Split where the number of digits grows, then where a digit's range is not whole."""
+    """Split the range where the number of digits grows, then where a digit's range is partial."""
     found: list[str] = []
     for digits in (1, 2, 3):
         start, end = (0 if digits == 1 else 10 ** (digits - 1)), 10**digits - 1

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from messages.settings import INVALID, NOT_ALLOWED
+
 _NUMBER = r"(0|[1-9][0-9]{0,3})"
 _WANTED = re.compile(rf"{_NUMBER}\.{_NUMBER}(?:\.{_NUMBER})?")
-# kubeadm.k8s.io/v1beta4 came with it.
+# The first minor whose kubeadm reads kubeadm.k8s.io/v1beta4.
 OLDEST_MINOR = 31
 
 _PACKAGED = re.compile(r"(?:\d+:)?(\d+)\.(\d+)\.(\d+)(?:-(.+))?")
@@ -31,7 +33,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was asked for: a minor, any patch of which will do, or (``patch``) just one release."""
+    """A desired version: a minor with any patch, or, with ``patch``, one release."""
 
     major: int
     minor: int
@@ -42,12 +44,12 @@ class Wanted:
         return minor if self.patch is None else f"{minor}.{self.patch}"
 
     def fits(self, release: Release) -> bool:
-        """Whether a release is what was asked for."""
+        """Tell whether a release is of the desired version."""
         same_minor = (self.major, self.minor) == (release.major, release.minor)
         return same_minor and self.patch in (None, release.patch)
 
     def is_older_than(self, release: Release) -> bool:
-        """Whether going from that release to what was asked for is a step back."""
+        """Tell whether the desired version is a downgrade from that release."""
         return not self.fits(release) and (
             (self.major, self.minor, self.patch or 0)
             < (release.major, release.minor, release.patch)
@@ -56,36 +58,31 @@ class Wanted:
 
 def parse_wanted(text: str) -> Wanted:
     """
-    A version as a person writes it.
+    Read a version as a person writes it.
 
-    + text: "1.36" or "1.36.4"; ``ValueError`` for anything else
+    + text: "1.36" or "1.36.4"
+    + raises ``ValueError``: it is anything else
     """
     match = _WANTED.fullmatch(text)
     if match is None:
         bare = text.strip().lower().removeprefix("v").removesuffix(".x").removesuffix(".*")
-        near = f": did you mean {bare}?" if _WANTED.fullmatch(bare) else ""
-        raise ValueError(
-            f"{text!r} is not a version of Kubernetes: write it as 1.36 or 1.36.4{near}"
-        )
+        near = bare if _WANTED.fullmatch(bare) else "one such as 1.36 or 1.36.4"
+        raise ValueError(INVALID(value=repr(text), kind="a version of Kubernetes", instead=near))
     major, minor, patch = match.groups()
     return Wanted(int(major), int(minor), None if patch is None else int(patch))
 
 
 def check_wanted(text: str) -> None:
-    """``ValueError`` for a version that bramble can't install, or that there can't be."""
+    """Raise ``ValueError`` for a version that does not exist, or that bramble can't install."""
     wanted = parse_wanted(text)
-    if wanted.major != 1:
-        raise ValueError(f"{text!r} does not exist, Kubernetes has releases 1.x: write 1.36")
-    if wanted.minor < OLDEST_MINOR:
-        raise ValueError(
-            f"{text!r} is too old: kubeadm reads its configuration (v1beta4) from "
-            f"1.{OLDEST_MINOR} on: write 1.36"
-        )
+    if wanted.major != 1 or wanted.minor < OLDEST_MINOR:
+        reason = "bramble installs 1.31 and later" if wanted.major == 1 else "it does not exist"
+        raise ValueError(NOT_ALLOWED(value=repr(text), reason=reason, instead="1.36"))
 
 
 def parse_package(version: str) -> Release | None:
     """
-    The release in a package's version; None where there is none.
+    Read the release in a package's version; None where there is none.
 
     + version: such as "1.36.4-1.1"
     """
@@ -95,10 +92,10 @@ def parse_package(version: str) -> Release | None:
 
 def newest(wanted: Wanted, versions: list[str]) -> str | None:
     """
-    The package version to install, or None when none fits.
+    Choose the package version to install; None when none fits.
 
-    + wanted: what was asked for
-    + versions: what there is, as packages carry it, the newest build of a release first
+    + wanted: the desired version
+    + versions: the packages' versions, the newest build of a release first
     """
     fitting = [
         (release, -at, version)

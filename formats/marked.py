@@ -1,11 +1,14 @@
-"""Marked lines: our own part of a file that others write too, between two comment lines.
+"""
+Marked lines: bramble's part of a file that others write too, between two comment lines.
 
-Everything outside the marks belongs to someone else and is kept byte for byte.
+Everything outside the marks is kept byte for byte.
 """
 
 from __future__ import annotations
 
 import re
+
+from messages.formats import MARKS_DAMAGED
 
 BEGIN = "# bramble begin"
 END = "# bramble end"
@@ -16,7 +19,7 @@ _MARK = re.compile(rf"^(?:{BEGIN}|{END})\b", re.MULTILINE)
 
 def get(text: str) -> str | None:
     """
-    What stands between the marks; None when there are none.
+    Read what is between the marks; None when there are none.
 
     + text: the whole file; ``ValueError`` when one mark is missing, doubled or out of place
     """
@@ -26,20 +29,17 @@ def get(text: str) -> str | None:
     if marks == 0:
         return None
     if marks != 2 or part is None:
-        raise ValueError(
-            f'its lines "{BEGIN}" and "{END}" are not one pair: someone has edited them; '
-            "put them right or remove both"
-        )
+        raise ValueError(MARKS_DAMAGED(begin=BEGIN, end=END))
     return part["body"]
 
 
 def put(text: str, body: str | None, why: str = "") -> str:
     """
-    The text with our part set, in its old place or at the end.
+    Set bramble's part of the text, in its place or at the end.
 
     + text: the whole file; ``ValueError`` as for ``get``
-    + body: whole lines; None takes our part out
-    + why: said to the reader in the first mark
+    + body: whole lines; None removes the part
+    + why: a comment in the first mark
     """
 
     if body is not None:
@@ -54,5 +54,5 @@ def put(text: str, body: str | None, why: str = "") -> str:
 
 
 def others(text: str) -> str:
-    """The text without our part."""
+    """Remove bramble's part from the text."""
     return put(text, None)

@@ -1,5 +1,5 @@
 """
-nftables' rules as ``nft`` lists them: JSON for their meaning, the listing for their words.
+nftables' rules: their meaning from ``nft``'s JSON, their text from its listing.
 
 Source: libnftables-json(5), nft(8) with ``-a``; nft 1.0.6 and 1.1.3.
 """
@@ -24,6 +24,8 @@ _DEVICES = re.compile(r"hook \w+ devices? (?:= )?(?:\{([^}]*)\}|(\S+))")
 @dataclass(frozen=True)
 class Rule:
     """
+    A rule.
+
     + text: as it is typed
     + expressions: its matches and statements, as JSON
     """
@@ -35,9 +37,11 @@ class Rule:
 @dataclass
 class Chain:
     """
+    A chain.
+
     + hook: None: a chain that others jump to
     + kind: "filter", "nat", "route"
-    + devices: of a hook that belongs to devices; None: not said
+    + devices: of a hook for devices; None: unknown
     """
 
     hook: str | None
@@ -51,8 +55,10 @@ class Chain:
 @dataclass
 class Table:
     """
+    A table.
+
     + chains: by name
-    + sets: by name, the elements of sets; of maps, pairs of key and value
+    + sets: elements by the set's name; those of a map are pairs of key and value
     """
 
     chains: dict[str, Chain] = field(default_factory=dict)
@@ -61,12 +67,11 @@ class Table:
 
 def parse_ruleset(ruleset: str, listing: str) -> dict[tuple[str, str], Table]:
     """
-    All tables by family and name, save for dormant ones, whose chains see no packet.
+    Read all tables by family and name; dormant ones, whose chains see no packet, are left out.
 
     + ruleset: what ``nft -j list ruleset`` prints
-    + listing: what ``nft -a list ruleset`` prints; without it rules have a handle for a text
-
-    ``ValueError`` when it is not that.
+    + listing: what ``nft -a list ruleset`` prints; without it a rule's text is its handle
+    + raises ``ValueError``
     """
 
     texts, devices = _texts(listing)
@@ -74,33 +79,33 @@ def parse_ruleset(ruleset: str, listing: str) -> dict[tuple[str, str], Table]:
     tables: dict[tuple[str, str], Table] = {}
     try:
         for entry in json.loads(ruleset)["nftables"]:
-            ((kind, thing),) = entry.items()
+            ((kind, data),) = entry.items()
             if kind == "table":
-                tables[thing["family"], thing["name"]] = Table()
-                if "dormant" in thing.get("flags", ()):  # of nft 1.0.6 the listing alone says it
-                    asleep.add((thing["family"], thing["name"]))
+                tables[data["family"], data["name"]] = Table()
+                if "dormant" in data.get("flags", ()):  # nft 1.0.6 has it in the listing only
+                    asleep.add((data["family"], data["name"]))
             elif kind in ("set", "map"):
-                elements = thing.get("elem", [])
-                tables[thing["family"], thing["table"]].sets[thing["name"]] = elements
+                elements = data.get("elem", [])
+                tables[data["family"], data["table"]].sets[data["name"]] = elements
             elif kind == "chain":
-                place = thing["family"], thing["table"], thing["name"]
-                tables[place[:2]].chains[place[2]] = _chain(thing, devices.get(place))
+                place = data["family"], data["table"], data["name"]
+                tables[place[:2]].chains[place[2]] = _chain(data, devices.get(place))
             elif kind == "rule":
-                text = texts.get((thing["family"], thing["table"], str(thing["handle"])))
-                chain = tables[thing["family"], thing["table"]].chains[thing["chain"]]
-                chain.rules.append(Rule(text or f"handle {thing['handle']}", thing["expr"]))
+                text = texts.get((data["family"], data["table"], str(data["handle"])))
+                chain = tables[data["family"], data["table"]].chains[data["chain"]]
+                chain.rules.append(Rule(text or f"handle {data['handle']}", data["expr"]))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"nft's list is not understood: {error!r}") from error
     return {place: table for place, table in tables.items() if place not in asleep}
 
 
-def _chain(thing: Mapping[str, Any], listed: list[str] | None) -> Chain:
-    device = thing.get("dev")
+def _chain(data: Mapping[str, Any], listed: list[str] | None) -> Chain:
+    device = data.get("dev")
     return Chain(
-        hook=thing.get("hook"),
-        kind=thing.get("type", "filter"),
-        priority=int(thing.get("prio", 0)),
-        policy=thing.get("policy", "accept"),
+        hook=data.get("hook"),
+        kind=data.get("type", "filter"),
+        priority=int(data.get("prio", 0)),
+        policy=data.get("policy", "accept"),
         devices=listed if device is None else [device] if isinstance(device, str) else device,
     )
 
@@ -108,7 +113,7 @@ def _chain(thing: Mapping[str, Any], listed: list[str] | None) -> Chain:
 def _texts(
     listing: str,
 ) -> tuple[dict[tuple[str, str, str], str], dict[tuple[str, str, str], list[str]]]:
-    """Of each rule, by family, table and handle, its text; of each chain its devices."""
+    """Read each rule's text, by family, table and handle, and each chain's devices."""
     texts: dict[tuple[str, str, str], str] = {}
     devices: dict[tuple[str, str, str], list[str]] = {}
     family = table = chain = ""

@@ -1,6 +1,4 @@
-"""
-Node, DaemonSet and Deployment objects of the API (v1, apps/v1): how they are, in a line each.
-"""
+"""Status of Node, DaemonSet and Deployment objects (API v1, apps/v1), in a line each."""
 
 from __future__ import annotations
 
@@ -10,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from formats.manifests import identity
+from messages.settings import INVALID, NOT_ALLOWED
 
 CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
 
@@ -22,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 @dataclass(frozen=True)
 class Node:
-    """A node as the cluster sees it; ``trouble`` is None when it is Ready."""
+    """A node; ``trouble`` is None when it is Ready."""
 
     name: str
     labels: Mapping[str, str]
@@ -30,7 +29,7 @@ class Node:
     trouble: str | None
 
 
-# What the kubelet writes again at its next start, and what kubeadm finds control planes by.
+# Labels that the kubelet sets at each start, or by which kubeadm finds control planes.
 KEPT_LABELS = frozenset(
     {"node-role.kubernetes.io/control-plane"}
     | {f"kubernetes.io/{name}" for name in ("arch", "hostname", "os")}
@@ -40,47 +39,56 @@ KEPT_LABELS = frozenset(
 
 def check_label(label: str, value: str | None) -> None:
     """
-    ``ValueError`` for what the API server would not take for a label of a node.
+    Check a node's label as the API server does.
 
-    + value: None: the label goes
+    + value: None: the label is removed
+    + raises ``ValueError``
 
     https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
     """
     if label in KEPT_LABELS:
-        raise ValueError(f"{label!r} is kept by Kubernetes itself: remove it")
+        raise ValueError(
+            NOT_ALLOWED(
+                value=repr(label),
+                reason="Kubernetes sets this label itself",
+                instead="another label",
+            )
+        )
     prefix = _PREFIX.match(label)
     if not _NAME.fullmatch(label[prefix.end() :] if prefix else label):
-        raise ValueError(f'{label!r} is not a label such as "example.org/disk" or "disk"')
+        near = "one such as example.org/disk"
+        raise ValueError(INVALID(value=repr(label), kind="a label", instead=near))
     if value and not _NAME.fullmatch(value):
-        raise ValueError(
-            f"{value!r} is not a value of a label ({label}): letters, digits, -, _ and . inside,"
-            " 63 at most"
-        )
+        kind = f"a value of the label {label} (letters, digits, and -, _, . inside, at most 63)"
+        raise ValueError(INVALID(value=repr(value), kind=kind, instead="one such as ssd"))
 
 
 def nodes(objects: Iterable[Mapping[str, Any]]) -> dict[str, Node]:
-    """The nodes among these objects, by name."""
-    return {thing["metadata"]["name"]: _node(thing) for thing in objects if thing["kind"] == "Node"}
+    """Read the nodes among these objects, by name."""
+    return {
+        resource["metadata"]["name"]: _node(resource)
+        for resource in objects
+        if resource["kind"] == "Node"
+    }
 
 
 def rollout_trouble(
-    thing: Mapping[str, Any] | None, name: str, all_nodes: int, down: int
+    resource: Mapping[str, Any] | None, name: str, all_nodes: int, down: int
 ) -> str | None:
     """
-    Why a DaemonSet's or Deployment's pods are not all there; None when they are.
+    Tell why a DaemonSet's or Deployment's pods are not all available; None when they are.
 
-    + thing: the object; None: it is not there
-    + name: what to call it
-    + all_nodes: how many nodes the cluster has: a DaemonSet counts a new node late
+    + resource: the object; None: it does not exist
+    + name: its name in the text
+    + all_nodes: the number of nodes: a DaemonSet counts a new node late
     + down: how many of them are not Ready: their pods are not waited for
     """
-
-    if thing is None:
-        return f"{name} is not there"
-    status, spec = thing.get("status", {}), thing.get("spec", {})
-    if status.get("observedGeneration", 0) < thing["metadata"].get("generation", 0):
-        return f"{name} has changed just now"
-    if thing["kind"] == "DaemonSet":
+    if resource is None:
+        return f"{name} does not exist"
+    status, spec = resource.get("status", {}), resource.get("spec", {})
+    if status.get("observedGeneration", 0) < resource["metadata"].get("generation", 0):
+        return f"{name} is being updated"
+    if resource["kind"] == "DaemonSet":
         wanted = max(status.get("desiredNumberScheduled", 0), all_nodes)
         updated = status.get("updatedNumberScheduled", 0)
         available = min(status.get("numberAvailable", 0), updated)
@@ -89,21 +97,21 @@ def rollout_trouble(
         available = min(status.get("availableReplicas", 0), status.get("updatedReplicas", 0))
     if available >= max(wanted - down, 1):
         return None
-    return f"{name}: {available} of {wanted} pods are up"
+    return f"{name}: {available} of {wanted} pods are available"
 
 
 def find(objects: Iterable[Mapping[str, Any]], word: str) -> Mapping[str, Any] | None:
-    """The object called ``NAMESPACE/KIND/NAME``."""
-    return next((thing for thing in objects if "/".join(identity(thing)) == word), None)
+    """Find the object ``NAMESPACE/KIND/NAME``."""
+    return next((resource for resource in objects if "/".join(identity(resource)) == word), None)
 
 
-def _node(thing: Mapping[str, Any]) -> Node:
-    spec = thing.get("spec", {})
+def _node(resource: Mapping[str, Any]) -> Node:
+    spec = resource.get("spec", {})
     return Node(
-        thing["metadata"]["name"],
-        dict(thing["metadata"].get("labels") or {}),
+        resource["metadata"]["name"],
+        dict(resource["metadata"].get("labels") or {}),
         tuple((taint["key"], taint["effect"]) for taint in spec.get("taints") or ()),
-        _trouble(thing.get("status", {}).get("conditions") or ()),
+        _trouble(resource.get("status", {}).get("conditions") or ()),
     )
 
 
@@ -114,4 +122,4 @@ def _trouble(conditions: Iterable[Mapping[str, Any]]) -> str | None:
                 return None
             message = condition.get("message") or condition.get("reason") or "no reason given"
             return str(message)
-    return "its kubelet has not reported yet"
+    return "the kubelet has not reported yet"

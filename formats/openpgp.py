@@ -1,5 +1,5 @@
 """
-Public keys in ASCII armour, as apt repositories publish them: what they hold, their fingerprints.
+Public keys in ASCII armour, as apt repositories publish them: their packets and fingerprints.
 
 RFC 4880: armour in 6.2 (checksum 6.1), packet headers in 4.2, public key packets in 5.5.2,
 fingerprints in 12.2. Nothing is verified but the armour's checksum: a fingerprint identifies the
@@ -34,27 +34,26 @@ class PublicKey:
 
 def public_keys(text: str) -> list[PublicKey]:
     """
-    Each public key and subkey in an armoured text, in its order.
+    Read each public key and subkey in an armoured text, in its order.
 
-    + text: one or more armoured blocks, with nothing else than white space between them
-
-    ``Unreadable`` says what is wrong with a text that is something else: another kind of packet (a
-    private key, a message), a damaged block, a key of an unknown version.
+    + text: one or more armoured blocks, with only white space between them
+    + raises ``Unreadable``: another kind of packet (a private key, a message), a damaged block, a
+      key of an unknown version
     """
     blocks = _BLOCK.findall(text)
     if not blocks:
-        raise Unreadable("it holds no PGP PUBLIC KEY BLOCK")
+        raise Unreadable("no PGP PUBLIC KEY BLOCK")
     if _BLOCK.sub("", text).strip():
-        raise Unreadable("it holds something else beside the PGP PUBLIC KEY BLOCK")
+        raise Unreadable("text beside the PGP PUBLIC KEY BLOCK")
     found = []
     for block in blocks:
         for tag, body in _packets(_dearmour(block)):
             if tag in (_PUBLIC_KEY, _PUBLIC_SUBKEY):
                 found.append(PublicKey(_fingerprint(body), tag == _PUBLIC_SUBKEY))
             elif tag not in _COMPANIONS:
-                raise Unreadable(f"it holds a packet that belongs to no public key (tag {tag})")
+                raise Unreadable(f"a packet that is not part of a public key (tag {tag})")
     if not found or found[0].subkey:
-        raise Unreadable("it holds no primary key")
+        raise Unreadable("no primary key")
     return found
 
 
@@ -69,9 +68,9 @@ def _dearmour(block: str) -> bytes:
         data = b64decode("".join(lines), validate=True)
         wanted = b64decode(checksum, validate=True) if checksum is not None else None
     except ValueError:
-        raise Unreadable("its base64 is damaged") from None
+        raise Unreadable("damaged base64") from None
     if wanted is not None and int.from_bytes(wanted, "big") != _crc24(data):
-        raise Unreadable("its checksum does not fit: it is damaged")
+        raise Unreadable("a wrong checksum: the key is damaged")
     return data
 
 
@@ -98,7 +97,7 @@ def _packets(data: bytes) -> list[tuple[int, bytes]]:
             found.append((tag, data[at : at + length]))
             at += length
     except IndexError:
-        raise Unreadable("its last packet is cut short") from None
+        raise Unreadable("an incomplete last packet") from None
     return found
 
 
@@ -106,10 +105,10 @@ def _header(data: bytes, at: int) -> tuple[int, int, int]:
     """A packet's tag, its body's length, and where that body begins."""
     first = data[at]
     if not first & 0x80:
-        raise Unreadable("it holds something that is no OpenPGP packet")
+        raise Unreadable("bytes that are not an OpenPGP packet")
     if not first & 0x40:  # the old format: the length's own length is in the tag
         if first & 3 == 3:
-            raise Unreadable("it holds a packet without a length")
+            raise Unreadable("a packet without a length")
         size = 1 << (first & 3)
         if at + 1 + size > len(data):
             raise IndexError
@@ -120,7 +119,7 @@ def _header(data: bytes, at: int) -> tuple[int, int, int]:
     if length < 224:
         return tag, ((length - 192) << 8) + data[at + 2] + 192, at + 3
     if length < 255:
-        raise Unreadable("it holds a packet in parts, which no key is")
+        raise Unreadable("a packet in parts, which a key never is")
     if at + 6 > len(data):
         raise IndexError
     return tag, int.from_bytes(data[at + 2 : at + 6], "big"), at + 6
@@ -128,7 +127,5 @@ def _header(data: bytes, at: int) -> tuple[int, int, int]:
 
 def _fingerprint(body: bytes) -> str:
     if not body or body[0] != 4:
-        raise Unreadable(
-            f"it holds a key of version {body[0] if body else 0}: only 4 is known here"
-        )
+        raise Unreadable(f"a key of version {body[0] if body else 0}, and only 4 is known")
     return hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body).hexdigest().upper()

@@ -1,13 +1,14 @@
-"""
-The one error of all parsers in formats/ for a text that is not what it should be.
-"""
+"""The error of all parsers in formats/ for a text that is not what it should be."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# What reading into a value of an unexpected form raises.
+from messages import Said
+from messages.formats import UNEXPECTED
+
+# What reading a value of an unexpected form raises.
 MALFORMED = (
     ArithmeticError,
     AttributeError,
@@ -19,19 +20,26 @@ MALFORMED = (
 
 
 class Unreadable(ValueError):
-    """This text can't be read; the message says why, in one line."""
+    """
+    The text can't be read.
+
+    + reason: in one line; or a message of its own
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason if isinstance(reason, Said) else UNEXPECTED(reason=reason))
 
 
 @contextmanager
-def reading(problem: str) -> Iterator[None]:
+def reading(reason: str) -> Iterator[None]:
     """
     Read a document as if it had the expected form; ``Unreadable`` where it has not.
 
-    + problem: the error's message
+    + reason: the error's
     """
     try:
         yield
     except Unreadable:
         raise
     except MALFORMED as error:
-        raise Unreadable(problem) from error
+        raise Unreadable(reason) from error

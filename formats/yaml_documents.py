@@ -39,6 +39,6 @@ def load_all(text: str) -> list[Any]:
     try:
         return list(yaml.safe_load_all(text))
     except yaml.YAMLError as error:
-        raise Unreadable(f"it is not YAML: {str(error).splitlines()[0]}") from error
+        raise Unreadable(f"not YAML: {str(error).splitlines()[0]}") from error
     except MALFORMED as error:  # a scalar such as 2026-02-30, which YAML reads as a date
-        raise Unreadable(f"it is not YAML: {error}") from error
+        raise Unreadable(f"not YAML: {error}") from error

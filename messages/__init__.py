@@ -53,8 +53,8 @@ class Message:
         """
         The message with its values, its code at the end.
 
-        + values: exactly those of ``fields``; a value that is itself a message comes in without
-          its code
+        + values: exactly those of ``fields``; a value that is itself a message, or an error raised
+          with one, comes in without its code
         + raises ``TypeError``: a value is missing, or there is no place for it
         """
         if self.fields != set(values):
@@ -76,10 +76,7 @@ class Said(str):
     words: str
 
     def __new__(cls, message: Message, values: dict[str, object]) -> Said:
-        plain = {
-            name: value.words if isinstance(value, Said) else value
-            for name, value in values.items()
-        }
+        plain = {name: _plain(value) for name, value in values.items()}
         problem = message.problem.format(**plain)
         remedy = message.remedy.format(**plain)
         words = f"{problem}. {remedy}" if remedy else problem
@@ -89,6 +86,12 @@ class Said(str):
 
     def __reduce__(self) -> tuple[type[Said], tuple[Message, dict[str, object]]]:
         return Said, (self.message, self.values)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Exception) and value.args and isinstance(value.args[0], Said):
+        value = value.args[0]
+    return value.words.removesuffix(".") if isinstance(value, Said) else value
 
 
 def codes(text: str) -> list[str]:

@@ -20,7 +20,7 @@ OVERRIDDEN = Message(
 )
 BAD_CONFIG = Message(
     "CRI003",
-    "{path} can't be used: it {reason}",
+    "{path} can't be used: {reason}",
     remedy="Correct the file, or move it away, then run this again.",
     meaning="containerd's configuration has a form in which nothing can be changed safely.",
 )

@@ -114,7 +114,7 @@ def ruleset(
 
     with _rule_errors():
         chains = OwnChains(prefix, rules if present else [])
-    if present and not chains.wanted:
+    if present and not chains.desired:
         raise HostFailure(network.NO_RULES())
     unit = unit_name(path)
     unit_path = f"/etc/systemd/system/{unit}"
@@ -127,7 +127,7 @@ def ruleset(
     if install:
         plan_change("install iptables")
     if repair:
-        before, after = chains.show_live(live), chains.show_wanted()
+        before, after = chains.show_live(live), chains.show_desired()
         what, resource = f"the iptables rules in {prefix}-*", f"rules {prefix}-*"
         diff(what, before or None, after or None, resource=resource)
     text = _FILE.format(unit=unit) + chains.restore_file() if present else None
@@ -163,10 +163,10 @@ def ruleset(
 def _read(chains: OwnChains, unit: str, paths: list[str]) -> IptablesState:
     """Read the present rules; ``HostFailure`` if iptables refuses the desired ones."""
     now = read(Iptables, unit=unit, paths=paths, trial=chains.trial())
-    check_readable(now, {table for table, _ in chains.wanted} or set(CHAINS))
+    check_readable(now, {table for table, _ in chains.desired} or set(CHAINS))
     if now.tried is not None:
         with _rule_errors():
-            chains.judge(now.tried, now.refusal)
+            chains.learn(now.tried, now.refusal)
     return now
 
 
@@ -192,7 +192,7 @@ def check_readable(now: IptablesState, used: set[str]) -> None:
 
 def _unit(path: str, chains: OwnChains) -> str:
     jumps = ""
-    for table, chain in sorted(chains.wanted):
+    for table, chain in sorted(chains.desired):
         check, insert = (
             f"iptables -w -t {table} {verb} {chain} -j {chains.name(chain)}"
             for verb in ("-C", "-I")

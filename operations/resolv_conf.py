@@ -83,7 +83,7 @@ def resolver(
     """
 
     try:
-        desired = resolv_conf.wanted(nameservers, search, options)
+        desired = resolv_conf.desired(nameservers, search, options)
     except ValueError as error:
         raise HostFailure(network.RESOLVER_INVALID(problem=error)) from None
     now = read(Resolver)
@@ -126,7 +126,7 @@ def is_configured(
     options: Sequence[str] = (),
 ) -> bool:
     """Whether the node uses these name servers, whoever set them."""
-    return resolv_conf.meaning(now.text or "") == resolv_conf.wanted(nameservers, search, options)
+    return resolv_conf.meaning(now.text or "") == resolv_conf.desired(nameservers, search, options)
 
 
 def check_replaceable(
@@ -136,7 +136,7 @@ def check_replaceable(
     options: Sequence[str] = (),
 ) -> None:
     """``HostFailure`` if the file would have to change and cannot be replaced."""
-    desired = resolv_conf.wanted(nameservers, search, options)
+    desired = resolv_conf.desired(nameservers, search, options)
     if _link_owner(now) is None and _differs(now, resolv_conf.update(now.text or "", desired)):
         _check_replaceable(now)
 

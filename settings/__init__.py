@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 from messages import settings as messages
 from settings import known_hosts, overrides, sources, ssh_config
 from settings.build import build as _build
-from settings.known_hosts import changed_key_remedy
+from settings.known_hosts import changed_key
 from settings.model import Cluster, Node
 from settings.problems import Problem, SettingsError
 from settings.ssh_keys import host_key, operator_key, operator_public_key
@@ -28,7 +28,7 @@ __all__ = [
     "Node",
     "Problem",
     "SettingsError",
-    "changed_key_remedy",
+    "changed_key",
     "check_files",
     "host_key",
     "load",
@@ -48,7 +48,7 @@ class PyinfraInventory(Protocol):
 
 
 _made: WeakKeyDictionary[PyinfraInventory, dict[Path, Cluster]] = WeakKeyDictionary()
-_file = "inventory.py"  # as pyinfra was given it
+_files: dict[Path, str] = {}  # the inventory file of each folder, as pyinfra was given it
 
 
 def check_files(inventory: str) -> None:
@@ -99,7 +99,9 @@ def of(inventory: PyinfraInventory, desk: Path | None = None) -> Cluster:
             for name, value in itself.get_override_data().items()
             if not name.startswith("ssh_")
         }
-        made[where] = _build(sources.read(where, _file, override | overrides.given()))
+        made[where] = _build(
+            sources.read(where, _files.get(where, "inventory.py"), override | overrides.given())
+        )
     return made[where]
 
 
@@ -110,10 +112,9 @@ def prepare(inventory: str) -> None:
     Ends the program with the mistakes as its message, and status 1. Does nothing while `load` reads
     the file.
     """
-    global _file
     if sources.reading.get():
         return
-    _file = inventory
+    _files[Path.cwd()] = inventory
     try:
         overrides.check_deploys()
         cluster = _build(sources.read(Path.cwd(), inventory, overrides.given()))
@@ -124,7 +125,9 @@ def prepare(inventory: str) -> None:
     except SettingsError as error:
         raise SystemExit(str(error)) from None
     except OSError as error:
-        raise SystemExit(f"{error.filename}: {error.strerror}: chmod or move it") from None
+        raise SystemExit(
+            messages.FOLDER_UNUSABLE(path=error.filename, reason=error.strerror)
+        ) from None
 
 
 def _check_supported(cluster: Cluster, inventory: str) -> None:

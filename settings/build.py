@@ -1,4 +1,4 @@
-"""From what was written to a cluster: pydantic reads it, and everything wrong is reported."""
+"""Build the cluster from what was written; report everything that is wrong."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from messages import Said
+from messages import settings as messages
 from settings import placement, rules, specifications
-from settings.fields import Typed, did_you_mean
+from settings.fields import Typed, nearest
 from settings.model import Cluster, Node
 from settings.problems import Problem, SettingsError, shown
 from settings.sources import Host, Sources, Value
@@ -19,24 +21,22 @@ _SECRET = ("wifi_psk_file", "ssh_password", "ssh_key_password")
 _NEEDED_BY = {"router": "router"} | dict.fromkeys(
     ("uplink_interface", "uplink_network", "uplink_gateway", "uplink_method"), "nat"
 )
-# What is said of pydantic's own errors, with the names of their context.
-_WORDS = {
-    "string_type": "is not a text: put it in quotes",
-    "bool_type": "is neither True nor False: write one of them, without quotes",
-    "bool_parsing": "is neither true nor false: write one of them",
-    "int_type": "is not a whole number: write it in digits, without quotes",
-    "int_parsing": "is not a whole number: write it in digits",
-    "float_type": "is not a number: write it in digits, without quotes",
-    "greater_than_equal": "is too small: write {ge} or more",
-    "less_than_equal": "is too large: write {le} or less",
-    "tuple_type": 'is not a list: write ["...", "..."]',
-    "dict_type": 'is not a mapping: write {{"name": "value"}}',
-    "literal_error": "can't be: write {expected}",
+# pydantic's own errors: what the value is not, and what to write.
+_TYPES = {
+    "string_type": ("a text", "it in quotes"),
+    "bool_type": ("True or False", "one of them, without quotes"),
+    "bool_parsing": ("true or false", "one of them"),
+    "int_type": ("a whole number", "it in digits, without quotes"),
+    "int_parsing": ("a whole number", "it in digits"),
+    "float_type": ("a number", "it in digits, without quotes"),
+    "float_parsing": ("a number", "it in digits"),
+    "tuple_type": ("a list", '["...", "..."]'),
+    "dict_type": ("a mapping", '{"name": "value"}'),
 }
 
 
 def build(sources: Sources) -> Cluster:
-    """Build the cluster. Raises `SettingsError` with every mistake in it."""
+    """Build the cluster; ``SettingsError`` with all mistakes."""
     hosts = sources.members
     first = _first(sources)
     written: dict[str, Any] = {
@@ -55,7 +55,7 @@ def build(sources: Sources) -> Cluster:
     if any(
         problem.file == "--data" and problem.setting in placement.HOST_DATA for problem in problems
     ):
-        # What the nodes have themselves is hidden by it.
+        # It hides the nodes' own values.
         raise SettingsError(problems)
     try:
         seen = rules.Seen(tuple(host.name for host in hosts))
@@ -97,50 +97,53 @@ def _problems(error: ValidationError, sources: Sources, first: Host) -> Iterator
             _, number, name, *_ = detail["loc"]
             host = sources.members[int(number)]
         name = str(name)
-        if name == "name":
-            yield Problem(sources.inventory, _text(detail, name), host.name)
-        elif detail["type"] == "missing":
+        if detail["type"] == "missing":
             at_wrong_name = detail["loc"][0] == "nodes" and detail["loc"][1] in nameless
             if name not in meant and not at_wrong_name:
                 yield _missing(name, host, sources)
-        else:
-            file = host.data[name].file if name in host.data else sources.inventory
-            at_host = host.name if file == sources.inventory else None
-            yield Problem(file, _text(detail, name), at_host, name)
+            continue
+        file = host.data[name].file if name in host.data else sources.inventory
+        setting = None if name == "name" else name
+        at_host = host.name if file == sources.inventory else None
+        for said in _said(detail, name):
+            yield Problem(file, said, at_host, setting)
 
 
-def _text(detail: Mapping[str, Any], name: str) -> str:
-    """What is wrong: in the words of the function that found it, or of `_WORDS`."""
-    context = detail.get("ctx", {})
-    value, kind = detail["input"], detail["type"]
+def _said(detail: Mapping[str, Any], name: str) -> tuple[Said, ...]:
+    """The messages of the function that found the mistake, or one for pydantic's own error."""
+    value, kind, context = detail["input"], detail["type"], detail.get("ctx", {})
     if "error" in context:
-        text = str(context["error"])
-        if name in _SECRET and isinstance(value, str) and text.startswith(shown(value)):
+        found: tuple[Said, ...] = context["error"].args
+        if name in _SECRET and any(said.values.get("value") == shown(value) for said in found):
             # Someone may have written the key itself here.
-            return "this is not the path of a file: write one, such as .cluster/wifi_psk"
-        return text
+            return (messages.SECRET_NOT_A_PATH(),)
+        return found
     given = "this" if name in _SECRET else shown(value)
-    words = _WORDS.get(kind, detail["msg"]).format(**context)
     if isinstance(value, tuple) and len(value) == 1 and kind != "tuple_type":
-        words = "is a tuple: remove the comma at the end of the line"
-    elif kind == "string_type" and isinstance(value, (list, tuple, set, dict)):
-        words = "is not a text: write one text in quotes, without brackets"
+        return (messages.TRAILING_COMMA(value=given),)
+    if kind == "literal_error":
+        allowed = re.findall(r"'([^']*)'", context["expected"])
+        near = nearest(value, allowed) if isinstance(value, str) else None
+        instead = repr(near) if near else context["expected"]
+        said = messages.NOT_ONE_OF(value=given, allowed=context["expected"], instead=instead)
+        return (said,)
+    form, instead = _TYPES.get(kind, (detail["msg"], "another value"))
+    if kind == "string_type" and isinstance(value, (list, tuple, set, dict)):
+        instead = "one text in quotes, without brackets"
     elif kind == "string_type" and (value is None or isinstance(value, bool)):
-        words = "is not a text: write one in quotes"
+        instead = "a text in quotes"
     elif kind == "tuple_type" and isinstance(value, str):
-        words = f"is not a list: write {json.dumps(re.split(r'[,; ]+', value.strip()))}"
-    elif kind == "literal_error" and isinstance(value, str):
-        near = did_you_mean(value, re.findall(r"'([^']*)'", context["expected"]))
-        words = f"{words}{near}"
-    return f"{given} {words}"
+        instead = json.dumps(re.split(r"[,; ]+", value.strip()))
+    return (messages.WRONG_TYPE(value=given, kind=form, instead=instead),)
 
 
 def _missing(name: str, host: Host, sources: Sources) -> Problem:
     if name in placement.HOST_DATA:
-        text = f'missing: write ("{host.name}", {{"{name}": "192.168.2.…"}})'
-        return Problem(sources.inventory, text, host.name, name)
-    if not sources.groups.get("all"):
-        text = "it is missing, or sets nothing: put it back (git checkout has it)"
-        return Problem("group_data/all.py", text)
+        instead = f'("{host.name}", {{"{name}": "192.168.2.…"}})'
+        return Problem(sources.inventory, messages.MISSING(instead=instead), host.name, name)
+    group = "all"
+    file = f"group_data/{group}.py"
+    if not sources.groups.get(group):
+        return Problem(file, messages.FILE_EMPTY(file=file))
     needed = f', which topology "{_NEEDED_BY[name]}" needs' if name in _NEEDED_BY else ""
-    return Problem("group_data/all.py", f"missing: write its line{needed}", setting=name)
+    return Problem(file, messages.MISSING(instead=f"its line{needed}"), setting=name)

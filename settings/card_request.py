@@ -1,4 +1,4 @@
-"""What `deploys/sdcard.py` is asked for: which node's card, and where it is."""
+"""The options of ``deploys/sdcard.py``: the node, and the disk or the image file."""
 
 from __future__ import annotations
 
@@ -6,26 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from messages import settings as messages
 from settings import sources
 from settings.build import build
-from settings.fields import did_you_mean
+from settings.fields import nearest
 from settings.model import SETTINGS, Cluster, Node
 from settings.problems import Problem, SettingsError
 
 _OWN = ("node", "device", "file", "yes", "any_disk")
-_USE = (
-    "pyinfra @local deploys/sdcard.py --data node=node1 --data device=/dev/sdX (or file=node1.img)"
-)
 
 
 @dataclass(frozen=True)
 class Request:
     """
-    One card to write.
+    One SD card to write.
 
     + device, file: the disk that is the card, or the image file to make: one of the two
     + yes: write the disk without a question
-    + any_disk: a disk that is built in, or larger than cards are, is meant
+    + any_disk: accept a built-in disk, or one larger than SD cards are
     """
 
     cluster: Cluster
@@ -38,12 +36,12 @@ class Request:
 
 def asked(data: Mapping[str, object], desk: Path | None = None) -> Request:
     """
-    What stands after `--data`. What is not of the card itself is a setting, for this run.
+    Read the options after ``--data``; all others are settings for this run.
 
-    + data: as pyinfra has it: `inventory.get_override_data()`
-    + desk: the folder of inventory.py; the working directory when None
+    Mistakes end the program with their messages.
 
-    Ends the program with the mistakes as its message: nothing was asked of any host.
+    + data: pyinfra's ``inventory.get_override_data()``
+    + desk: the folder of inventory.py; None: the working directory
     """
     try:
         return _asked(data, desk or Path.cwd())
@@ -53,30 +51,31 @@ def asked(data: Mapping[str, object], desk: Path | None = None) -> Request:
 
 def _asked(data: Mapping[str, object], desk: Path) -> Request:
     given = {name: value for name, value in data.items() if name not in _OWN}
-    near = [
-        Problem("--data", f"no such setting{did_you_mean(name, _OWN)}", setting=name)
+    mistyped = [
+        Problem("--data", messages.UNKNOWN_SETTING(remedy=f"Write {near}."), setting=name)
         for name in given
-        if name not in SETTINGS and did_you_mean(name, _OWN)
+        if name not in SETTINGS and (near := nearest(name, _OWN))
     ]
-    if near:
-        raise SettingsError(near)
+    if mistyped:
+        raise SettingsError(mistyped)
     cluster = build(sources.read(desk, "inventory.py", given))
     where = [name for name in ("device", "file") if data.get(name)]
     problems = []
     if len(where) != 1:
-        both = "device or file, not both" if where else "no device and no file"
-        problems.append(Problem("--data", f"{both}: {_USE}"))
+        both = "both device and file are" if where else "neither device nor file is"
+        problems.append(Problem("--data", messages.NO_CARD(given=both)))
     name = data.get("node")
     if name is None:
-        names = ", ".join(node.name for node in cluster.nodes)
-        problems.append(Problem("--data", f"no node, one of {names}: {_USE}"))
+        problems.append(Problem("--data", messages.NO_CARD(given="no node is")))
     try:
         node = cluster.node(str(name)) if name is not None else cluster.nodes[0]
     except KeyError as error:
-        problems.append(Problem("--data", str(error.args[0]), setting="node"))
+        problems.append(Problem("--data", error.args[0], setting="node"))
     for switch in ("yes", "any_disk"):
         if data.get(switch, False) not in (True, False):
-            problems.append(Problem("--data", f"{data[switch]!r} is not true", setting=switch))
+            value = repr(data[switch])
+            said = messages.WRONG_TYPE(value=value, kind="true or false", instead="one of them")
+            problems.append(Problem("--data", said, setting=switch))
     if problems:
         raise SettingsError(problems)
     return Request(

@@ -1,8 +1,9 @@
-"""The types of the settings: each takes what a person writes, and says what is wrong with it.
+"""
+The types of the settings.
 
-Forms are pydantic's own, strict: text, number, True or False, list, mapping (their messages are in
-`settings.build`). What a value means is asked of `formats`; a validator raises `ValueError` with
-the text of a `Problem`: the value, what is wrong with it, and the remedy.
+The basic types are pydantic's own, strict: text, number, True or False, list, mapping (their
+messages are in ``settings.build``). ``formats`` checks what a value means. A validator raises
+``ValueError`` with a message, or with several.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, Strict, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, Strict, TypeAdapter
 
+from messages import Said
+from messages import settings as messages
 from settings.problems import shown
 
 # RFC 1123, as Kubernetes wants it for a node's name (a "DNS label"): lower case.
@@ -28,7 +31,7 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,14}")
 # adduser(8)'s NAME_REGEX and useradd(8)'s length.
 _USER = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-# Users and groups that every Debian has for itself: base-passwd's, and those of its servers.
+# Users and groups of every Debian: base-passwd's, and those of its servers.
 _SYSTEM_USERS = frozenset(
     re.findall(
         r"\S+",
@@ -39,34 +42,49 @@ _SYSTEM_USERS = frozenset(
         www-data""",
     )
 )
-# Names that mean something else to pyinfra (its groups) or to every node (its /etc/hosts).
+# Names with another meaning to pyinfra (its groups) or on every node (in /etc/hosts).
 _TAKEN = (
     "all", "workers", "inventory", "localhost", "local",
     "ip6-localhost", "ip6-loopback", "ip6-allnodes", "ip6-allrouters",
 )  # fmt: skip
-# Blanks, quotes and brackets have to be written otherwise (RFC 3986).
+# RFC 3986: blanks, quotes and brackets must be percent-encoded.
 _URL = re.compile(
     r"https?://[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?)*"
     r"(:[0-9]+)?([/?#][!#-&(-;=?-Z_a-z~]*)?"
 )
-# Where no machine of a network is: this host, loopback, link-local, multicast and above.
+# Ranges without machines: this host, loopback, link-local, multicast and above.
 _SPECIAL = [IPv4Network(t) for t in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")]
 
 T = TypeVar("T")
 
 
 class Typed(str):
-    """A value of the command line (`--data`), where numbers, lists and True are text too."""
+    """A value of the command line (``--data``), where numbers, lists and True are texts too."""
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ": did you mean X?" for the nearest known word, or nothing when none is near."""
-    near = get_close_matches(word.lower(), sorted(known), n=1)
-    return f": did you mean {near[0]}?" if near else ""
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Find the known word that was probably meant; None when none is near."""
+    return next(iter(get_close_matches(word.lower(), sorted(known), n=1)), None)
+
+
+def invalid(value: object, kind: str, *instead: str | None) -> ValueError:
+    """
+    Make the error for a value of a wrong form.
+
+    + kind: what the value is not
+    + instead: what to write; the first that is not None
+    """
+    near = next(each for each in instead if each)
+    return ValueError(messages.INVALID(value=shown(value), kind=kind, instead=near))
+
+
+def not_allowed(value: object, reason: str, instead: str) -> ValueError:
+    """Make the error for a value that has another meaning."""
+    return ValueError(messages.NOT_ALLOWED(value=shown(value), reason=reason, instead=instead))
 
 
 def checked(check: Callable[[T], object]) -> AfterValidator:
-    """A validator that asks a function which raises `ValueError` for what can't be."""
+    """Validate with a function that raises ``ValueError``."""
 
     def validate(value: T) -> T:
         with asking_the_system():
@@ -78,41 +96,56 @@ def checked(check: Callable[[T], object]) -> AfterValidator:
 
 @contextmanager
 def asking_the_system() -> Iterator[None]:
-    """Makes a mistake of a file that the system does not let us look at."""
+    """Make a mistake of an error of the operating system."""
     try:
         yield
     except OSError as error:
         name = shown(Path(error.filename or "").name)
         raise ValueError(
-            f"{name} can't be used ({error.strerror}): write another path, or chmod or install it"
+            messages.PATH_UNUSABLE(path=name, reason=error.strerror or str(error))
         ) from None
 
 
-def without(mistakes: Callable[[T], Iterable[str | None]]) -> AfterValidator:
-    """A validator that asks a function which gives one line a mistake, or None."""
+def without(mistakes: Callable[[T], Iterable[Said | None]]) -> AfterValidator:
+    """Validate with a function that gives a message for each mistake, or None."""
 
     def check(value: T) -> None:
-        found = [text for text in mistakes(value) if text]
-        if found:
-            raise ValueError("; ".join(found))
+        if found := [said for said in mistakes(value) if said]:
+            raise ValueError(*found)
 
     return checked(check)
 
 
-def matching(pattern: re.Pattern[str], otherwise: str) -> AfterValidator:
-    """A validator of text that the pattern matches; `otherwise` says what other text is not."""
+def matching(pattern: re.Pattern[str], kind: str, example: str) -> AfterValidator:
+    """
+    Validate a text by a pattern.
+
+    + kind: what other text is not
+    + example: what to write when nothing nearer is known
+    """
 
     def check(text: str) -> None:
         if not pattern.fullmatch(text):
             near = text.strip().lower()
-            hint = f": did you mean {near}?" if near != text and pattern.fullmatch(near) else ""
-            raise ValueError(f"{text!r} is not {otherwise}{hint}")
+            raise invalid(text, kind, near if pattern.fullmatch(near) else None, example)
 
     return checked(check)
 
 
+def between(low: float, high: float | None) -> AfterValidator:
+    """Validate that a number is in a range."""
+
+    def check(value: float) -> float:
+        if value < low or (high is not None and value > high):
+            limits = f"{low} or more" if high is None else f"{low} to {high}"
+            raise ValueError(messages.OUT_OF_RANGE(value=value, range=limits))
+        return value
+
+    return AfterValidator(check)
+
+
 def of_text(parse: Callable[[str], object]) -> BeforeValidator:
-    """A validator that makes something else of a text."""
+    """Validate a text by parsing it."""
     text = TypeAdapter(Annotated[str, Strict()])
     return BeforeValidator(lambda value: parse(text.validate_python(value)))
 
@@ -129,81 +162,76 @@ def _listed(value: object) -> object:
 
 
 def host_name(name: str) -> str:
-    """A name of a node or of the API server: in /etc/hosts, in Kubernetes, in SSH's files."""
+    """Check a name of a node or of the API server: in /etc/hosts, in Kubernetes, in SSH's files."""
+    kind = "a host name (a-z, 0-9 and - inside, at most 63 characters)"
     if _is(IPv4Address, name) or _is(IPv6Address, name):
-        raise ValueError(f"{name!r} is an address: write a name in its place")
+        raise invalid(name, kind, "one such as node2")
     if not _LABEL.fullmatch(name):
         bare = re.sub(r"^[a-z]+://|[:/].*$", "", name.lower())
         near = re.sub(r"[^a-z0-9]+", "-", bare)[:63].strip("-")
-        raise ValueError(
-            f"{name!r} is not a host name (a-z, 0-9 and - inside, 63 at most)"
-            + (f": did you mean {near}?" if near and near not in _TAKEN else ": write node2")
-        )
+        raise invalid(name, kind, near if near not in _TAKEN else None, "one such as node2")
     if name in _TAKEN:
-        raise ValueError(f"{name!r} means something else already: choose another name")
+        raise not_allowed(name, "pyinfra or every node uses the name", "another name")
     try:
         socket.inet_aton(name)
     except OSError:
         return name
-    raise ValueError(f"{name!r} is an address to every program: begin it with a letter")
+    raise not_allowed(name, "programs read it as an address", "a name that begins with a letter")
 
 
 def address(text: str) -> IPv4Address:
-    """The IPv4 address of one machine of a network."""
+    """Read the IPv4 address of a machine."""
     found = ipv4_address(text)
     for network in _SPECIAL:
         if found in network:
-            raise ValueError(f"{text!r} is in {network}, where no node is: write its real address")
+            instead = "the machine's real address"
+            said = messages.RESERVED_RANGE(value=shown(text), range=network, instead=instead)
+            raise ValueError(said)
     return found
 
 
 def ipv4_address(text: str) -> IPv4Address:
-    """An IPv4 address, of whatever kind."""
+    """Read an IPv4 address of any kind."""
     if _is(IPv4Address, text):
         return IPv4Address(text)
     near, slash, _ = _repaired(text).partition("/")
-    if not _is(IPv4Address, near):
-        if _is(IPv6Address, text):
-            raise ValueError(f"{text!r} is an IPv6 address: write the IPv4 address")
-        within = re.findall(r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9.])", text)
-        found = [each for each in within if _is_ipv4(each)]
-        hint = f": did you mean {found[0]}?" if found else ""
-        if len(found) > 1:
-            hint = ": write " + ", ".join(f'"{each}"' for each in found)
-        raise ValueError(f"{text!r} is not an IPv4 address, such as 192.168.2.11{hint}")
-    wrong = "has a prefix length, which belongs to its network" if slash else "is not an address"
-    raise ValueError(f"{text!r} {wrong}: did you mean {near}?")
+    if _is(IPv4Address, near):
+        alone = "an address: the prefix length belongs to its network"
+        kind = alone if slash else "an IPv4 address"
+        raise invalid(text, kind, near)
+    within = re.findall(r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9.])", text)
+    found = [each for each in within if _is(IPv4Address, each)]
+    if len(found) > 1:
+        found = [", ".join(f'"{each}"' for each in found)]
+    raise invalid(text, "an IPv4 address", *found, "one such as 192.168.2.11")
 
 
 def network(text: str) -> IPv4Network:
-    """An IPv4 network that has room for machines."""
+    """Read an IPv4 network that has room for machines."""
+    example = "one such as 192.168.2.0/24"
     try:
         found = IPv4Network(text, strict=False)
     except (AddressValueError, NetmaskValueError):
         near = _repaired(text)
-        hint = f": did you mean {near}?" if near != text and _is(IPv4Network, near) else ""
-        raise ValueError(f"{text!r} is not an IPv4 network, such as 192.168.2.0/24{hint}") from None
+        good = near != text and _is(IPv4Network, near)
+        raise invalid(text, "an IPv4 network", near if good else None, example) from None
     if "/" not in text:
         length = 8 if text.endswith(".0.0.0") else 16 if text.endswith(".0.0") else 24
         guess = IPv4Network((text, length), strict=False)
         reserved = any(each.overlaps(guess) for each in _SPECIAL)
-        hint = "write one, such as 192.168.2.0/24" if reserved else f"did you mean {guess}?"
-        raise ValueError(f"{text!r} has no prefix length: {hint}")
+        instead = example if reserved else guess
+        raise ValueError(messages.NO_PREFIX(value=shown(text), instead=instead))
     if str(found.network_address) != text.partition("/")[0]:
-        raise ValueError(f"{text!r} is an address in a network: did you mean {found}?")
+        raise ValueError(messages.HOST_BITS(value=shown(text), instead=found))
     if found.prefixlen > 30:
-        raise ValueError(f"{text!r} has no room for nodes: write a /30 or a shorter prefix")
+        need, instead = "nodes", "a prefix of /30 or shorter"
+        raise ValueError(messages.NETWORK_TOO_SMALL(network=found, need=need, instead=instead))
     for special in _SPECIAL:
         if found.overlaps(special):
-            raise ValueError(
-                f"{text!r} overlaps {special}, where no node is: choose a private one, "
-                "such as 192.168.2.0/24"
-            )
+            instead = "a private one, such as 192.168.2.0/24"
+            said = messages.RESERVED_RANGE(value=shown(text), range=special, instead=instead)
+            raise ValueError(said)
     return found
-
-
-def _is_ipv4(text: str) -> bool:
-    return _is(IPv4Address, text)
 
 
 def _is(form: Callable[[str], object], text: str) -> bool:
@@ -215,7 +243,7 @@ def _is(form: Callable[[str], object], text: str) -> bool:
 
 
 def _repaired(text: str) -> str:
-    """The text without blanks, leading zeros, and commas where dots belong."""
+    """Remove blanks and leading zeros, and replace commas by dots."""
     dotted = re.sub(r"\s", "", text).replace(",", ".").replace("\\", "/")
     return re.sub(r"(?<![0-9])0+(?=[0-9])", "", dotted)
 
@@ -224,13 +252,13 @@ def _nameserver(text: str) -> IPv4Address | str:
     if text.lower() == "router":
         return "router"
     if re.fullmatch("[A-Za-z]+", text):
-        hint = did_you_mean(text, ["router"]) or ": write one of them"
-        raise ValueError(f'{text!r} is neither an IPv4 address nor the word "router"{hint}')
+        kind = 'an IPv4 address or the word "router"'
+        raise invalid(text, kind, nearest(text, ["router"]), "one of them")
     return ipv4_address(text)
 
 
 def url(text: str) -> bool:
-    """Whether a file can be fetched from there: no password in it, which would be no secret."""
+    """Tell whether a file can be fetched from there. A password in it would not be a secret."""
     if not _URL.fullmatch(text):
         return False
     try:
@@ -241,52 +269,64 @@ def url(text: str) -> bool:
 
 
 def without_password(text: str) -> str:
-    """A URL for a message."""
+    """Write a URL for a message."""
     return repr(re.sub(r"(?<=://)[^/@]*@", "…@", text))
+
+
+def not_a_url(text: str, instead: str) -> ValueError:
+    """Make the error for a URL that can't be fetched, without a password in it."""
+    kind = "a URL that can be fetched (no password, quote or blank)"
+    said = messages.INVALID(value=without_password(text), kind=kind, instead=instead)
+    return ValueError(said)
 
 
 def _user(name: str) -> None:
     if name == "root":
-        raise ValueError("'root' is not let in by SSH: name a user, who gets sudo")
+        raise not_allowed(name, "SSH does not accept root", "a user, who gets sudo")
     if name in _SYSTEM_USERS:
-        raise ValueError(f"{name!r} is the system's own: choose another name")
+        raise not_allowed(name, "it is a user or a group of Debian", "another name")
 
 
 def _interface(name: str) -> None:
     if name in ("all", "default"):
-        raise ValueError(f"{name!r} stands for every interface: write the name of one, eth0")
+        raise not_allowed(name, "it means every interface", "the name of one, such as eth0")
     if name == "lo":
-        raise ValueError("'lo' is the loopback interface: name the one with the cable, eth0")
+        raise not_allowed(name, "it is the loopback interface", "one such as eth0")
 
 
 def _ssid(text: str) -> None:
     octets = len(text.encode(errors="replace"))
     if not 1 <= octets <= 32:
-        raise ValueError(f"{text!r} is {octets} bytes long: a Wi-Fi name has 1 to 32, or is None")
+        raise invalid(text, "a Wi-Fi name (1 to 32 bytes)", "another name, or None")
     if not text.isprintable():
-        raise ValueError(f"{text!r} has a control character in it: remove it")
+        raise invalid(text, "a Wi-Fi name without control characters", repr(_printable(text)))
 
 
 def path(text: str) -> Path:
-    """The path of a file or a folder, with the home folder in the place of ~."""
+    """Read the path of a file or a folder, with the home folder in place of ~."""
     if not text.strip():
-        raise ValueError(f"{text!r} names no file: write its path")
+        raise invalid(text, "a path", "the path of a file")
     if not text.isprintable() or text != text.strip():
-        near = "".join(char for char in text if char.isprintable()).strip()
-        hint = f": did you mean {near}?" if near else ": write its path"
-        raise ValueError(f"{shown(text)} has a blank or a control character too many{hint}")
+        near = _printable(text).strip()
+        kind = "a path without control characters and outer blanks"
+        raise invalid(text, kind, near, "the path of a file")
     if re.search(r"\$\w|\$\{|%\w+%", text):
         near = re.sub(r"\$HOME\b|\$\{HOME\}", "~", text)
-        hint = near if "$" not in near and "%" not in near else "the path itself"
-        raise ValueError(f"{text!r}: a variable stays as it is here: write {hint}")
+        good = "$" not in near and "%" not in near
+        kind = "a path without variables, which are not expanded here"
+        raise invalid(text, kind, near if good else None, "the path itself")
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise ValueError(f"{text!r}: there is no such user's home folder: write it out") from None
+        raise invalid(text, "a path: this user has no home folder", "the whole path") from None
+
+
+def _printable(text: str) -> str:
+    return "".join(char for char in text if char.isprintable())
 
 
 def as_written(path: Path) -> str:
-    """A path for a message: with ~ where it was, perhaps, written so."""
+    """Write a path for a message, with ~ for the home folder."""
     home = Path.home()
     return f"'~/{path.relative_to(home)}'" if path.is_relative_to(home) else f"'{path}'"
 
@@ -308,12 +348,18 @@ Texts = Annotated[tuple[Text, ...], Strict(), Listed]
 InterfaceName = Annotated[
     Text,
     checked(_interface),
-    matching(_INTERFACE, "an interface name (A-Z, a-z, 0-9, _ and -, 15 at most) such as eth0"),
+    matching(
+        _INTERFACE,
+        "an interface name (A-Z, a-z, 0-9, _ and -, at most 15 characters)",
+        "one such as eth0",
+    ),
 ]
 UserName = Annotated[
-    Text, checked(_user), matching(_USER, "a user name (a-z first, then a-z, 0-9, _ and -)")
+    Text,
+    checked(_user),
+    matching(_USER, "a user name (a-z first, then a-z, 0-9, _ and -)", "one such as pi"),
 ]
 HostName = Annotated[Text, checked(host_name)]
 FilePath = Annotated[Path, of_text(path)]
 Ssid = Annotated[Text, checked(_ssid)]
-GuardSeconds = Annotated[Number, Field(ge=5, le=900)]
+GuardSeconds = Annotated[Number, between(5, 900)]

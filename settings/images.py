@@ -1,4 +1,4 @@
-"""The images that a card can be written with: known by a name, or one's own."""
+"""The images for SD cards: known by a name, or one's own."""
 
 from __future__ import annotations
 
@@ -8,28 +8,30 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from settings.fields import Text, checked, did_you_mean, url, without_password
+from messages import settings as messages
+from settings.fields import Text, checked, invalid, nearest, not_a_url, url, without_password
 
 # Which cloud-init reads the SD card's files: today's, or HypriotOS' version of 2016.
 Dialect = Literal["cloud-init", "cloud-init-0.7.9"]
 
-# The beginning of a URL with a slash too few.
+# The beginning of a misspelled URL.
 _SCHEME = re.compile(r"(https?|ftp|file):|www\.", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image, and how a board that starts from it is told what to be.
+    """
+    An image, and the cloud-init in it.
 
-    Its boot partition is the first FAT one; cloud-init's files and cmdline.txt are in the topmost
-    folder there.
+    The boot partition is the first FAT one; cloud-init's files and cmdline.txt are in its top
+    folder.
 
     + title: for a person
     + source: URL, or a path on this computer
-    + checksum: sha256 of the file at that place; the URL of a file that its publisher has put it
-      into; None for a file on this computer that is taken as it is
-    + dialect: of cloud-init's files, see `first_boot.boot_files`
-    + size: unpacked, in bytes; None when that is not known beforehand
+    + checksum: sha256 of the file at that place; or the URL of the publisher's checksum file; None
+      for a file on this computer that is not checked
+    + dialect: of cloud-init's files, see ``first_boot.boot_files``
+    + size: unpacked, in bytes; None: unknown
     """
 
     title: str
@@ -53,7 +55,7 @@ CATALOGUE = {
         dialect="cloud-init",
         size=3_061_841_920,
     ),
-    # Its checksum is the one beside it, as in the recipe of 2018.
+    # The checksum file is the one beside it, as in the recipe of 2018.
     "hypriotos": Image(
         title="HypriotOS (64-bit) of 2018-04-29",
         source=_HYPRIOT,
@@ -64,7 +66,7 @@ CATALOGUE = {
 
 
 def is_url(image: str) -> bool:
-    """Whether an image of one's own is on another computer."""
+    """Tell whether the image is a URL."""
     return "://" in image
 
 
@@ -72,17 +74,12 @@ def _image(text: str) -> None:
     if text in CATALOGUE or (is_url(text) and _file_url(text)):
         return
     if is_url(text):
-        raise ValueError(
-            f"{without_password(text)} can't be fetched: write an https:// address, or a file's "
-            "path"
-        )
+        raise not_a_url(text, "an https:// URL, or the path of a file")
     if not _SCHEME.match(text) and ("/" in text or "." in text):
         return
-    known = " or ".join(f'"{name}"' for name in CATALOGUE)
-    raise ValueError(
-        f"{text!r} is neither {known} nor the path or the URL of an image"
-        + did_you_mean(text, CATALOGUE)
-    )
+    known = ", ".join(f'"{name}"' for name in CATALOGUE)
+    kind = f"{known}, or the path or the URL of an image"
+    raise invalid(text, kind, nearest(text, CATALOGUE), "one of them")
 
 
 def _file_url(text: str) -> bool:
@@ -94,10 +91,9 @@ def _checksum(value: str) -> str:
     text = text[7:] if text.lower().startswith("sha256:") else text
     if re.fullmatch(r"[0-9A-Fa-f]{64}", text) or _file_url(text):
         return text
-    raise ValueError(
-        f"{without_password(value)} is not a SHA-256 checksum (64 hexadecimal digits), nor the "
-        "URL of a file with one"
-    )
+    kind = "a SHA-256 checksum (64 hexadecimal digits) or the URL of a file with one"
+    said = messages.INVALID(value=without_password(value), kind=kind, instead="one of the two")
+    raise ValueError(said)
 
 
 ImageName = Annotated[Text, checked(_image)]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
 from pathlib import Path
 
 from formats import known_hosts as known_hosts_format
-from settings.cluster_folder import NAME, folder, locked, write
+from messages import Said
+from messages import settings as messages
+from settings.cluster_folder import folder, locked, write
 from settings.model import Cluster, Node
 
 
@@ -38,17 +39,9 @@ def unite(cluster: Cluster) -> None:
         write(path(cluster), known_hosts_format.render(lines))
 
 
-def changed_key_remedy(cluster: Cluster, node: Node, address: IPv4Address | None = None) -> str:
-    """What to tell a person when the node shows another host key than the known one.
-
-    + address: where it showed that key, when not at its `connect_address`
-    """
-    where = address or cluster.connect_address(node)
-    return (
-        f"{node.name} ({where}) shows another host key than the one in {NAME}/known_hosts: its "
-        "card was written anew, another machine has its address, or someone is in between. If "
-        f"you know that it is the card: ssh-keygen -R {where} -f {NAME}/known_hosts"
-    )
+def changed_key(cluster: Cluster, node: Node) -> Said:
+    """Write the message for a node that shows another host key than the known one."""
+    return messages.HOST_KEY_CHANGED(node=node.name, address=cluster.connect_address(node))
 
 
 def _names(node: Node) -> list[str]:

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, SecretStr
 
 from formats import resolv_conf
 from formats import wifi as wifi_format
+from messages import settings as messages
 from settings import (
     connector_fields,
     fields,
@@ -157,8 +158,9 @@ class Cluster(connector_fields.Derived):
         for node in self.nodes:
             if node.name == name:
                 return node
-        names = (node.name for node in self.nodes)
-        raise KeyError(f"no node {name} in the inventory{fields.did_you_mean(name, names)}")
+        names = [node.name for node in self.nodes]
+        instead = fields.nearest(name, names) or f"one of {', '.join(names)}"
+        raise KeyError(messages.NO_SUCH_NODE(name=name, instead=instead))
 
     @cached_property
     def gateway(self) -> Node | None:

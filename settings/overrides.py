@@ -1,4 +1,4 @@
-"""Values that outrank the desk's files: of `--data`, and of a file that the environment names."""
+"""Settings that outrank the files: ``--data``, and the file that BRAMBLE_OVERRIDES names."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from pathlib import Path
 
 import click
 
-from settings.fields import did_you_mean
+from messages import Said
+from messages import settings as messages
+from settings.fields import nearest
 from settings.model import Cluster
 from settings.problems import Problem, SettingsError
 
-# Names a JSON file of settings: what a place, such as the lab, has otherwise than the desk.
+# Names a JSON file of settings that differ in one place; its ``target`` is a title, no setting.
 VARIABLE = "BRAMBLE_OVERRIDES"
 _TARGET = "target"
 
 _LOCAL = "sdcard.py"
 
-# Read while pyinfra loads the inventory: the greenlets that load the deploys don't see the command.
+# Filled while pyinfra loads the inventory: greenlets that load deploys don't see the command line.
 _seen: dict[str, object] = {}
 
 
@@ -45,56 +47,58 @@ def _file_of_environment() -> dict[str, object]:
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise SettingsError([Problem(path, f"{error}: {VARIABLE} names it")]) from None
+        said = messages.OVERRIDES_UNREADABLE(reason=error)
+        raise SettingsError([Problem(path, said)]) from None
     if not isinstance(values, dict):
-        raise SettingsError([Problem(path, 'it holds no settings: write {"name": value}')])
+        said = messages.OVERRIDES_UNREADABLE(reason="not a JSON object")
+        raise SettingsError([Problem(path, said)])
     return values
 
 
 def given() -> dict[str, object]:
-    """What stands after `--data` on the command line of the pyinfra that runs this; nothing when
-    no pyinfra does. Parsed as pyinfra parses it, but for numbers: they stay text, so that 1.30 is
-    not 1.3 and a version needs no second pair of quotes.
+    """
+    Read ``--data`` of the running pyinfra; empty outside of pyinfra.
 
-    Raises `SettingsError` for what is no "name=value".
+    Numbers stay text, unlike pyinfra's: 1.30 is not 1.3, and a version needs no second quotes.
+
+    + raises ``SettingsError``: it is not "name=value"
     """
     context = click.get_current_context(silent=True)
     for text in context.params.get("data", ()) if context else ():
         name, equals, value = text.partition("=")
         if not (name and equals):
-            raise SettingsError([Problem("--data", f"{text!r}: write --data name=value")])
+            raise SettingsError([Problem("--data", messages.DATA_FORM(value=repr(text)))])
         _seen[name] = _value(value)
     return dict(_seen)
 
 
 def check_deploys() -> None:
-    """See that what is for the operator's own computer is not asked of the nodes.
-
-    Raises `SettingsError`.
-    """
+    """Raise ``SettingsError`` if a deploy for this computer is to run on the nodes."""
     context = click.get_current_context(silent=True)
     for path in context.params.get("operations", ()) if context else ():
         if Path(path).name == _LOCAL:
-            text = f"it writes a card in your own computer: pyinfra @local deploys/{_LOCAL} …"
-            raise SettingsError([Problem(str(path), text)])
+            said = messages.NOT_FOR_NODES(deploy=f"deploys/{_LOCAL}")
+            raise SettingsError([Problem(str(path), said)])
 
 
 def check_limits(cluster: Cluster) -> None:
-    """See that `--limit` and `--exclude` name nodes or groups that there are: pyinfra goes on with
-    none, and calls that a success.
-
-    Raises `SettingsError`.
-    """
+    """Raise ``SettingsError`` if ``--limit`` or ``--exclude`` names nothing: pyinfra would succeed
+    without doing anything."""
     context = click.get_current_context(silent=True)
     known = [*(node.name for node in cluster.nodes), "control_plane", "workers", "all", "inventory"]
     problems = [
-        Problem(f"--{option}", f"{pattern} is no node and no group{did_you_mean(pattern, known)}")
+        Problem(f"--{option}", _no_such_limit(pattern, known))
         for option in ("limit", "exclude")
         for pattern in (context.params.get(option, ()) if context else ())
         if not any(fnmatch(name, pattern) for name in known)
     ]
     if problems:
         raise SettingsError(problems)
+
+
+def _no_such_limit(pattern: str, known: list[str]) -> Said:
+    near = nearest(pattern, known) or f"one of {', '.join(known)}"
+    return messages.NO_SUCH_LIMIT(pattern=pattern, instead=near)
 
 
 def _value(text: str) -> object:

@@ -1,14 +1,15 @@
-"""Names, groups, and which setting stands where: one function a rule, each yields the mistakes."""
+"""Check names, groups, and where each setting stands."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 
+from messages import Said
 from messages import settings as messages
-from settings.fields import did_you_mean
+from settings.fields import nearest
 from settings.model import SETTINGS, Cluster
-from settings.problems import Problem
+from settings.problems import Problem, shown
 from settings.sources import GROUPS, Sources, Value
 
 HOST_DATA = ("address", "uplink_address", "first_address")
@@ -16,7 +17,7 @@ CLUSTER_WIDE = tuple(name for name in Cluster.model_fields if name not in ("desk
 _ALL = "group_data/all.py"
 
 
-# What people call a setting that is not named so.
+# Wrong names that people use.
 _ALIASES = {
     "ip": "address", "ip_address": "address", "host": "address", "hostname": "address",
     "user": "admin_user", "username": "admin_user", "ssh_username": "admin_user",
@@ -33,12 +34,12 @@ _GROUP_ALIASES = {
 
 
 def is_misplaced(name: str, value: Value) -> bool:
-    """Whether it is one node's, and written for several: it is told of, and holds for none."""
+    """Tell whether it belongs to one node and is written for several: it is ignored, reported."""
     return name in HOST_DATA and (value.file == "--data" or value.file.startswith("group_data/"))
 
 
 def meant(sources: Sources) -> set[str]:
-    """The settings that unknown names are taken for."""
+    """The settings that unknown names probably mean."""
     places = [*sources.groups.values(), *(host.data for host in sources.members)]
     return {near for data in places for name in data if _is_unknown(name) and (near := _near(name))}
 
@@ -48,12 +49,11 @@ def _is_unknown(name: str) -> bool:
 
 
 def _near(name: str) -> str | None:
-    hint = did_you_mean(name, SETTINGS - _UNSUPPORTED)
-    return _ALIASES.get(name.lower()) or hint[len(": did you mean ") : -1] or None
+    return _ALIASES.get(name.lower()) or nearest(name, SETTINGS - _UNSUPPORTED)
 
 
 def problems(sources: Sources) -> Iterator[Problem]:
-    """All of them, the inventory's first."""
+    """Find all mistakes, those of the inventory first."""
     yield from _groups(sources)
     yield from _unknown_settings(sources)
     yield from _misplaced_settings(sources)
@@ -64,36 +64,34 @@ def _groups(sources: Sources) -> Iterator[Problem]:
     inventory = sources.inventory
     for (group, name), times in Counter(sources.listed).items():
         if times > 1:
-            text = f"listed {times} times in {group}: every node needs its own name"
-            yield Problem(inventory, text, name)
+            yield Problem(inventory, messages.LISTED_TWICE(times=times, group=group), name)
     for host in sources.hosts:
         own = [group for group in host.groups if group != sources.whole]
         if {*GROUPS} <= set(own):
-            text = "in both control_plane and workers: remove it from one"
-            yield Problem(inventory, text, host.name)
+            yield Problem(inventory, messages.IN_TWO_GROUPS(), host.name)
         elif not {*GROUPS} & set(own) and not host.name.startswith("@"):
-            near = _near_group(own[0]) if own else ""
-            text = f"neither in control_plane nor in workers{near or ': list it in one of them'}"
-            yield Problem(inventory, text, host.name)
+            near = _near_group(own[0]) if own else None
+            said = messages.IN_NO_GROUP(instead=near or "one of them")
+            yield Problem(inventory, said, host.name)
     yield from _control_plane(sources)
     yield from _gateway(sources)
     groups = {"all", *GROUPS, sources.whole, *(group for group, _ in sources.listed)}
     for group in sorted(sources.groups.keys() - groups):
-        text = "no group has this name" + (did_you_mean(group, groups) or ": remove the file")
-        yield Problem(f"group_data/{group}.py", text)
+        near = nearest(group, groups)
+        remedy = f"Rename it to {near}.py." if near else "Remove the file."
+        yield Problem(f"group_data/{group}.py", messages.UNKNOWN_GROUP(remedy=remedy))
 
 
-def _near_group(group: str) -> str:
+def _near_group(group: str) -> str | None:
     if group in GROUPS:
-        return ""
-    near = _GROUP_ALIASES.get(group.lower())
-    return f": did you mean {near}?" if near else did_you_mean(group, GROUPS)
+        return None
+    return _GROUP_ALIASES.get(group.lower()) or nearest(group, GROUPS)
 
 
 def _control_plane(sources: Sources) -> Iterator[Problem]:
-    """One, three or five nodes: etcd needs a majority of them."""
+    """Check that there are one, three or five: etcd needs a majority of them."""
     names = [host.name for host in sources.hosts if "control_plane" in host.groups]
-    misspelt = any("control_plane" in _near_group(group) for group, _ in sources.listed)
+    misspelt = any(_near_group(group) == "control_plane" for group, _ in sources.listed)
     if not names and not misspelt:
         yield Problem(sources.inventory, messages.NO_CONTROL_PLANE())
     elif len(names) not in (0, 1, 3, 5):
@@ -107,7 +105,7 @@ def _control_plane(sources: Sources) -> Iterator[Problem]:
 
 
 def _gateway(sources: Sources) -> Iterator[Problem]:
-    """With topology "nat" exactly one node has an uplink_address."""
+    """Check that with topology "nat" exactly one node has an uplink_address."""
     nothing, names = Value(None, ""), []
     for host in sources.members:
         uplink = host.data.get("uplink_address", nothing)
@@ -117,7 +115,7 @@ def _gateway(sources: Sources) -> Iterator[Problem]:
             return
         names += [host.name] if uplink.value is not None else []
     if not any("control_plane" in host.groups for host in sources.members):
-        return  # told of already
+        return  # already reported
     if not names:
         yield Problem(sources.inventory, messages.NO_GATEWAY(node=sources.members[0].name))
     elif len(names) > 1:
@@ -125,13 +123,13 @@ def _gateway(sources: Sources) -> Iterator[Problem]:
 
 
 def _unknown_settings(sources: Sources) -> Iterator[Problem]:
-    def text(name: str) -> str:
+    def text(name: str) -> Said:
         if name in ("head", *GROUPS):
-            return "the nodes are listed in inventory.py: move it there"
+            return messages.GROUP_IN_GROUP_DATA()
         if name == "pods_on_head":
             return messages.PODS_ON_HEAD()
         near = _near(name)
-        return "no such setting" + (f": did you mean {near}?" if near else ": remove it")
+        return messages.UNKNOWN_SETTING(remedy=f"Write {near}." if near else "Remove it.")
 
     for group in sources.groups.values():
         for name, value in group.items():
@@ -145,13 +143,12 @@ def _unknown_settings(sources: Sources) -> Iterator[Problem]:
 
 
 def _misplaced_settings(sources: Sources) -> Iterator[Problem]:
-    """What one node alone has, written for others."""
+    """Find settings of one node that are written for several."""
     for_many = [item for data in sources.groups.values() for item in data.items()]
     for_all = [item for host in sources.members for item in host.data.items()]
     for name, value in (*for_many, *(item for item in for_all if item[1].file == "--data")):
         if name in HOST_DATA:
-            text = f'it is one node\'s: write ("node2", {{"{name}": ...}}) in inventory.py'
-            yield Problem(value.file, text, setting=name)
+            yield Problem(value.file, messages.OF_ONE_NODE(name=name), setting=name)
 
 
 def _same(one: object, other: object) -> bool:
@@ -159,7 +156,7 @@ def _same(one: object, other: object) -> bool:
 
 
 def _different_settings(sources: Sources) -> Iterator[Problem]:
-    """What is one for the whole cluster, and differs from node to node."""
+    """Find settings of the whole cluster that differ from node to node."""
     first, *others = sources.members or (None,)
     for name in CLUSTER_WIDE:
         for host in others:
@@ -169,6 +166,6 @@ def _different_settings(sources: Sources) -> Iterator[Problem]:
                 continue
             if found:
                 mistaken = min(found, key=lambda value: value.file == _ALL)
-                text = f"{mistaken.value!r} for some nodes alone: it is one for the whole cluster, "
-                yield Problem(mistaken.file, f"{text}and belongs in {_ALL}", setting=name)
+                said = messages.OF_THE_CLUSTER(value=shown(mistaken.value))
+                yield Problem(mistaken.file, said, setting=name)
                 break

@@ -6,56 +6,51 @@ import os
 import subprocess
 from pathlib import Path
 
+from messages import settings as messages
 from settings.fields import as_written
 
-# What paramiko can use of what ssh-keygen can make.
+# The types of ssh-keygen that paramiko supports.
 _KINDS = ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384",
           "ecdsa-sha2-nistp521")  # fmt: skip
 
 
 def check(desk: Path, written: Path, agent: bool) -> None:
-    """See that a private key of the operator's own opens SSH connections; ssh-keygen is the judge.
+    """
+    Check that a private key of the operator's own opens SSH connections; ssh-keygen judges.
 
     + written: as the settings have it
     + agent: whether pyinfra may ask an SSH agent
-
-    Raises `ValueError`.
+    + raises ``ValueError``
     """
     path, shown = desk.absolute() / written, as_written(written)
     if path.suffix == ".pub":
         private = as_written(written.with_suffix(""))
-        raise ValueError(f"{shown} is the public half: write {private}")
-    if path.is_dir():
-        raise ValueError(f"{shown} is a folder: write the path of a key in it, or None")
-    if not path.exists():
-        raise ValueError(f"{shown} does not exist: make it with ssh-keygen -f, or write None")
+        raise ValueError(messages.KEY_IS_PUBLIC(path=shown, private=private))
+    if not path.is_file():
+        instead = "the path of a private key, or None"
+        raise ValueError(messages.NOT_A_FILE(path=shown, instead=instead))
     if not os.access(path, os.R_OK):
-        raise ValueError(f"{shown} can't be read by you: chown it")
+        raise ValueError(messages.KEY_UNREADABLE(path=shown))
     if path.stat().st_mode & 0o077:
-        raise ValueError(f"{shown} can be read by others, which ssh refuses: chmod 600 {shown}")
-    public, remedy = (
-        _public_half(path),
-        f"ssh-keygen -y -f {shown} > {as_written(_public_half(written))}",
-    )
+        raise ValueError(messages.KEY_NOT_PRIVATE(path=shown))
+    public, shown_public = _public_half(path), as_written(_public_half(written))
     command = ["ssh-keygen", "-y", "-P", "", "-f", str(path)]
     asked = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     encrypted = "passphrase" in asked.stderr
     if asked.returncode and not encrypted:
-        why = (asked.stderr.strip().splitlines() or ["?"])[-1].rpartition(": ")[2]
-        raise ValueError(f"{shown} is not a private key ({why}): make one with ssh-keygen -f")
-    if not public.is_file():
-        raise ValueError(f"{as_written(_public_half(written))} does not exist: {remedy}")
-    line = public.read_text(encoding="utf-8", errors="replace").split()[:2]
-    if not encrypted and asked.stdout.split()[:2] != line:
-        raise ValueError(f"{as_written(_public_half(written))} is another key's: {remedy}")
+        reason = (asked.stderr.strip().splitlines() or ["?"])[-1].rpartition(": ")[2]
+        raise ValueError(messages.NOT_A_KEY(path=shown, reason=reason))
+    line = None
+    if public.is_file():
+        line = public.read_text(encoding="utf-8", errors="replace").split()[:2]
+    if line is None or (not encrypted and asked.stdout.split()[:2] != line):
+        raise ValueError(messages.PUBLIC_HALF_WRONG(path=shown, public=shown_public))
     if line[:1] and line[0] not in _KINDS:
-        raise ValueError(f"{shown} is of kind {line[0]}: make an ed25519 key with ssh-keygen -f")
+        raise ValueError(messages.NOT_A_KEY(path=shown, reason=f"type {line[0]}"))
     if encrypted and not agent:
-        raise ValueError(
-            f"{shown} has a passphrase: write ssh_allow_agent = True and run ssh-add {shown}"
-        )
+        raise ValueError(messages.KEY_NEEDS_AGENT(path=shown))
     if encrypted and line not in _held_by_agent():
-        raise ValueError(f"{shown} has a passphrase and no SSH agent holds it: ssh-add {shown}")
+        raise ValueError(messages.KEY_NOT_IN_AGENT(path=shown))
 
 
 def _held_by_agent() -> list[list[str]]:

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from messages import Said
+
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake.
+    """
+    One mistake.
 
-    + file: where it stands, relative to the desk ("group_data/all.py"; "--data")
-    + text: what is wrong and what to do; never a secret
-    + host: the node that it is about, if it is about one
-    + setting: the setting's name, if it is about one
+    + file: where it is, relative to the folder of inventory.py ("group_data/all.py"; "--data")
+    + text: the message; it never contains a secret
+    + host: the node concerned, if any
+    + setting: the setting concerned, if any
     """
 
     file: str
-    text: str
+    text: Said
     host: str | None = None
     setting: str | None = None
 
@@ -28,13 +31,14 @@ class Problem:
 
 
 def shown(value: object) -> str:
-    """A value for a message: as Python writes it, and no longer than a line."""
+    """Write a value for a message: as in Python, and no longer than a line."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 class SettingsError(ValueError):
-    """Everything that is wrong, at once.
+    """
+    Everything that is wrong with the settings.
 
     + problems: in the order of the files; as text, one line each
     """

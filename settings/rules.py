@@ -1,8 +1,9 @@
-"""What the settings must agree on: validators that see the fields before theirs.
+"""
+Rules between settings: validators that see the fields before theirs.
 
-Each is an `Annotated` part of a field in `settings.model`; a field that is wrong is not among those
-that the later ones see, so that every mistake is told at once. Of a node's field the cluster's are
-in the context (`Seen`).
+Each is an ``Annotated`` part of a field in ``settings.model``. Later fields do not see a wrong one,
+so that every mistake is reported at once. A node's fields see the cluster's in the context
+(``Seen``).
 """
 
 from __future__ import annotations
@@ -19,19 +20,23 @@ from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 from formats import kubeconfig, resolv_conf
 from formats.kubeadm import config as kubeadm
 from formats.unreadable import Unreadable
+from messages import Said
+from messages import settings as messages
 from settings import images, kubernetes_fields, private_key, wifi_key
-from settings.fields import as_written, asking_the_system, path
+from settings.fields import as_written, asking_the_system, invalid, path
 
+_KUBECONFIG = "the path of a file, such as ~/.kube/config"
 _NETWORKS = ("cluster_network", "uplink_network", "pod_network", "service_network")
 
 
 @dataclass
 class Seen:
-    """What has been read so far, for the nodes' fields.
+    """
+    What has been read so far, for the nodes' fields.
 
     + names: of all nodes
-    + cluster: the cluster's fields that are right
-    + taken: addresses, each with what has it
+    + cluster: the cluster's correct fields
+    + taken: addresses, each with its owner
     """
 
     names: tuple[str, ...]
@@ -57,7 +62,7 @@ def _remember(value: Any, info: ValidationInfo[Any]) -> Any:
     return value
 
 
-# Of the field `nodes`, which is the last.
+# For the field ``nodes``, which is the last.
 remember_cluster = BeforeValidator(_remember)
 
 
@@ -70,7 +75,7 @@ def separate(network: IPv4Network, info: ValidationInfo[Any]) -> None:
                 return
         elif name in info.data and network.overlaps(info.data[name]):
             other = info.data[name]
-            raise ValueError(f"{network} overlaps {name} {other}: choose another network")
+            raise ValueError(messages.OVERLAP(network=network, name=name, other=other))
 
 
 @_rule
@@ -78,17 +83,14 @@ def room_for_nodes(network: IPv4Network, info: ValidationInfo[Any]) -> None:
     nodes = len(info.context.names) + (info.data.get("topology") == "router")
     if network.num_addresses - 2 < nodes:
         larger = network.supernet(new_prefix=32 - (nodes + 1).bit_length())
-        raise ValueError(f"{network} is too small for {nodes} machines: write {larger}")
+        need = f"{nodes} machines"
+        raise ValueError(messages.NETWORK_TOO_SMALL(network=network, need=need, instead=larger))
 
 
 @_rule
 def room_for_pods(network: IPv4Network, info: ValidationInfo[Any]) -> None:
     nodes = max(len(info.context.names), 1)
-    mistake = kubeadm.pod_network_mistake(network, nodes)
-    if mistake and network.prefixlen > 16 and not network.subnet_of(IPv4Network("10.244.0.0/16")):
-        # A larger one around it may hold other networks.
-        mistake = f"{mistake.partition(': write ')[0]}: choose another, such as 10.244.0.0/16"
-    _refuse(mistake)
+    _refuse(kubeadm.pod_network_mistake(network, nodes))
 
 
 @_rule
@@ -98,7 +100,7 @@ def room_for_services(network: IPv4Network, info: ValidationInfo[Any]) -> None:
 
 @_rule
 def gateway(address: IPv4Address, info: ValidationInfo[Any]) -> None:
-    """The router is on the cluster network, and the uplink's is on the uplink's network."""
+    """Check that each router is on its network."""
     used, name = {
         "router": ("router", "cluster_network"),
         "uplink_gateway": ("nat", "uplink_network"),
@@ -110,28 +112,26 @@ def gateway(address: IPv4Address, info: ValidationInfo[Any]) -> None:
 def _place(
     address: IPv4Address, name: str, network: IPv4Network, taken: Collection[IPv4Address] = ()
 ) -> None:
-    where = f"{name} {network}"
-    if address == network.network_address:
-        raise ValueError(
-            f"{address} is the address of {where} itself: the first one for a machine is "
-            f"{network[1]}"
-        )
-    if address == network.broadcast_address:
-        raise ValueError(
-            f"{address} is the broadcast address of {where}: the last one for a machine is "
-            f"{network[-2]}"
-        )
+    for role, wrong, near in (
+        ("network", network[0], network[1]),
+        ("broadcast", network[-1], network[-2]),
+    ):
+        if address == wrong:
+            said = messages.NOT_A_HOST_ADDRESS(
+                address=address, role=role, name=name, network=network, instead=near
+            )
+            raise ValueError(said)
     if address not in network:
         near = network[int(address) & int(network.hostmask)]
         if near in (network.network_address, network.broadcast_address):
             near = network[1]
-        hint = f"did you mean {near}?"
-        if near in taken:
-            hint = f"write a free one of {network[1]} to {network[-2]}"
-        raise ValueError(f"{address} is not in {where}: {hint}")
+        free = f"a free one of {network[1]} to {network[-2]}"
+        instead = free if near in taken else near
+        said = messages.NOT_IN_NETWORK(address=address, name=name, network=network, instead=instead)
+        raise ValueError(said)
 
 
-def _refuse(mistake: str | None) -> None:
+def _refuse(mistake: Said | None) -> None:
     if mistake:
         raise ValueError(mistake)
 
@@ -147,7 +147,7 @@ def on_cluster_network(address: IPv4Address, info: ValidationInfo[Any]) -> None:
 
 @_rule
 def on_uplink(address: IPv4Address | None, info: ValidationInfo[Any]) -> None:
-    """The gateway's address in front of the cluster; that one node has it, `placement` sees to."""
+    """Check the gateway's uplink address; ``placement`` checks which node has one."""
     cluster = info.context.cluster
     network = cluster.get("uplink_network")
     if address is not None and network and cluster.get("topology") == "nat":
@@ -156,7 +156,7 @@ def on_uplink(address: IPv4Address | None, info: ValidationInfo[Any]) -> None:
 
 @_rule
 def of_a_machine(address: IPv4Address | None, info: ValidationInfo[Any]) -> None:
-    """Wherever it is: not the address of a network here, nor its broadcast address."""
+    """Check that it is not the network or the broadcast address of a network here."""
     for name in ("cluster_network", "uplink_network"):
         network = info.context.cluster.get(name)
         if network and address and address in network:
@@ -165,7 +165,7 @@ def of_a_machine(address: IPv4Address | None, info: ValidationInfo[Any]) -> None
 
 @_rule
 def its_alone(address: IPv4Address | None, info: ValidationInfo[Any]) -> None:
-    """No two nodes have one address, and none has its gateway's."""
+    """Check that no two nodes have one address, and none has its gateway's."""
     seen: Seen = info.context
     unused = info.field_name == "uplink_address" and seen.cluster.get("topology") == "router"
     if address is None or unused:
@@ -173,7 +173,7 @@ def its_alone(address: IPv4Address | None, info: ValidationInfo[Any]) -> None:
     name = str(info.data.get("name"))
     owner = seen.taken.setdefault(address, name)
     if owner != name:
-        raise ValueError(f"{address} is taken by {owner}: choose another")
+        raise ValueError(messages.ADDRESS_TAKEN(address=address, owner=owner))
 
 
 @_rule
@@ -181,7 +181,7 @@ def beside_uplink(interface: str, info: ValidationInfo[Any]) -> None:
     cluster = info.context.cluster
     is_gateway = cluster.get("topology") == "nat" and info.data.get("uplink_address")
     if is_gateway and interface == cluster.get("uplink_interface"):
-        raise ValueError(f"{interface!r} is uplink_interface too: write another for one of the two")
+        raise ValueError(messages.INTERFACE_TWICE(value=repr(interface)))
 
 
 @_rule
@@ -192,10 +192,10 @@ def nameservers(servers: tuple[IPv4Address | str, ...], info: ValidationInfo[Any
     for name in ("pod_network", "service_network"):
         for server in found:
             if server and server in cluster.get(name, ()):
-                raise ValueError(
-                    f"{server} is in {name} {cluster[name]}, which a node asks nobody in: write "
-                    "the address of a resolver outside the cluster"
+                said = messages.NAMESERVER_IN_CLUSTER(
+                    server=server, name=name, network=cluster[name]
                 )
+                raise ValueError(said)
     for name in ("cluster_network", "uplink_network"):
         for server in found:
             if isinstance(server, IPv4Address) and server in cluster.get(name, ()):
@@ -210,7 +210,7 @@ def nameservers(servers: tuple[IPv4Address | str, ...], info: ValidationInfo[Any
 @_rule
 def not_a_node(name: str, info: ValidationInfo[Any]) -> None:
     if name in info.context.names:
-        raise ValueError(f"{name!r} is a node: it needs a name of its own, write another")
+        raise ValueError(messages.NAME_TAKEN(value=repr(name)))
 
 
 @_rule
@@ -223,41 +223,36 @@ def wifi(file: Path, info: ValidationInfo[Any]) -> None:
 @_rule
 def wifi_country(country: str | None, info: ValidationInfo[Any]) -> None:
     if info.data.get("topology") == "nat" and info.data.get("wifi_ssid") and country is None:
-        raise ValueError('None: the radio stays off without a country, such as "US"')
+        raise ValueError(messages.WIFI_COUNTRY_MISSING())
 
 
 def _kubeconfig(file: Path, shown: str) -> None:
     if not file.is_file():
-        raise ValueError(f"{shown} is not a file: write another path, such as ~/.kube/config")
+        raise ValueError(messages.NOT_A_FILE(path=shown, instead=_KUBECONFIG))
     try:
         kubeconfig.parse(file.read_text(encoding="utf-8"))
     except (Unreadable, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"{shown} is not a kubeconfig ({error}): write another path, such as ~/.kube/config"
-        ) from None
+        raise ValueError(messages.NOT_A_KUBECONFIG(path=shown, reason=error)) from None
 
 
-def _must_be_file(text: str, info: ValidationInfo[Any], remedy: str) -> None:
-    """A ValueError with the remedy where there is no such file on this computer."""
+def _must_be_file(text: str, info: ValidationInfo[Any], instead: str) -> None:
+    """Raise ``ValueError`` unless it is a file on this computer."""
     file: Path = info.data["desk"] / path(text)
     if not file.is_file():
-        why = "is a folder" if file.is_dir() else "does not exist"
-        raise ValueError(f"{text!r} {why}: {remedy}")
+        raise ValueError(messages.NOT_A_FILE(path=repr(text), instead=instead))
 
 
 @_rule
 def image_file(text: str, info: ValidationInfo[Any]) -> None:
     if text in images.CATALOGUE or images.is_url(text):
         return
-    _must_be_file(text, info, 'write the path of an image, or "raspios"')
+    _must_be_file(text, info, 'the path of an image, or "raspios"')
 
 
 @_rule
 def checksum(value: str | None, info: ValidationInfo[Any]) -> None:
     if images.is_url(info.data.get("image", "")) and value is None:
-        raise ValueError(
-            "None: an image from the internet needs one: write the publisher's SHA-256, or its URL"
-        )
+        raise ValueError(messages.CHECKSUM_MISSING())
 
 
 @_rule
@@ -276,20 +271,21 @@ def archives(folder: Path | None, info: ValidationInfo[Any]) -> None:
 def manifest(text: str, info: ValidationInfo[Any]) -> None:
     if "://" in text:
         return
-    _must_be_file(text, info, "write an https:// address, or a file's path")
+    _must_be_file(text, info, "an https:// URL, or the path of a file")
 
 
 @_rule
 def one_file(path: Path, info: ValidationInfo[Any]) -> None:
-    """A kubeconfig is one file, whatever the variable KUBECONFIG may hold."""
+    """Check that the kubeconfig is one file, unlike the variable KUBECONFIG."""
     file: Path = info.data["desk"] / path
     shown = as_written(path)
     if file.is_dir():
-        raise ValueError(f"{shown} is a folder: write the path of a file, such as ~/.kube/config")
+        raise ValueError(messages.NOT_A_FILE(path=shown, instead=_KUBECONFIG))
     if file.exists():
         _kubeconfig(file, shown)
     if os.pathsep in str(path) and not file.exists():
-        raise ValueError(f"{shown} is a list of files: write one, such as ~/.kube/config")
+        raise invalid(str(path), "the path of one file", _KUBECONFIG)
     blocking = next((parent for parent in file.parents if parent.exists()), None)
     if blocking and not blocking.is_dir():
-        raise ValueError(f"{shown}: '{blocking.name}' is a file, not a folder: write another path")
+        instead = f"another path: {shown} is below it"
+        raise ValueError(messages.NOT_A_FOLDER(path=f"'{blocking.name}'", instead=instead))

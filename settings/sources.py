@@ -20,12 +20,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from messages import Said
 from messages import settings as messages
 from settings.model import SETTINGS
 from settings.overrides import VARIABLE, of_environment
 from settings.problems import Problem, SettingsError, shown
 
-# True while an inventory file is read here, so that its own call of `prepare` does nothing.
+# True while an inventory file is read here: its own call of ``prepare`` then does nothing.
 reading: ContextVar[bool] = ContextVar("reading", default=False)
 
 # The groups of the inventory that bramble knows; others are the operator's own.
@@ -34,7 +35,7 @@ GROUPS = ("control_plane", "workers")
 
 @dataclass(frozen=True)
 class Value:
-    """A setting's value as written, and the file that has it."""
+    """A setting's value as written, and its file."""
 
     value: object
     file: str
@@ -51,11 +52,12 @@ class Host:
 
 @dataclass(frozen=True)
 class Sources:
-    """All that was written.
+    """
+    All that was written.
 
     + desk: the folder of inventory.py, group_data/ and .cluster/
     + inventory: the inventory file's name
-    + groups: the data of each group that has some, "all" among them
+    + groups: the data of each group, "all" among them
     + listed: (group, host) as listed in the inventory, doubles included
     """
 
@@ -73,16 +75,17 @@ class Sources:
 
     @property
     def whole(self) -> str:
-        """The group, named after the inventory file, that pyinfra puts every host into."""
+        """The group, named after the inventory file, into which pyinfra puts every host."""
         return Path(self.inventory).stem
 
 
 def read(desk: Path, inventory: str, given: Mapping[str, object]) -> Sources:
-    """What the desk's files say, read as pyinfra reads them.
+    """
+    Read inventory.py and group_data/ as pyinfra does.
 
-    + given: what `--data` gives
-
-    Raises `SettingsError` when a file is missing or is not Python that runs.
+    + desk: their folder
+    + given: the settings of ``--data``
+    + raises ``SettingsError``: a file is missing or is not Python that runs
     """
     problems: list[Problem] = []
     groups: dict[str, dict[str, Value]] = {}
@@ -107,7 +110,7 @@ def read(desk: Path, inventory: str, given: Mapping[str, object]) -> Sources:
         try:
             entries, group_data = _members(value)
         except ValueError as error:
-            problems.append(Problem(inventory, str(error), setting=group))
+            problems.append(Problem(inventory, error.args[0], setting=group))
             continue
         inline = {name: Value(item, inventory) for name, item in group_data.items()}
         groups[group] = {**inline, **groups.get(group, {})}
@@ -135,27 +138,24 @@ def read(desk: Path, inventory: str, given: Mapping[str, object]) -> Sources:
     return Sources(desk, inventory, tuple(hosts), groups, tuple(listed))
 
 
-_NODE = '("node2", {"address": "192.168.2.12"})'
-
-
-def _misplaced(name: str, value: object) -> str | None:
-    """Why a name can't stand in the inventory with that value."""
+def _misplaced(name: str, value: object) -> Said | None:
+    """Tell why a name can't be in the inventory with that value."""
     listed = isinstance(value, (list, tuple))
     if name == "head":
         return messages.GROUP_HEAD()
     if name in GROUPS:
-        return None if listed else f"{shown(value)} is not a list of nodes: write [{_NODE}]"
+        return None if listed else messages.NOT_A_NODE_LIST(value=shown(value))
     if name in SETTINGS:
-        return "it is a setting: move it to group_data/all.py"
+        return messages.SETTING_IN_INVENTORY(name=name)
     if isinstance(value, (str, int, list)) and not name.startswith("_") and not _has_nodes(value):
         near = get_close_matches(name.lower(), SETTINGS, 1, 0.85)
         if near and not near[0].endswith("address"):
-            return f"did you mean {near[0]}? It is a setting: write it in group_data/all.py"
+            return messages.SETTING_IN_INVENTORY(name=near[0])
     if name == "all" and listed:
-        return "every node is in this group already: remove it"
+        return messages.GROUP_ALL()
     near = get_close_matches(name.lower(), GROUPS, 1)
     if near and not listed:
-        return f"it is not a list of nodes: did you mean {near[0]}?"
+        return messages.MISNAMED_GROUP(instead=near[0])
     return None
 
 
@@ -164,31 +164,28 @@ def _has_nodes(value: object) -> bool:
 
 
 def _members(value: Any) -> tuple[list[tuple[str, dict[str, Any]]], dict[str, Any]]:
-    """The nodes of a group, and the group's own data. Raises `ValueError`."""
+    """Read the nodes of a group, and the group's own data; ``ValueError`` for a mistake."""
     whole = isinstance(value, tuple) and len(value) == 2
     entries: Any = value[0] if whole else value
     data: Any = value[1] if whole else {}
     texts = isinstance(data, dict) and all(isinstance(key, str) for key in data)
     if not isinstance(entries, list) or not texts:
-        raise ValueError(f"{shown(value)} is not a list of nodes: write [{_NODE}]")
+        raise ValueError(messages.NOT_A_NODE_LIST(value=shown(value)))
     return [_entry(entry) for entry in entries], data
 
 
 def _entry(entry: object) -> tuple[str, dict[str, Any]]:
-    """A node's name and its data. Raises `ValueError`."""
+    """Read a node's name and its data; ``ValueError`` for a mistake."""
     parts: tuple[Any, ...] = entry if isinstance(entry, tuple) else (entry, {})
-    if len(parts) > 2:
-        raise ValueError(f"{shown(entry)} has a third part: write all data in one {{...}}: {_NODE}")
     name, data = parts if len(parts) == 2 else (None, None)
-    if not isinstance(name, str) or not isinstance(data, dict):
-        raise ValueError(f"{shown(entry)} is not a node: write {_NODE}")
-    if any(not isinstance(key, str) for key in data):
-        raise ValueError(f"{name!r}: the names of its data are to be in quotes: write {_NODE}")
+    named = isinstance(data, dict) and all(isinstance(key, str) for key in data)
+    if not isinstance(name, str) or not isinstance(data, dict) or not named:
+        raise ValueError(messages.NOT_A_NODE(value=shown(entry)))
     return name, data
 
 
 def _run(path: Path, file: str, problems: list[Problem]) -> dict[str, Any]:
-    """The names that the Python file sets, its imports left out. pyinfra reads it as UTF-8."""
+    """Run the Python file and read the names that it sets, without its imports."""
     names: dict[str, Any] = {"__file__": str(path)}
     token = reading.set(True)
     try:
@@ -198,11 +195,11 @@ def _run(path: Path, file: str, problems: list[Problem]) -> dict[str, Any]:
             tree = ast.parse(source, str(path))
             exec(compile(tree, str(path), "exec"), names)
     except Exception as error:
-        line, text = _words(error, path)
-        problems.append(Problem(f"{file} line {line}" if line else file, text))
+        line, said = _said(error, path)
+        problems.append(Problem(f"{file} line {line}" if line else file, said))
         return {}
     except SystemExit:
-        problems.append(Problem(file, "it ends the program: remove exit() from it"))
+        problems.append(Problem(file, messages.ENDS_THE_PROGRAM()))
         return {}
     finally:
         reading.reset(token)
@@ -221,29 +218,30 @@ def _run(path: Path, file: str, problems: list[Problem]) -> dict[str, Any]:
 
 
 def _without_effect(tree: ast.Module, source: str, file: str) -> Iterator[Problem]:
-    """What Python takes, and does not do what it seems to say."""
+    """Find lines that Python accepts and that have another effect than they seem to."""
     for node in tree.body:
         if isinstance(node, ast.AnnAssign) and node.value is None:
             line = f"{ast.unparse(node.target)} = {ast.unparse(node.annotation)}"
-            yield Problem(f"{file} line {node.lineno}", f"it sets nothing: write {line}")
+            yield Problem(f"{file} line {node.lineno}", messages.SETS_NOTHING(instead=line))
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Compare):
-            yield Problem(f"{file} line {node.lineno}", "it sets nothing: write = in place of ==")
+            said = messages.SETS_NOTHING(instead="= in place of ==")
+            yield Problem(f"{file} line {node.lineno}", said)
     for group in ast.walk(tree):
         for element in group.elts if isinstance(group, (ast.List, ast.Set, ast.Tuple)) else ():
             if parts := _adjacent_texts(element, source):
                 sign = "colon or a comma" if isinstance(group, ast.Set) else "comma"
-                said = f"a {sign} is missing between {parts[0]} and {parts[1]}"
+                said = messages.COMMA_MISSING(sign=sign, first=parts[0], second=parts[1])
                 yield Problem(f"{file} line {element.lineno}", said)
     for each in (node for node in ast.walk(tree) if isinstance(node, ast.Dict)):
         written = Counter(key.value for key in each.keys if isinstance(key, ast.Constant))
         for key, times in written.items():
             if times > 1:
-                text = f"{key!r} is there {times} times in one {{...}}: remove one"
-                yield Problem(f"{file} line {each.lineno}", text)
+                said = messages.KEY_TWICE(key=repr(key), times=times)
+                yield Problem(f"{file} line {each.lineno}", said)
 
 
 def _adjacent_texts(node: ast.expr, source: str) -> list[str]:
-    """The texts that Python makes one of, as they stand one behind the other."""
+    """Find texts that Python joins because no comma is between them."""
     if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
         return []
     segment = ast.get_source_segment(source, node) or ""
@@ -252,34 +250,29 @@ def _adjacent_texts(node: ast.expr, source: str) -> list[str]:
     return texts if len(texts) > 1 else []
 
 
-def _words(error: Exception, path: Path) -> tuple[int | None, str]:
-    """Where and why a file is not Python that runs, with the remedy."""
+def _said(error: Exception, path: Path) -> tuple[int | None, Said]:
+    """Where and why a file is not Python that runs."""
     frames = traceback.extract_tb(error.__traceback__)
     line = next((at.lineno for at in reversed(frames) if at.filename == str(path)), None)
     if isinstance(error, FileNotFoundError) and line is None:
-        return None, "not in this folder: run this where it is"
-    if isinstance(error, IsADirectoryError) and line is None:
-        return None, "it is a folder: remove it, and put the file there"
+        return None, messages.FILE_MISSING()
     if isinstance(error, OSError) and line is None:
-        return None, f"it can't be read ({error.strerror}): chmod or chown it"
+        return None, messages.FILE_UNREADABLE(reason=error.strerror)
     if isinstance(error, UnicodeDecodeError) and line is None:
-        found = path.read_bytes()[: error.start].count(b"\n") + 1
-        return found, "it is not UTF-8: save it as UTF-8"
+        return path.read_bytes()[: error.start].count(b"\n") + 1, messages.NOT_UTF8()
     if isinstance(error, SyntaxError):
         if "U+FEFF" in str(error.msg):
-            return error.lineno, "it begins with a byte order mark: save it as UTF-8 without BOM"
-        if isinstance(error, IndentationError):
-            return error.lineno, f"not valid Python: {error.msg}: begin the line as those around it"
-        remedy = "texts and addresses are written in quotes, one setting a line"
-        return error.lineno, f"not valid Python: {error.msg}: {remedy}"
+            return error.lineno, messages.NOT_UTF8()
+        return error.lineno, messages.NOT_PYTHON(reason=error.msg)
     if isinstance(error, NameError):
         words = {"True": "true yes on", "False": "false no off", "None": "none null nil"}
         wrong = (error.name or "").lower()
         word = next((word for word, others in words.items() if wrong in others.split()), None)
         near = get_close_matches((error.name or "").capitalize(), words, 1, 0.75)
         word = word or next(iter(near), None)
-        hint = f"did you mean {word}?" if word else "put it in quotes, if it is a text"
-        return line, f"NameError: {error}: {hint}"
+        remedy = f"Write {word}." if word else "Put it in quotes if it is a text."
+        return line, messages.UNDEFINED_NAME(name=repr(error.name), remedy=remedy)
+    text = f"{type(error).__name__}: {error}".replace("\n", " ")
     if isinstance(error, TypeError) and "not callable" in str(error):
-        return line, f"TypeError: {error}: is a comma missing between two nodes?"
-    return line, f"{type(error).__name__}: {error}: correct the line".replace("\n", " ")
+        return line, messages.COMMA_MISSING(sign="comma", first="one node", second="the next")
+    return line, messages.PYTHON_ERROR(error=text)

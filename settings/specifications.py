@@ -124,7 +124,7 @@ def problems(cluster: Cluster) -> Iterator[Problem]:
     try:
         hosts.check(cluster.host_names)
     except ValueError as error:
-        yield Problem("inventory.py", str(error))
+        yield Problem("inventory.py", error.args[0])
     first, plane = cluster.first_control_plane, control_plane(cluster)
     ignored = tuple(cluster.ignore_preflight_errors)
     init = kubeadm.Init(

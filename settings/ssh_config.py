@@ -10,6 +10,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from formats import ssh_config as ssh_config_format
+from messages import settings as messages
 from settings import known_hosts, ssh_keys
 from settings.cluster_folder import folder
 from settings.cluster_folder import write as write_private
@@ -54,8 +55,8 @@ def write(cluster: Cluster) -> Path:
 def _check_path(path: Path) -> None:
     unfit = "".join(sorted(_UNFIT & set(str(path))))
     if unfit:
-        text = f"the path has {unfit!r} in it, which SSH's configuration can't hold: move it"
-        raise SettingsError([Problem(str(path), text)])
+        said = messages.PATH_NOT_FOR_SSH(characters=repr(unfit))
+        raise SettingsError([Problem(str(path), said)])
 
 
 def config(cluster: Cluster, answering: Mapping[str, IPv4Address]) -> str:

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from formats.cloud_init import HostKey
+from messages import settings as messages
 from settings.cluster_folder import locked
 from settings.model import Cluster, Node
 from settings.problems import Problem, SettingsError
@@ -54,8 +55,7 @@ def _pair(path: Path, comment: str) -> Path:
         try:
             subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
         except FileNotFoundError:
-            text = "not installed: install OpenSSH's client"
-            raise SettingsError([Problem("ssh-keygen", text)]) from None
+            raise SettingsError([Problem("ssh-keygen", messages.NO_SSH_KEYGEN())]) from None
         _public(new).replace(_public(path))
         new.replace(path)
     return path

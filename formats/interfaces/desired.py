@@ -1,5 +1,5 @@
 """
-One interface as this project writes it: a few typed settings -> a short stanza in today's form.
+The stanza that bramble writes for an interface, from a few typed settings.
 
 Source: interfaces(5) of ifupdown 0.8.44.
 """
@@ -7,13 +7,14 @@ Source: interfaces(5) of ifupdown 0.8.44.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Literal
 
-from formats.interfaces.meaning import problems
 from formats.interfaces.syntax import File, Iface, Option, Selection
-from formats.interfaces.tree import resolve
+from messages import Said
+from messages.formats import INTERFACE_INVALID
 
 Method = Literal["static", "dhcp", "manual"]
 Start = Literal["auto", "allow-hotplug", "both"]
@@ -22,12 +23,13 @@ Start = Literal["auto", "allow-hotplug", "both"]
 @dataclass(frozen=True)
 class Interface:
     """
-    What an interface shall be.
+    The desired definition of an interface.
 
-    ``start``: ``auto`` is brought up at boot; ``allow-hotplug`` when the kernel announces the
-    adapter, which needs udev; ``both`` at boot, or later when the adapter was not there in time
-    (a USB adapter, such as the Ethernet of a Raspberry Pi 3). ``wpa_conf`` is the path of a file
-    for wpa_supplicant: unlike ``wpa-psk``, it keeps the key out of wpa_cli's argument list.
+    + start: ``auto``: at boot; ``allow-hotplug``: when the kernel announces the adapter (needs
+      udev); ``both``: at boot, or later when the adapter was not ready in time (a USB adapter, such
+      as the Ethernet of a Raspberry Pi 3)
+    + wpa_conf: the path of a file for wpa_supplicant: unlike ``wpa-psk``, it keeps the key out of
+      wpa_cli's arguments
     """
 
     name: str
@@ -38,20 +40,34 @@ class Interface:
     wpa_conf: str | None = None
     post_up: tuple[str, ...] = ()
 
-    def problems(self) -> list[str]:
-        """Why this can't be, each reason in one line; empty when it can."""
-        found = []
+    def problems(self) -> list[Said]:
+        """Tell why ifupdown could not bring it up as described."""
+        return [
+            INTERFACE_INVALID(interface=repr(self.name), reason=reason)
+            for reason in self._reasons()
+        ]
+
+    def _reasons(self) -> Iterator[str]:
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", self.name):
-            found.append(f"{self.name!r} is no name that an interface can have")
-        if self.method != "static" and (self.address or self.gateway):
-            found.append(f"method {self.method} takes neither address nor gateway")
+            yield "the kernel does not allow this name"
         for command in self.post_up:
             if command != command.strip() or not command or "\n" in command or command[-1] == "\\":
-                found.append(f"post_up {command!r} is no single command line")
-        return found or problems(resolve(self.stanza()))
+                yield f"post_up {command!r} is not one line"
+        if self.method != "static" and (self.address or self.gateway):
+            yield f"method {self.method} takes neither address nor gateway"
+        elif self.method == "static" and self.address is None:
+            yield "address is missing"
+        elif self.address is not None:
+            ip, network = self.address.ip, self.address.network
+            if network.prefixlen < 31 and ip in (network[0], network[-1]):
+                yield f"address {ip} is not for a node in {network}"
+            if self.gateway == ip:
+                yield f"gateway {ip} is the interface's own address"
+            elif self.gateway and self.gateway not in network and not self.gateway.is_link_local:
+                yield f"gateway {self.gateway} is not in {network}"
 
     def stanza(self) -> Iface:
-        """The ``iface`` stanza alone."""
+        """Write the ``iface`` stanza."""
         options = (
             ("address", str(self.address or "")),
             ("gateway", str(self.gateway or "")),
@@ -62,6 +78,6 @@ class Interface:
         return Iface(self.name, "inet", self.method, body=body)
 
     def file(self) -> File:
-        """The stanza, and the lines that bring the interface up."""
+        """Write the stanza, and the lines that bring the interface up."""
         words = ("auto", "allow-hotplug") if self.start == "both" else (self.start,)
         return File((*(Selection(word, (self.name,)) for word in words), self.stanza()))

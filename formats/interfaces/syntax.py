@@ -1,12 +1,10 @@
 """
-The interfaces files of ifupdown, whole: every line is parsed and kept.
+The syntax of interfaces files: every line is parsed and kept.
 
-Source: interfaces(5) and config.c of ifupdown 0.8.44. What this module calls an error is what makes
-ifupdown stop reading; what ifupdown reads although it is wrong is ``interfaces_meaning.problems``.
-
-A file is a sequence of items; an item that was parsed remembers the text it came from (``raw``), so
-that ``render(parse(text)) == text``. An item made or changed in the program (``replace(item, …,
-raw=None)``) is written in today's plain form. ``raw`` and ``line`` take no part in comparisons.
+An error is what makes ifupdown stop reading. A file is a sequence of items; a parsed item keeps its
+text (``raw``), so that ``render(parse(text)) == text``. An item that is made or changed in the
+program (``replace(item, …, raw=None)``) is written in the current plain form. ``raw`` and ``line``
+are not compared.
 """
 
 from __future__ import annotations
@@ -16,8 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from formats.unreadable import Unreadable
+from messages.formats import INTERFACES_LINE, INTERFACES_SYNTAX
 
-SPACE = " \t\n\v\f\r"  # what isspace(3) knows: Python's own idea of a space is wider
+SPACE = " \t\n\v\f\r"  # as isspace(3); Python's str.isspace() knows more
 
 # Address families and their methods on Linux (ifupdown's *.defn files).
 METHODS: dict[str, tuple[str, ...]] = {
@@ -43,14 +42,14 @@ class InterfacesError(Unreadable):
     """
 
     def __init__(self, line: int, reason: str) -> None:
-        super().__init__(f"line {line}: {reason}")
+        super().__init__(INTERFACES_SYNTAX(line=line, reason=reason))
         self.line = line
         self.reason = reason
 
 
 @dataclass(frozen=True)
 class Text:
-    """A blank line or a comment, as it is (with its line feed)."""
+    """A blank line or a comment, with its line feed."""
 
     text: str
 
@@ -104,7 +103,7 @@ class Iface(_Item):
 
     @property
     def options(self) -> tuple[Option, ...]:
-        """Its options alone, without comments and ``auto`` lines."""
+        """Its options, without comments and ``auto`` lines."""
         return tuple(item for item in self.body if isinstance(item, Option))
 
 
@@ -132,7 +131,7 @@ class File:
 
 
 def render(file: File) -> str:
-    """The text of a file; ``ValueError`` for a value that a line cannot hold."""
+    """Write a file; ``ValueError`` for a value that a line cannot hold."""
     lines: list[str] = []
     for item in file.items:
         lines.append(_line(item, ""))
@@ -166,22 +165,22 @@ def _line(item: Item | Option, indent: str) -> str:
     text = " ".join(found)
     torn = any(sign in word for word in found[:-1] for sign in SPACE)
     if torn or found[-1] != found[-1].strip(SPACE) or "\n" in text or text.endswith("\\"):
-        raise ValueError(f"{words[0]}: a line of an interfaces file cannot hold {words[1:]!r}")
+        raise ValueError(INTERFACES_LINE(keyword=words[0], value=repr(words[1:])))
     return f"{indent}{text}\n"
 
 
 def parse(text: str) -> File:
     """
-    Read a file as ifupdown does; ``InterfacesError`` where ifupdown stops reading.
+    Read a file as ifupdown does.
 
     + text: the whole content
+    + raises ``InterfacesError``: ifupdown stops reading there
     """
-
     return _Parser().read(text)
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str, str]]:
-    """Each line with its continuations: number of the first, verbatim text, joined text."""
+    """Join continued lines: number of the first, verbatim text, joined text."""
     physical = text.split("\n")
     physical = [line + "\n" for line in physical[:-1]] + ([physical[-1]] if physical[-1] else [])
     index = 0
@@ -201,7 +200,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """The first word (empty when the text begins with a space) and what follows it."""
+    """Split off the first word (empty when the text begins with a space)."""
     word = re.split(f"[{SPACE}]", text, maxsplit=1)[0]
     return word, text[len(word) :].lstrip(SPACE)
 
@@ -214,7 +213,7 @@ class _Parser:
     """
     The items so far, and the stanza that is being read.
 
-    Comments and blank lines wait until it is known whether the stanza goes on behind them: those
+    Comments and blank lines wait until it is known whether the stanza continues behind them: those
     between two stanzas belong to neither.
     """
 
@@ -257,7 +256,7 @@ class _Parser:
             raise InterfacesError(option.line, f"option {option.name!r} has no value")
         if isinstance(self.head, Mapping):
             if option.name not in ("script", "map"):
-                raise InterfacesError(option.line, f"{option.name!r} is no option of a mapping")
+                raise InterfacesError(option.line, f"{option.name!r} is not an option of a mapping")
             names = [item.name for item in self.body if isinstance(item, Option)]
             if option.name == "script" and "script" in names:
                 raise InterfacesError(option.line, "a second script in one mapping")
@@ -272,7 +271,7 @@ class _Parser:
         self.head = head
 
     def close(self, item: Selection | Source | None = None) -> None:
-        """End the stanza that is being read, if any; then add an item that stands by itself."""
+        """End the stanza that is being read, if any; then add an item outside of stanzas."""
         head = self.head
         if isinstance(head, Iface):
             self.items.append(replace(head, body=tuple(self.body)))
@@ -284,7 +283,7 @@ class _Parser:
 
 
 def _iface(line: int, raw: str, rest: str) -> Iface:
-    """The head of a stanza. ifupdown ignores what follows the method, save for ``inherits``."""
+    """Read a stanza's first line. ifupdown ignores what follows the method, except ``inherits``."""
     name, *words = _words(rest) or [""]
     if not name:
         raise InterfacesError(line, "iface without a name")
@@ -298,5 +297,5 @@ def _iface(line: int, raw: str, rest: str) -> Iface:
     elif method is None:
         what = f"method of {family}" if family else "address family"
         found = f": {words[0]!r}" if words else ""
-        raise InterfacesError(line, f"unknown or no {what}{found}")
+        raise InterfacesError(line, f"unknown or missing {what}{found}")
     return Iface(name, family, method, inherits, raw=raw, line=line)

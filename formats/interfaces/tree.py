@@ -1,8 +1,4 @@
-"""
-Interfaces files together: which of them ifupdown reads, what they define, one interface taken out.
-
-Source: interfaces(5) and config.c of ifupdown 0.8.44.
-"""
+"""The tree of interfaces files: which ones ifupdown reads, what they define, removing one."""
 
 from __future__ import annotations
 
@@ -47,10 +43,10 @@ _SECRETS = re.compile(
 @dataclass(frozen=True)
 class Definition:
     """
-    A stanza and where it stands.
+    A stanza and its place.
 
-    ``options`` are those it has for itself and those it inherits, as ifupdown holds them: a
-    repeated option is one value with line feeds, a hook is not joined.
+    + options: its own and the inherited ones, as ifupdown stores them: a repeated option is one
+      value with line feeds, hooks are not joined
     """
 
     path: str
@@ -66,7 +62,7 @@ class Definition:
 
 
 def fits(name: str, pattern: str) -> bool:
-    """fnmatch(3), which has more ways to write a set of characters than Python's."""
+    """Match as fnmatch(3), which has more ways to write a set of characters than Python."""
     for known, characters in _CLASSES.items():
         pattern = pattern.replace(known, characters)
     return fnmatchcase(name, pattern.replace("[^", "[!"))
@@ -74,9 +70,9 @@ def fits(name: str, pattern: str) -> bool:
 
 def asked(lines: Iterable[str]) -> tuple[list[str], list[str]]:
     """
-    What ``ifquery --verbose --list`` says of the interfaces files.
+    Read what ``ifquery --verbose --list`` prints about the interfaces files.
 
-    + lines: what it prints, behind a line of the same kind for the first file, which it leaves out
+    + lines: its output, behind a line of the same form for the first file, which it leaves out
     + returns: the files that ifupdown reads, in its order; "FILE:LINE: reason" where it stops
     """
     read, stops = [], []
@@ -91,21 +87,20 @@ def asked(lines: Iterable[str]) -> tuple[list[str], list[str]]:
 
 def walk(texts: Mapping[str, str], start: str = ROOT) -> Iterator[tuple[str, Item]]:
     """
-    Every item that ifupdown reads, in its order, with its file: where no ifupdown can be asked.
+    Read every item in ifupdown's order, with its file, where no ifupdown is installed.
 
-    A file that is named twice is read once; of a file with an error, what stands before it.
+    A file that is named twice is read once; a file with an error is read up to it.
 
-    + texts: the content of every file that is there, by its absolute path
+    + texts: the content of every file, by its absolute path
     + start: the file that ifupdown begins with
     """
-
     for path, item in _read(texts, start):
         if item is not None:
             yield path, item
 
 
 def _read(texts: Mapping[str, str], start: str) -> Iterator[tuple[str, Item | None]]:
-    """The same, with a None at the beginning of every file."""
+    """Read the same, with a None at the beginning of every file."""
     seen: set[str] = set()
 
     def visit(path: str) -> Iterator[tuple[str, Item | None]]:
@@ -124,9 +119,10 @@ def _read(texts: Mapping[str, str], start: str) -> Iterator[tuple[str, Item | No
 
 def items(texts: Mapping[str, str], read: Sequence[str] = ()) -> Iterator[tuple[str, Item]]:
     """
-    The same of the files that ifupdown itself says that it reads.
+    Read every item of the files that ifupdown reads.
 
-    + read: their paths, as by ``asked``; none: it was not there to be asked
+    + texts: as for ``walk``
+    + read: their paths, from ``asked``; empty: ifupdown is not installed
     """
     if not read:
         yield from walk(texts)
@@ -137,9 +133,9 @@ def items(texts: Mapping[str, str], read: Sequence[str] = ()) -> Iterator[tuple[
 
 def is_read(path: str, texts: Mapping[str, str], read: Sequence[str] = ()) -> bool:
     """
-    Whether ifupdown reads a file, which may be one that is still to be written.
+    Tell whether ifupdown reads a file, which may not exist yet.
 
-    In doubt it says no: a file that is named once more is read once all the same.
+    In doubt the answer is no: naming a file once more has no effect.
 
     + path: absolute
     + texts, read: as for ``items``
@@ -155,7 +151,7 @@ def is_read(path: str, texts: Mapping[str, str], read: Sequence[str] = ()) -> bo
 
 
 def errors(texts: Mapping[str, str], start: str = ROOT) -> list[tuple[str, InterfacesError]]:
-    """The files in which ifupdown stops reading, and where: where no ifupdown can be asked."""
+    """Find where ifupdown stops reading, where no ifupdown is installed."""
     found = []
     before: list[Definition] = []
     for path, item in _read(texts, start):
@@ -166,7 +162,9 @@ def errors(texts: Mapping[str, str], start: str = ROOT) -> list[tuple[str, Inter
                 found.append((path, error))
         elif isinstance(item, Iface):
             if item.inherits and _template(item, before) is None:
-                reason = f"iface {item.name} inherits {item.inherits}, which nothing before defines"
+                reason = (
+                    f"iface {item.name} inherits {item.inherits}, which is not defined before it"
+                )
                 found.append((path, InterfacesError(item.line, reason)))
             before.append(resolve(item, before, path))
     return found
@@ -174,21 +172,20 @@ def errors(texts: Mapping[str, str], start: str = ROOT) -> list[tuple[str, Inter
 
 def definitions(texts: Mapping[str, str], read: Sequence[str] = ()) -> list[Definition]:
     """
-    Every stanza that ifupdown knows, in its order, with what it inherits.
+    Read every stanza in ifupdown's order, with what it inherits.
 
     + texts, read: as for ``items``
     """
-
     return [each for _, each in _resolved(texts, read) if isinstance(each, Definition)]
 
 
 def _resolved(
     texts: Mapping[str, str], read: Sequence[str]
 ) -> Iterator[tuple[str, Item | Definition]]:
-    """The items, with each stanza as what it comes to."""
+    """Read the items, with each stanza resolved."""
     there = list(items(texts, read))
-    # Of files that ifupdown has read it is not known where in another they are: whoever inherits
-    # does so from somebody, or ifupdown would have stopped.
+    # It is not known where in each other ifupdown has read these files. Every template exists, or
+    # ifupdown would have stopped.
     others = [resolve(item, (), path) for path, item in there if isinstance(item, Iface) and read]
     before: list[Definition] = []
     for path, item in there:
@@ -201,13 +198,12 @@ def _resolved(
 
 def resolve(iface: Iface, before: Sequence[Definition] = (), path: str = "") -> Definition:
     """
-    A stanza with what it inherits.
+    Resolve a stanza: add what it inherits.
 
     + iface: the stanza
-    + before: what is defined before it
-    + path: the file that it stands in
+    + before: the definitions before it
+    + path: its file
     """
-
     template = _template(iface, before)
     options = list(template.options) if template else []
     for option in iface.options:
@@ -233,7 +229,7 @@ def handed_over(
     name: str, texts: Mapping[str, str], read: Sequence[str] = ()
 ) -> Iterator[tuple[str, str]]:
     """
-    What else in the files has a say in an interface, so that a definition of its own has none.
+    Find the lines by which something else controls an interface, so that a stanza has no effect.
 
     + name: the interface
     + texts, read: as for ``items``
@@ -256,7 +252,7 @@ def handed_over(
 
 
 def _takes(option: Option, name: str, bridge: str) -> bool:
-    """Whether a bridge or a bond has an interface for its own (bridge-utils-interfaces(5))."""
+    """Tell whether a bridge or a bond has the interface as a port (bridge-utils-interfaces(5))."""
     key = option.name.replace("-", "_")
     if key not in ("bridge_ports", "bond_slaves", "slaves") or name == bridge:
         return False
@@ -283,12 +279,11 @@ def _matches(pattern: str, name: str) -> bool:
 
 def started(file: File, name: str) -> frozenset[str]:
     """
-    How a file has an interface brought up: ``{"auto", "allow-hotplug"}`` or fewer.
+    Read how a file has an interface brought up: ``{"auto", "allow-hotplug"}`` or fewer.
 
     + file: the file
     + name: the interface
     """
-
     found = set()
     for item in file.items:
         if isinstance(item, Selection) and name in item.names:
@@ -300,13 +295,13 @@ def started(file: File, name: str) -> frozenset[str]:
 
 def without(file: File, name: str, family: str = "inet") -> File:
     """
-    A file that no longer defines an interface; comments, and all that concerns others, stay.
+    Remove an interface from a file; comments and all other interfaces stay.
 
     + file: the file
     + name: the interface
-    + family: the address family whose stanzas go; ``auto`` lines go with the last of the name
+    + family: the address family whose stanzas are removed; ``auto`` lines are removed with the last
+      stanza of the name
     """
-
     left = [item for item in file.items if not _defines(item, name, family)]
     if not any(isinstance(item, Iface) and item.name == name for item in left):
         left = [kept for item in left if (kept := _unselect(item, name))]
@@ -325,18 +320,18 @@ def _unselect(item: Item, name: str) -> Item | None:
 
 
 def says_nothing(file: File) -> bool:
-    """Whether a file holds comments and blank lines only."""
+    """Tell whether a file has only comments and blank lines."""
     return all(isinstance(item, Text) for item in file.items)
 
 
 def holds_secret(text: str) -> bool:
-    """Whether a file has an option that nobody but root should read, such as ``wpa-psk``."""
+    """Tell whether a file has an option that only root should read, such as ``wpa-psk``."""
     words = (line.lstrip(SPACE).split(maxsplit=1) for line in text.split("\n"))
     return any(word and _SECRETS.fullmatch(word[0]) for word in words)
 
 
 def _readable(text: str) -> File:
-    """The file as far as ifupdown comes."""
+    """Read the file as far as ifupdown does."""
     try:
         return parse(text)
     except InterfacesError as error:
@@ -345,10 +340,10 @@ def _readable(text: str) -> File:
 
 def sources(source: Source, inside: str, texts: Iterable[str]) -> list[str]:
     """
-    The files that one ``source`` line names, among those that there are.
+    Find the files that one ``source`` line names.
 
-    Quotes are taken off; what wordexp(3) would fill in from outside of the line (variables, homes,
-    commands), and what it refuses, names nothing.
+    Quotes are removed. A line for which wordexp(3) would need variables, homes or commands, or
+    which it refuses, names nothing.
     """
     try:
         words = shlex.split(source.pattern)
@@ -358,7 +353,7 @@ def sources(source: Source, inside: str, texts: Iterable[str]) -> list[str]:
         return []
     found: list[str] = []
     for number, word in enumerate(words):
-        # only how the line begins is looked at, a quote included: no slash, and it is relative
+        # ifupdown looks at the first character, even a quote: without a slash it is relative
         pattern = (
             word
             if number or source.pattern.startswith("/")
@@ -377,7 +372,7 @@ def sources(source: Source, inside: str, texts: Iterable[str]) -> list[str]:
 
 
 def _globs(pattern: str, path: str) -> bool:
-    """Whether a shell pattern fits: no ``*`` goes over a slash, or matches a hidden file's dot."""
+    """Match a shell pattern: no ``*`` matches a slash, or a hidden file's dot."""
     globs, parts = posixpath.normpath(pattern).split("/"), path.split("/")
     return len(globs) == len(parts) and all(
         fits(part, glob) and (not part.startswith(".") or glob.startswith("."))
@@ -387,13 +382,12 @@ def _globs(pattern: str, path: str) -> bool:
 
 def flattened(texts: Mapping[str, str], read: Sequence[str] = ()) -> str:
     """
-    All that ifupdown reads as one file, without secrets: enough to take an interface down by.
+    Write everything that ifupdown reads as one file without secrets, for taking an interface down.
 
-    What a definition inherits is written out: the order of the files is not kept.
+    Inherited options are written out, as the order of the files is not kept.
 
     + texts, read: as for ``items``
     """
-
     kept = (item for _, item in _resolved(texts, read) if not isinstance(item, Source | Text))
     return render(
         File(tuple(_harmless(item) if isinstance(item, Definition) else item for item in kept))

@@ -14,18 +14,18 @@ from base64 import b64encode
 
 ALPHABET = string.ascii_lowercase + string.digits
 DESCRIPTION = "bramble: workers that join now"
-# To be replaced by the base64 of an RFC 3339 time, by the control plane's own clock.
+# Replaced on the node by the base64 of an RFC 3339 time of the control plane's clock.
 EXPIRES = "@EXPIRES@"
 _FORM = re.compile(r"([a-z0-9]{6})\.([a-z0-9]{16})")
 
 
 def secret_name(token: str) -> str:
-    """The name of the token's Secret. The part before the dot is no secret."""
+    """Name the token's Secret by the part before the dot, which is not secret."""
     return f"bootstrap-token-{_parts(token)[0]}"
 
 
 def secret_text(token: str) -> str:
-    """The Secret as one line of JSON, with ``EXPIRES`` still to be filled in."""
+    """Write the Secret as one line of JSON, with ``EXPIRES`` to be filled in."""
     identity, secret = _parts(token)
     data = {
         "token-id": identity,

@@ -2,8 +2,8 @@
 Fields of kubelet.config.k8s.io/v1beta1 KubeletConfiguration and kubeproxy.config.k8s.io/v1alpha1
 KubeProxyConfiguration, with the form of each value.
 
-Both programs decode their file strictly: a field that they do not know, or a value of another type,
-keeps the kubelet from starting, on every node. Sources: ``types.go`` of k8s.io/kubelet and
+Both programs decode their file strictly: an unknown field, or a value of another type, keeps the
+kubelet from starting, on every node. Sources: ``types.go`` of k8s.io/kubelet and
 k8s.io/kube-proxy, Kubernetes 1.37.
 """
 
@@ -14,6 +14,9 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
+
+from messages import Said
+from messages.settings import INVALID, NOT_ALLOWED, NOT_ONE_OF, OUT_OF_RANGE, WRONG_TYPE
 
 # The newest minor whose fields are all known here.
 _NEWEST_MINOR = 37
@@ -80,7 +83,6 @@ _KUBE_PROXY = {
     "map of bool": "featureGates",
     "map": "clientConnection logging iptables ipvs nftables winkernel detectLocal conntrack",
 }
-_MODES = ("iptables", "ipvs", "nftables")
 _SIGNALS = frozenset(
     f"{place}.{what}"
     for place, whats in {
@@ -94,13 +96,13 @@ _SIGNALS = frozenset(
     for what in whats
 )
 _RESERVED = frozenset(("cpu", "memory", "ephemeral-storage", "pid"))
-# What may stand there (validation.go of both programs): one of these words, such names in a
-# mapping, a number from this to that.
+# Allowed values (validation.go of both programs): words, names in a mapping, ranges of numbers.
 _WORDS = {
     "topologyManagerPolicy": frozenset(("none", "best-effort", "restricted", "single-numa-node")),
     "topologyManagerScope": frozenset(("container", "pod")),
     "cpuManagerPolicy": frozenset(("none", "static")),
     "memoryManagerPolicy": frozenset(("None", "Static")),
+    "mode": frozenset(("iptables", "ipvs", "nftables")),
     "hairpinMode": frozenset(("promiscuous-bridge", "hairpin-veth", "none")),
 }
 _NAMES = {
@@ -117,80 +119,82 @@ _RANGES = {
     "containerLogMaxFiles": (2, 2**31 - 1),
     "oomScoreAdj": (-1000, 1000),
 }
-_EXAMPLES = {
-    "bool": "True or False",
-    "text": "a text",
-    "quantity": 'a quantity such as "100Mi"',
-    "duration": 'a duration such as "1m30s"',
-    "int": "a whole number",
-    "float": "a number",
-    "list": "a list",
-    "map": 'a mapping {"name": value}',
+# Each type in words, and an example.
+_TYPES = {
+    "bool": ("a bool", "True or False"),
+    "text": ("a text", "a text in quotes"),
+    "quantity": ("a quantity", 'one such as "100Mi"'),
+    "duration": ("a duration", 'one such as "1m30s"'),
+    "int": ("a whole number", "it in digits"),
+    "float": ("a number", "it in digits"),
+    "list": ("a list", "[...]"),
+    "map": ("a mapping", '{"name": value}'),
 }
 
 
-def kubelet_mistakes(fields: Mapping[str, Any], minor: int) -> list[str]:
+def kubelet_mistakes(fields: Mapping[str, Any], minor: int) -> list[Said]:
     """
-    What keeps a kubelet from starting with these fields, each in one line.
+    Tell what keeps a kubelet from starting with these fields.
 
-    + minor: of the wanted Kubernetes, 36 of 1.36: a later one may have fields unknown here
+    + minor: of the desired Kubernetes, 36 of 1.36: a later one may have fields unknown here
     """
-
     found = _mistakes(fields, _KUBELET, "KubeletConfiguration", minor)
     driver = fields.get("cgroupDriver", "systemd")
     if driver != "systemd":
-        found.append(f"cgroupDriver {driver!r} is not containerd's: remove it, it is systemd")
+        value, reason = f"cgroupDriver {driver!r}", "containerd uses systemd"
+        found.append(NOT_ALLOWED(value=value, reason=reason, instead="systemd, or remove it"))
     return found
 
 
-def kube_proxy_mistakes(fields: Mapping[str, Any], minor: int) -> list[str]:
-    """The same of kube-proxy."""
-    found = _mistakes(fields, _KUBE_PROXY, "KubeProxyConfiguration", minor)
-    mode = fields.get("mode", "")
-    if isinstance(mode, str) and mode not in ("", *_MODES):
-        near = get_close_matches(mode.lower(), _MODES, 1)
-        hint = f": did you mean {near[0]}?" if near else ""
-        found.append(f"mode {mode!r} is none of {', '.join(_MODES)}{hint}")
-    return found
+def kube_proxy_mistakes(fields: Mapping[str, Any], minor: int) -> list[Said]:
+    """Tell what keeps kube-proxy from starting with these fields."""
+    return _mistakes(fields, _KUBE_PROXY, "KubeProxyConfiguration", minor)
 
 
 def _mistakes(
-    fields: Mapping[str, Any], known: Mapping[str, str], kind: str, minor: int
-) -> list[str]:
+    fields: Mapping[str, Any], known: Mapping[str, str], document: str, minor: int
+) -> list[Said]:
     forms = {name: form for form, names in known.items() for name in names.split()}
     found = []
     for name, value in fields.items():
         near = get_close_matches(name, forms, 1)
         if name in ("apiVersion", "kind"):
-            found.append(f"{name} is written by bramble: remove it")
+            reason = "bramble writes this field"
+            found.append(NOT_ALLOWED(value=name, reason=reason, instead="the other fields only"))
         elif name in forms:
             if not _has_form(value, forms[name]):
                 shape, _, of = forms[name].partition(" of ")
-                what = _EXAMPLES[shape] + (f", each value {_EXAMPLES[of]}" if of else "")
-                found.append(f"{name}: {value!r} can't be: write {what}")
+                kind, instead = _TYPES[shape]
+                if of:
+                    kind, instead = f"{kind} of {of}", f"{instead}, each value {_TYPES[of][0]}"
+                found.append(WRONG_TYPE(value=f"{name}: {value!r}", kind=kind, instead=instead))
             else:
                 found += _out_of_range(name, value)
         elif near or minor <= _NEWEST_MINOR:
-            hint = f": did you mean {near[0]}?" if near else ": remove it"
-            found.append(f"{name!r} is not a field of {kind}{hint}")
+            instead = near[0] if near else "a field of it, or remove it"
+            found.append(INVALID(value=repr(name), kind=f"a field of {document}", instead=instead))
     return found
 
 
-def _out_of_range(name: str, value: Any) -> list[str]:
-    """What has the right form, and keeps the program from starting all the same."""
+def _out_of_range(name: str, value: Any) -> list[Said]:
+    """Tell what has the right type, and still keeps the program from starting."""
     if name in _RANGES:
         low, high = _RANGES[name]
-        return [] if low <= value <= high else [f"{name}: {value} can't be: write {low} to {high}"]
+        if low <= value <= high:
+            return []
+        return [OUT_OF_RANGE(value=f"{name}: {value}", range=f"{low} to {high}")]
     found = []
     known = _WORDS.get(name) or _NAMES.get(name) or frozenset()
     for word in [value] if name in _WORDS else value if name in _NAMES else ():
         if word not in known and (word or name in _NAMES):
             near = get_close_matches(str(word), sorted(known), 1)
-            hint = f"did you mean {near[0]}?" if near else f"write {' or '.join(sorted(known))}"
-            found.append(f"{name}: {word!r} can't be: {hint}")
+            allowed = " or ".join(sorted(known))
+            instead = near[0] if near else "one of them"
+            shown = f"{name}: {word!r}"
+            found.append(NOT_ONE_OF(value=shown, allowed=allowed, instead=instead))
     if name in _NAMES:
         large = [each for each in value.values() if each.endswith("%") and float(each[:-1]) > 100]
-        found += [f"{name}: {each!r} is more than all: write 100% or less" for each in large]
+        found += [OUT_OF_RANGE(value=f"{name}: {each!r}", range="0% to 100%") for each in large]
     return found
 
 
@@ -214,7 +218,7 @@ def _all(values: Any, form: str) -> bool:
 
 
 def _plain(value: object) -> bool:
-    """Whether it can stand in a YAML file."""
+    """Tell whether it can be written to a YAML file."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):

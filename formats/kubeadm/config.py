@@ -2,8 +2,8 @@
 kubeadm's configuration file: kubeadm.k8s.io/v1beta4 (InitConfiguration, ClusterConfiguration and
 JoinConfiguration), kubelet.config.k8s.io/v1beta1 and kubeproxy.config.k8s.io/v1alpha1.
 
-Whatever ``kubeadm config validate`` lets through although it can't work (a pod network inside the
-service network, an unknown kube-proxy mode …) is refused here, before a node is touched.
+What ``kubeadm config validate`` accepts although it can't work (a pod network inside the service
+network, an unknown kube-proxy mode …) is refused here, before a node is changed.
 """
 
 from __future__ import annotations
@@ -18,17 +18,26 @@ from typing import Any
 from formats import yaml_documents
 from formats.kubeadm import components
 from formats.unreadable import Unreadable, reading
+from messages import Said
+from messages.settings import (
+    INVALID,
+    NETWORK_TOO_LARGE,
+    NETWORK_TOO_SMALL,
+    NOT_ALLOWED,
+    OUT_OF_RANGE,
+    OVERLAP,
+)
 
 API_PORT = 6443
 CRI_SOCKET = "unix:///run/containerd/containerd.sock"
 IMAGE_REPOSITORY = "registry.k8s.io"
 DNS_DOMAIN = "cluster.local"
 
-# What an SD card needs: kubeadm's own waits (4 minutes, and one minute for the first answer of the
-# API server) run out while etcd and the API server are read from a slow card for the first time.
+# kubeadm's defaults (4 minutes, and one for the first answer of the API server) are too short for
+# reading etcd and the API server from a slow SD card for the first time.
 INIT_TIMEOUTS = {"controlPlaneComponentHealthCheck": "10m0s", "kubernetesAPICall": "4m0s"}
-# An unreachable control plane or a token that is gone is known after 15 s; kubeadm's own 5 minutes
-# of trying again help nobody.
+# An unreachable control plane or an expired token is known after 15 s; kubeadm's default is 5
+# minutes.
 JOIN_TIMEOUTS = {"discovery": "15s", "tlsBootstrap": "5m0s"}
 
 KUBEADM_API = "kubeadm.k8s.io/v1beta4"
@@ -41,7 +50,7 @@ _TIMEOUTS = {
     "discovery",
     "upgradeManifests",
 }
-# The names of kubeadm's checks; those of a port, file or service go on with its name.
+# The names of kubeadm's checks; those for a port, file or service continue with its name.
 _CHECKS = (
     "NumCPU", "Mem", "Swap", "CRI", "Hostname", "Firewalld", "HTTPProxy", "HTTPProxyCIDR",
     "IsPrivilegedUser", "ImagePull", "KubeletVersion", "KubernetesVersion", "SystemVerification",
@@ -78,22 +87,22 @@ class Registration:
             made["ignorePreflightErrors"] = list(self.ignore_preflight_errors)
         return made
 
-    def mistakes(self) -> list[str]:
-        found = []
-        if not _NAME.fullmatch(self.name) or len(self.name) > 253:
-            found.append(f"node name {self.name!r} is not a lower-case DNS name")
-        found += _address_mistake("node address", self.address)
+    def mistakes(self) -> list[Said]:
+        """Tell what is wrong with it."""
+        found = _name_mistakes(self.name, "a node's name (lower case)", "one such as node1")
+        if not _is_address(self.address):
+            found.append(_invalid(self.address, "an IP address", "one such as 192.168.2.11"))
         return found + ignored_mistakes(self.ignore_preflight_errors)
 
 
 @dataclass(frozen=True)
 class Init:
     """
-    What ``kubeadm init`` is given.
+    The configuration of ``kubeadm init``.
 
-    ``version`` is a whole one ("v1.36.3"): anything less makes kubeadm ask the internet.
-    ``endpoint`` is a name: the nodes know the cluster by it, so that another control plane or a
-    load balancer can stand behind it later.
+    + version: a complete one ("v1.36.3"): with less kubeadm asks the internet
+    + endpoint: a name, by which the nodes know the cluster: another control plane or a load
+      balancer can be behind it later
     """
 
     registration: Registration
@@ -102,46 +111,42 @@ class Init:
     pod_network: str
     service_network: str
     cert_names: tuple[str, ...] = ()
-    dns_domain: str = DNS_DOMAIN
     image_repository: str = IMAGE_REPOSITORY
     timeouts: Mapping[str, str] = field(default_factory=dict)
     kubelet: Mapping[str, Any] = field(default_factory=dict)
     kube_proxy: Mapping[str, Any] = field(default_factory=dict)
 
-    def mistakes(self) -> list[str]:
-        """What is wrong with it, each in one line; nothing when kubeadm can work with it."""
+    def mistakes(self) -> list[Said]:
+        """Tell what is wrong with it; nothing when kubeadm can work with it."""
         found = self.registration.mistakes()
         version = _VERSION.fullmatch(self.version)
         minor = int(version[1]) if version else 0
         if not version:
-            found.append(f"Kubernetes version {self.version!r} is not a whole one such as v1.36.3")
-        if not _NAME.fullmatch(self.endpoint):
-            found.append(f"control-plane endpoint {self.endpoint!r} is not a lower-case DNS name")
-        elif _is_address(self.endpoint):
-            found.append(f"control-plane endpoint {self.endpoint} is an address, not a name")
-        if not _NAME.fullmatch(self.dns_domain):
-            found.append(f"DNS domain {self.dns_domain!r} is not a lower-case DNS name")
+            kind, near = "a complete version of Kubernetes", "one such as v1.36.3"
+            found.append(_invalid(self.version, kind, near))
+        found += _name_mistakes(
+            self.endpoint, "a name for the API server", "one such as kubernetes-api"
+        )
         for name in self.cert_names:
-            if not _is_address(name) and not _NAME.fullmatch(name.removeprefix("*.")):
-                found.append(f"certificate name {name!r} is neither an address nor a DNS name")
+            if not _is_address(name):
+                kind = "an address or a DNS name for a certificate"
+                found += _name_mistakes(name.removeprefix("*."), kind, "one such as node1")
         found += network_mistakes(self.pod_network, self.service_network)
-        for what in ("pod", "service"):
-            if _holds(getattr(self, f"{what}_network"), self.registration.address):
-                network, address = getattr(self, f"{what}_network"), self.registration.address
-                found.append(f"{what} network {network} holds the node's address {address}")
+        for name in ("pod_network", "service_network"):
+            network, address = getattr(self, name), self.registration.address
+            if _holds(network, address):
+                found.append(OVERLAP(network=network, name="the node's address", other=address))
         found += timeout_mistakes(self.timeouts)
-        proxy = components.kube_proxy_mistakes(self.kube_proxy, minor)
-        kubelet = components.kubelet_mistakes(self.kubelet, minor)
-        found += [f"kube-proxy {text}" for text in proxy] + [f"kubelet {text}" for text in kubelet]
-        return found
+        found += components.kube_proxy_mistakes(self.kube_proxy, minor)
+        return found + components.kubelet_mistakes(self.kubelet, minor)
 
     def text(self) -> str:
-        """The file, one YAML document a kind."""
+        """Write the file, one YAML document for each kind."""
         init: dict[str, Any] = {
             "apiVersion": KUBEADM_API,
             "kind": "InitConfiguration",
-            # kubeadm makes a token whatever one writes. This one is gone after a second; workers
-            # get their own, when some worker must join.
+            # kubeadm always makes a token. This one expires after a second; workers get their own
+            # when they join.
             "bootstrapTokens": [{"ttl": "1s", "description": "kubeadm init's own, never used"}],
             "nodeRegistration": self.registration.document(),
             "localAPIEndpoint": {
@@ -158,7 +163,7 @@ class Init:
             "networking": {
                 "podSubnet": self.pod_network,
                 "serviceSubnet": self.service_network,
-                "dnsDomain": self.dns_domain,
+                "dnsDomain": DNS_DOMAIN,
             },
             "apiServer": {"certSANs": list(dict.fromkeys(self.cert_names))},
             "imageRepository": self.image_repository,
@@ -179,7 +184,7 @@ class Init:
 
 @dataclass(frozen=True)
 class Join:
-    """What ``kubeadm join`` is given on a worker. Its text holds the token: a secret."""
+    """The configuration of ``kubeadm join`` on a worker. Its text holds a secret, the token."""
 
     registration: Registration
     endpoint: str
@@ -207,11 +212,12 @@ class Join:
 
 def settled(config_text: str) -> dict[str, str]:
     """
-    What can't be changed once a cluster stands, from kubeadm's file or its ConfigMap
-    ``kubeadm-config``; ``{field's name: value}``.
-    """
+    Read what can't be changed in an existing cluster, as ``{field's name: value}``.
 
-    problem = "there is no ClusterConfiguration in it"
+    + config_text: kubeadm's file, or that of its ConfigMap ``kubeadm-config``
+    + raises ``Unreadable``
+    """
+    problem = "no ClusterConfiguration"
     with reading(problem):
         for document in yaml_documents.load_all(config_text):
             if isinstance(document, dict) and document.get("kind") == "ClusterConfiguration":
@@ -225,80 +231,90 @@ def settled(config_text: str) -> dict[str, str]:
     raise Unreadable(problem)
 
 
-def network_mistakes(pods: str, services: str) -> list[str]:
-    """What is wrong with Kubernetes' own networks, each in one line."""
-    found = []
+def network_mistakes(pods: str, services: str) -> list[Said]:
+    """Tell what is wrong with Kubernetes' own networks."""
+    found: list[Said | None] = []
     for mistake, text in ((pod_network_mistake, pods), (service_network_mistake, services)):
         try:
             found.append(mistake(IPv4Network(text)))
-        except ValueError as error:
-            found.append(f"{text}: {error}")
+        except ValueError:
+            found.append(_invalid(text, "a network", "one such as 10.244.0.0/16"))
     if not any(found) and IPv4Network(pods).overlaps(IPv4Network(services)):
-        found.append(f"pod network {pods} and service network {services} overlap")
-    return [text for text in found if text]
+        found.append(OVERLAP(network=pods, name="service_network", other=services))
+    return [each for each in found if each]
 
 
-def pod_network_mistake(network: IPv4Network, nodes: int = 1) -> str | None:
+def pod_network_mistake(network: IPv4Network, nodes: int = 1) -> Said | None:
     """
-    Why the pods of a cluster can't be in it; None when they can.
+    Tell why it can't be the pod network; None when it can.
 
-    + nodes: how many there are: each takes a /24 of it, and kubeadm allows 16 bits for them
+    + nodes: their number: each takes a /24, and kubeadm allows 16 bits for them
     """
     if network.prefixlen < 8:
-        return f"{network} is too large for pods: write {network.network_address}/8"
+        near = f"{network.network_address}/8"
+        return NETWORK_TOO_LARGE(network=network, need="pods", instead=near)
     if network.prefixlen > 24 or 2 ** (24 - network.prefixlen) < nodes:
-        longest = 24 - (nodes - 1).bit_length()
-        larger = network.supernet(new_prefix=longest)
-        many = "one node" if nodes == 1 else f"{nodes} nodes"
-        return f"{network} is too small for {many}, each of which takes a /24: write {larger}"
+        near = str(network.supernet(new_prefix=24 - (nodes - 1).bit_length()))
+        if network.prefixlen > 16 and not network.subnet_of(IPv4Network("10.244.0.0/16")):
+            # A larger one around it may hold other networks.
+            return NETWORK_TOO_SMALL(
+                network=network, need=_nodes(nodes), instead="another one, such as 10.244.0.0/16"
+            )
+        return NETWORK_TOO_SMALL(network=network, need=_nodes(nodes), instead=near)
     return None
 
 
-def service_network_mistake(network: IPv4Network) -> str | None:
-    """Why services can't be in it; None when they can: kubeadm's and the API server's limits."""
-    if 12 <= network.prefixlen <= 28:
-        return None
+def _nodes(count: int) -> str:
+    return "the pods of one node" if count == 1 else f"the pods of {count} nodes"
+
+
+def service_network_mistake(network: IPv4Network) -> Said | None:
+    """Tell why it can't be the service network; None when it can (kubeadm's, the API's limits)."""
     if network.prefixlen < 12:
-        return f"{network} is too large for services: write {network.network_address}/12"
-    return f"{network} is too small for services: write {network.supernet(new_prefix=28)}"
+        near = f"{network.network_address}/12"
+        return NETWORK_TOO_LARGE(network=network, need="services", instead=near)
+    if network.prefixlen > 28:
+        near = str(network.supernet(new_prefix=28))
+        return NETWORK_TOO_SMALL(network=network, need="services", instead=near)
+    return None
 
 
-def ignored_mistakes(names: Iterable[str]) -> list[str]:
-    """Names of kubeadm's checks that can't be meant, each in one line."""
+def ignored_mistakes(names: Iterable[str]) -> list[Said]:
+    """Find names that are not those of kubeadm's preflight checks."""
     found = []
     known = {name.lower(): name for name in _CHECKS}
     for name in names:
-        near = get_close_matches(name.lower(), known, 1)
+        near = [known[each] for each in get_close_matches(name.lower(), known, 1)]
         kind = next((each for each in _KINDS if name.lower().startswith(each.lower())), "")
         rest = name[len(kind) :].lstrip("-_ ")
         if name.lower() == "all":
-            found.append(
-                "'all' would set up a cluster over a running one: name the checks, such as Mem"
-            )
-        elif not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name):
-            found.append(f"{name!r} is not the name of a preflight check such as Mem")
-        elif kind and rest and name[len(kind)] == "-":
+            reason, instead = "it would set up a cluster over a running one", "names such as Mem"
+            found.append(NOT_ALLOWED(value=repr(name), reason=reason, instead=instead))
             continue
-        elif kind and rest:
-            found.append(f"{name!r} is not a preflight check: did you mean {kind}-{rest}?")
-        elif name.lower() not in known:
-            hint = f"did you mean {known[near[0]]}?" if near else "write a name such as Mem"
-            found.append(f"{name!r} is not a preflight check: {hint}")
+        if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name) and (
+            (kind and rest and name[len(kind)] == "-") or name.lower() in known
+        ):
+            continue
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name):
+            near, kind = [], ""
+        instead = f"{kind}-{rest}" if kind and rest else near[0] if near else "one such as Mem"
+        found.append(_invalid(name, "a preflight check of kubeadm", instead))
     return found
 
 
-def timeout_mistakes(timeouts: Mapping[str, str]) -> list[str]:
-    """Unknown names and values that are no durations, each in one line."""
+def timeout_mistakes(timeouts: Mapping[str, str]) -> list[Said]:
+    """Find unknown names, and values that are not durations."""
     found = []
     for name, value in timeouts.items():
         if name not in _TIMEOUTS:
             near = get_close_matches(name, _TIMEOUTS, 1)
-            hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(sorted(_TIMEOUTS))}"
-            found.append(f"{name!r} is not a timeout of kubeadm's: {hint}")
+            instead = near[0] if near else f"one of {', '.join(sorted(_TIMEOUTS))}"
+            found.append(_invalid(name, "a timeout of kubeadm", instead))
         elif not isinstance(value, str) or not _DURATION.fullmatch(value):
-            found.append(f'{name}: {value!r} is not a duration such as "4m0s"')
+            kind, instead = f"a duration for {name}", 'one such as "4m0s"'
+            found.append(_invalid(value, kind, instead))
         elif not 1 <= _seconds(value) <= 86400:
-            found.append(f"{name}: {value!r} is out of range (1s to 24h)")
+            found.append(OUT_OF_RANGE(value=f"{name}: {value!r}", range="1s to 24h"))
     return found
 
 
@@ -308,8 +324,14 @@ def _seconds(duration: str) -> float:
     return sum(float(number) * units[unit] for number, unit in parts)
 
 
-def _address_mistake(what: str, text: str) -> list[str]:
-    return [] if _is_address(text) else [f"{what} {text!r} is not an IP address"]
+def _name_mistakes(name: str, kind: str, example: str) -> list[Said]:
+    if _NAME.fullmatch(name) and len(name) <= 253 and not _is_address(name):
+        return []
+    return [_invalid(name, kind, example)]
+
+
+def _invalid(value: object, kind: str, instead: str) -> Said:
+    return INVALID(value=repr(value), kind=kind, instead=instead)
 
 
 def _holds(network: str, address: str) -> bool:

@@ -85,7 +85,9 @@ class Plan:
         }
         self.read, stops = asked(now["ifquery"])
         if not self.read:
-            stops = [f"{path}, {error}" for path, error in errors(self.texts)]
+            stops = [
+                f"{path}, line {error.line}: {error.reason}" for path, error in errors(self.texts)
+            ]
         for stop in stops:
             raise HostFailure(network.INTERFACES_FILE_INVALID(error=stop))
         self.before = flattened(self.texts, self.read).encode("utf-8", "replace").decode()
@@ -288,7 +290,9 @@ class Plan:
         try:
             left = without(parse(text or ""), self.name)
         except InterfacesError as error:
-            invalid = network.INTERFACES_FILE_INVALID(error=f"{self.own}, {error}")
+            invalid = network.INTERFACES_FILE_INVALID(
+                error=f"{self.own}, line {error.line}: {error.reason}"
+            )
             raise HostFailure(invalid) from None
         items = tuple(item for item in left.items if item != _HEADER)
         return File() if says_nothing(left) else File(items)

@@ -98,7 +98,6 @@ def init(
         pod_network,
         service_network,
         (endpoint, node, address, *cert_names),
-        config.DNS_DOMAIN,
         image_repository,
         {**config.INIT_TIMEOUTS, **(timeouts or {})},
         kubelet_config or {},
@@ -174,9 +173,10 @@ def join(
         yield FunctionCommand(run_join, arguments, {})
 
 
-def _check_settings(problems: Sequence[str]) -> None:
+def _check_settings(problems: Sequence[Said]) -> None:
     if problems:
-        raise HostFailure(messages.BAD_SETTINGS(problems="; ".join(problems)))
+        words = "; ".join(problem.words.removesuffix(".") for problem in problems)
+        raise HostFailure(messages.BAD_SETTINGS(problems=words))
 
 
 def _check_unchanged(observed: ControlPlaneState, desired: config.Init) -> None:

@@ -85,8 +85,7 @@ class Connections:
                 )
             )
         if "Host key verification failed" in text:
-            remedy = settings.changed_key_remedy(self.cluster, node)
-            return Wrong(messages.HOST_KEY_CHANGED(remedy=remedy))
+            return Wrong(settings.changed_key(self.cluster, node))
         gateway = self.cluster.gateway_of(node)
         asked = f" from {gateway}" if gateway else ""
         why = "timed out" if "timed out" in text else text.rpartition(": ")[2]

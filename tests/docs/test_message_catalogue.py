@@ -36,6 +36,7 @@ def test_a_message_shows_problem_remedy_and_code() -> None:
 def test_a_message_in_a_message_comes_without_its_code() -> None:
     inner = SAMPLE(file="a.py", value="x", name="router")
     assert codes(SAMPLE(file=inner, value=1, name="b")) == ["ZZZ001"]
+    assert codes(SAMPLE(file=ValueError(inner), value=1, name="b")) == ["ZZZ001"]
 
 
 def test_a_message_survives_copying_and_another_process() -> None:

@@ -15,6 +15,7 @@ from facts.iptables import _TRIAL, Iptables, IptablesState
 from formats.iptables import OwnChains, RuleError, parse_save
 from tests import needs
 from tests.formats.test_iptables_real import FOREIGN, Shell, rules_of, sh
+from tests.said import saying, says
 
 __all__ = ["sh"]
 SAMPLES = Path(__file__).parent.parent / "formats" / "samples" / "iptables-rules.txt"
@@ -39,7 +40,7 @@ def ask(sh: Shell, chains: OwnChains) -> IptablesState:
     command = fact.command("none.service", [], chains.trial()).get_raw_value()
     state = fact.process(sh(command, "").split("\n"))
     assert state.tried is not None
-    chains.judge(state.tried, state.refusal)
+    chains.learn(state.tried, state.refusal)
     return state
 
 
@@ -71,7 +72,7 @@ def test_what_iptables_takes_is_taken_and_a_second_run_changes_nothing(
     again = OwnChains("BRAMBLE", taken)
     after = ask(sh, again)
     assert again.repair(parse_save(after.rules)) == ""
-    assert again.show_wanted() == again.show_live(parse_save(after.rules))
+    assert again.show_desired() == again.show_live(parse_save(after.rules))
     sh("iptables-restore --noflush", again.restore_file())  # as at boot
     assert again.repair(parse_save(ask(sh, again).rules)) == ""
 
@@ -89,8 +90,9 @@ def test_what_iptables_refuses_is_refused_in_its_own_words(sh: Shell) -> None:
     answers = sh("\n".join(commands), "").splitlines()
     for rule, said, printed in zip(asked, answers[::3], answers[1::3], strict=True):
         with pytest.raises(RuleError) as error:
-            asked[rule].judge(b64decode(printed).decode(), b64decode(said).decode())
-        assert str(error.value).startswith(f"rule {rule!r}: iptables says: ")
+            asked[rule].learn(b64decode(printed).decode(), b64decode(said).decode())
+        assert says(error.value, f"FMT016 {rule!r}")
+        assert says(error.value, "FMT016 iptables: ")
         words = refused[rule].split("\nTry `")[0].strip().split("\n")[-1]
         words = re.sub(r"^iptables( v\S+ \(\w+\))?: ", "", words).strip()
         assert words in str(error.value)
@@ -99,30 +101,31 @@ def test_what_iptables_refuses_is_refused_in_its_own_words(sh: Shell) -> None:
 @pytest.mark.parametrize(
     ("rule", "why"),
     [
-        ("-A INPUT -h", "iptables accepts it and adds no rule: take -6, -h or -V out of it"),
-        ("-A INPUT --version", "iptables accepts it and adds no rule: take -6, -h or -V out of it"),
+        ("-A INPUT -h", "FMT016 it adds no rule: remove -6, -h or -V"),
+        ("-A INPUT --version", "FMT016 it adds no rule: remove -6, -h or -V"),
         (
             "-A INPUT -6 -j DROP",
-            "iptables accepts it and adds no rule: take -6, -h or -V out of it",
+            "FMT016 it adds no rule: remove -6, -h or -V",
         ),
         (
             "-A INPUT -g BRAMBLE-INPUT",
-            "iptables accepts it and adds no rule: take -6, -h or -V out of it",
+            "FMT016 it adds no rule: remove -6, -h or -V",
         ),
         (
             "-A INPUT -s 1.2.3.4 -j BRAMBLE-INPUT",
-            "it leads into a chain that bramble fills: jump to another one",
+            "FMT016 its target is a chain that bramble fills",
         ),
         (
             "-A INPUT -j BRAMBLE-INPUT",
-            "it leads into a chain that bramble fills: jump to another one",
+            "FMT016 its target is a chain that bramble fills",
         ),
     ],
 )
 def test_what_adds_no_rule_or_makes_a_loop_is_refused(sh: Shell, rule: str, why: str) -> None:
     with pytest.raises(RuleError) as error:
         ask(sh, OwnChains("BRAMBLE", ["-A INPUT -j ACCEPT", rule, "-A INPUT -j DROP"]))
-    assert str(error.value) == f"rule {rule!r}: {why}"
+    assert says(error.value, f"FMT016 {rule!r}")
+    assert says(error.value, why)
 
 
 PRINTED = {
@@ -153,7 +156,7 @@ def test_a_first_rule_is_refused_where_iptables_save_prints_nothing_without_rule
     save.write_text('#!/bin/sh\nt=$(/usr/sbin/iptables-save); case $t in *-A*) echo "$t";; esac\n')
     save.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with pytest.raises(RuleError, match="iptables says: Bad argument `x'"):
+    with saying("FMT016 iptables: Bad argument `x'", RuleError):
         ask(sh, OwnChains("BRAMBLE", ["-A INPUT x"]))
 
 

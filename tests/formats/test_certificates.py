@@ -8,6 +8,7 @@ import pytest
 
 from formats.certificates import key_hash, names
 from formats.unreadable import Unreadable
+from tests.said import saying
 
 # openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 … with subjectAltName, and
 # openssl x509 -pubkey | openssl pkey -pubin -outform der | sha256sum, as kubeadm's manual has it.
@@ -46,6 +47,6 @@ def test_a_key_on_an_unknown_curve_is_an_error_in_one_line() -> None:
     assert p256 in body
     unknown = b64encode(body.replace(p256, p256[:-1] + b"\x63")).decode()
     pem = f"-----BEGIN CERTIFICATE-----\n{unknown}\n-----END CERTIFICATE-----\n"
-    with pytest.raises(Unreadable, match="kind that is not known"):
+    with saying("FMT001 unknown type of key", Unreadable):
         key_hash(pem)
     assert "node1" in names(pem)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from formats.cmdline import arguments, has, is_stub, with_arguments, without_argument
+from tests.said import saying
 
 PI = (
     "console=serial0,115200 console=tty1 root=PARTUUID=7616c3ff-02 rootfstype=ext4 fsck.repair=yes "
@@ -128,7 +129,7 @@ def test_the_note_in_boot_is_no_command_line() -> None:
 
 @pytest.mark.parametrize("text", ["", "\n", "\nroot=x\n", "  \nroot=x"])
 def test_a_file_without_a_first_line_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="first line is empty"):
+    with saying("FMT001 an empty first line"):
         with_arguments(text, WANTED)
 
 

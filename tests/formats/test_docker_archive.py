@@ -5,6 +5,7 @@ import json
 import pytest
 
 from formats.docker_archive import Image, architecture, full_name, images
+from tests.said import saying
 
 
 @pytest.mark.parametrize(
@@ -38,11 +39,11 @@ def test_the_manifest_of_docker_save_is_read() -> None:
 
 @pytest.mark.parametrize("text", ["", "{}}", '["x"]', "[{}]", "3", '{"schemaVersion": 2}'])
 def test_another_manifest_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="not that of a docker archive"):
+    with saying("FMT001 not that of a Docker archive"):
         images(text)
 
 
 def test_an_image_names_its_architecture() -> None:
     assert architecture('{"architecture": "arm64", "os": "linux"}') == "arm64"
-    with pytest.raises(ValueError, match="names no architecture"):
+    with saying("FMT001 without an architecture"):
         architecture('{"os": "linux"}')

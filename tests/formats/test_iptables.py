@@ -19,6 +19,7 @@ from formats.iptables import (
     quote,
     words,
 )
+from tests.said import says
 
 SAMPLES = Path(__file__).parent / "samples"
 KUBERNETES = (SAMPLES / "kubernetes.iptables-save").read_text()
@@ -43,24 +44,36 @@ TAKEN = [
 ]  # fmt: skip
 
 WRONG = [
-    ("", "it has no -A CHAIN"),
-    ("-I INPUT -j DROP", "it has no -A CHAIN"),
-    ("-s 10.0.0.1 -j DROP", "it has no -A CHAIN"),
-    ("-A", "-A has no value"),
-    ("-A INPUT -t", "-t has no value"),
-    ("-A INPUT -t gnat", "there is no table 'gnat': one of filter, nat, mangle, raw, security"),
-    ("-A INPUT -t 'nat\n*filter'", "it has control characters"),
-    ("-A BRAMBLE -j DROP", "'BRAMBLE' is no built-in chain of table filter"),
-    ("-A 'INPUT -j ACCEPT'", "is no built-in chain of table filter"),
-    ("-t nat -A FORWARD", "'FORWARD' is no built-in chain of table nat"),
-    ('-A INPUT -m comment --comment "open', "it has an open quote"),
-    ("-A INPUT -m comment --comment 'open", "it has an open quote"),
-    ("-A INPUT -j ACCEPT\\", "it has an open quote"),
-    ("-A INPUT -m comment --comment 'a\nCOMMIT\n*nat\n:INPUT DROP'", "it has control characters"),
-    ("-A INPUT -j ACCEPT\n-A INPUT -j DROP", "it has control characters"),
-    ("-A INPUT -j ACCEPT\r", "it has control characters"),
-    ("-A INPUT -m comment --comment 'a\0b'", "it has control characters"),
-    ("-A INPUT -m comment --comment \udcff", "is not UTF-8"),
+    ("", "FMT016 no -A CHAIN; the first rule of the list comes first"),
+    ("-I INPUT -j DROP", "FMT016 no -A CHAIN; the first rule of the list comes first"),
+    ("-s 10.0.0.1 -j DROP", "FMT016 no -A CHAIN; the first rule of the list comes first"),
+    ("-A", "FMT016 -A has no value"),
+    ("-A INPUT -t", "FMT016 -t has no value"),
+    ("-A INPUT -t gnat", "FMT016 no table 'gnat', only filter, nat, mangle, raw, security"),
+    ("-A INPUT -t 'nat\n*filter'", "FMT016 it has control characters, or is not UTF-8"),
+    (
+        "-A BRAMBLE -j DROP",
+        "FMT016 'BRAMBLE' is not a built-in chain of table filter: INPUT, FORWARD, OUTPUT",
+    ),
+    (
+        "-A 'INPUT -j ACCEPT'",
+        "FMT016 'INPUT -j ACCEPT' is not a built-in chain of table filter: INPUT, FORWARD, OUTPUT",
+    ),
+    (
+        "-t nat -A FORWARD",
+        "FMT016 'FORWARD' is not a built-in chain of table nat",
+    ),
+    ('-A INPUT -m comment --comment "open', "FMT016 a quote is not closed"),
+    ("-A INPUT -m comment --comment 'open", "FMT016 a quote is not closed"),
+    ("-A INPUT -j ACCEPT\\", "FMT016 a quote is not closed"),
+    (
+        "-A INPUT -m comment --comment 'a\nCOMMIT\n*nat\n:INPUT DROP'",
+        "FMT016 it has control characters, or is not UTF-8",
+    ),
+    ("-A INPUT -j ACCEPT\n-A INPUT -j DROP", "FMT016 it has control characters, or is not UTF-8"),
+    ("-A INPUT -j ACCEPT\r", "FMT016 it has control characters, or is not UTF-8"),
+    ("-A INPUT -m comment --comment 'a\0b'", "FMT016 it has control characters, or is not UTF-8"),
+    ("-A INPUT -m comment --comment \udcff", "FMT016 it has control characters, or is not UTF-8"),
 ]
 
 
@@ -76,8 +89,8 @@ def test_table_and_chain_are_taken_and_the_rest_stays_for_iptables(
 def test_what_is_not_one_rule_of_one_chain_is_refused_with_its_words(typed: str, why: str) -> None:
     with pytest.raises(RuleError) as error:
         Rule.parse(typed)
-    assert str(error.value).startswith(f"rule {typed!r}: ")
-    assert why in str(error.value)
+    assert says(error.value, why)
+    assert says(error.value, f"FMT016 {typed!r}")
 
 
 @given(st.text(max_size=60))

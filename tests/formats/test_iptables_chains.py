@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from formats.iptables import OwnChains, RuleError, parse_save
+from tests.said import says
 
 KUBERNETES = (Path(__file__).parent / "samples" / "kubernetes.iptables-save").read_text()
 NAT = "-t nat -A POSTROUTING -s 192.168.2.0/24 -o wlan0 -j MASQUERADE"
@@ -17,7 +18,7 @@ BACK = "-A FORWARD -i wlan0 -o eth0 -m state --state RELATED,ESTABLISHED -j ACCE
 def judged(*rules: str) -> OwnChains:
     """Rules that iptables prints as they are typed."""
     chains = OwnChains("BRAMBLE", rules)
-    chains.judge(chains.trial(), "")
+    chains.learn(chains.trial(), "")
     return chains
 
 
@@ -66,7 +67,7 @@ def test_nothing_is_done_when_the_rules_are_there() -> None:
 
 
 def test_what_is_shown_of_the_live_rules_is_what_is_wanted_once_they_are_there() -> None:
-    assert HEAD.show_live(parse_save(LIVE)) == HEAD.show_wanted()
+    assert HEAD.show_live(parse_save(LIVE)) == HEAD.show_desired()
     assert HEAD.show_live(parse_save(KUBERNETES)) == ""
 
 
@@ -190,20 +191,21 @@ COMMIT
 def test_rules_are_compared_as_iptables_prints_them() -> None:
     chains = OwnChains("BRAMBLE", [TYPED, OUT])
     assert chains.repair(parse_save(PRINTED)) != ""  # not known yet
-    chains.judge(TRIED, "")
+    chains.learn(TRIED, "")
     assert chains.repair(parse_save(PRINTED)) == ""
-    assert chains.show_wanted() == chains.show_live(parse_save(PRINTED))
+    assert chains.show_desired() == chains.show_live(parse_save(PRINTED))
     assert "ssh" in chains.repair(parse_save(PRINTED.replace("22", "23")))
 
 
 @pytest.mark.parametrize(
-    ("tried", "said", "why"),
+    ("tried", "said", "rule", "why"),
     [
         pytest.param(
             TRIED[: TRIED.index("-A FORWARD -i")] + "COMMIT\n",
             "iptables-restore v1.8.11 (nf_tables): Bad argument `x'\nError occurred at line: 8\n"
             "Try `iptables-restore -h' or 'iptables-restore --help' for more information.\n",
-            f"rule '{OUT}': iptables says: Bad argument `x'",
+            OUT,
+            "FMT016 iptables: Bad argument `x'",
             id="the first that is not there is the one that was refused",
         ),
         pytest.param(
@@ -211,50 +213,56 @@ def test_rules_are_compared_as_iptables_prints_them() -> None:
             "Warning: Extension x revision 0 not supported, missing kernel module?\n"
             "iptables-restore v1.8.9 (nf_tables): \n"
             "line 3: RULE_APPEND failed (No such file or directory): rule in chain FORWARD\n",
-            f"rule '{TYPED}': iptables says: Warning: Extension x revision 0 not supported, "
-            "missing kernel module?; RULE_APPEND failed (No such file or directory): "
-            "rule in chain FORWARD (`sudo dmesg` may show the kernel's reason)",
+            TYPED,
+            "FMT016 iptables: Warning: Extension x revision 0 not supported, missing kernel",
             id="all that is said of it",
         ),
         pytest.param(
             "",
             "iptables-restore: line 5 failed\n",
-            f"rule '{TYPED}': iptables says: failed (`sudo dmesg` may show the kernel's reason)",
+            TYPED,
+            "FMT016 iptables: failed (`sudo dmesg` may show the kernel's reason)",
             id="legacy iptables says little",
         ),
         pytest.param(
             TRIED.replace("-A FORWARD -i eth0 -o wlan0 -j ACCEPT\n", ""),
             "",
-            f"rule '{OUT}': iptables accepts it and adds no rule: take -6, -h or -V out of it",
+            OUT,
+            "FMT016 it adds no rule: remove -6, -h or -V",
             id="nothing comes of it",
         ),
         pytest.param(
             "",
             "",
-            f"rule '{TYPED}': iptables accepts it and adds no rule: take -6, -h or -V out of it",
+            TYPED,
+            "FMT016 it adds no rule: remove -6, -h or -V",
             id="it ends there",
         ),
         pytest.param(
             TRIED.replace("-j ACCEPT", "-j BRAMBLE-INPUT"),
             "",
-            f"rule '{OUT}': it leads into a chain that bramble fills: jump to another one",
+            OUT,
+            "FMT016 its target is a chain that bramble fills: jump to another one",
             id="into an own chain",
         ),
     ],
 )
-def test_a_rule_of_which_iptables_makes_none_is_refused(tried: str, said: str, why: str) -> None:
+def test_a_rule_of_which_iptables_makes_none_is_refused(
+    tried: str, said: str, rule: str, why: str
+) -> None:
     with pytest.raises(RuleError) as error:
-        OwnChains("BRAMBLE", [TYPED, OUT]).judge(tried, said)
-    assert str(error.value) == why
+        OwnChains("BRAMBLE", [TYPED, OUT]).learn(tried, said)
+    assert says(error.value, why)
+    assert says(error.value, f"FMT016 {rule!r}")
 
 
 def test_an_address_is_asked_for_where_a_name_is_not_known() -> None:
     said = "iptables-restore v1.8.9 (legacy): host/network `router.lan' not found\n"
     with pytest.raises(RuleError, match=r"`router.lan' not found .*give its address"):
-        OwnChains("BRAMBLE", [TYPED]).judge("", said)
+        OwnChains("BRAMBLE", [TYPED]).learn("", said)
 
 
 @pytest.mark.parametrize("prefix", ["", "bramble", "A B", "X" * 17])
 def test_a_prefix_that_makes_no_chain_names_is_refused(prefix: str) -> None:
-    with pytest.raises(RuleError, match="is no prefix"):
+    with pytest.raises(ValueError, match="is not a prefix"):
         OwnChains(prefix, [])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from formats import flannel
 from formats.manifests import differing, documents, project, text, word
+from tests.said import saying
 
 # The shape of flannel's own, in short.
 MANIFEST = """\
@@ -91,16 +92,28 @@ def test_an_interface_that_is_there_is_replaced() -> None:
 @pytest.mark.parametrize(
     ("manifest", "message"),
     [
-        ("<html>404</html>", "no Kubernetes object"),
-        ("a: [", "not YAML"),
-        (MANIFEST.replace("kube-flannel-cfg", "calico"), "no configmap kube-flannel-cfg"),
-        (MANIFEST.replace("net-conf.json: |", "other.json: |"), "no readable net-conf.json"),
-        (MANIFEST.replace("[--ip-masq, --kube-subnet-mgr]", "text"), "no container"),
-        (MANIFEST.replace("- name: kube-flannel\n", "- name: other\n"), "no container"),
+        ("<html>404</html>", "FMT001 a document that is not a Kubernetes object"),
+        ("a: [", "FMT001 not YAML: while parsing a flow node"),
+        (
+            MANIFEST.replace("kube-flannel-cfg", "calico"),
+            "FMT001 no configmap kube-flannel-cfg: this is not flannel's manifest",
+        ),
+        (
+            MANIFEST.replace("net-conf.json: |", "other.json: |"),
+            "FMT001 no readable net-conf.json in kube-flannel-cfg",
+        ),
+        (
+            MANIFEST.replace("[--ip-masq, --kube-subnet-mgr]", "text"),
+            "FMT001 no container kube-flannel in kube-flannel-ds",
+        ),
+        (
+            MANIFEST.replace("- name: kube-flannel\n", "- name: other\n"),
+            "FMT001 no container kube-flannel in kube-flannel-ds",
+        ),
     ],
 )
 def test_what_is_not_flannels_is_refused(manifest: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with saying(message):
         flannel.adapted(manifest, "10.245.0.0/16", "eth0")
 
 
@@ -118,7 +131,7 @@ def test_the_objects_of_a_list_are_those_of_a_manifest() -> None:
     items = text([{"apiVersion": "v1", "kind": "List", "items": documents(MANIFEST)}])
     assert documents(items) == documents(MANIFEST)
     assert documents(f"---\n{one}null\n---\n{one}[null]\n---\n{one}[]\n") == []
-    with pytest.raises(ValueError, match="no Kubernetes object"):
+    with saying("FMT001 not a Kubernetes object"):
         documents(f"{one}[5]\n")
 
 

@@ -66,24 +66,24 @@ def test_a_node_says_itself_why_it_is_not_ready() -> None:
 
 def test_a_node_without_conditions_has_not_reported() -> None:
     bare = {"kind": "Node", "metadata": {"name": "a"}}
-    assert nodes([bare])["a"].trouble == "its kubelet has not reported yet"
+    assert nodes([bare])["a"].trouble == "the kubelet has not reported yet"
 
 
 @pytest.mark.parametrize(
     ("thing", "all_nodes", "down", "trouble"),
     [
-        (None, 1, 0, "x is not there"),
+        (None, 1, 0, "x does not exist"),
         (daemon_set(2, 2), 2, 0, None),
-        (daemon_set(2, 1), 2, 0, "x: 1 of 2 pods are up"),
+        (daemon_set(2, 1), 2, 0, "x: 1 of 2 pods are available"),
         # A node that has joined just now: the DaemonSet's controller has not seen it yet.
-        (daemon_set(1, 1), 2, 0, "x: 1 of 2 pods are up"),
+        (daemon_set(1, 1), 2, 0, "x: 1 of 2 pods are available"),
         # A node without power is not waited for.
         (daemon_set(3, 2), 3, 1, None),
-        (daemon_set(2, 2, updated=1), 2, 0, "x: 1 of 2 pods are up"),
-        (daemon_set(1, 0), 1, 1, "x: 0 of 1 pods are up"),
+        (daemon_set(2, 2, updated=1), 2, 0, "x: 1 of 2 pods are available"),
+        (daemon_set(1, 0), 1, 1, "x: 0 of 1 pods are available"),
         (deployment(2, 2), 3, 0, None),
-        (deployment(2, 0), 3, 0, "x: 0 of 2 pods are up"),
-        (deployment(2, 2, observed=0), 3, 0, "x has changed just now"),
+        (deployment(2, 0), 3, 0, "x: 0 of 2 pods are available"),
+        (deployment(2, 2, observed=0), 3, 0, "x is being updated"),
     ],
 )
 def test_rollouts(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from formats.openpgp import PublicKey, public_keys
+from tests.said import saying
 
 # Made by gpg for this test and thrown away; the fingerprints are those that gpg prints.
 SAMPLE = (Path(__file__).parent / "samples" / "sample-key.asc").read_text()
@@ -95,22 +96,25 @@ KEY = b"\x04" + b"key material"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("<html>not found</html>", "no PGP PUBLIC KEY BLOCK"),
-        (SAMPLE.replace("PUBLIC", "PRIVATE"), "no PGP PUBLIC KEY BLOCK"),
-        (SAMPLE + "deb http://evil ./\n", "something else"),
-        (armour(packet(5, KEY)), "belongs to no public key"),
-        (armour(packet(6, KEY) + packet(5, KEY)), "belongs to no public key"),
-        (armour(packet(14, KEY)), "no primary key"),
-        (armour(packet(13, b"only a name")), "no primary key"),
-        (armour(packet(6, b"\x06" + KEY)), "version 6"),
-        (armour(packet(6, KEY)[:-3]), "cut short"),
-        (armour(packet(6, KEY) + b"\x99"), "cut short"),
-        (armour(b"\x9b" + KEY), "without a length"),
-        (armour(b"\xc6\xe1" + KEY), "in parts"),
-        (armour(b"plain text"), "no OpenPGP packet"),
-        (SAMPLE.replace("mDME", "m!ME"), "base64"),
+        ("<html>not found</html>", "FMT001 no PGP PUBLIC KEY BLOCK"),
+        (SAMPLE.replace("PUBLIC", "PRIVATE"), "FMT001 no PGP PUBLIC KEY BLOCK"),
+        (SAMPLE + "deb http://evil ./\n", "FMT001 text beside the PGP PUBLIC KEY BLOCK"),
+        (armour(packet(5, KEY)), "FMT001 a packet that is not part of a public key (tag 5)"),
+        (
+            armour(packet(6, KEY) + packet(5, KEY)),
+            "FMT001 a packet that is not part of a public key (tag 5)",
+        ),
+        (armour(packet(14, KEY)), "FMT001 no primary key"),
+        (armour(packet(13, b"only a name")), "FMT001 no primary key"),
+        (armour(packet(6, b"\x06" + KEY)), "FMT001 a key of version 6, and only 4 is known"),
+        (armour(packet(6, KEY)[:-3]), "FMT001 an incomplete last packet"),
+        (armour(packet(6, KEY) + b"\x99"), "FMT001 an incomplete last packet"),
+        (armour(b"\x9b" + KEY), "FMT001 a packet without a length"),
+        (armour(b"\xc6\xe1" + KEY), "FMT001 a packet in parts, which a key never is"),
+        (armour(b"plain text"), "FMT001 bytes that are not an OpenPGP packet"),
+        (SAMPLE.replace("mDME", "m!ME"), "FMT001 damaged base64"),
     ],
 )
 def test_what_is_no_public_key_is_refused_with_the_reason(text: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with saying(message):
         public_keys(text)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from formats import partition_table
 from formats.partition_table import LENGTH, SECTOR, Partition
 from tests import needs
+from tests.said import saying
 
 MB = 1024 * 1024
 
@@ -78,18 +79,18 @@ def test_a_gpt_is_read(tmp_path: Path) -> None:
 
 def test_a_damaged_gpt_is_refused(tmp_path: Path) -> None:
     good = sfdisk(tmp_path / "disk", "label: gpt\nstart=2048, size=4096, type=uefi\n")
-    for place, words in ((SECTOR + 40, "header has another"), (2 * SECTOR + 33, "entries have")):
+    for place, words in ((SECTOR + 40, "GPT header"), (2 * SECTOR + 33, "GPT entries")):
         bad = bytearray(good)
         bad[place] ^= 1
-        with pytest.raises(ValueError, match=f"its partition table is damaged: GPT's {words}"):
+        with saying(f"FMT001 wrong checksum of the {words}"):
             partition_table.parse(bytes(bad))
-    with pytest.raises(ValueError, match="header is missing"):
+    with saying("FMT001 no GPT header"):
         partition_table.parse(good[:SECTOR])
 
 
 @pytest.mark.parametrize("content", [b"", bytes(LENGTH), b"bramble: this card".ljust(LENGTH)])
 def test_no_table_is_told(content: bytes) -> None:
-    with pytest.raises(ValueError, match=r"^it has no partition table$"):
+    with saying("FMT001 no partition table"):
         partition_table.parse(content)
 
 
@@ -97,10 +98,10 @@ def test_a_file_system_without_a_table_is_told() -> None:
     fat = bytearray(SECTOR)
     fat[0x52:0x57] = b"FAT32"
     fat[510:] = b"\x55\xaa"
-    with pytest.raises(ValueError, match="a file system begins at its first block"):
+    with saying("FMT001 a file system begins at the first block"):
         partition_table.parse(bytes(fat))
 
 
 def test_an_image_that_no_board_starts_from_is_told() -> None:
-    with pytest.raises(ValueError, match="none of its partitions is a FAT one"):
+    with saying("FMT001 no FAT partition"):
         partition_table.boot_partition(partition_table.parse(mbr((0x83, 2048, 4096))))

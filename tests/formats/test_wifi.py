@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from formats.wifi import WifiError, configuration, psk
+from tests.said import saying
 
 
 def test_the_key_is_the_standards() -> None:
@@ -64,7 +65,7 @@ def test_wpa3_and_a_hidden_network_are_said_in_wpa_supplicants_words() -> None:
 
 def test_a_country_is_two_capitals() -> None:
     assert "country" not in configuration("wlan0", "home", "password")
-    with pytest.raises(WifiError, match="two capitals"):
+    with saying("FMT019", WifiError):
         configuration("wlan0", "home", "password", "Spain")
 
 

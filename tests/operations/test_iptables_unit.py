@@ -20,7 +20,7 @@ def start_unit(sh: Shell, chains: OwnChains) -> None:
         for line in iptables._unit(FILE, chains).splitlines()
         if line.startswith("ExecStart=")
     ]
-    assert len(commands) == 1 + len(chains.wanted)
+    assert len(commands) == 1 + len(chains.desired)
     for command in commands:
         sh(shlex.join(shlex.split(command.replace(FILE, "/dev/stdin"))), chains.restore_file())
 

@@ -6,7 +6,7 @@ content stands under ``_stdin``; likewise ``sh -c BRING_UP up INTERFACE …``, `
 
 The decision itself is tested: the bare generator, without what ``operations.base.operation`` adds,
 so that a failure is seen as ``exception: {name: HostFailure, message: {code: KUB001, VALUE: …}}``,
-each value as a text.
+each value as a text, a message among them as its code.
 """
 
 import inspect
@@ -61,11 +61,18 @@ def _says_what_it_changes(generator: Callable[..., Iterator[object]]) -> Callabl
                 yield command
         except HostFailure as error:
             if isinstance(said := error.args[0], Said):
-                texts = {name: str(value) for name, value in said.values.items()}
+                texts = {name: _text(value) for name, value in said.values.items()}
                 raise HostFailure({"code": said.message.code, **texts}) from error
             raise
 
     return watched
+
+
+def _text(value: object) -> str:
+    """A value, or the code of a message, or of an error raised with one."""
+    if isinstance(value, Exception) and value.args:
+        value = value.args[0]
+    return value.message.code if isinstance(value, Said) else str(value)
 
 
 for folder in sorted((Path(__file__).parent / "cases").iterdir()):

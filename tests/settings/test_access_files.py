@@ -15,6 +15,7 @@ from pyinfra.connectors.sshuserclient.config import SSHConfig
 import settings
 from settings import first_boot, known_hosts, ssh_config
 from settings.cluster_folder import write
+from tests.said import says
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHmNB4Vn7X2D4VvCe6mQpVfWw3cNqzYyJYlzD5cVhYhS"
 OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO2mZ6oHnB1JtSgUzRzL7m2fWcE5V8tJXy6bq0kKp9aT"
@@ -100,7 +101,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["my desk", "100%", "a#b", 'a"b'])
 def test_a_path_that_ssh_cannot_hold_is_refused(desk: Path, name: str) -> None:
     moved = desk.rename(desk.parent / name)
-    with pytest.raises(settings.SettingsError, match="which SSH's configuration can't hold"):
+    with pytest.raises(settings.SettingsError, match="SET089"):
         ssh_config.write(settings.load(moved))
 
 
@@ -257,7 +258,7 @@ def test_without_ssh_keygen_a_person_is_told_what_to_install(
     cluster: settings.Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(settings.SettingsError, match="not installed: install OpenSSH's client"):
+    with pytest.raises(settings.SettingsError, match="SET088"):
         settings.operator_key(cluster)
 
 
@@ -305,9 +306,10 @@ def test_two_keys_under_one_nodes_names_are_left_to_the_person(desk: Path) -> No
 def test_the_remedy_for_a_changed_key_works_as_printed(cluster: settings.Cluster) -> None:
     for node in cluster.nodes:
         known_hosts.pin(cluster, node, KEY)
-    remedy = settings.changed_key_remedy(cluster, cluster.first_control_plane)
-    assert remedy.startswith("node1 (192.168.1.32) shows another host key")
-    command = remedy[remedy.index("ssh-keygen") :]
+    said = settings.changed_key(cluster, cluster.first_control_plane)
+    assert says(said, "SET090 node1")
+    assert says(said, "SET090 192.168.1.32")
+    command = said.split("`")[1]
     assert command == "ssh-keygen -R 192.168.1.32 -f .cluster/known_hosts"
     subprocess.run(command.split(), cwd=cluster.desk, check=True, capture_output=True)
     assert known_as(cluster, "node1") == []

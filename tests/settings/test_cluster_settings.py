@@ -178,7 +178,7 @@ def test_a_pyinfra_group_with_data_of_its_own_is_read(desk: Path) -> None:
 
 
 def test_an_unknown_node_is_named_with_the_nearest(desk: Path) -> None:
-    with pytest.raises(KeyError, match="did you mean node2"):
+    with pytest.raises(KeyError, match=r"node2.*SET039"):
         settings.load(desk).node("nod2")
 
 
@@ -215,5 +215,5 @@ def test_a_place_may_have_settings_otherwise(
     with pytest.raises(settings.SettingsError, match="BRAMBLE_OVERRIDES: kubernetes_version"):
         settings.load(desk)
     file.write_text("[]")
-    with pytest.raises(settings.SettingsError, match=r"overrides.json: it holds no settings"):
+    with pytest.raises(settings.SettingsError, match=r"overrides.json: .*SET111"):
         settings.load(desk)

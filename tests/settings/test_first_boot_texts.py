@@ -213,7 +213,7 @@ def test_the_kernel_counts_memory_and_knows_the_radios_country(desk: Path) -> No
 
 def test_no_command_line_is_told(desk: Path) -> None:
     cluster = settings.load(desk)
-    with pytest.raises(ValueError, match="first line is empty"):
+    with pytest.raises(ValueError, match="FMT001"):
         first_boot.cmdline(cluster, cluster.first_control_plane, "\n")
 
 
