@@ -11,13 +11,6 @@ KEY_REFUSED = Message(
     meaning="The key that the settings name is not in the user's authorized_keys, or sshd ignores"
     " that file.",
 )
-HOST_KEY_CHANGED = Message(
-    "VER002",
-    "the node's SSH host key has changed",
-    remedy="{remedy}.",
-    meaning="The card was written anew, another machine has the address, or somebody is in"
-    " between.",
-)
 UNREACHABLE = Message(
     "VER003",
     "the node does not answer at {address}{asked}: {reason}",
