@@ -103,12 +103,11 @@ def render(lines: Iterable[Line]) -> str:
     return "".join(line.text for line in lines)
 
 
-def key(text: str, options: Sequence[str] | None = None) -> Key:
+def key(text: str) -> Key:
     """
     Read one key as a person gives it.
 
     + text: a line of authorized_keys, or the content of a ``.pub`` file
-    + options: in place of those in the text
     + raises ``ValueError``: sshd would not accept it
     """
     line = text.strip()
@@ -125,11 +124,6 @@ def key(text: str, options: Sequence[str] | None = None) -> Key:
         if types and line[: types.start()]:
             _check_options(line[: types.start()])
         raise _not_a_key(line, "its base64 is damaged" if types else "it has no known type")
-    if options is not None:
-        for option in options:
-            _check_option(option)
-        normal(options)
-        found = replace(found, options=tuple(options))
     if len(str(found).encode()) > MAX_LINE:
         raise _not_a_key(line, f"sshd reads at most {MAX_LINE} bytes")
     return found
@@ -243,17 +237,17 @@ def _check_from(value: str) -> None:
                 raise _wrong(f"from={value!r}", str(error)) from None
 
 
-def put(lines: Sequence[Line], wanted: Key, options: bool) -> list[Line]:
+def put(lines: Sequence[Line], wanted: Key) -> list[Line]:
     """
     Put the key into the lines: where it already is, or at the end.
 
-    + options: whether its options matter; then further lines with the same key are removed, because
-      each would give access with other options. Otherwise a key that is there stays as it is.
+    Its options replace those in the file, and further lines with the same key are removed, since
+    each would give access with other options. Without options, a key that is there stays as it is.
     """
     mine = [i for i, line in enumerate(lines) if line.key and line.key.same == wanted.same]
     if not mine:
         return [*_closed(lines), Line(f"{wanted}\n", wanted)]
-    if not options:
+    if not wanted.options:
         return list(lines)
     kept = []
     for index, line in enumerate(lines):
@@ -268,16 +262,6 @@ def remove(lines: Sequence[Line], unwanted: Collection[Key]) -> list[Line]:
     """Remove these keys, however often they are there."""
     gone = {key.same for key in unwanted}
     return [line for line in lines if not (line.key and line.key.same in gone)]
-
-
-def only(lines: Sequence[Line], wanted: Collection[Key]) -> list[Line]:
-    """Keep these keys, comments and blank lines; remove everything else."""
-    kept = {key.same for key in wanted}
-    return [
-        line
-        for line in lines
-        if (line.key.same in kept if line.key else line.text.strip()[:1] in ("", "#"))
-    ]
 
 
 def _with_options(line: Line, wanted: Key) -> Line:

@@ -65,7 +65,7 @@ def key(user: str, keys: str | list[str], present: bool = True) -> Commands:
     before = keys_file.parse(file.text or "")
     after = before if present else keys_file.remove(before, desired)
     for each in desired if present else []:
-        after = keys_file.put(after, each, bool(each.options))
+        after = keys_file.put(after, each)
     in_use = _connection_key(host, user)
     if in_use is not None:
         _check_lockout(user, before, after, in_use)
