@@ -18,13 +18,14 @@ from formats import wifi, yaml_documents
 from formats.interfaces import desired, syntax
 from formats.wifi import Security
 
-# What lies here is run at the end of every boot.
+# cloud-init runs the scripts in this folder at the end of every boot.
 PER_BOOT = "/var/lib/cloud/scripts/per-boot"
 
 
 @dataclass(frozen=True)
 class AccessPoint:
-    """The Wi-Fi network that an interface joins. Holds a secret.
+    """
+    The Wi-Fi network of an interface. Holds a secret.
 
     + psk: passphrase of 8 to 63 characters, or 64 hexadecimal digits
     + country: ISO 3166 code of two letters; without it Raspberry Pi OS keeps the radio off
@@ -41,11 +42,11 @@ class AccessPoint:
 
 @dataclass(frozen=True)
 class Interface:
-    """One interface at first boot.
+    """
+    An interface at first boot.
 
     + address: with its prefix length; None for DHCP
-    + gateway, nameservers, search_domains: None and empty for what DHCP brings, or what another
-      interface has
+    + gateway, nameservers, search_domains: None and empty when DHCP or another interface sets them
     + access_point: for a Wi-Fi interface
     """
 
@@ -59,7 +60,8 @@ class Interface:
 
 @dataclass(frozen=True)
 class HostKey:
-    """A node's own SSH host key, ed25519. Holds a secret.
+    """
+    A node's SSH host key, ed25519. Holds a secret.
 
     + private: in OpenSSH's format, PEM lines
     + public: one line, "ssh-ed25519 AAAA…"
@@ -71,12 +73,13 @@ class HostKey:
 
 @dataclass(frozen=True)
 class Board:
-    """What user-data make of a board. Holds a secret: the host key.
+    """
+    The settings of a board in user-data. Holds a secret: the host key.
 
     + hostname: RFC 1123 label
-    + user: made when missing; sudo without a password, login by key alone
+    + user: created when missing; sudo without a password, login by key only
     + authorized_keys: the operator's public keys, one line each
-    + host_key: the only host key that the board will have
+    + host_key: the board's only host key
     + timezone: as in /usr/share/zoneinfo, "Europe/Lisbon"
     + locale: "pt_PT.UTF-8"
     + ending: a shell script for the end of the first boot, which removes itself
@@ -91,8 +94,8 @@ class Board:
     ending: str
 
 
-# Raspberry Pi OS asks for a user on its screen, and does not come to the end of the boot, where
-# cloud-init runs its commands, before somebody has typed one. Here cloud-init makes the user.
+# Raspberry Pi OS asks for a user on its screen, and the boot does not end, so that cloud-init does
+# not run its commands, before somebody has typed one. Here cloud-init creates the user.
 _NO_QUESTION = (
     "systemctl -q is-enabled userconfig 2>/dev/null"
     " && systemctl -q disable --now --no-block userconfig || true"
@@ -100,7 +103,7 @@ _NO_QUESTION = (
 
 
 def user_data(board: Board) -> str:
-    """The user-data: host name, admin user, SSH, time zone, language."""
+    """Write user-data: host name, admin user, SSH, time zone, language."""
     lines = [
         {"path": path, "content": f"{line}\n", "append": True}
         for path, line in _appended(board).items()
@@ -109,14 +112,14 @@ def user_data(board: Board) -> str:
         **_common(board),
         "bootcmd": [_NO_QUESTION],
         "write_files": [*lines, _ending(board)],
-        # The ending does that too: a board that can't be reached is the worst of all.
+        # The ending does it too: a board without sshd cannot be reached at all.
         "runcmd": ["systemctl -q is-enabled ssh || systemctl enable --now ssh"],
     }
     return _cloud_config(config)
 
 
 def _common(board: Board) -> dict[str, Any]:
-    """What every version of cloud-init is told in the same words."""
+    """The part of user-data that is the same for all versions of cloud-init."""
     return {
         "hostname": board.hostname,
         "manage_etc_hosts": False,
@@ -143,11 +146,12 @@ def _common(board: Board) -> dict[str, Any]:
 
 
 def _appended(board: Board) -> dict[str, str]:
-    """A line for the end of each of these files, before cloud-init does anything else.
+    """
+    The lines to append to files before cloud-init does anything else, by path.
 
-    "manage_etc_hosts" would rewrite /etc/hosts at each boot. One line, once, is enough for sudo to
-    resolve its own host; the file is bramble's afterwards. And Debian's locale-gen makes the
-    locales in its list, whichever one cloud-init asks it for.
+    "manage_etc_hosts" would rewrite /etc/hosts at each boot; one line is enough for sudo to resolve
+    its own host. Debian's locale-gen makes the locales in its list, not the one that cloud-init
+    names.
     """
     found = {"/etc/hosts": f"127.0.1.1\t{board.hostname}"}
     if board.locale != "C.UTF-8":  # which every board has
@@ -156,26 +160,27 @@ def _appended(board: Board) -> dict[str, str]:
 
 
 def _ending(board: Board) -> dict[str, str]:
-    """The entry of write_files for the board's ending."""
+    """Make the entry of write_files for the board's ending."""
     path = f"{PER_BOOT}/bramble-first-boot"
     return {"path": path, "permissions": "0700", "content": board.ending}
 
 
 def meta_data(instance_id: str, hostname: str) -> str:
-    """The meta-data. cloud-init takes another instance_id for another machine's first boot.
+    """
+    Write meta-data. With another instance_id cloud-init runs as at a first boot.
 
-    "local": nothing here needs the network, so it is all done before the network is up.
+    "local": nothing here needs the network, so it runs before the network is up.
     """
     return yaml_documents.dump({**_identity(instance_id, hostname), "dsmode": "local"})
 
 
 def _identity(instance_id: str, hostname: str) -> dict[str, str]:
-    """What every version of cloud-init is told of the machine."""
+    """The part of meta-data that is the same for all versions of cloud-init."""
     return {"instance-id": instance_id, "local-hostname": hostname}
 
 
 def network_config(interfaces: Sequence[Interface]) -> str:
-    """The network-config, version 2. The text holds a secret when there is an access point."""
+    """Write network-config, version 2. It holds a secret when there is an access point."""
     config: dict[str, Any] = {"version": 2}
     for interface in interfaces:
         kind = "wifis" if interface.access_point else "ethernets"
@@ -188,7 +193,7 @@ def _interface(interface: Interface) -> dict[str, Any]:
     if interface.address is not None:
         config["addresses"] = [str(interface.address)]
     if interface.gateway is not None:
-        # "0.0.0.0/0" where netplan says "default", which cloud-init's other renderers don't know.
+        # cloud-init's renderers other than netplan do not know "default".
         config["routes"] = [{"to": "0.0.0.0/0", "via": str(interface.gateway)}]
     if interface.nameservers or interface.search_domains:
         config["nameservers"] = {
@@ -209,7 +214,7 @@ def _access(point: AccessPoint) -> dict[str, Any]:
 
 
 def _cloud_config(config: dict[str, Any]) -> str:
-    """The text of user-data, with the first line that cloud-init looks for."""
+    """Write user-data, with the first line by which cloud-init recognises it."""
     return "#cloud-config\n" + yaml_documents.dump(config)
 
 
@@ -219,11 +224,11 @@ def _cloud_config(config: dict[str, Any]) -> str:
 # cannot append to a file. So the network is written as ifupdown's files, and the board reboots once
 # to come up with them.
 
-# The network that cloud-init itself would write: DHCP on eth0, beside the address given here.
+# cloud-init's own network configuration: DHCP on eth0, beside the address given here.
 _OWN_NETWORK = "/etc/network/interfaces.d/50-cloud-init.cfg"
 _OWN_NETWORK_OFF = "/etc/cloud/cloud.cfg.d/99-bramble-network.cfg"
 
-# All cards flashed from one HypriotOS image had one machine-id.
+# All SD cards written from one HypriotOS image have the same machine-id.
 _NEW_MACHINE_ID = (
     "rm -f /etc/machine-id /var/lib/dbus/machine-id && "
     "tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id"
@@ -243,20 +248,23 @@ def user_data_079(board: Board, interfaces: Sequence[Interface]) -> str:
 
 
 def meta_data_079(instance_id: str, hostname: str) -> str:
-    """The meta-data. Without "dsmode": where the boot partition is mounted only after cloud-init
-    has looked for local data, "local" would keep it from acting on what it then finds."""
+    """
+    Write meta-data, without "dsmode".
+
+    The boot partition may be mounted after cloud-init has looked for local data; with "local" it
+    would then ignore what it finds.
+    """
     return yaml_documents.dump(_identity(instance_id, hostname))
 
 
 def _once(*commands: str) -> Iterator[list[str]]:
-    """Entries of bootcmd, which is run at every boot: the third word is the mark of its own that a
-    command has been run."""
+    """Make entries of bootcmd, which runs at every boot; the third word marks a command as done."""
     for number, command in enumerate(commands):
         yield ["cloud-init-per", "instance", f"bramble-{number}", "sh", "-c", command]
 
 
 def _network_079(interfaces: Sequence[Interface]) -> Iterator[dict[str, Any]]:
-    """The entries of write_files."""
+    """Make the entries of write_files."""
     yield {"path": _OWN_NETWORK_OFF, "content": "network: {config: disabled}\n"}
     yield {"path": _OWN_NETWORK, "content": "# The network is in the other files here.\n"}
     for interface in interfaces:

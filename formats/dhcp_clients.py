@@ -1,8 +1,8 @@
 """
-The few lines that DHCP clients need so that ifupdown gets on with them, and no boot waits for them.
+The configuration of DHCP clients: they must work with ifupdown, and no boot may wait for them.
 
-Sources: dhcpcd.conf(5), dhclient.conf(5). In dhcpcd.conf a line after ``interface …`` holds for
-that interface alone, so ours come first in the file.
+Sources: dhcpcd.conf(5), dhclient.conf(5). In dhcpcd.conf a line after ``interface …`` is valid for
+that interface only, so bramble's lines come first in the file.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ _OURS = re.compile(
 
 def dhcpcd(text: str, background: bool = False, deny: str | None = None) -> str:
     """
-    dhcpcd.conf with what is asked for added to what is ours already.
+    Add to bramble's lines in dhcpcd.conf.
 
     + text: the whole file; empty when there is none
-    + background: do not hold up ifup (and with it the boot) until there is an answer, and never
-      stop asking; without it dhcpcd gives up after 30 s
-    + deny: an interface that the dhcpcd service must leave alone, since ifupdown has it; ifupdown
-      itself can't use dhcpcd for it then
+    + background: ifup (and the boot) does not wait for an answer, and dhcpcd keeps asking; without
+      it dhcpcd gives up after 30 s
+    + deny: an interface that the dhcpcd service must not configure, because ifupdown does; ifupdown
+      cannot use dhcpcd for it then
     """
-
     ours = _OURS.match(text)
     denied = (ours["denied"] or "").split() if ours else []
     if deny and deny not in denied:
@@ -40,12 +39,12 @@ def dhcpcd(text: str, background: bool = False, deny: str | None = None) -> str:
 
 
 def dhcpcd_is_ours(text: str) -> bool:
-    """Whether there is something of ours in dhcpcd.conf."""
+    """Tell whether dhcpcd.conf has lines of bramble."""
     return _OURS.match(text) is not None
 
 
 def dhcpcd_allow(text: str, interface: str) -> str:
-    """dhcpcd.conf without our line that denies it an interface."""
+    """Remove bramble's line that denies dhcpcd an interface."""
     ours = _OURS.match(text)
     if not ours or interface not in (ours["denied"] or "").split():
         return text
@@ -59,10 +58,9 @@ def dhcpcd_allow(text: str, interface: str) -> str:
 
 def dhclient(text: str) -> str:
     """
-    dhclient.conf with short times: wait little for an answer, then go on asking in the background.
+    Set short times in dhclient.conf: a short wait, then it keeps asking in the background.
 
     Without them a boot waits a minute for each interface, and dhclient asks again after five.
     """
-
     why = "a boot does not wait long for an address, and asking goes on"
     return marked.put(text, "timeout 20;\nretry 20;\n", why)

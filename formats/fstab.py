@@ -1,8 +1,8 @@
 """
-/etc/fstab, as far as swap goes: what systemd-fstab-generator(8) turns on at boot.
+/etc/fstab: the swap that systemd-fstab-generator(8) turns on at boot.
 
-It reads the file by getmntent(3): fields end at blanks and tabs alone (a carriage return is part of
-one), a line has 4095 bytes. Of ``auto`` and ``noauto`` the last one counts.
+It reads the file with getmntent(3): fields end at blanks and tabs only (not at a carriage return),
+a line has at most 4095 bytes. Of ``auto`` and ``noauto`` the last one counts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _READ = 4095
 
 def swap_lines(text: str) -> list[str]:
     """
-    The lines that turn swap on at boot.
+    Find the lines that turn swap on at boot.
 
     + text: the content of /etc/fstab
 
@@ -26,7 +26,7 @@ def swap_lines(text: str) -> list[str]:
 
 def without_swap(text: str) -> str:
     """
-    The same file with each of those lines behind a mark, so that a person can put it back.
+    Comment each of those lines out with a mark, so that a person can restore it.
 
     + text: the content of /etc/fstab
     """
@@ -39,7 +39,7 @@ def _is_swap(line: str) -> bool:
     fields = re.split(rb"[ \t]+", read.strip(b" \t"))
     if fields[0].startswith(b"#") or len(fields) < 3 or fields[2] != b"swap":
         return False
-    # getmntent(3) makes one backslash of two; to systemd a comma behind one is part of the option.
+    # getmntent(3) reads two backslashes as one; systemd takes a comma behind one into the option.
     text = re.sub(rb"\\(?:\\|134)", rb"\\", b"".join(fields[3:4]))
     options = re.findall(rb"(?:[^,\\]|\\.?)+", text, re.DOTALL)
     named = [

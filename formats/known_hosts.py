@@ -1,6 +1,7 @@
-"""OpenSSH's known_hosts file, sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT".
+"""
+OpenSSH's known_hosts file, sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT".
 
-Lines that are not understood (comments, hashed names of others, markers) are kept as they are.
+Lines that are not understood (comments, hashed names, markers) are kept as they are.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Entry:
-    """One key and the names that it is known under.
+    """
+    A key and the names under which it is known.
 
     + names: host names and addresses, "[name]:port" for another port than 22
     + key: "ssh-ed25519 AAAA…", without a comment
@@ -32,12 +34,12 @@ Line = Entry | Other
 
 
 def parse(text: str) -> list[Line]:
-    """The file's lines."""
+    """Read the file's lines."""
     return [_line(line) for line in text.splitlines()]
 
 
 def render(lines: Iterable[Line]) -> str:
-    """The file's text."""
+    """Write the file."""
     return "".join(
         f"{','.join(line.names)} {line.key}\n" if isinstance(line, Entry) else f"{line.text}\n"
         for line in lines
@@ -45,14 +47,14 @@ def render(lines: Iterable[Line]) -> str:
 
 
 def pin(lines: Sequence[Line], names: Sequence[str], key: str) -> list[Line]:
-    """The lines with the key as the only one known under the names."""
+    """Make the key the only one known under the names."""
     others = [_without(line, names) for line in lines]
     return [*(line for line in others if line is not None), Entry(tuple(names), key)]
 
 
 def unite(lines: Sequence[Line], names: Sequence[str]) -> list[Line]:
-    """The lines with one entry for all the names of a machine, when one key is known under some of
-    them and no other key is: what was accepted at one address then holds at its other ones."""
+    """Make one entry for all names of a machine, when exactly one key is known under some of them:
+    a key accepted at one address is then valid at the others."""
     mine = [line for line in lines if isinstance(line, Entry) and set(line.names) & set(names)]
     if len({line.key for line in mine}) != 1:
         return list(lines)

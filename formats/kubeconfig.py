@@ -1,6 +1,4 @@
-"""
-kubeconfig files (clientcmd's v1 Config): entries of ours put in and taken out, all others kept.
-"""
+"""kubeconfig files (clientcmd's v1 Config): add and remove bramble's entries, keep all others."""
 
 from __future__ import annotations
 
@@ -22,21 +20,21 @@ from messages import formats as messages
 
 _DATA = ("certificate-authority-data", "client-certificate-data", "client-key-data")
 _LISTS = ("clusters", "contexts", "users")
-# Words that YAML 1.1, which kubectl reads, takes for something else than text.
+# Words that are not text in YAML 1.1, which kubectl reads.
 _WORDS = re.compile("yes|no|on|off|true|false|null", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Access:
     """
-    A way into a cluster: a context with its cluster and user, all three of one name.
+    Access to a cluster: a context with its cluster and user, all of one name.
 
-    Without certificates it is a plain HTTP proxy's: no user at all.
+    Without certificates it is that of a plain HTTP proxy, which has no user.
     """
 
     name: str
     server: str
-    ca_data: str = ""  # base64 of PEM, as it stands in the file
+    ca_data: str = ""  # base64 of PEM, as in the file
     cert_data: str = ""
     key_data: str = field(default="", repr=False)
 
@@ -61,12 +59,10 @@ class Access:
 
 def parse(text: str) -> dict[str, Any]:
     """
-    The file as plain data, every value as text; an empty file is an empty Config.
+    Read the file as plain data, every value as text; an empty file is an empty Config.
 
-    ``Unreadable`` when it is not a kubeconfig, or one that kubectl and this module could take for
-    different things.
+    + raises ``Unreadable``: it is not a kubeconfig, or kubectl could read it differently
     """
-
     return _config(_root(text))
 
 
@@ -104,7 +100,7 @@ def _config(root: Node | None) -> dict[str, Any]:
 
 
 def _without_null(text: str) -> str:
-    """An empty file's text without the word, such as ``null``, that says so."""
+    """Remove the word, such as ``null``, of an empty document."""
     node = YAML().compose(text)
     return text if node is None else text[: node.start_mark.index] + text[node.end_mark.index :]
 
@@ -133,11 +129,10 @@ def _is_null(node: Node) -> bool:
 
 def access(admin_conf: str, name: str, server: str) -> Access:
     """
-    The credentials of a kubeadm-made kubeconfig (its current context), for another server address.
+    Read the credentials of a kubeconfig made by kubeadm, for another server address.
 
-    ``Unreadable`` when they are not embedded in it.
+    + raises ``Unreadable``: its current context does not embed them
     """
-
     config = parse(admin_conf)
     with reading("a current context without a cluster and a user"):
         context = _named(config, "contexts", config.get("current-context"))["context"]
@@ -152,28 +147,28 @@ def access(admin_conf: str, name: str, server: str) -> Access:
 
 def merged(text: str, way: Access) -> str:
     """
-    The text with this way in it; every other byte as it was.
+    Put the entries into the text; every other byte stays.
 
-    ``current-context`` is set only where none is: whoever has another cluster keeps it.
-    ``Unreadable`` for a form of YAML in which that can't be done.
+    ``current-context`` is set only when it is empty.
+
+    + raises ``Unreadable``: the form of the YAML does not allow it
     """
-
     return _Edit(text, way.name, way.entries()).text()
 
 
 def without(text: str, name: str) -> str:
-    """The text without the context, cluster and user of that name."""
+    """Remove the context, cluster and user of that name from the text."""
     return _Edit(text, name, dict.fromkeys(_LISTS)).text()
 
 
 class _Edit:
     """
-    A text in which the entries of one name make place for others.
+    A change of the entries of one name in a text.
 
-    It is changed at the places that the YAML parser gives for each value. What comes out is parsed
-    again, and has to say what was meant.
+    It is made at the positions that the YAML parser gives for each value. The result is parsed
+    again and compared with the intended data.
 
-    + entries: by list, the entry that shall be there; None: none
+    + entries: the desired entry of each list; None: no entry
     """
 
     def __init__(self, text: str, name: str, entries: Mapping[str, dict[str, Any] | None]) -> None:
@@ -181,7 +176,7 @@ class _Edit:
         self.before = text if not text or text.endswith("\n") else text + self.newline
         self.name = name
         self.entries = entries
-        # What is put where: start and end of what it replaces, and itself.
+        # Start and end of the replaced part, and the new text.
         self.changes: list[tuple[int, int, str]] = []
         self.new_keys: list[tuple[str, str, str]] = []
 
@@ -214,7 +209,7 @@ class _Edit:
         raise Unreadable(messages.KUBECONFIG_FORM())
 
     def _wanted(self, now: Mapping[str, Any]) -> dict[str, Any]:
-        """The same change, made to plain data."""
+        """Make the same change in plain data."""
         self._check_others(now)
         wanted = dict(now)
         for key in _LISTS:
@@ -239,7 +234,7 @@ class _Edit:
         return wanted
 
     def _check_others(self, now: Mapping[str, Any]) -> None:
-        """``Unreadable`` where a context of another name is for what would be another's then."""
+        """Raise ``Unreadable`` if a context of another name uses what would be replaced."""
         for kind, key in (("cluster", "clusters"), ("user", "users")):
             there = [item for item in now[key] if item["name"] == self.name]
             if not there or there == [self.entries[key]]:
@@ -274,8 +269,10 @@ class _Edit:
 
     def _span(self, node: Node, item: Node, stays: bool, leads: bool) -> tuple[int, int]:
         """
-        Start and end of an item of a list; if it goes, with what parts it from the next where all
-        before it go too, else with what parts it from the one before.
+        Find start and end of an item of a list.
+
+        With an item that is removed goes a separator: the one behind it if all items before it are
+        removed too, otherwise the one before it.
         """
         if not _is_flow(node):
             dash = self.before.rindex("-", 0, item.start_mark.index + 1)
@@ -289,7 +286,7 @@ class _Edit:
         return start, end
 
     def _put(self, root: Node, key: str, value: Any) -> None:
-        """A value of the root that was empty, or not there."""
+        """Set a value of the root that was empty or missing."""
         node = _value(root, key)
         inline, below = f" {json.dumps(value)}", ""
         if isinstance(value, list) and not _is_flow(root):
@@ -318,7 +315,7 @@ class _Edit:
         self.changes.append((end, end, text))
 
     def _line_end(self, node: Node) -> int:
-        """Where the line behind a value begins."""
+        """Find where the line behind a value begins."""
         while isinstance(node, MappingNode | SequenceNode) and not _is_flow(node):
             node = node.value[-1][1] if isinstance(node, MappingNode) else node.value[-1]
         end = self._end(node)
@@ -330,14 +327,14 @@ class _Edit:
         end: int = node.end_mark.index
         if end > node.start_mark.index:
             return end
-        # Of a value that is not there the parser gives the place of what follows.
+        # For a missing value the parser gives the position of what follows.
         lines = self.before[:end].splitlines(keepends=True)
         while lines and (not lines[-1].strip() or lines[-1].lstrip().startswith("#")):
             end -= len(lines.pop())
         return self.before.rindex(":", 0, end) + 1
 
     def _text(self, node: Node, entry: Mapping[str, Any] | None) -> str:
-        """An entry of a list as kubectl writes it, or as JSON where the list is in brackets."""
+        """Write an entry of a list as kubectl does, or as JSON in a list in brackets."""
         if _is_flow(node):
             return json.dumps(entry) if entry else ""
         pad = " " * node.start_mark.column
@@ -348,7 +345,7 @@ class _Edit:
 
 
 def _points_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two contexts are for the same cluster and user."""
+    """Tell whether two contexts have the same cluster and user."""
     return all(
         one["context"].get(kind) == other["context"].get(kind) for kind in ("cluster", "user")
     )
@@ -369,7 +366,7 @@ def _block(value: Mapping[str, Any], pad: str) -> list[str]:
 
 
 def _scalar(value: object) -> str:
-    """Without quotes where no reader could take it for anything but this text."""
+    """Write a text, without quotes where every reader takes it for this text."""
     text = str(value)
     plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9+/=._-]{2,}|https?://[A-Za-z0-9.:-]+", text)
     return text if plain and not _WORDS.fullmatch(text) else json.dumps(text)
@@ -380,18 +377,17 @@ def _value(root: Node, key: str) -> Node | None:
 
 
 def holds(config: Mapping[str, Any], name: str) -> bool:
-    """Whether a context of that name is there."""
+    """Tell whether there is a context of that name."""
     return any(entry["name"] == name for entry in config.get("contexts") or [])
 
 
 def same(config: Mapping[str, Any], way: Access, fingerprints: Mapping[str, str] | None) -> bool:
     """
-    Whether this way is in the config already.
+    Tell whether the config has these entries already.
 
-    + way: its name and server; certificates are compared by their fingerprints instead
-    + fingerprints: of ``ca`` and ``cert``, by ``fingerprint``; None: no certificates shall be there
+    + way: name and server; certificates are compared by their fingerprints
+    + fingerprints: of ``ca`` and ``cert``, from ``fingerprint``; None: no certificates are allowed
     """
-
     try:
         cluster = _named(config, "clusters", way.name)["cluster"]
         context = _named(config, "contexts", way.name)["context"]
@@ -409,7 +405,7 @@ def same(config: Mapping[str, Any], way: Access, fingerprints: Mapping[str, str]
 
 
 def fingerprint(data: str) -> str:
-    """sha256 of what base64 text holds; of nothing, when it is no base64."""
+    """Compute the sha256 of base64 data; an empty text when it is not base64."""
     try:
         return sha256(b64decode(data, validate=True)).hexdigest()
     except ValueError:

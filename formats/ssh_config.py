@@ -1,4 +1,4 @@
-"""OpenSSH's client configuration, ssh_config(5): writing it, and a host that has moved."""
+"""OpenSSH's client configuration, ssh_config(5)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import PurePath
 
 @dataclass(frozen=True)
 class Host:
-    """A Host section.
+    """
+    A Host section.
 
     + name: the name that is typed
     + options: (keyword, value) in order; a path is quoted when it has blanks (its "%" and "${" are
@@ -22,7 +23,7 @@ class Host:
 
 
 def render(hosts: Iterable[Host], comment: str) -> str:
-    """The file's text, with the comment as its first lines."""
+    """Write the file, with the comment as its first lines."""
     sections = ["".join(f"# {line}\n" for line in comment.splitlines())]
     for host in hosts:
         lines = "".join(f"  {keyword} {_value(value)}\n" for keyword, value in host.options)
@@ -39,9 +40,9 @@ def _value(value: str | int | PurePath) -> str:
 
 def moved(text: str, name: str, address: str) -> str:
     """
-    A file that `render` wrote, in which a host's HostName is another address.
+    Change a host's HostName in a file that ``render`` wrote.
 
-    + name: the host's; a file without it comes back as it is
+    + name: the host's; a file without it stays as it is
     """
     section = rf"(?ms)^(Host {re.escape(name)}\n(?:  [^\n]*\n)*?  HostName )\S+$"
     return re.sub(section, lambda match: f"{match[1]}{address}", text)

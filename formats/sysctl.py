@@ -1,5 +1,5 @@
 """
-Files of sysctl.d: which value of a kernel setting has the last word at boot.
+Files of sysctl.d: the value of a kernel parameter that is in effect after a boot.
 
 Source: sysctl.d(5), and ``src/sysctl/sysctl.c`` of systemd 257 for what the page leaves out.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from posixpath import basename, dirname
 
-# The first directory that has a file of some name hides that name in the others.
+# A file hides those of the same name in later directories.
 DIRECTORIES = ["/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d"]
 
 # Two names of one variable of the kernel.
@@ -21,7 +21,7 @@ _SAME = {"net/ipv4/ip_forward": "net/ipv4/conf/all/forwarding"}
 
 @dataclass(frozen=True)
 class Assignment:
-    """``value`` is given by the file ``path``."""
+    """A value, and the file that sets it."""
 
     value: str
     path: str
@@ -36,18 +36,17 @@ def path_of(key: str) -> str:
 
 
 def plain(value: str) -> str:
-    """A value as it is compared: several numbers are separated by any white space."""
+    """Normalise a value: several numbers may be separated by any white space."""
     return " ".join(value.split())
 
 
 def at_boot(files: Mapping[str, str], key: str) -> Assignment | None:
     """
-    What a setting will be after a boot, and the file that says so; None: none does.
+    Find a parameter's value after a boot, and the file that sets it; None: no file does.
 
     + files: content by path, of all files in ``DIRECTORIES``
-    + key: the setting
+    + key: the parameter
     """
-
     explicit: dict[str, Assignment] = {}
     globs: dict[str, Assignment] = {}
     order: list[str] = []
@@ -55,7 +54,7 @@ def at_boot(files: Mapping[str, str], key: str) -> Assignment | None:
         for name, value in _assignments(files[path]):
             into = globs if re.search(r"[*?\[]", name) else explicit
             if name in into and into[name].value == value:
-                continue  # systemd keeps the earlier one, in its place
+                continue  # systemd keeps the earlier one in its place
             into[name] = Assignment(value, path)
             order = [*(other for other in order if other != name), name]
     wanted = path_of(key)
@@ -70,7 +69,7 @@ def at_boot(files: Mapping[str, str], key: str) -> Assignment | None:
 
 
 def _in_order(files: Mapping[str, str]) -> list[str]:
-    """Paths in the order in which they are read: by file name, whatever the directory."""
+    """Sort paths in the order in which they are read: by file name, in any directory."""
     seen: dict[str, str] = {}
     for directory in DIRECTORIES:
         for path in files:

@@ -1,11 +1,11 @@
-"""The settings of the cluster: read from inventory.py and group_data/, checked as a whole, and
-what follows from them.
+"""
+The settings of the cluster: read from inventory.py and group_data/, and checked as a whole.
 
     cluster = settings.load()         # from the files in the working directory
-    cluster = settings.of(inventory)  # from pyinfra's inventory, `--data` included
-    cluster.gateway(cluster.node("node2"))
+    cluster = settings.of(inventory)  # in a deploy: ``--data`` included
+    cluster.default_gateway(cluster.node("node2"))
 
-Every mistake is reported at once, by `SettingsError`.
+``SettingsError`` holds all mistakes.
 """
 
 from __future__ import annotations
@@ -52,9 +52,10 @@ _files: dict[Path, str] = {}  # the inventory file of each folder, as pyinfra wa
 
 
 def check_files(inventory: str) -> None:
-    """Check that the inventory and group_data/ are Python that runs, before pyinfra runs them.
+    """
+    Check that the inventory and group_data/ are Python that runs, before pyinfra runs them.
 
-    Ends the program with the mistakes as its message, and status 1.
+    Mistakes end the program with their messages and exit status 1.
     """
     try:
         sources.read(Path.cwd(), inventory, overrides.given())
@@ -63,33 +64,33 @@ def check_files(inventory: str) -> None:
 
 
 def target(cluster: Cluster) -> str:
-    """The line that says which nodes a command is about."""
+    """Write the line that names the nodes that a command acts on."""
     name = overrides.target() or f"cluster {cluster.kube_context} ({{nodes}})"
     return f"Target: {name.replace('{nodes}', ', '.join(node.name for node in cluster.nodes))}"
 
 
 def load(desk: Path | None = None, inventory: str = "inventory.py") -> Cluster:
-    """The cluster that the desk's files describe.
+    """
+    Read the cluster from the files.
 
-    + desk: the folder of the inventory and group_data/; the working directory when None
+    + desk: the folder of the inventory and group_data/; None: the working directory
     + inventory: the inventory file's name in it
-
-    Raises `SettingsError`.
+    + raises ``SettingsError``
     """
     return _build(sources.read(desk or Path.cwd(), inventory, {}))
 
 
 def of(inventory: PyinfraInventory, desk: Path | None = None) -> Cluster:
     """
-    The cluster that pyinfra acts on: that of the files, with what ``--data`` overrides.
+    Read the cluster of a pyinfra run: that of the files, with what ``--data`` overrides.
 
-    It is made once for an inventory, however many hosts and deploys ask.
+    It is built once for each inventory.
 
     + inventory: pyinfra's
     + desk: as for ``load``
     + raises ``SettingsError``
     """
-    # pyinfra's `inventory` stands for the one of the run at hand.
+    # pyinfra's ``inventory`` is a proxy for that of the current run.
     itself: PyinfraInventory = getattr(inventory.get_data, "__self__", inventory)
     made, where = _made.setdefault(itself, {}), desk or Path.cwd()
     if where not in made:
@@ -106,11 +107,13 @@ def of(inventory: PyinfraInventory, desk: Path | None = None) -> Cluster:
 
 
 def prepare(inventory: str) -> None:
-    """Check all settings and ready .cluster/, before pyinfra's first connection. Called by the
-    inventory file, with its `__file__`.
+    """
+    Check all settings and make .cluster/ ready before pyinfra's first connection.
 
-    Ends the program with the mistakes as its message, and status 1. Does nothing while `load` reads
-    the file.
+    Mistakes end the program with their messages and exit status 1. Nothing happens while ``load``
+    reads the inventory file.
+
+    + inventory: the inventory file, which calls this with its ``__file__``
     """
     if sources.reading.get():
         return

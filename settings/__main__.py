@@ -1,4 +1,4 @@
-"""`python -m settings`: the settings are checked, and said whose they are. No node is touched."""
+"""Check the settings and name the target: ``python -m settings``. No node is contacted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import settings
 
 
 def main() -> int:
-    """Status 1, and the mistakes, when they are not right."""
+    """Print the target, or the mistakes; returns the exit status."""
     try:
         print(settings.target(settings.load()), flush=True)
     except settings.SettingsError as error:

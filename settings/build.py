@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from messages import Said
 from messages import settings as messages
-from settings import placement, rules, specifications
+from settings import placement, rules
 from settings.fields import Typed, nearest
 from settings.model import Cluster, Node
 from settings.problems import Problem, SettingsError, shown
@@ -62,8 +62,6 @@ def build(sources: Sources) -> Cluster:
         cluster = Cluster.model_validate(written, context=seen)
     except ValidationError as error:
         problems += _problems(error, sources, first)
-    else:
-        problems += [] if problems else specifications.problems(cluster)
     if problems:
         raise SettingsError(problems)
     return cluster

@@ -1,4 +1,4 @@
-"""The folder .cluster/: what is made from the settings. Ignored by git, for its owner alone."""
+"""The folder .cluster/, which holds what is made from the settings: ignored by git, private."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-NAME = ".cluster"
-
 
 def folder(desk: Path) -> Path:
-    """The desk's .cluster/, made when missing, mode 0700."""
-    path = desk.absolute() / NAME
+    """Make .cluster/, mode 0700, when it is missing."""
+    path = desk.absolute() / ".cluster"
     path.mkdir(mode=0o700, exist_ok=True)
     if path.stat().st_mode & 0o077:
         path.chmod(0o700)
@@ -23,7 +21,7 @@ def folder(desk: Path) -> Path:
 
 @contextmanager
 def locked(desk: Path) -> Iterator[Path]:
-    """Hold .cluster/ for oneself: two runs at once don't make two keys, or lose a known host."""
+    """Lock .cluster/: two runs at once must not make two keys, or lose a known host."""
     path = folder(desk)
     with open(path / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -31,7 +29,7 @@ def locked(desk: Path) -> Iterator[Path]:
 
 
 def write(path: Path, text: str) -> None:
-    """Write the file, mode 0600, in one step and only when its text changes."""
+    """Write the file atomically, mode 0600, and only when its text changes."""
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

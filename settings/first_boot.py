@@ -1,7 +1,8 @@
-"""What a board is told at its first boot, so that the operator's key opens it at a known address.
+"""
+The files for a board's first boot, after which the operator's key opens it at a known address.
 
-files = first_boot.boot_files(cluster, cluster.node("node2"))
-text = first_boot.cmdline(cluster, cluster.node("node2"), text)
+    files = first_boot.boot_files(cluster, cluster.node("node2"))
+    text = first_boot.cmdline(cluster, cluster.node("node2"), text)
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ _COUNTRY = "cfg80211.ieee80211_regdom="
 
 
 def boot_files(cluster: Cluster, node: Node, dialect: Dialect = "cloud-init") -> dict[str, str]:
-    """The files on the boot partition that make the board this node: name there, text.
+    """
+    Write the files on the boot partition that make the board this node.
 
-    They hold secrets until the first boot's end takes them out: the board's private host key, and
-    with Wi-Fi the key's hash, which opens the network as well. Makes the operator's key and the
-    board's host key when there are none yet.
+    They hold secrets until the end of the first boot removes them: the board's private host key,
+    and with Wi-Fi the key's hash, which opens the network as well. The operator's key and the
+    board's host key are made when they are missing.
+
+    + returns: text by file name
     """
     host_key = ssh_keys.host_key(cluster, node)
     board = cloud_init.Board(
@@ -38,7 +42,7 @@ def boot_files(cluster: Cluster, node: Node, dialect: Dialect = "cloud-init") ->
         ending=_ENDING.read_text(encoding="utf-8"),
     )
     interfaces = _interfaces(cluster, node)
-    # Another host key is another machine; the same settings written twice are not.
+    # The host key identifies the machine: the same settings written twice are one machine.
     fingerprint = hashlib.sha256(host_key.public.encode()).hexdigest()[:12]
     identity = (f"{node.name}-{fingerprint}", node.name)
     if dialect == "cloud-init-0.7.9":
@@ -54,8 +58,7 @@ def boot_files(cluster: Cluster, node: Node, dialect: Dialect = "cloud-init") ->
 
 
 def pin(cluster: Cluster, node: Node) -> None:
-    """Enter the host key of the node's card into known_hosts: the board is known before the first
-    contact, and no other one is taken for it."""
+    """Enter the host key of the node's SD card into known_hosts, before the first connection."""
     known_hosts.pin(cluster, node, ssh_keys.host_key(cluster, node).public)
 
 
@@ -71,10 +74,11 @@ def remarks(cluster: Cluster, node: Node) -> list[str]:
 
 
 def cmdline(cluster: Cluster, node: Node, text: str) -> str:
-    """The boot partition's cmdline.txt with what the kernel has to be told: to count memory, and
-    the radio's country. Raises `ValueError` when it is no command line.
+    """
+    Add the kernel's arguments to the boot partition's cmdline.txt: memory cgroup, radio's country.
 
     + text: the file as it comes with the image, or from an earlier call
+    + raises ``ValueError``: it is not a command line
     """
     wanted = ["cgroup_enable=memory"] if cluster.memory_cgroup else []
     if any(interface.wifi for interface in cluster.interfaces(node)):
@@ -84,12 +88,12 @@ def cmdline(cluster: Cluster, node: Node, text: str) -> str:
 
 
 def _interfaces(cluster: Cluster, node: Node) -> Sequence[cloud_init.Interface]:
-    """The node's interfaces as after the deploy, save that the one at which it answers is on DHCP
-    when it has a first_address."""
+    """The node's interfaces as after the deploy; with a first_address, the one by which it is
+    reached uses DHCP."""
     found = []
     for each in cluster.interfaces(node):
         static = each.address is not None and not (node.first_address and each.reached)
-        resolves = static and each.leads_out
+        resolves = static and each.default_route
         found.append(
             cloud_init.Interface(
                 each.name,

@@ -1,4 +1,4 @@
-"""The nodes' host keys as the operator's machine knows them: .cluster/known_hosts."""
+"""The nodes' host keys: .cluster/known_hosts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from settings.model import Cluster, Node
 
 
 def path(cluster: Cluster) -> Path:
-    """Where known_hosts is."""
+    """The path of known_hosts."""
     return folder(cluster.desk) / "known_hosts"
 
 
 def pin(cluster: Cluster, node: Node, public_key: str) -> None:
-    """Enter the node's host key as the only one, under its name and all its addresses.
+    """
+    Enter the node's host key as the only one, under its name and all its addresses.
 
-    + public_key: "ssh-ed25519 AAAA…", a comment is dropped
+    + public_key: "ssh-ed25519 AAAA…"; a comment is dropped
     """
     key = " ".join(public_key.split()[:2])
     with locked(cluster.desk):
@@ -30,8 +31,8 @@ def pin(cluster: Cluster, node: Node, public_key: str) -> None:
 
 
 def unite(cluster: Cluster) -> None:
-    """Let a key that was accepted at one address of a node hold at its other addresses too, and
-    drop doubles, which pyinfra makes when several nodes come through a new gateway at once."""
+    """Enter a key that was accepted at one address of a node at its other addresses too, and remove
+    doubles, which pyinfra makes when it connects to several nodes at once."""
     with locked(cluster.desk):
         lines = _read(cluster)
         for node in cluster.nodes:

@@ -1,4 +1,4 @@
-"""What follows from the settings of Kubernetes."""
+"""Values derived from the settings of Kubernetes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ API_PORT = 6443
 
 
 def minor(cluster: Cluster) -> str:
-    """The wanted minor, such as "1.36"."""
+    """The desired minor, such as "1.36"."""
     wanted = kubernetes_version.parse_wanted(cluster.kubernetes_version)
     return f"{wanted.major}.{wanted.minor}"
 
 
 def repository(cluster: Cluster) -> str:
-    """The package repository of the wanted minor."""
+    """The package repository of the desired minor."""
     return cluster.kubernetes_repository.replace("{minor}", minor(cluster))
 
 
 def certificate_names(cluster: Cluster) -> list[str]:
-    """Every further name and address at which the API server is reached."""
+    """All other names and addresses at which the API server is reached."""
     first = cluster.first_control_plane
     names = [first.name, str(first.address), str(_reached_at(cluster))]
     return list(dict.fromkeys(names))

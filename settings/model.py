@@ -28,11 +28,12 @@ Role = Literal["control_plane", "worker"]
 
 @dataclass(frozen=True)
 class Interface:
-    """One interface of a node.
+    """
+    One interface of a node.
 
     + address: with its prefix; None: from DHCP
-    + gateway: the default route, when it leads this way and DHCP does not give it
-    + leads_out: whether the node's default route leads this way
+    + gateway: of the default route, if it uses this interface and DHCP does not set it
+    + default_route: whether the node's default route uses it
     + nat: whether the other nodes' addresses are translated there
     + wifi: whether it is a radio
     + reached: whether the operator reaches the node by it
@@ -41,14 +42,14 @@ class Interface:
     name: str
     address: IPv4Interface | None
     gateway: IPv4Address | None
-    leads_out: bool
+    default_route: bool
     nat: bool
     wifi: bool
     reached: bool
 
 
 class Node(connector_fields.PerNode):
-    """One node: what is said of it in the inventory, and the settings that may differ by node."""
+    """A node: its data in the inventory, and the settings that may differ by node."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -78,11 +79,11 @@ class Cluster(connector_fields.Derived):
     + nodes: the control plane first, then the workers, each in the inventory's order
     + ssh_private_key: the operator's own key; None for the one in .cluster/
     + password_login: whether SSH takes passwords; None: as the image has it
-    + guard_seconds: after which an unconfirmed change of a node's network goes back
-    + pod_network_seconds, nodes_ready_seconds: that the pods of flannel, kube-proxy and CoreDNS,
-      and the nodes, are waited for
+    + guard_seconds: after which an unconfirmed change of a node's network is rolled back
+    + pod_network_seconds, nodes_ready_seconds: how long a run waits for the pods of flannel,
+      kube-proxy and CoreDNS, and for the nodes
 
-    A rule sees the fields above its own: the order matters.
+    A rule sees only the fields above its own, so their order matters.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -154,7 +155,7 @@ class Cluster(connector_fields.Derived):
         return tuple(node for node in self.nodes if node.role == "worker")
 
     def node(self, name: str) -> Node:
-        """The node of that name. Raises `KeyError` when there is none."""
+        """Find a node by its name; ``KeyError`` with a message when there is none."""
         for node in self.nodes:
             if node.name == name:
                 return node
@@ -201,7 +202,7 @@ class Cluster(connector_fields.Derived):
             node.cluster_interface,
             IPv4Interface((node.address, self.cluster_network.prefixlen)),
             gateway=None if uplink else self.default_gateway(node),
-            leads_out=not uplink,
+            default_route=not uplink,
             nat=False,
             wifi=False,
             reached=not uplink,
@@ -214,7 +215,7 @@ class Cluster(connector_fields.Derived):
             self.uplink_interface,
             IPv4Interface((node.uplink_address, self.uplink_network.prefixlen)) if static else None,
             gateway=self.uplink_gateway if static else None,
-            leads_out=True,
+            default_route=True,
             nat=True,
             wifi=self.wifi_ssid is not None,
             reached=True,

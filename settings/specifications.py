@@ -1,27 +1,18 @@
-"""What the settings make of each node: the arguments of operations, for deploys and preflight.
-
-Made here once; `formats` is asked whether each can be.
-"""
+"""The specification of each node: arguments of operations, for deploys and preflight alike."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from ipaddress import IPv4Interface
 from typing import Any
 
-from formats import hosts
-from formats.interfaces import desired
-from formats.kubeadm import config as kubeadm
 from settings import kubernetes
 from settings.model import Cluster, Interface, Node
-from settings.problems import Problem
 
-# Where flannel's manifest, as its project publishes it, has its images.
+# The registry of the images in flannel's published manifest.
 _FLANNEL_REGISTRY = "ghcr.io"
 
 
 def interface(each: Interface) -> dict[str, Any]:
-    """An interface's definition, as `interfaces.interface` takes it."""
+    """An interface's definition, for ``interfaces.interface``."""
     return {
         "interface": each.name,
         "method": "static" if each.address else "dhcp",
@@ -31,7 +22,7 @@ def interface(each: Interface) -> dict[str, Any]:
 
 
 def access_point(cluster: Cluster) -> dict[str, Any]:
-    """The Wi-Fi network of a radio, its key left out, as `interfaces.interface` takes it."""
+    """The Wi-Fi network of a radio without its key, for ``interfaces.interface``."""
     return {
         "wifi_ssid": cluster.wifi_ssid,
         "wifi_country": cluster.wifi_country,
@@ -41,7 +32,7 @@ def access_point(cluster: Cluster) -> dict[str, Any]:
 
 
 def resolver(cluster: Cluster, node: Node) -> dict[str, list[str]]:
-    """The node's nameservers, as `resolv_conf.resolver` takes them."""
+    """The node's DNS resolver, for ``resolv_conf.resolver``."""
     return {
         "nameservers": [str(server) for server in cluster.nameservers_of(node)],
         "search": list(node.search_domains),
@@ -50,7 +41,7 @@ def resolver(cluster: Cluster, node: Node) -> dict[str, list[str]]:
 
 
 def registration(cluster: Cluster, node: Node) -> dict[str, Any]:
-    """How a node is made known to the cluster, as `kubeadm.init` and `kubeadm.join` take it."""
+    """A node's registration in the cluster, for ``kubeadm.init`` and ``kubeadm.join``."""
     return {
         "node": node.name,
         "address": str(node.address),
@@ -61,7 +52,7 @@ def registration(cluster: Cluster, node: Node) -> dict[str, Any]:
 
 
 def control_plane(cluster: Cluster) -> dict[str, Any]:
-    """What else `kubeadm.init` takes."""
+    """The other arguments of ``kubeadm.init``."""
     return {
         "pod_network": str(cluster.pod_network),
         "service_network": str(cluster.service_network),
@@ -73,7 +64,7 @@ def control_plane(cluster: Cluster) -> dict[str, Any]:
 
 
 def preflight(cluster: Cluster, node: Node) -> dict[str, Any]:
-    """What preflight checks a node for, as `preflight.gather` takes it."""
+    """What preflight checks a node for, for ``preflight.gather``."""
     first = cluster.first_control_plane
     names = ["cluster_network", "pod_network", "service_network"]
     names += ["uplink_network"] if cluster.gateway else []
@@ -99,7 +90,7 @@ def preflight(cluster: Cluster, node: Node) -> dict[str, Any]:
 
 
 def _registries(cluster: Cluster) -> list[str]:
-    """Where the images come from that every node needs; nowhere, when this computer sends them."""
+    """The registries of the images that every node needs; none when this computer sends them."""
     if cluster.image_archives:
         return []
     images = (cluster.image_repository, cluster.pause_image)
@@ -107,37 +98,3 @@ def _registries(cluster: Cluster) -> list[str]:
     mirrors = cluster.registry_mirrors
     places = [mirrors.get(name, mirrors.get("_default", f"https://{name}")) for name in named]
     return [f"{place.rstrip('/')}/v2/" for place in dict.fromkeys(places)]
-
-
-def problems(cluster: Cluster) -> Iterator[Problem]:
-    """What `formats` refuses of all this, whatever the fields' own types let through."""
-    for node in cluster.nodes:
-        for each in cluster.interfaces(node):
-            made = desired.Interface(
-                each.name,
-                "static" if each.address else "dhcp",
-                IPv4Interface(each.address) if each.address else None,
-                each.gateway,
-            )
-            for text in made.problems():
-                yield Problem("inventory.py", text, node.name)
-    try:
-        hosts.check(cluster.host_names)
-    except ValueError as error:
-        yield Problem("inventory.py", error.args[0])
-    first, plane = cluster.first_control_plane, control_plane(cluster)
-    ignored = tuple(cluster.ignore_preflight_errors)
-    init = kubeadm.Init(
-        kubeadm.Registration(first.name, str(first.address), ignored),
-        version=f"v{kubernetes.minor(cluster)}.0",
-        endpoint=cluster.control_plane_endpoint,
-        pod_network=plane["pod_network"],
-        service_network=plane["service_network"],
-        cert_names=tuple(plane["cert_names"]),
-        image_repository=plane["image_repository"],
-        timeouts=cluster.kubeadm_timeouts,
-        kubelet=plane["kubelet_config"],
-        kube_proxy=plane["kube_proxy_config"],
-    )
-    for text in init.mistakes():
-        yield Problem("group_data/all.py", text)

@@ -19,22 +19,23 @@ from settings.problems import Problem, SettingsError
 
 _PORT = 22
 _CONNECT = 8  # seconds that a connection may take
-_PROBE = 1  # seconds that a node has for answering at one of its two addresses,
-_PROBE_BEHIND = 4  # and those when the gateway has to be reached first
+_PROBE = 1  # seconds that a node has to answer at one of its two addresses
+_PROBE_BEHIND = 4  # the same for a node behind the gateway
 # pyinfra splits UserKnownHostsFile at blanks even inside quotes; OpenSSH expands % and ${.
 _UNFIT = set(" \t\"'%$#")
 
 
 def write(cluster: Cluster) -> Path:
-    """Write .cluster/ssh_config, asking each node that has a first_address where it answers.
+    """
+    Write .cluster/ssh_config, after asking each node with a first_address where it answers.
 
-    Raises `SettingsError` when the path of the desk or of the key can't stand in such a file.
+    + raises ``SettingsError``: the file can't hold the path of the folder or of the key
     """
     path = folder(cluster.desk) / "ssh_config"
     _check_path(cluster.desk.absolute())
     _check_path(ssh_keys.operator_key(cluster))
     answering: dict[str, IPv4Address] = {}
-    # The other nodes have to be asked through the gateway.
+    # The gateway's address must be known before the others are asked through it.
     for behind in (False, True):
         moving = [
             node
@@ -60,12 +61,13 @@ def _check_path(path: Path) -> None:
 
 
 def config(cluster: Cluster, answering: Mapping[str, IPv4Address]) -> str:
-    """The text of ssh_config.
+    """
+    Write the text of ssh_config.
 
-    + answering: by node name, the address at which it answers now; else its connect_address
+    There is no HostKeyAlias: pyinfra looks a host key up by HostName, and OpenSSH must do the same.
+    Passwords are allowed: they may be needed for the first connection.
 
-    There is no HostKeyAlias: pyinfra looks a host key up by HostName, and so OpenSSH shall too.
-    Passwords are not forbidden: they may be needed for the first contact.
+    + answering: by node name, the address at which it answers now; otherwise its connect_address
     """
     identity = ssh_keys.operator_key(cluster)
     sections = []
@@ -93,8 +95,8 @@ def config(cluster: Cluster, answering: Mapping[str, IPv4Address]) -> str:
 
 
 def _answering_address(cluster: Cluster, path: Path, node: Node) -> IPv4Address:
-    """The first of connect_address and first_address at which an SSH server answers; the former
-    when neither does."""
+    """Find the first of connect_address and first_address at which an SSH server answers; the
+    former when neither does."""
     address = cluster.connect_address(node)
     for candidate in (address, node.first_address):
         if candidate is None:
@@ -117,7 +119,7 @@ def _answers(address: IPv4Address) -> bool:
 
 
 def _answers_behind(path: Path, gateway: str, address: IPv4Address) -> bool:
-    """Whether an SSH server greets at the address when spoken to from the gateway."""
+    """Tell whether an SSH server answers at the address, seen from the gateway."""
     options = ["-F", str(path), "-o", "BatchMode=yes", "-o", f"ConnectTimeout={_PROBE_BEHIND}"]
     try:
         said = subprocess.run(

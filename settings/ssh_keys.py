@@ -14,8 +14,8 @@ from settings.problems import Problem, SettingsError
 
 
 def operator_key(cluster: Cluster) -> Path:
-    """The operator's private key file: `ssh_private_key`, else .cluster/id_ed25519, which is made
-    when missing (without a passphrase: the folder is its protection)."""
+    """Find the operator's private key: ``ssh_private_key``, or .cluster/id_ed25519, which is made
+    when missing (without a passphrase: the folder protects it)."""
     if cluster.ssh_private_key is not None:
         return cluster.desk.absolute() / cluster.ssh_private_key
     with locked(cluster.desk) as folder:
@@ -23,13 +23,13 @@ def operator_key(cluster: Cluster) -> Path:
 
 
 def operator_public_key(cluster: Cluster) -> str:
-    """The operator's public key, as a line of authorized_keys."""
+    """Read the operator's public key, a line of authorized_keys."""
     return _public(operator_key(cluster)).read_text(encoding="utf-8").strip()
 
 
 def host_key(cluster: Cluster, node: Node) -> HostKey:
-    """The node's host key, made once and kept in .cluster/host_keys/. A card that is written again
-    bears the same one."""
+    """Read the node's host key from .cluster/host_keys/, and make it once. An SD card that is
+    written again gets the same one."""
     with locked(cluster.desk) as folder:
         keys = folder / "host_keys"
         keys.mkdir(mode=0o700, exist_ok=True)
@@ -45,8 +45,8 @@ def _public(private: Path) -> Path:
 
 
 def _pair(path: Path, comment: str) -> Path:
-    """Make the ed25519 key pair when there is none. The private half comes into being last, so a
-    pair that is there is whole."""
+    """Make the ed25519 key pair when there is none. The private half is written last, so that an
+    existing pair is complete."""
     if path.exists():
         return path
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as temporary:

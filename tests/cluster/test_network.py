@@ -53,7 +53,7 @@ def test_default_route(node: Node, cluster: Cluster, host: Any) -> None:
     if done.rc:
         wrong(messages.NO_DEFAULT_ROUTE(reason=last_line(done), deploy=deploy("network")))
     route = json.loads(done.stdout)[0]
-    device = next(each.name for each in cluster.interfaces(node) if each.leads_out)
+    device = next(each.name for each in cluster.interfaces(node) if each.default_route)
     found = f"{route.get('gateway', 'no gateway')} on {route['dev']}"
     if found != (expected := f"{cluster.default_gateway(node)} on {device}"):
         step = deploy("network")
