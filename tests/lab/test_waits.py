@@ -172,11 +172,11 @@ def test_a_worker_that_dies_after_its_join_is_named_and_a_slow_one_is_waited_for
         if is_on and "waiting: " in line and "node3: " in line:
             cluster.power_off("node3")
             is_on = False
-        if "node3" in line and "is not waited for" in line:
+        if "node3" in line and "(KUB055)" in line:
             ok(cluster.ssh("node2", HEARD))
     run = Run(running.wait(MUST_END_S), "".join(said))
     is_told(run, "node3", "(KUB055)")
-    assert run.output.splitlines()[-1].startswith("node3 "), run.output
+    assert run.output.splitlines()[-1].startswith("node3: failed. "), run.output
     assert "node2" in ready(cluster)
     cluster.power_on("node3")
     set_up(cluster)
