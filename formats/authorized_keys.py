@@ -237,22 +237,22 @@ def _check_from(value: str) -> None:
                 raise _wrong(f"from={value!r}", str(error)) from None
 
 
-def put(lines: Sequence[Line], wanted: Key) -> list[Line]:
+def put(lines: Sequence[Line], desired: Key) -> list[Line]:
     """
     Put the key into the lines: where it already is, or at the end.
 
     Its options replace those in the file, and further lines with the same key are removed, since
     each would give access with other options. Without options, a key that is there stays as it is.
     """
-    mine = [i for i, line in enumerate(lines) if line.key and line.key.same == wanted.same]
+    mine = [i for i, line in enumerate(lines) if line.key and line.key.same == desired.same]
     if not mine:
-        return [*_closed(lines), Line(f"{wanted}\n", wanted)]
-    if not wanted.options:
+        return [*_closed(lines), Line(f"{desired}\n", desired)]
+    if not desired.options:
         return list(lines)
     kept = []
     for index, line in enumerate(lines):
         if index == mine[0]:
-            kept.append(_with_options(line, wanted))
+            kept.append(_with_options(line, desired))
         elif index not in mine:
             kept.append(line)
     return kept
@@ -264,11 +264,13 @@ def remove(lines: Sequence[Line], unwanted: Collection[Key]) -> list[Line]:
     return [line for line in lines if not (line.key and line.key.same in gone)]
 
 
-def _with_options(line: Line, wanted: Key) -> Line:
+def _with_options(line: Line, desired: Key) -> Line:
     """Give the line the key's options, unless they mean the same; its comment is kept."""
-    if line.key is None or normal(line.key.options) == normal(wanted.options):
+    if line.key is None or normal(line.key.options) == normal(desired.options):
         return line
-    changed = replace(line.key, options=wanted.options, comment=line.key.comment or wanted.comment)
+    changed = replace(
+        line.key, options=desired.options, comment=line.key.comment or desired.comment
+    )
     return Line(f"{changed}\n", changed)
 
 

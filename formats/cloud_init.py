@@ -275,7 +275,7 @@ def _network_079(interfaces: Sequence[Interface]) -> Iterator[dict[str, Any]]:
                 interface.name, point.ssid, point.psk, point.country, point.security, point.hidden
             )
             yield {"path": conf, "permissions": "0600", "content": text}
-        wanted = desired.Interface(
+        stanza = desired.Interface(
             interface.name,
             "static" if interface.address else "dhcp",
             interface.address,
@@ -284,7 +284,7 @@ def _network_079(interfaces: Sequence[Interface]) -> Iterator[dict[str, Any]]:
             wpa_conf=conf,
         )
         path = f"/etc/network/interfaces.d/{interface.name}"
-        yield {"path": path, "content": syntax.render(wanted.file())}
+        yield {"path": path, "content": syntax.render(stanza.file())}
         lines = [f"nameserver {server}" for server in interface.nameservers]
         if interface.search_domains:
             lines.append(f"search {' '.join(interface.search_domains)}")

@@ -55,14 +55,14 @@ def has(text: str, argument: str) -> bool:
     return found
 
 
-def with_arguments(text: str, wanted: list[str]) -> str:
+def with_arguments(text: str, desired: list[str]) -> str:
     """
     Add arguments to the line, after those that are there.
 
     Further lines stay as they are (they have no effect).
 
     + text: the content of cmdline.txt
-    + wanted: such as ``["cgroup_enable=memory"]``; one that is there is not added again
+    + desired: such as ``["cgroup_enable=memory"]``; one that is there is not added again
     + raises ``Unreadable``: the first line is empty, or ends within a quotation
     """
     line = _first_line(text)
@@ -70,7 +70,7 @@ def with_arguments(text: str, wanted: list[str]) -> str:
         raise Unreadable("an empty first line")
     if line.count('"') % 2:
         raise Unreadable(f"a quotation without an end in the first line: {line}")
-    missing = [each for each in dict.fromkeys(wanted) if not has(text, each)]
+    missing = [each for each in dict.fromkeys(desired) if not has(text, each)]
     if not missing:
         return text
     init = next((word.start() for word in _ARGUMENT.finditer(line) if word[0] in _INIT), None)

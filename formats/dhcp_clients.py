@@ -26,15 +26,15 @@ def dhcpcd(text: str, background: bool = False, deny: str | None = None) -> str:
     + deny: an interface that the dhcpcd service must not configure, because ifupdown does; ifupdown
       cannot use dhcpcd for it then
     """
-    ours = _OURS.match(text)
-    denied = (ours["denied"] or "").split() if ours else []
+    own = _OURS.match(text)
+    denied = (own["denied"] or "").split() if own else []
     if deny and deny not in denied:
         denied.append(deny)
-    background = background or bool(ours and ours["background"])
+    background = background or bool(own and own["background"])
     lines = ["# bramble: interfaces(5) says what is to be done with these interfaces\n"]
     lines += ["background\n"] if background else []
     lines += [f"denyinterfaces {' '.join(denied)}\n"] if denied else []
-    rest = text[ours.end() :] if ours else text
+    rest = text[own.end() :] if own else text
     return "".join(lines) + rest if len(lines) > 1 else rest
 
 
@@ -45,12 +45,12 @@ def dhcpcd_is_ours(text: str) -> bool:
 
 def dhcpcd_allow(text: str, interface: str) -> str:
     """Remove bramble's line that denies dhcpcd an interface."""
-    ours = _OURS.match(text)
-    if not ours or interface not in (ours["denied"] or "").split():
+    own = _OURS.match(text)
+    if not own or interface not in (own["denied"] or "").split():
         return text
-    rest = text[ours.end() :]
-    denied = [name for name in ours["denied"].split() if name != interface]
-    kept = dhcpcd(rest, bool(ours["background"]))
+    rest = text[own.end() :]
+    denied = [name for name in own["denied"].split() if name != interface]
+    kept = dhcpcd(rest, bool(own["background"]))
     for name in denied:
         kept = dhcpcd(kept, deny=name)
     return kept

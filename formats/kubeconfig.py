@@ -183,18 +183,18 @@ class _Edit:
     def text(self) -> str:
         root = _root(self.before)
         now = _config(root)
-        wanted = self._wanted(now)
-        if wanted == now:
+        desired = self._desired(now)
+        if desired == now:
             return self.before
         if root is None:
             self.before = _without_null(self.before)
             made = self.before + self.newline.join(["apiVersion: v1", "kind: Config", ""])
             return _Edit(made, self.name, self.entries).text()
         for key in _LISTS:
-            if wanted[key] != now[key]:
+            if desired[key] != now[key]:
                 self._list(root, key)
-        if wanted.get("current-context") != now.get("current-context"):
-            self._put(root, "current-context", wanted["current-context"])
+        if desired.get("current-context") != now.get("current-context"):
+            self._put(root, "current-context", desired["current-context"])
         self._add_keys(root)
         made, at = "", 0
         for start, end, new in sorted(self.changes, key=lambda change: change[:2]):
@@ -202,16 +202,16 @@ class _Edit:
             at = end
         made += self.before[at:]
         try:
-            if parse(made) == wanted:
+            if parse(made) == desired:
                 return made
         except Unreadable:
             pass
         raise Unreadable(messages.KUBECONFIG_FORM())
 
-    def _wanted(self, now: Mapping[str, Any]) -> dict[str, Any]:
+    def _desired(self, now: Mapping[str, Any]) -> dict[str, Any]:
         """Make the same change in plain data."""
         self._check_others(now)
-        wanted = dict(now)
+        desired = dict(now)
         for key in _LISTS:
             entry = self.entries[key]
             places = [i for i, item in enumerate(now[key]) if item["name"] == self.name]
@@ -225,13 +225,13 @@ class _Edit:
                 [item for item in part if item["name"] != self.name]
                 for part in (now[key][:at], now[key][at:])
             ]
-            wanted[key] = [*others[0], *([entry] if entry else []), *others[1]]
+            desired[key] = [*others[0], *([entry] if entry else []), *others[1]]
         current = now.get("current-context")
         if self.entries["contexts"] and not current:
-            wanted["current-context"] = self.name
+            desired["current-context"] = self.name
         elif not self.entries["contexts"] and current == self.name:
-            wanted["current-context"] = ""
-        return wanted
+            desired["current-context"] = ""
+        return desired
 
     def _check_others(self, now: Mapping[str, Any]) -> None:
         """Raise ``Unreadable`` if a context of another name uses what would be replaced."""
@@ -254,16 +254,16 @@ class _Edit:
         if node is None or not items:
             self._put(root, key, [entry])
             return
-        ours = [item for item in items if _plain(item)["name"] == self.name]
+        own = [item for item in items if _plain(item)["name"] == self.name]
         new = self._text(node, entry)
-        for item in ours:
-            leads = not entry and all(other in ours for other in items[: items.index(item)])
+        for item in own:
+            leads = not entry and all(other in own for other in items[: items.index(item)])
             self.changes.append((*self._span(node, item, bool(new), leads), new))
             new = ""
         if new:
             end = self._end(items[-1]) if _is_flow(node) else self._line_end(items[-1])
             self.changes.append((end, end, f", {new}" if _is_flow(node) else new))
-        elif len(ours) == len(items) and not entry and not _is_flow(node):
+        elif len(own) == len(items) and not entry and not _is_flow(node):
             colon = self.before.rindex(":", 0, node.start_mark.index) + 1
             self.changes.append((colon, colon, " []"))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from messages.settings import INVALID, NOT_ALLOWED
 
 _NUMBER = r"(0|[1-9][0-9]{0,3})"
-_WANTED = re.compile(rf"{_NUMBER}\.{_NUMBER}(?:\.{_NUMBER})?")
+_DESIRED = re.compile(rf"{_NUMBER}\.{_NUMBER}(?:\.{_NUMBER})?")
 # The first minor whose kubeadm reads kubeadm.k8s.io/v1beta4.
 OLDEST_MINOR = 31
 
@@ -32,7 +32,7 @@ class Release:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredVersion:
     """A desired version: a minor with any patch, or, with ``patch``, one release."""
 
     major: int
@@ -56,27 +56,27 @@ class Wanted:
         )
 
 
-def parse_wanted(text: str) -> Wanted:
+def parse_desired(text: str) -> DesiredVersion:
     """
     Read a version as a person writes it.
 
     + text: "1.36" or "1.36.4"
     + raises ``ValueError``: it is anything else
     """
-    match = _WANTED.fullmatch(text)
+    match = _DESIRED.fullmatch(text)
     if match is None:
         bare = text.strip().lower().removeprefix("v").removesuffix(".x").removesuffix(".*")
-        near = bare if _WANTED.fullmatch(bare) else "one such as 1.36 or 1.36.4"
+        near = bare if _DESIRED.fullmatch(bare) else "one such as 1.36 or 1.36.4"
         raise ValueError(INVALID(value=repr(text), kind="a version of Kubernetes", instead=near))
     major, minor, patch = match.groups()
-    return Wanted(int(major), int(minor), None if patch is None else int(patch))
+    return DesiredVersion(int(major), int(minor), None if patch is None else int(patch))
 
 
-def check_wanted(text: str) -> None:
+def check_desired(text: str) -> None:
     """Raise ``ValueError`` for a version that does not exist, or that bramble can't install."""
-    wanted = parse_wanted(text)
-    if wanted.major != 1 or wanted.minor < OLDEST_MINOR:
-        reason = "bramble installs 1.31 and later" if wanted.major == 1 else "it does not exist"
+    desired = parse_desired(text)
+    if desired.major != 1 or desired.minor < OLDEST_MINOR:
+        reason = "bramble installs 1.31 and later" if desired.major == 1 else "it does not exist"
         raise ValueError(NOT_ALLOWED(value=repr(text), reason=reason, instead="1.36"))
 
 
@@ -90,16 +90,16 @@ def parse_package(version: str) -> Release | None:
     return None if match is None else Release(int(match[1]), int(match[2]), int(match[3]))
 
 
-def newest(wanted: Wanted, versions: list[str]) -> str | None:
+def newest(desired: DesiredVersion, versions: list[str]) -> str | None:
     """
     Choose the package version to install; None when none fits.
 
-    + wanted: the desired version
+    + desired: the desired version
     + versions: the packages' versions, the newest build of a release first
     """
     fitting = [
         (release, -at, version)
         for at, version in enumerate(versions)
-        if (release := parse_package(version)) is not None and wanted.fits(release)
+        if (release := parse_package(version)) is not None and desired.fits(release)
     ]
     return max(fitting)[2] if fitting else None

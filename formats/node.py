@@ -89,15 +89,15 @@ def rollout_trouble(
     if status.get("observedGeneration", 0) < resource["metadata"].get("generation", 0):
         return f"{name} is being updated"
     if resource["kind"] == "DaemonSet":
-        wanted = max(status.get("desiredNumberScheduled", 0), all_nodes)
+        desired = max(status.get("desiredNumberScheduled", 0), all_nodes)
         updated = status.get("updatedNumberScheduled", 0)
         available = min(status.get("numberAvailable", 0), updated)
     else:
-        wanted = spec.get("replicas", 1)
+        desired = spec.get("replicas", 1)
         available = min(status.get("availableReplicas", 0), status.get("updatedReplicas", 0))
-    if available >= max(wanted - down, 1):
+    if available >= max(desired - down, 1):
         return None
-    return f"{name}: {available} of {wanted} pods are available"
+    return f"{name}: {available} of {desired} pods are available"
 
 
 def find(objects: Iterable[Mapping[str, Any]], word: str) -> Mapping[str, Any] | None:

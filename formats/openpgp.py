@@ -66,10 +66,10 @@ def _dearmour(block: str) -> bytes:
     checksum = lines.pop()[1:] if lines and lines[-1].startswith("=") else None
     try:
         data = b64decode("".join(lines), validate=True)
-        wanted = b64decode(checksum, validate=True) if checksum is not None else None
+        desired = b64decode(checksum, validate=True) if checksum is not None else None
     except ValueError:
         raise Unreadable("damaged base64") from None
-    if wanted is not None and int.from_bytes(wanted, "big") != _crc24(data):
+    if desired is not None and int.from_bytes(desired, "big") != _crc24(data):
         raise Unreadable("a wrong checksum: the key is damaged")
     return data
 

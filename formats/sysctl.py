@@ -57,8 +57,8 @@ def at_boot(files: Mapping[str, str], key: str) -> Assignment | None:
                 continue  # systemd keeps the earlier one in its place
             into[name] = Assignment(value, path)
             order = [*(other for other in order if other != name), name]
-    wanted = path_of(key)
-    names = {wanted, _SAME.get(wanted, wanted)}
+    desired = path_of(key)
+    names = {desired, _SAME.get(desired, desired)}
     found = None
     for name in order:  # a pattern never overrides a setting that is named in full
         if name in names and name in explicit:

@@ -22,7 +22,7 @@ from formats.containerd import (
     overridden,
     release,
 )
-from formats.kubernetes_version import Wanted, parse_wanted
+from formats.kubernetes_version import DesiredVersion, parse_desired
 from formats.unreadable import Unreadable
 from messages import container_runtime as messages
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read
@@ -31,7 +31,7 @@ from operations.packages import apt
 
 # containerd 1.7 does not tell the kubelet its cgroup driver (RuntimeConfig); this is the newest
 # minor of Kubernetes that certainly works without.
-NEWEST_FOR_CONTAINERD_1 = Wanted(1, 36)
+NEWEST_FOR_CONTAINERD_1 = DesiredVersion(1, 36)
 
 _MARK = f'mkdir -p "$(dirname {RESTART_MARK})" && : > {RESTART_MARK}'
 
@@ -175,7 +175,7 @@ def _hosts(observed: ContainerdState, path: str, text: str | None) -> Commands:
 
 
 def _check_version(containerd: str, kubernetes: str) -> None:
-    desired = parse_wanted(kubernetes)
+    desired = parse_desired(kubernetes)
     newest = NEWEST_FOR_CONTAINERD_1
     too_new = (desired.major, desired.minor) > (newest.major, newest.minor)
     if too_new and (0, 0) < release(containerd) < (2, 0):

@@ -80,11 +80,11 @@ def cmdline(cluster: Cluster, node: Node, text: str) -> str:
     + text: the file as it comes with the image, or from an earlier call
     + raises ``ValueError``: it is not a command line
     """
-    wanted = ["cgroup_enable=memory"] if cluster.memory_cgroup else []
+    desired = ["cgroup_enable=memory"] if cluster.memory_cgroup else []
     if any(interface.wifi for interface in cluster.interfaces(node)):
-        wanted.append(f"{_COUNTRY}{cluster.wifi_country}")
+        desired.append(f"{_COUNTRY}{cluster.wifi_country}")
         text = kernel_cmdline.without_argument(text, _COUNTRY)
-    return kernel_cmdline.with_arguments(text, wanted)
+    return kernel_cmdline.with_arguments(text, desired)
 
 
 def _interfaces(cluster: Cluster, node: Node) -> Sequence[cloud_init.Interface]:

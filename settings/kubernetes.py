@@ -12,8 +12,8 @@ API_PORT = 6443
 
 def minor(cluster: Cluster) -> str:
     """The desired minor, such as "1.36"."""
-    wanted = kubernetes_version.parse_wanted(cluster.kubernetes_version)
-    return f"{wanted.major}.{wanted.minor}"
+    desired = kubernetes_version.parse_desired(cluster.kubernetes_version)
+    return f"{desired.major}.{desired.minor}"
 
 
 def repository(cluster: Cluster) -> str:

@@ -88,9 +88,13 @@ def _image(text: str) -> None:
 def _same_minor(text: str, info: ValidationInfo) -> str:
     """Check that the minor in the repository's path is that of kubernetes_version."""
     written = re.search(r"/v(1\.[0-9]+)(?=/)", text)
-    wanted = info.data.get("kubernetes_version")
-    if written and wanted and kubernetes_version.parse_wanted(wanted).minor != int(written[1][2:]):
-        raise ValueError(messages.OTHER_MINOR(url=repr(text), version=wanted, minor=written[1]))
+    desired = info.data.get("kubernetes_version")
+    if (
+        written
+        and desired
+        and kubernetes_version.parse_desired(desired).minor != int(written[1][2:])
+    ):
+        raise ValueError(messages.OTHER_MINOR(url=repr(text), version=desired, minor=written[1]))
     return text
 
 
@@ -107,8 +111,8 @@ def component(mistakes: Any) -> AfterValidator:
     """Validate the fields of a component's configuration, for the desired version."""
 
     def check(value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        wanted = info.data.get("kubernetes_version")
-        minor = kubernetes_version.parse_wanted(wanted).minor if wanted else 0
+        desired = info.data.get("kubernetes_version")
+        minor = kubernetes_version.parse_desired(desired).minor if desired else 0
         if found := mistakes(value, minor):
             raise ValueError(*found)
         return value
@@ -129,12 +133,12 @@ def archives(folder: Path, written: Path) -> None:
 def _released(text: str) -> None:
     """Check that the minor is released: three appear in a year, and 1.37 did in August 2026."""
     newest = 37 + max((date.today() - date(2026, 8, 26)).days, 0) // 90
-    if kubernetes_version.parse_wanted(text).minor > newest:
+    if kubernetes_version.parse_desired(text).minor > newest:
         raise ValueError(messages.NOT_RELEASED(version=repr(text), instead="1.36, or another"))
 
 
 KubernetesVersion = Annotated[
-    fields.Text, checked(kubernetes_version.check_wanted), checked(_released)
+    fields.Text, checked(kubernetes_version.check_desired), checked(_released)
 ]
 Repository = Annotated[
     fields.Text, checked(_placeholders), AfterValidator(_url), AfterValidator(_same_minor)

@@ -70,8 +70,8 @@ class Sources:
     @cached_property
     def members(self) -> tuple[Host, ...]:
         """The hosts in the groups control_plane and workers, the control plane first."""
-        ours = [host for host in self.hosts if {*GROUPS} & set(host.groups)]
-        return tuple(sorted(ours, key=lambda host: "control_plane" not in host.groups))
+        own = [host for host in self.hosts if {*GROUPS} & set(host.groups)]
+        return tuple(sorted(own, key=lambda host: "control_plane" not in host.groups))
 
     @property
     def whole(self) -> str:

@@ -14,7 +14,7 @@ import runs
 from facts.packages import KEY, NAMES, SOURCE, Packages, PackagesState, Repository
 from formats import apt as apt_formats
 from formats import openpgp
-from formats.kubernetes_version import Release, Wanted, newest, parse_package, parse_wanted
+from formats.kubernetes_version import DesiredVersion, Release, newest, parse_desired, parse_package
 from messages import kubernetes as messages
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 from operations.files import ensure
@@ -81,7 +81,7 @@ def offered(version: str, url: str) -> str | None:
     + version: "1.36", or one release
     + url: of the repository
     """
-    desired = parse_wanted(version)
+    desired = parse_desired(version)
     if desired.patch is not None:
         return str(desired)
     try:
@@ -161,7 +161,7 @@ def installed(version: str, url: str) -> Commands:
         )
     """
 
-    desired = parse_wanted(version)
+    desired = parse_desired(version)
     observed = read(Packages, version=str(desired))
     releases = {name: parse_package(observed.installed.get(name, "")) for name in VERSIONED}
     for name, release in releases.items():
@@ -201,7 +201,9 @@ def installed(version: str, url: str) -> Commands:
         yield StringCommand("systemctl", "enable", "--now", "--quiet", "kubelet.service")
 
 
-def _check_change(name: str, release: Release | None, desired: Wanted, joined: bool) -> None:
+def _check_change(
+    name: str, release: Release | None, desired: DesiredVersion, joined: bool
+) -> None:
     """Raise ``HostFailure`` for a downgrade, and for an upgrade on a node of a cluster."""
     if release is None or desired.fits(release):
         return
@@ -217,7 +219,7 @@ def _check_change(name: str, release: Release | None, desired: Wanted, joined: b
         raise HostFailure(messages.NEEDS_UPGRADE(**values))
 
 
-def _describe_version(desired: Wanted, observed: PackagesState, fitting: list[str]) -> str:
+def _describe_version(desired: DesiredVersion, observed: PackagesState, fitting: list[str]) -> str:
     """Describe the version to install, as far as it is known before the lists are updated."""
     if fitting or desired.patch is not None:
         return fitting[0] if fitting else str(desired)
@@ -231,7 +233,9 @@ def check_room(free_mb: int) -> None:
         raise HostFailure(messages.DISK_FULL(free=free_mb, needed=NEEDED_MB))
 
 
-def _install(desired: Wanted, url: str, observed: PackagesState, fitting: list[str]) -> Commands:
+def _install(
+    desired: DesiredVersion, url: str, observed: PackagesState, fitting: list[str]
+) -> Commands:
     """Install what is missing, at the version of what is there already, or else the newest."""
     check_room(observed.free_mb)
     # The lists may be older than the newest patch.

@@ -43,7 +43,7 @@ def test_versions(
     found = versions(host)
     if lacks := [name for name in PACKAGES if name not in found]:
         wrong(messages.NOT_INSTALLED(packages=listed(lacks), deploy=deploy("packages")))
-    asked = kubernetes_version.parse_wanted(cluster.kubernetes_version)
+    asked = kubernetes_version.parse_desired(cluster.kubernetes_version)
     first = cluster.first_control_plane.name
     control_plane = connections.hosts.get(first)
     expected = versions(control_plane) if control_plane else found
