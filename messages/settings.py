@@ -565,3 +565,9 @@ FOLDER_UNUSABLE = Message(
     remedy="Correct its permissions, or move it away.",
     meaning="bramble keeps keys and files that it makes in .cluster/.",
 )
+RADIO_WITHOUT_WIFI = Message(
+    "SET115",
+    "{interface} is a radio and wifi_ssid is None: {node} will not be on your network by it",
+    remedy="Set the Wi-Fi settings first: Wi-Fi for the gateway, in README.md.",
+    meaning="The SD card is written; without Wi-Fi the board has no uplink after its first boot.",
+)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from formats import cloud_init
 from formats import cmdline as kernel_cmdline
+from messages import Said
+from messages.settings import RADIO_WITHOUT_WIFI
 from settings import known_hosts, ssh_keys
 from settings.images import Dialect
 from settings.model import Cluster, Node
@@ -62,15 +64,12 @@ def pin(cluster: Cluster, node: Node) -> None:
     known_hosts.pin(cluster, node, ssh_keys.host_key(cluster, node).public)
 
 
-def remarks(cluster: Cluster, node: Node) -> list[str]:
-    """What is allowed, and may keep the board from being found after its first boot."""
+def remarks(cluster: Cluster, node: Node) -> list[Said]:
+    """Warn of allowed settings that may make the board unreachable after its first boot."""
     radio = cluster.uplink_interface.startswith("wl")
     if not cluster.is_gateway(node) or not radio or cluster.wifi_ssid:
         return []
-    return [
-        f"{cluster.uplink_interface} is a radio and wifi_ssid is None: {node.name} will not be on "
-        "your network by it: see README, Wi-Fi for the gateway"
-    ]
+    return [RADIO_WITHOUT_WIFI(interface=cluster.uplink_interface, node=node.name)]
 
 
 def cmdline(cluster: Cluster, node: Node, text: str) -> str:

@@ -10,6 +10,7 @@ import yaml
 
 import settings
 from settings import first_boot, wifi_key
+from tests.said import says
 
 
 def append(desk: Path, file: str, text: str) -> None:
@@ -42,10 +43,9 @@ def test_user_data_lets_the_operator_in(desk: Path) -> None:
 
 def test_a_head_whose_radio_has_no_network_is_told(desk: Path) -> None:
     cluster = settings.load(desk)
-    assert first_boot.remarks(cluster, cluster.first_control_plane) == [
-        "wlan0 is a radio and wifi_ssid is None: node1 will not be on your network by it: see "
-        "README, Wi-Fi for the gateway"
-    ]
+    (remark,) = first_boot.remarks(cluster, cluster.first_control_plane)
+    assert says(remark, "SET115 wlan0")
+    assert says(remark, "SET115 node1")
     assert first_boot.remarks(cluster, cluster.node("node2")) == []
 
 
