@@ -51,23 +51,16 @@ def offered(packages: str, name: str) -> list[str]:
     return found
 
 
-def source(uri: str, suites: str, signed_by: str, components: str = "") -> str:
+def source(uri: str, suites: str, signed_by: str) -> str:
     """
     Write a file for /etc/apt/sources.list.d, ``*.sources``.
 
     + uri: where the repository is
-    + suites: such as "trixie"; "/" for a flat repository, which has no components
+    + suites: "/" for a flat repository, which has no components
     + signed_by: the key file
-    + components: such as "main"
     """
-    fields = {
-        "Types": "deb",
-        "URIs": uri,
-        "Suites": suites,
-        "Components": components,
-        "Signed-By": signed_by,
-    }
-    return "".join(f"{name}: {value}\n" for name, value in fields.items() if value)
+    fields = {"Types": "deb", "URIs": uri, "Suites": suites, "Signed-By": signed_by}
+    return "".join(f"{name}: {value}\n" for name, value in fields.items())
 
 
 def progress(line: str) -> tuple[float, str] | None:

@@ -293,23 +293,23 @@ def started(file: File, name: str) -> frozenset[str]:
     return frozenset(word.replace("allow-auto", "auto") for word in found)
 
 
-def without(file: File, name: str, family: str = "inet") -> File:
+def without(file: File, name: str) -> File:
     """
-    Remove an interface from a file; comments and all other interfaces stay.
+    Remove an interface's IPv4 stanzas from a file; comments and all other interfaces stay.
+
+    ``auto`` lines are removed with the last stanza of the name.
 
     + file: the file
     + name: the interface
-    + family: the address family whose stanzas are removed; ``auto`` lines are removed with the last
-      stanza of the name
     """
-    left = [item for item in file.items if not _defines(item, name, family)]
+    left = [item for item in file.items if not _defines(item, name)]
     if not any(isinstance(item, Iface) and item.name == name for item in left):
         left = [kept for item in left if (kept := _unselect(item, name))]
     return File(tuple(left))
 
 
-def _defines(item: Item, name: str, family: str) -> bool:
-    return isinstance(item, Iface) and item.name == name and (item.family or family) == family
+def _defines(item: Item, name: str) -> bool:
+    return isinstance(item, Iface) and item.name == name and item.family in (None, "inet")
 
 
 def _unselect(item: Item, name: str) -> Item | None:

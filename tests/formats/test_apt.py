@@ -114,4 +114,3 @@ def test_a_flat_repository_has_no_components() -> None:
         "Suites: /",
         "Signed-By: /etc/apt/keyrings/k.asc",
     ]
-    assert "Components: main\n" in source("http://x/debian", "trixie", "/k.gpg", "main")
