@@ -56,7 +56,7 @@ def test_end_of_file_at_the_question_is_a_no(sdcard: Run, loop: Loop, packed: Pa
         "-y", keyboard=keyboard("\x04"), node="node1", device=device, image=packed, any_disk=True
     )
     assert done.returncode == 1
-    assert codes(done.stdout) == [messages.NOT_CONFIRMED.code]
+    assert codes(done.stdout)[-1] == messages.NOT_CONFIRMED.code
     assert behind.read_bytes().startswith(BEFORE)
 
 
@@ -101,12 +101,12 @@ def test_a_card_is_written_after_a_yes_and_is_up_to_date_then(
 
     alone = sdcard(**card)
     assert alone.returncode == 1
-    assert codes(alone.stdout) == [messages.NO_TERMINAL.code]
+    assert codes(alone.stdout)[-1] == messages.NO_TERMINAL.code
     no = sdcard("-y", keyboard=keyboard("no"), **card)
     assert no.returncode == 1
     assert f"{device}: 33.6 MB" in no.stdout
     assert "Write it and lose ALL DATA on it? Type yes" in no.stdout
-    assert codes(no.stdout) == [messages.NOT_CONFIRMED.code]
+    assert codes(no.stdout)[-1] == messages.NOT_CONFIRMED.code
     assert behind.read_bytes().startswith(BEFORE)
 
     yes = sdcard("-y", keyboard=keyboard("yes"), **card)
