@@ -69,7 +69,7 @@ FAULTS = [
     Fault("setting NetworkManager's dns", _LIVE_DNS, 2, "node2", "file /etc/resolv.conf"),
     # A run cannot change what another file sets, and says so.
     Fault(
-        "setting passwords over SSH",
+        "setting SSH password logins",
         f"sed -i 's/ no$/ yes/' {SSHD}; systemctl reload ssh",
         2,
         also=f"file {SSHD}",

@@ -23,8 +23,8 @@ SAME, COULD_NOT_TELL, DRIFT = 0, 1, 2
 
 # What is managed only where a setting asks for it, as the desk's do.
 SETTINGS_OF_CHOICE = {
-    ("node1", "setting passwords over SSH"),
-    ("node2", "setting passwords over SSH"),
+    ("node1", "setting SSH password logins"),
+    ("node2", "setting SSH password logins"),
     ("node1", "unit bramble-kubectl-proxy.service"),
     ("node1", "file /etc/systemd/system/bramble-kubectl-proxy.service"),
     ("node1", "context bramble-proxy"),
