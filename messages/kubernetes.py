@@ -28,7 +28,10 @@ FIXED_SETTING = Message(
 CERTIFICATE_NAMES = Message(
     "KUB004",
     "the API server's certificate is not valid for {names}",
-    remedy="Make another certificate with `kubeadm init phase certs apiserver`.",
+    remedy="On this node, add them to certSANs in /etc/kubernetes/kubeadm-config.yaml, then run"
+    " `sudo mv /etc/kubernetes/pki/apiserver.crt /etc/kubernetes/pki/apiserver.key /root/ &&"
+    " sudo kubeadm init phase certs apiserver --config /etc/kubernetes/kubeadm-config.yaml &&"
+    " sudo reboot`.",
     meaning="A warning: the certificate was made before these names were in the settings.",
 )
 IS_WORKER = Message(
