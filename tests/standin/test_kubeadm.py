@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -129,7 +131,8 @@ def test_discovery_refuses_in_the_recorded_words(
 ) -> None:
     own = pki.public_key_hash(pki.load_pair("/etc/kubernetes/pki", "ca").certificate)
     slept: list[float] = []
-    monkeypatch.setattr("time.sleep", slept.append)
+    clock = SimpleNamespace(sleep=slept.append, monotonic=time.monotonic)
+    monkeypatch.setattr(join, "time", clock)  # its own alone: the server's threads sleep too
     with pytest.raises(Fatal) as refused:
         join.discover(wanted(control_plane, root, token, digest or own))
     assert str(refused.value).startswith(message)
