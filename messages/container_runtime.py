@@ -15,7 +15,7 @@ CONTAINERD_TOO_OLD = Message(
 OVERRIDDEN = Message(
     "CRI002",
     "a file that {path} imports sets {names} to another value",
-    remedy="Remove that from the imported file.",
+    remedy="Remove {names} from the imported file.",
     meaning="containerd merges the files in `imports`, and they override what Kubernetes needs.",
 )
 BAD_CONFIG = Message(
@@ -33,7 +33,7 @@ CONFIG_REJECTED = Message(
 NOT_STARTED = Message(
     "CRI005",
     "containerd does not start: {reason}",
-    remedy="Correct that in /etc/containerd, then run this again.",
+    remedy="Correct its configuration in /etc/containerd, then run this again.",
     meaning="The reason is the last error in containerd's journal.",
 )
 NOT_ANSWERING = Message(

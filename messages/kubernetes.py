@@ -45,8 +45,8 @@ API_NOT_ANSWERING = Message(
     "the API server does not answer: {reason}",
     remedy="Run `sudo journalctl -u kubelet` on the control plane for the reason, then run this"
     " again.",
-    meaning="The files of the control plane are all there. Its kubelet, containerd or etcd does not"
-    " run as it should.",
+    meaning="The files of the control plane are complete, but its kubelet, containerd or etcd fails"
+    " to run.",
 )
 INIT_INTERRUPTED = Message(
     "KUB007",
@@ -177,8 +177,8 @@ TOKEN_UNKNOWN = Message(
 API_UNREACHABLE = Message(
     "KUB027",
     "the API server at {server} can't be reached from this node: {reason}",
-    remedy="Check that the control plane is on, that its kubelet runs, and that no cable or"
-    " firewall keeps this node from it; then run this again.",
+    remedy="Check that the control plane is on, that its kubelet runs, and that its"
+    " cable and firewall let this node reach it; then run this again.",
     meaning="kubeadm join asks the API server for the cluster's certificate authority first.",
 )
 API_UNTRUSTED = Message(
@@ -201,7 +201,7 @@ OTHER_AUTHORITY = Message(
 )
 NODE_EXISTS = Message(
     "KUB031",
-    "the cluster already has a Ready node {name}, which this node no longer is",
+    "the cluster already has a Ready node {name}, but this node has not joined it",
     remedy="Run `kubectl delete node {name}`, or wait until it is NotReady; then run this again.",
     meaning="The node was reset or written anew, and the cluster has not noticed yet.",
 )
@@ -244,7 +244,7 @@ NO_PLAIN_FILE = Message(
 )
 FOREIGN_KUBECONFIG = Message(
     "KUB038",
-    "{path} does not hold the present administrator of this cluster",
+    "{path} is not the administrator's current kubeconfig for this cluster",
     remedy="Move it away, then run this again (`KUBECONFIG={path}:OLD kubectl config view --raw`"
     " merges the two).",
     meaning="A kubeconfig that bramble did not make is in the way.",
@@ -352,7 +352,7 @@ NOT_READY = Message(
 )
 NODE_GONE = Message(
     "KUB055",
-    "the node does not answer any more, and is not waited for: {reason}",
+    "the node does not answer any more, so the run does not wait for it: {reason}",
     remedy="Check its power and cable, then run this again.",
     meaning="The other nodes of the cluster were set up.",
 )

@@ -32,7 +32,7 @@ TOOL_SLOW = Message(
     "LAB005",
     "`{command}` has not ended after {seconds} s",
     remedy="Run `python -m lab down`, then try again.",
-    meaning="The machine is overloaded, or the program waits for something that does not come.",
+    meaning="The machine is overloaded, or the program hangs.",
 )
 TOOL_FAILED = Message(
     "LAB006",
@@ -185,7 +185,8 @@ KEY = Message(
 CARD = Message(
     "LAB031",
     "{image} is not the card image of a node: {reason}",
-    remedy="Write one with deploys/sdcard.py.",
+    remedy="Make one with `pyinfra @local deploys/sdcard.py --data node=node2 --data"
+    " file=node2.img`.",
     meaning="`fresh --card` boots a node from the boot partition of such an image.",
 )
 NO_COMMAND = Message(
@@ -208,6 +209,6 @@ SSH_CONFIG = Message(
 STAND_IN = Message(
     "LAB035",
     "the stand-in for Kubernetes could not be made: {reason}",
-    remedy="Mend that, then run this again; or set LAB_MIRROR to a folder with the real one.",
+    remedy="Correct that, then run this again; or set LAB_MIRROR to a folder with the real one.",
     meaning="Where pkgs.k8s.io cannot be reached, its packages are made on this machine.",
 )

@@ -22,7 +22,7 @@ SUDO_PASSWORD = Message(
     "sudo asks {user} for a password ({reason}), and all other checks need root",
     remedy="Run on the node: `echo '{user} ALL=(ALL) NOPASSWD: ALL' | sudo tee"
     " /etc/sudoers.d/010_{user}-nopasswd`.",
-    meaning="Nobody is there to type a password in the middle of a run.",
+    meaning="bramble does not type passwords during a run.",
 )
 OTHER_RUN = Message(
     "PRE004",
@@ -167,7 +167,7 @@ NETWORK_OVERLAP = Message(
     "PRE051",
     "{interface} is on {network}, which overlaps {setting} {desired}",
     remedy="Choose another {setting} (group_data/), or take {interface} down.",
-    meaning="A VPN, a bridge of Docker's or Wi-Fi uses addresses that the cluster is to have: the"
+    meaning="A VPN, a bridge of Docker's or Wi-Fi uses addresses of the cluster: the"
     " node would send the cluster's packets there.",
 )
 CONTROL_PLANE_UNREACHABLE = Message(
@@ -187,7 +187,7 @@ PACKAGE_SERVERS_UNREACHABLE = Message(
     "PRE054",
     "package servers cannot be reached: {servers}",
     remedy="Check the default route (`ip route`), the nameservers, and apt's proxy.",
-    meaning="The node fetches packages from these servers. A warning where the run may mend it"
+    meaning="The node fetches packages from these servers. A warning if the run may correct it"
     " (it sets the default route and the nameservers), or where nothing is left to fetch.",
 )
 REGISTRIES_UNREACHABLE = Message(

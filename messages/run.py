@@ -17,8 +17,8 @@ NO_ANSWER = Message(
     "RUN002",
     "the node has not answered for {seconds} s",
     remedy="Check its power, cable and Wi-Fi, then run the same command again.",
-    meaning="The node went away in the middle of a step. Its connection is closed, so that the run"
-    " does not wait for it for ever.",
+    meaning="The node stopped answering in the middle of a step. Its connection is closed, so that"
+    " the run does not wait for it forever.",
 )
 DID_NOT_ANSWER = Message(
     "RUN003",
@@ -58,8 +58,9 @@ NOT_READ = Message(
     "RUN008",
     "could not read {fact} on {node}: {reason}",
     remedy="Log in to the node, correct what prints that, then run the same command again.",
-    meaning="The node gave no answer to a question, or an odd one. Nothing that depends on"
-    " it was changed. The first odd line is shown; where it may hold a secret, its number only.",
+    meaning="A command that reads the node's state failed, or printed an unexpected line. Nothing"
+    " that depends on it was changed. The first such line is shown; only its number, if it may"
+    " contain a secret.",
 )
 DEPENDENCY_FAILED = Message(
     "RUN009",

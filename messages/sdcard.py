@@ -42,7 +42,7 @@ NO_LSBLK = Message(
     "this computer has no lsblk, so disks can't be told apart",
     remedy="Make an image file with --data file=node1.img and write it with another tool, as"
     " docs/parts-and-cards.md shows.",
-    meaning="Cards are written on Linux only. On macOS, an image file is the way.",
+    meaning="Cards are written on Linux only. On macOS, make an image file.",
 )
 NOT_A_WHOLE_DISK = Message(
     "SDC007",
@@ -108,7 +108,7 @@ VERIFICATION_FAILED = Message(
 NOT_BOOTABLE = Message(
     "SDC016",
     "{image} is no image for a Raspberry Pi: {reason}",
-    remedy="Set image in group_data/all.py to Raspberry Pi OS.",
+    remedy='Set image = "raspios" in group_data/all.py.',
     meaning="An image for other boards, an installer, or not a disk image. It must have a FAT"
     " partition with cmdline.txt.",
 )

@@ -113,7 +113,7 @@ FILE_EMPTY = Message(
 OF_ONE_NODE = Message(
     "SET023",
     "the setting belongs to one node",
-    remedy='Write ("node2", {{"{name}": ...}}) in inventory.py.',
+    remedy='Move it to its node in inventory.py: ("node2", {{"{name}": ...}}).',
     meaning="Each node has an address of its own, so it cannot be set for several.",
 )
 OF_THE_CLUSTER = Message(
@@ -310,14 +310,16 @@ NOT_A_KUBECONFIG = Message(
 )
 CHECKSUM_MISSING = Message(
     "SET075",
-    "missing, and an image from the internet needs one",
+    "missing: an image that is downloaded needs a checksum",
     remedy="Write the publisher's SHA-256, or the URL of the file that holds it.",
-    meaning="Without a checksum nobody notices a damaged or replaced image.",
+    meaning="Without a checksum a damaged or replaced image would be written unnoticed.",
 )
 WIFI_KEY_UNREADABLE = Message(
     "SET076",
     "the file that it names cannot be read ({reason})",
-    remedy="Write the Wi-Fi key into that file, as its one line.",
+    remedy='Write wifi_psk_file = ".cluster/wifi_psk", and the key into that file:'
+    " `mkdir -p -m 700 .cluster && install -m 600 /dev/stdin .cluster/wifi_psk` (type the key,"
+    " Enter, Ctrl-D).",
     meaning="The value is not shown: it may be the key itself, written here by mistake.",
 )
 WIFI_KEY_PUBLIC = Message(
@@ -353,7 +355,7 @@ KEY_IS_PUBLIC = Message(
 KEY_UNREADABLE = Message(
     "SET082",
     "you cannot read {path}",
-    remedy="Run `chown $USER {path}`.",
+    remedy="Run `sudo chown $USER {path}`.",
     meaning="The private key belongs to another user.",
 )
 KEY_NOT_PRIVATE = Message(
@@ -365,7 +367,8 @@ KEY_NOT_PRIVATE = Message(
 NOT_A_KEY = Message(
     "SET084",
     "{path} is not a private key that can be used ({reason})",
-    remedy="Make an ed25519 key with `ssh-keygen -f {path}`.",
+    remedy="Make another key with `ssh-keygen -t ed25519 -f ~/.ssh/id_bramble` and write its path,"
+    " or write None.",
     meaning="ssh-keygen cannot read the file, or paramiko does not support keys of its type.",
 )
 PUBLIC_HALF_WRONG = Message(
@@ -389,7 +392,7 @@ KEY_NOT_IN_AGENT = Message(
 NO_SSH_KEYGEN = Message(
     "SET088",
     "ssh-keygen is not installed",
-    remedy="Install OpenSSH's client.",
+    remedy="Run `sudo apt-get install openssh-client` (macOS has it).",
     meaning="bramble makes its SSH keys with ssh-keygen.",
 )
 PATH_NOT_FOR_SSH = Message(
@@ -427,7 +430,7 @@ GROUP_DATA_HEAD = Message(
 PODS_ON_HEAD = Message(
     "SET093",
     "the setting is now called pods_on_control_plane",
-    remedy="Write `pods_on_control_plane = ...` in its place.",
+    remedy="Remove it, and write `pods_on_control_plane = ...` in group_data/all.py.",
     meaning="The setting was renamed with the group `head`, which is now `control_plane`.",
 )
 NO_CONTROL_PLANE = Message(
@@ -441,11 +444,10 @@ CONTROL_PLANE_QUORUM = Message(
     "SET095",
     "control_plane has {count} nodes ({nodes}): etcd's quorum is {quorum} of them, which tolerates"
     " {failures} failures",
-    remedy="Write one, three or five nodes there (three tolerate one failure, five two), and the"
-    " others in workers.",
+    remedy="Leave one node there, and write the others in workers.",
     meaning="etcd, which stores the cluster's state, stops when less than a majority of its members"
     " is left: two tolerate no failure, and four tolerate one, as three do. More than five make"
-    " each write slower.",
+    " each write slower. Three and five are not supported yet (SET096).",
 )
 CONTROL_PLANE_SEVERAL = Message(
     "SET096",
@@ -491,7 +493,7 @@ NOT_UTF8 = Message(
 )
 NOT_PYTHON = Message(
     "SET103",
-    "not valid Python: {reason}",
+    "not valid Python ({reason})",
     remedy="Correct the line: text and addresses in quotes, one setting a line.",
     meaning="inventory.py and group_data/ are Python.",
 )
@@ -567,7 +569,8 @@ FOLDER_UNUSABLE = Message(
 )
 RADIO_WITHOUT_WIFI = Message(
     "SET115",
-    "{interface} is a radio and wifi_ssid is None: {node} will not be on your network by it",
-    remedy="Set the Wi-Fi settings first: Wi-Fi for the gateway, in README.md.",
+    "{interface} is a Wi-Fi interface and wifi_ssid is None, so {node} will have no uplink",
+    remedy="Set wifi_ssid and wifi_country, then run this again (README.md, Wi-Fi for the"
+    " gateway).",
     meaning="The SD card is written; without Wi-Fi the board has no uplink after its first boot.",
 )

@@ -103,7 +103,7 @@ NAME = Message(
     "VER020",
     "{name} resolves to {found}; expected {expected}",
     remedy="Run `{deploy}`.",
-    meaning="The nodes know each other by /etc/hosts.",
+    meaning="Nodes resolve each other's names in /etc/hosts.",
 )
 NO_DEFAULT_ROUTE = Message(
     "VER021",
@@ -127,7 +127,7 @@ DNS = Message(
     "VER024",
     "no nameserver resolves {name}, the host of the package archive",
     remedy="Check `nameservers` in group_data/, and the default route.",
-    meaning="The nameservers are out of reach, or do not know the name.",
+    meaning="The nameservers cannot be reached, or cannot resolve the name.",
 )
 ARCHIVE_UNREACHABLE = Message(
     "VER025",
@@ -409,7 +409,7 @@ REBOOT_TIMEOUT = Message(
     "VER096",
     "the node is not back {seconds} s after `reboot`{reason}",
     remedy="Look at its screen, or unplug it and plug it in again.",
-    meaning="It hangs in shutting down or starting, or has lost its network.",
+    meaning="It hangs while shutting down or booting, or its network does not come up.",
 )
 CHECK_FAILED = Message(
     "VER098",

@@ -168,7 +168,7 @@ def _connection_key(host: Host, user: str) -> Key | None:
 
 
 def _check_lockout(user: str, before: list[Line], after: list[Line], in_use: Key) -> None:
-    """``HostFailure`` if the key in use would no longer open the node."""
+    """``HostFailure`` if the key of pyinfra's own connection could no longer log in."""
     there = next((line.key for line in before if line.key and line.key.same == in_use.same), None)
     left = next((line.key for line in after if line.key and line.key.same == in_use.same), None)
     shown = f"{in_use.type} …{in_use.blob[-8:]}"

@@ -84,7 +84,7 @@ def operation(
                         lock.of(state).hold(node.host)
                     yield command
             except GeneratorExit:
-                # pyinfra goes no further. A command that ended with its connection said nothing.
+                # pyinfra stopped after a failed command. If its connection was lost, say so.
                 if isinstance(command, (str, StringCommand)) and node.is_lost:
                     failures.report(node.host, HostFailure(_lost()))
                 raise
@@ -180,7 +180,7 @@ def declare(*resources: str) -> None:
 
 
 def hide() -> None:
-    """Show this operation in no list of steps: it is bookkeeping."""
+    """Hide this operation from all lists of steps: it is bookkeeping."""
     _work().hidden = True
 
 
@@ -197,7 +197,7 @@ def diff(
 
     Call it before an operation's first ``yield``: a dry run goes no further than that.
 
-    + path: what changes, as a person knows it
+    + path: the file, or the name of the rule set, as it is shown
     + before, after: the texts; ``None`` is a file that does not exist
     + secret: show that it changes, not how
     + resource: the declared resource that it is; None: the file at that path
@@ -254,9 +254,9 @@ def depends_on(other: str | None) -> Commands:
     Wait for another host, and skip this one when that one has failed.
 
     To be reached by every host (the other one too): what stands before it in the file is then
-    done on all hosts before anything that stands after it begins. A connection that was lost with
-    the other host's (it leads there, and its network was changed, or it was rebooted) is opened
-    again. It is shown in no list of steps.
+    done on all hosts before anything that stands after it begins. If this host is reached through
+    the other one, and the connection was lost because that one was rebooted or its network was
+    changed, it is opened again. Lists of steps do not show it.
 
     + other: the host's name; None: this host depends on no other, and only keeps the order
 

@@ -30,7 +30,7 @@ from operations.files import ensure
 from operations.packages import apt
 
 # containerd 1.7 does not tell the kubelet its cgroup driver (RuntimeConfig); this is the newest
-# minor of Kubernetes that certainly works without.
+# minor of Kubernetes that certainly works without it.
 NEWEST_FOR_CONTAINERD_1 = DesiredVersion(1, 36)
 
 _MARK = f'mkdir -p "$(dirname {RESTART_MARK})" && : > {RESTART_MARK}'

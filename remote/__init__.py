@@ -1,5 +1,5 @@
 """
-How a node is reached, and made to run something: ``remote.of(host)`` is the one object for that.
+Run commands on a node, outside of pyinfra's own steps: ``remote.of(host)`` returns its ``Node``.
 
 pyinfra runs the commands that an operation yields. A ``Node`` is for everything else: an answer is
 needed, the output is secret or to be shown as it comes, standard input is binary, another host is
@@ -49,7 +49,7 @@ class Result:
 
 
 class Node(Connection):
-    """One node, for code that runs commands on it by itself."""
+    """One node, for code that runs commands on it without pyinfra's operations."""
 
     def run(
         self, script: str, *arguments: str, stdin: str | None = None, seconds: int = 60
@@ -93,7 +93,7 @@ class Node(Connection):
         chunks: Iterable[bytes] = (),
     ) -> Result:
         """
-        Run a long command, and have its output as it comes.
+        Run a long command, and pass on its output line by line.
 
         + command: both of its output streams are taken together
         + on_line: called with each line
@@ -185,9 +185,7 @@ class Node(Connection):
             raise Unreachable(messages.DID_NOT_ANSWER(node=host.name, reason="connection lost"))
         try:
             said = shell.within(output.stderr_lines)
-        except (
-            IncompleteAnswer
-        ):  # it did not come to our command: sudo says why, or the login shell
+        except IncompleteAnswer:  # the command was not started: sudo or the login shell says why
             said = output.stderr_lines
         said = [line for line in said if line.strip()]
         raise RemoteFailure(said[-1].strip() if said else messages.NO_REASON())
@@ -207,5 +205,5 @@ def of(host: Host) -> Node:
 
 
 def put(host: Host, node: Node) -> None:
-    """Have ``of`` give this object from now on; for tests."""
+    """Make ``of`` return this object; for tests."""
     setattr(host, _ATTRIBUTE, node)

@@ -48,7 +48,7 @@ _STOP = 'systemctl stop "$1.service"'
 
 @dataclass(frozen=True)
 class Outcome:
-    """The exit status (None: it was cut off) and all lines that it printed."""
+    """The exit status (None: killed, or the node was rebooted) and all lines of the output."""
 
     status: int | None
     lines: list[str]
@@ -68,7 +68,7 @@ class Job:
 
     def start(self, description: str, command: Sequence[str], remove: Sequence[str] = ()) -> None:
         """
-        Start it.
+        Start the command in its service.
 
         + description: what ``systemctl status`` shows
         + command: its words; they can be seen in /proc, so no secret is among them
@@ -94,13 +94,13 @@ class Job:
         in_vain: Callable[[], str | None] = lambda: None,
     ) -> Outcome:
         """
-        Stay with it until it ends, also over a lost connection.
+        Follow the command until it ends; a lost connection is opened again.
 
         + show: called with each line as it comes
-        + minutes: after which to leave it alone; it continues
-        + in_vain: asked every few seconds why the command can't succeed; it is stopped then. None:
-          it may
-        + raises ``RemoteFailure``: the node stays away, the time is up, or it is in vain
+        + minutes: after which it is no longer followed; the command continues
+        + in_vain: called every few seconds; if it returns why the command can't succeed, the
+          command is stopped
+        + raises ``RemoteFailure``: the node does not answer, the time is up, or ``in_vain``
         """
         end = time.monotonic() + minutes * 60
         text = b""
@@ -126,7 +126,7 @@ class Job:
                 raise RemoteFailure(messages.STILL_RUNS(unit=self.unit, minutes=f"{minutes:g}"))
 
     def _look(self, seen: int) -> tuple[str, bytes]:
-        """Its state (running, gone or an exit status) and its output from that byte on."""
+        """Return state (running, gone or an exit status), and output after ``seen`` bytes."""
         try:
             lines = self._node.run(_LOOK, self.unit, str(seen), seconds=30)
         except Unreachable:

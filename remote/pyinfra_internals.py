@@ -119,7 +119,7 @@ def redirect(host: Host, address: str) -> None:
 
     Everything else in its section of ssh_config (user, key, ProxyJump) stays in effect.
 
-    Missing upstream: pyinfra reads ssh_config once a run and cannot be told to read it again.
+    Missing upstream: pyinfra reads ssh_config once a run and has no way to read it again.
     """
     name, config = _ssh_section(host)
     if config is None:
@@ -297,7 +297,7 @@ def decline_without_terminal(declined: str) -> None:
 
 def leave_connections() -> None:
     """
-    Have the end of the run wait for no node.
+    Let pyinfra exit without closing its connections.
 
     Missing upstream: after Ctrl-C pyinfra disconnects through a pool that is full of commands.
     """

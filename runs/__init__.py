@@ -1,9 +1,9 @@
 """
-What one run of pyinfra knows and holds: ``runs.of(state)`` is the one object for that.
+The state of one run of pyinfra: ``runs.of(state)`` returns its ``Run``.
 
-It hangs on pyinfra's ``State``, so it begins and ends with the run. A module with state of its own
-declares a class for it and asks for ``runs.of(state).part(THAT_CLASS)``: no module has globals that
-change during a run.
+It is an attribute of pyinfra's ``State``, so it begins and ends with the run. A module with
+state of its own declares a class for it and calls ``runs.of(state).part(THAT_CLASS)``: no module
+has globals that change during a run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Run:
     One run of pyinfra.
 
     + record: what each operation does on each node
-    + next_commands: what a person may want to type once the run has ended well
+    + next_commands: commands to suggest after a successful run
     + log_path: of the file that holds every line, tracebacks included; None: there is none
     + interrupted: whether Ctrl-C came
     + reporting_errors: what went wrong while the run was shown
@@ -66,6 +66,6 @@ def of(state: State) -> Run:
 
 
 def current() -> Run:
-    """The run that this program is; one that nothing else knows of outside of pyinfra."""
+    """Return the run of this process; outside of pyinfra, a new one."""
     state = ctx_state.get()
     return of(state) if state is not None else Run()

@@ -44,7 +44,7 @@ def explain(error: Exception) -> tuple[str, bool]:
 
 
 def _place(error: Exception) -> str:
-    """The innermost line of this project, or of a deploy of one's own, that it came through."""
+    """Return the innermost traceback line in this project, or in the user's own deploy."""
     for frame, line in reversed(list(walk_tb(error.__traceback__))):
         path = Path(frame.f_code.co_filename).absolute()
         for folder in (_PROJECT, Path.cwd()):

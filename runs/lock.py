@@ -37,13 +37,13 @@ from remote import pyinfra_internals, shell
 from remote.connection import PATIENCE_S
 from remote.failures import HostFailure
 
-_BEAT_S = 10  # between two signs of life
-_SILENCE_S = 60  # after which the node takes a run for dead
+_BEAT_S = 10  # between two heartbeats
+_SILENCE_S = 60  # without a heartbeat, after which the node releases the lock
 _ANSWER_S = 30  # for the node to answer
 _SAYS = "bramble run lock: "
 
-# $1: this run's ID; $2: who it is. A holder of the same run sits on a connection that this run has
-# given up. One that is about to end gets its time. No other process has the lock's descriptor.
+# $1: this run's ID; $2: its description. A holder with the same ID belongs to a lost connection of
+# this run: it is killed. Another holder gets 10 s to exit. `head` does not inherit the descriptor.
 _HOLD = f"""umask 077; f={PATH}; say() {{ printf '\\n{_SAYS}%s\\n' "$*"; }};
 mkdir -p "${{f%/*}}" && exec 9<> "$f" || {{ say "failed could not open $f"; exit; }};
 if ! flock -n 9; then
@@ -100,7 +100,7 @@ class Lock:
                 raise NotTaken(self.blocked)
 
     def _take_all(self, state: State) -> None:
-        """The first of them alone: of two runs at the same moment, one stops."""
+        """Lock the first host before the others: of two simultaneous runs, one stops."""
         first, *others = [each for each in state.inventory if each in state.active_hosts]
         self._try(first)
         gevent.joinall([gevent.spawn(self._try, each) for each in others if not self.blocked])
@@ -115,12 +115,12 @@ class Lock:
         self._taken = True
 
     def _try(self, host: Host) -> None:
-        """A host that can't be asked fails when it is to be changed itself."""
+        """Take the lock if possible; otherwise the host fails when it is about to be changed."""
         with suppress(NotTaken):
             self._take(host)
 
     def _take_again(self, host: Host) -> None:
-        """The lock went with the old connection."""
+        """Take the lock again: it ended with the old connection."""
         with self._taking:
             if not self.blocked and not self._holds(host):
                 self._try(host)
@@ -183,7 +183,7 @@ def of(state: State) -> Lock:
 
 
 def current() -> Lock:
-    """The locks of the run that this program is."""
+    """Return the locks of this process's run."""
     return runs.current().part(Lock)
 
 

@@ -36,11 +36,11 @@ class Change:
 @dataclass
 class Work:
     """
-    What one operation means to one node.
+    What one operation does on one node.
 
     + resources: each ``KIND NAME``, such as "file /etc/hosts": ``SAME`` or ``CHANGED``
     + changes: in their order
-    + hidden: whether it is bookkeeping, which no person is shown
+    + hidden: whether it is bookkeeping, which is not shown
     """
 
     resources: dict[str, str] = field(default_factory=dict)

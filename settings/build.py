@@ -144,4 +144,4 @@ def _missing(name: str, host: Host, sources: Sources) -> Problem:
     if not sources.groups.get(group):
         return Problem(file, messages.FILE_EMPTY(file=file))
     needed = f', which topology "{_NEEDED_BY[name]}" needs' if name in _NEEDED_BY else ""
-    return Problem(file, messages.MISSING(instead=f"its line{needed}"), setting=name)
+    return Problem(file, messages.MISSING(instead=f"its line again{needed}"), setting=name)

@@ -134,7 +134,9 @@ def _released(text: str) -> None:
     """Check that the minor is released: three appear in a year, and 1.37 did in August 2026."""
     newest = 37 + max((date.today() - date(2026, 8, 26)).days, 0) // 90
     if kubernetes_version.parse_desired(text).minor > newest:
-        raise ValueError(messages.NOT_RELEASED(version=repr(text), instead="1.36, or another"))
+        raise ValueError(
+            messages.NOT_RELEASED(version=repr(text), instead="1.36 or another release")
+        )
 
 
 KubernetesVersion = Annotated[

@@ -52,7 +52,7 @@ def check(node: Node, nodes: Nodes) -> dict[str, Result]:
     for name, function in CHECKS.items():
         try:
             result = function(node, nodes)
-        except HostFailure as error:  # that of the operation which would meet it later
+        except HostFailure as error:  # raised by the code that an operation uses too
             result = Result("failure", str(error))
         except Unread:
             reason = "; ".join(node.observed.unread.values()) or "no reason given"

@@ -77,8 +77,8 @@ def overlaps(node: Node, nodes: Nodes) -> Result:
 
 
 def _networks(now: NetworksState) -> Iterator[tuple[str, IPv4Network]]:
-    """Yield interface and network, except for pods' and for the halves of the internet by which a
-    VPN replaces the default route."""
+    """Yield interface and network, except for pods' and for 0.0.0.0/1 and 128.0.0.0/1, with which
+    a VPN replaces the default route."""
     for places in (now.addresses, now.routes):
         for name, texts in places.items():
             for text in texts:
@@ -126,7 +126,7 @@ def package_servers(node: Node, nodes: Nodes) -> Result:
     if not _has_default_route(node, nodes):
         return _later(node)
     message = messages.PACKAGE_SERVERS_UNREACHABLE(servers=_list(bad))
-    if _run_mends(node, bad) or node.desired.gateway or node.has_packages:
+    if _run_corrects(node, bad) or node.desired.gateway or node.has_packages:
         return warning(message)
     return failure(message)
 
@@ -163,7 +163,7 @@ def _has(node: Node, address: str) -> bool:
 
 
 def _has_default_route(node: Node, nodes: Nodes) -> bool:
-    """Whether the node that routes for this one does so already."""
+    """Whether this node's gateway routes for it already."""
     gateway = node.desired.gateway
     if gateway is None:
         return True
@@ -178,8 +178,8 @@ def _later(node: Node) -> Result:
     return ok(f"not reachable yet: the run sets the default route, by {node.desired.gateway}")
 
 
-def _run_mends(node: Node, bad: dict[str, str]) -> bool:
-    """Whether it may be unreachable for want of what the run sets: default route, nameservers."""
+def _run_corrects(node: Node, bad: dict[str, str]) -> bool:
+    """Whether the run may correct it: default route missing, or nameservers wrong."""
     networks, resolver = node.observed.networks, node.observed.resolver
     if networks is not None and not networks.default:
         return True

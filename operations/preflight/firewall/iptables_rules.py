@@ -232,8 +232,8 @@ def _states(option: _Option) -> Match:
 def _flags(option: _Option) -> Match:
     if len(option.values) != 2:
         raise ValueError("--tcp-flags has not two values")
-    mask, wanted = (_flag_names(word) for word in option.values)
-    return lambda packet: None if packet.flags is None else packet.flags & mask == wanted
+    mask, desired = (_flag_names(word) for word in option.values)
+    return lambda packet: None if packet.flags is None else packet.flags & mask == desired
 
 
 def _flag_names(word: str) -> frozenset[str]:
@@ -274,8 +274,8 @@ def _address_type(field: Callable[[Packet], bool | None]) -> Callable[[_Option],
 
 
 def _hardware(option: _Option) -> Match:
-    wanted, negated = _one(option), option.negated
-    return lambda packet: same_hardware(packet.hardware, wanted, negated)
+    desired, negated = _one(option), option.negated
+    return lambda packet: same_hardware(packet.hardware, desired, negated)
 
 
 def _packet_type(option: _Option) -> Match:
@@ -342,7 +342,7 @@ def _target(words: Sequence[str], goto: bool, chains: Mapping[str, str]) -> list
         return [_ENDS[name]]
     if name in _TRANSPARENT:
         if name == "CONNMARK" and "--restore-mark" in options:
-            return [Effect(_forget_mark)]
+            return [Effect(_make_mark_unknown)]
         return []
     if name == "MARK":
         return [_set_mark(options)]
@@ -358,7 +358,7 @@ def _target(words: Sequence[str], goto: bool, chains: Mapping[str, str]) -> list
 def _set_mark(options: Sequence[str]) -> Effect:
     masked = next((value for name, value in pairwise(options) if name == "--set-xmark"), None)
     if masked is None:
-        return Effect(_forget_mark)
+        return Effect(_make_mark_unknown)
     bits, mask = _masked(masked)
     return Effect(lambda packet: set_mark(packet, bits, mask))
 
@@ -370,7 +370,7 @@ def set_mark(packet: Packet, bits: int, mask: int = _ALL) -> Packet:
     return replace(packet, mark=(packet.mark or 0) & ~mask & _ALL ^ bits)
 
 
-def _forget_mark(packet: Packet) -> Packet:
+def _make_mark_unknown(packet: Packet) -> Packet:
     return replace(packet, mark=None)
 
 

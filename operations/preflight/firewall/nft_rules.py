@@ -143,7 +143,7 @@ def _plain_steps(kind: str, value: Any, sets: Elements) -> list[Step]:
             return [_change(value)]
     except (_Unknown, ValueError, LookupError, TypeError, AttributeError):
         if kind == "mangle":
-            return [Effect(_forget)]
+            return [Effect(_make_unknown)]
         return [_never_sure] if kind == "match" else [_never_sure, End("unknown")]
     if kind in _TRANSPARENT:
         return []
@@ -156,7 +156,7 @@ def _never_sure(packet: Packet) -> Answer:
     return None
 
 
-def _forget(packet: Packet) -> Packet:
+def _make_unknown(packet: Packet) -> Packet:
     """Make unknown what an unknown statement may have changed."""
     return replace(
         packet, source=None, destination=None, sport=None, dport=None, mark=None, flags=None
@@ -327,13 +327,13 @@ def _mark(element: Any, mask: int = (1 << 32) - 1) -> Test:
     if isinstance(value, Mapping):
         first, last = value["range"]
         return lambda packet: None if packet.mark is None else first <= packet.mark & mask <= last
-    wanted = int(value)
-    return lambda packet: None if packet.mark is None else packet.mark & mask == wanted
+    desired = int(value)
+    return lambda packet: None if packet.mark is None else packet.mark & mask == desired
 
 
 def _flags(element: Any, mask: frozenset[str]) -> Test:
-    wanted = _names(_value(element))
-    return lambda packet: None if packet.flags is None else packet.flags & mask == wanted
+    desired = _names(_value(element))
+    return lambda packet: None if packet.flags is None else packet.flags & mask == desired
 
 
 def _names(flags: Any) -> frozenset[str]:
@@ -438,8 +438,8 @@ def _change(mangle: Mapping[str, Any]) -> Effect:
         return Effect(lambda packet: packet)
     if (kind, name) != ("meta", "mark"):
         # Fields such as DSCP or priority do not change where a packet goes.
-        told = name in ("saddr", "daddr", "sport", "dport", "protocol", "flags")
-        return Effect(_forget if told or not name else lambda packet: packet)
+        evaluated = name in ("saddr", "daddr", "sport", "dport", "protocol", "flags")
+        return Effect(_make_unknown if evaluated or not name else lambda packet: packet)
     if isinstance(value, int):
         return Effect(lambda packet: set_mark(packet, value))
     return Effect(lambda packet: replace(packet, mark=None))

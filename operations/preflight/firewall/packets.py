@@ -136,11 +136,11 @@ def same_interface(name: str | None, pattern: str, wildcard: str) -> Answer:
     return name == pattern
 
 
-def same_hardware(hardware: str | None, wanted: str, negated: bool = False) -> Answer:
+def same_hardware(hardware: str | None, desired: str, negated: bool = False) -> Answer:
     """Whether a sender has a hardware address; always False without one, as on lo."""
     if not hardware:
         return None if hardware is None else False
     if hardware == MADE_UP:
-        chosen = int(wanted.split(":")[0], 16) & 2  # the bit of locally administered addresses
+        chosen = int(desired.split(":")[0], 16) & 2  # the bit of locally administered addresses
         return None if chosen else negated
-    return (hardware == wanted.lower()) != negated
+    return (hardware == desired.lower()) != negated
