@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from messages import Message
 
+_WIFI_KEY_FILE = (
+    'Write wifi_psk_file = ".cluster/wifi_psk", and the key into that file:'
+    " `mkdir -p -m 700 .cluster && install -m 600 /dev/stdin .cluster/wifi_psk` (type the key,"
+    " Enter, Ctrl-D)."
+)
+
 # --- one value ------------------------------------------------------------------------------------
 
 OUT_OF_RANGE = Message(
@@ -317,9 +323,7 @@ CHECKSUM_MISSING = Message(
 WIFI_KEY_UNREADABLE = Message(
     "SET076",
     "the file that it names cannot be read ({reason})",
-    remedy='Write wifi_psk_file = ".cluster/wifi_psk", and the key into that file:'
-    " `mkdir -p -m 700 .cluster && install -m 600 /dev/stdin .cluster/wifi_psk` (type the key,"
-    " Enter, Ctrl-D).",
+    remedy=_WIFI_KEY_FILE,
     meaning="The value is not shown: it may be the key itself, written here by mistake.",
 )
 WIFI_KEY_PUBLIC = Message(
@@ -573,4 +577,11 @@ RADIO_WITHOUT_WIFI = Message(
     remedy="Set wifi_ssid and wifi_country, then run this again (README.md, Wi-Fi for the"
     " gateway).",
     meaning="The SD card is written; without Wi-Fi the board has no uplink after its first boot.",
+)
+WIFI_KEY_IN_SETTINGS = Message(
+    "SET116",
+    "the Wi-Fi key does not belong in a settings file",
+    remedy=_WIFI_KEY_FILE,
+    meaning="Settings may be published; the key is a secret. It stands in a file of its own, which"
+    " git ignores.",
 )

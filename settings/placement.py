@@ -128,6 +128,8 @@ def _unknown_settings(sources: Sources) -> Iterator[Problem]:
             return messages.GROUP_IN_GROUP_DATA()
         if name == "pods_on_head":
             return messages.PODS_ON_HEAD()
+        if _ALIASES.get(name.lower()) == "wifi_psk_file":
+            return messages.WIFI_KEY_IN_SETTINGS()
         near = _near(name)
         return messages.UNKNOWN_SETTING(remedy=f"Write {near}." if near else "Remove it.")
 
