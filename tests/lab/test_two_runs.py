@@ -159,11 +159,11 @@ def test_what_changes_nothing_is_not_stopped_and_preflight_warns(lab: Lab) -> No
         assert dry.status == 0, dry.output
         assert "Will modify /etc/hosts" in dry.lines("node3")
         preflight = pyinfra(lab, "-y", deploys=["deploys/preflight.py"])
-        assert "by another" not in preflight.output
-        assert "changes this node" in preflight.output
+        assert "PRE004" in codes(preflight.output)
+        assert "RUN011" not in codes(preflight.output)
         dry = pyinfra(lab, "--dry", deploys=CLUSTER)
         assert dry.status == 0, dry.output
-        assert any("warning: other runs: `pyinfra" in line for line in dry.lines("node2"))
+        assert any("other runs" in line and "(PRE004)" in line for line in dry.lines("node2"))
     assert until(lambda: not is_locked(lab, "node2"))
     assert changes(lab, deploys=NETWORK) != []
     shown = pyinfra(lab, "-y", "-vv", deploys=NETWORK)
