@@ -8,7 +8,7 @@ import pytest
 
 from lab.api import Lab
 from messages import codes
-from tests.lab.runs import changes, differences, fresh, ok, pyinfra, snapshot, start
+from tests.lab.runs import Run, changes, differences, fresh, ok, pyinfra, snapshot, start
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,8 @@ def test_a_worker_cut_off_in_the_middle(blank: Lab) -> None:
     seen += running.communicate()[0].splitlines(keepends=True)
     output = "".join(seen)
     assert running.returncode != 0
-    assert any(line.lstrip().startswith("failed ") and "node3" in line for line in seen), output
+    assert Run(running.returncode, output).counts("node3")[2] == 1, output
+    assert any("[node3]" in line and codes(line) for line in seen), output
     is_configured(blank, "node2")
     blank.mend("node3")
     assert pyinfra(blank, "-y").status == 0
