@@ -139,9 +139,8 @@ def _missing(name: str, host: Host, sources: Sources) -> Problem:
     if name in placement.HOST_DATA:
         instead = f'("{host.name}", {{"{name}": "192.168.2.…"}})'
         return Problem(sources.inventory, messages.MISSING(instead=instead), host.name, name)
-    group = "all"
-    file = f"group_data/{group}.py"
-    if not sources.groups.get(group):
+    file = placement.ALL
+    if not sources.groups.get("all"):
         return Problem(file, messages.FILE_EMPTY(file=file))
     needed = f', which topology "{_NEEDED_BY[name]}" needs' if name in _NEEDED_BY else ""
     return Problem(file, messages.MISSING(instead=f"its line again{needed}"), setting=name)

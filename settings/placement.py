@@ -14,8 +14,7 @@ from settings.sources import GROUPS, Sources, Value
 
 HOST_DATA = ("address", "uplink_address", "first_address")
 CLUSTER_WIDE = tuple(name for name in Cluster.model_fields if name not in ("desk", "nodes"))
-_ALL = "group_data/all.py"
-
+ALL = "group_data/all.py"
 
 # Wrong names that people use.
 _ALIASES = {
@@ -167,7 +166,7 @@ def _different_settings(sources: Sources) -> Iterator[Problem]:
             if len(found) == 2 and _same(found[0].value, found[1].value):
                 continue
             if found:
-                mistaken = min(found, key=lambda value: value.file == _ALL)
+                mistaken = min(found, key=lambda value: value.file == ALL)
                 said = messages.OF_THE_CLUSTER(value=shown(mistaken.value))
                 yield Problem(mistaken.file, said, setting=name)
                 break
