@@ -13,6 +13,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -208,8 +209,9 @@ def resolver() -> str | None:
 
 
 def replace(file: Path, text: str) -> None:
-    """Write a file atomically, readable for everybody."""
-    partial = file.with_name(f"{file.name}.{os.getpid()}")
-    partial.write_text(text)
-    partial.chmod(0o644)
-    partial.rename(file)
+    """Write a file atomically, readable for everybody; several threads may do so at once."""
+    handle, partial = tempfile.mkstemp(prefix=f"{file.name}.", dir=file.parent)
+    with open(handle, "w") as stream:
+        stream.write(text)
+    os.chmod(partial, 0o644)
+    os.rename(partial, file)
