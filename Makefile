@@ -47,7 +47,7 @@ demo: $(READY)  ## make a cluster of virtual nodes on this computer
 down: $(READY)  ## remove the virtual nodes
 	@$(BIN)/python -m lab down
 
-picture: $(READY)  ## draw the cluster of inventory.py: docs/desk-*.svg
+picture: $(READY)  ## draw the cluster of inventory.py: docs/topology-*.svg
 	@$(BIN)/python -m settings.picture docs
 
 test: $(READY)  ## run the tests: under 20 minutes (root or sudo)

@@ -22,7 +22,7 @@ if node == cluster.first_control_plane:
         name="Pod network (flannel)",
         url=cluster.flannel_manifest,
         checksum=cluster.flannel_checksum,
-        folder=str(cluster.desk / ".cluster" / "downloads"),
+        folder=str(cluster.project / ".cluster" / "downloads"),
         pod_network=str(cluster.pod_network),
         interface=node.cluster_interface,
         seconds=cluster.pod_network_seconds,

@@ -27,7 +27,7 @@ sdcard.card(
     boot_files=partial(first_boot.boot_files, cluster, node, image.dialect),
     command_line=partial(first_boot.cmdline, cluster, node),
     when_written=partial(first_boot.pin, cluster, node),
-    folder=str(folder(cluster.desk) / "downloads"),
+    folder=str(folder(cluster.project) / "downloads"),
     device=request.device,
     file=request.file,
     yes=request.yes,

@@ -129,7 +129,7 @@ def _foreground(lab: Lab, argv: Sequence[str]) -> int:
     done = subprocess.run(
         lab.operator_command(argv),
         env=lab.operator_environment(),
-        cwd=lab.desk,
+        cwd=lab.project,
         check=False,
     )
     return done.returncode if done.returncode >= 0 else 128 - done.returncode

@@ -4,7 +4,7 @@ The lab as an object, for `python -m lab` and for tests.
 **Example:**
 
 ```python
-lab = Lab(desk)
+lab = Lab(project)
 lab.up(workers=1)
 lab.ssh("node2", "hostname").stdout
 lab.cut("node2")
@@ -63,15 +63,15 @@ class Lab:
     """
     One lab: its name and the directory that it is made from.
 
-    + desk: the directory with inventory.py, group_data/ and .cluster/
+    + project: the directory with inventory.py, group_data/ and .cluster/
     + name: None: `LAB_NAME` in the environment, else "bramble"
     + say: called with a line for each step
     """
 
     def __init__(
-        self, desk: Path, name: str | None = None, say: host.Say = lambda line: None
+        self, project: Path, name: str | None = None, say: host.Say = lambda line: None
     ) -> None:
-        self.desk = desk.absolute()
+        self.project = project.absolute()
         self.name = plan.check_name(name or os.environ.get("LAB_NAME", "bramble"))
         self.say = say
 
@@ -83,8 +83,8 @@ class Lab:
 
         + workers: how many; None: those in the inventory
         """
-        cluster = settings.load(self.desk)
-        operator.put_aside(self.desk)
+        cluster = settings.load(self.project)
+        operator.put_aside(self.project)
         host.install_packages(self.say)
         kernel.load_modules()
         source = kubernetes.choose(cluster)
@@ -102,9 +102,9 @@ class Lab:
                     node.start(wanted, each, group)
                 for each in wanted.nodes:
                     node.wait_running(wanted, each, group)
-            kubernetes.start(wanted, group, cluster, source, self.desk)
+            kubernetes.start(wanted, group, cluster, source, self.project)
             rootfs.drop_unused({Path(each.rootfs).name for each in plan.all_plans()})
-        self._prepare_desk()
+        self._prepare_folder()
         return wanted
 
     def _plan(self, cluster: settings.Cluster, workers: int | None, image: Path) -> Plan:
@@ -147,7 +147,7 @@ class Lab:
             services.share_packages(self.name)
             node.clear_runtime(self.name)
             shutil.rmtree(plan.state_directory(self.name), ignore_errors=True)
-            operator.give_back(self.desk)
+            operator.give_back(self.project)
 
     # --- state -----------------------------------------------------------------------------------
 
@@ -201,7 +201,7 @@ class Lab:
         """
         with self._node(name) as (known, each, group):
             if card is None:
-                files = self._boot_files(settings.load(self.desk), each)
+                files = self._boot_files(settings.load(self.project), each)
             else:
                 files = disk.boot_files_of(card)
             node.cut_power(known, each, group)
@@ -241,7 +241,7 @@ class Lab:
 
     def operator_environment(self) -> dict[str, str]:
         """The environment for such a command."""
-        own = kubernetes.environment(self.name, self.desk)
+        own = kubernetes.environment(self.name, self.project)
         path = {"PATH": f"{operator.environment()['PATH']}:{kubernetes.kubectl_folder()}"}
         return operator.environment() | own | path
 
@@ -266,7 +266,7 @@ class Lab:
             capture_output=True,
             text=True,
             errors="replace",
-            cwd=self.desk,
+            cwd=self.project,
             check=False,
             timeout=timeout,
             env=self.operator_environment() | (env or {}),
@@ -274,10 +274,10 @@ class Lab:
 
     def ssh_command(self, name: str, *command: str) -> list[str]:
         """The operator's ssh command to a node, with .cluster/ssh_config."""
-        inventory = {node.name for node in settings.load(self.desk).nodes}
+        inventory = {node.name for node in settings.load(self.project).nodes}
         if self.plan.node(name).name not in inventory:
             raise LabError(messages.SPARE(node=name))
-        return operator.ssh(self.desk, name, *command)
+        return operator.ssh(self.project, name, *command)
 
     def ssh(self, name: str, command: str, *, stdin: str = "", timeout: float = 600) -> Completed:
         """Run a shell command on a node over the network, as the operator does: the admin user."""
@@ -309,9 +309,9 @@ class Lab:
         first_boot.pin(cluster, of_all[each.name])
         return first_boot.boot_files(cluster, of_all[each.name])
 
-    def _prepare_desk(self) -> None:
+    def _prepare_folder(self) -> None:
         """Write ssh_config as the operator, who can reach the nodes."""
-        operator.own(self.desk / ".cluster")
+        operator.own(self.project / ".cluster")
         done = self.run(operator.PREPARE, env=operator.CODE)
         if done.returncode:
             raise LabError(messages.SSH_CONFIG(reason=(done.stderr or done.stdout).strip()))

@@ -113,16 +113,16 @@ def _reachable(url: str) -> bool:
         return False
 
 
-def start(plan: Plan, group: str, cluster: Cluster, source: Source, desk: Path) -> None:
+def start(plan: Plan, group: str, cluster: Cluster, source: Source, project: Path) -> None:
     """
     Serve the directory in the lan, and save the settings that lead there.
 
     + group: the lab's control group
-    + desk: its .cluster/ gets the kubeconfig, not the person's own file
+    + project: its .cluster/ gets the kubeconfig, not the person's own file
     """
     values: dict[str, Any] = {
         "target": f"lab {plan.name} (virtual nodes {{nodes}})",
-        "kubeconfig": str(desk / ".cluster" / "kubeconfig"),
+        "kubeconfig": str(project / ".cluster" / "kubeconfig"),
     }
     if source.folder:
         _serve(plan, group, source.folder)
@@ -135,20 +135,20 @@ def files_of_card(source: Source) -> dict[str, str]:
     return containers.files_of_card() if source.real else {}
 
 
-def environment(lab: str, desk: Path) -> dict[str, str]:
+def environment(lab: str, project: Path) -> dict[str, str]:
     """
     What an operator's command gets: the lab's kubeconfig, and the file with the lab's settings.
 
-    Those that it adds to the desk's own are added to what the desk's files say at this moment.
+    Those that it adds to the project's own are added to what its files say at this moment.
     """
     if not _noted(lab).exists():
         return {}
     values = json.loads(_noted(lab).read_text())
-    # Mistakes in the desk's files are reported by the command itself.
+    # Mistakes in the settings are reported by the command itself.
     with contextlib.suppress(SettingsError):
-        values |= _of_virtual_nodes(load(desk))
+        values |= _of_virtual_nodes(load(project))
     host.replace(_overrides(lab), json.dumps(values, indent=1))
-    return {VARIABLE: str(_overrides(lab)), "KUBECONFIG": str(desk / ".cluster" / "kubeconfig")}
+    return {VARIABLE: str(_overrides(lab)), "KUBECONFIG": str(project / ".cluster" / "kubeconfig")}
 
 
 def kubectl_folder() -> Path:

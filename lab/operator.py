@@ -33,9 +33,9 @@ def environment() -> dict[str, str]:
     }
 
 
-def ssh(desk: Path, node: str, *argv: str) -> list[str]:
+def ssh(project: Path, node: str, *argv: str) -> list[str]:
     """The ssh command to a node, with .cluster/ssh_config."""
-    return ["ssh", "-F", str(desk / ".cluster" / "ssh_config"), node, *argv]
+    return ["ssh", "-F", str(project / ".cluster" / "ssh_config"), node, *argv]
 
 
 def without_questions(ssh_command: Sequence[str]) -> list[str]:
@@ -51,17 +51,17 @@ def own(folder: Path) -> None:
             os.chown(path, *person, follow_symlinks=False)
 
 
-def put_aside(desk: Path) -> None:
+def put_aside(project: Path) -> None:
     """Save known_hosts, which has the boards' keys, while the nodes are virtual."""
-    folder = desk / ".cluster"
+    folder = project / ".cluster"
     folder.mkdir(mode=0o700, exist_ok=True)
-    known, kept = folder / "known_hosts", folder / "known_hosts.desk"
+    known, kept = folder / "known_hosts", folder / "known_hosts.kept"
     if not kept.exists():
         kept.write_bytes(known.read_bytes() if known.exists() else b"")
 
 
-def give_back(desk: Path) -> None:
+def give_back(project: Path) -> None:
     """Restore known_hosts."""
-    kept = desk / ".cluster" / "known_hosts.desk"
+    kept = project / ".cluster" / "known_hosts.kept"
     if kept.exists():
         kept.replace(kept.with_name("known_hosts"))

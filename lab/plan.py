@@ -74,7 +74,7 @@ class Plan:
     The whole lab.
 
     + name: of the lab, the prefix of everything it makes
-    + desk: the folder with inventory.py
+    + project: the folder with inventory.py
     + lan: the operator's network: in front of the gateway (nat) or the cluster's own (router)
     + router: the router's address on it: default route, DHCP, DNS, apt proxy
     + operator: the operator's own address on it
@@ -84,7 +84,7 @@ class Plan:
     """
 
     name: str
-    desk: str
+    project: str
     topology: str
     lan: str
     router: str
@@ -228,7 +228,7 @@ def make(
     operator, pool = _free_addresses(lan, taken)
     return Plan(
         name=name,
-        desk=str(cluster.desk.absolute()),
+        project=str(cluster.project.absolute()),
         topology=cluster.topology,
         lan=str(lan),
         router=str(router),

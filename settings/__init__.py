@@ -69,30 +69,30 @@ def target(cluster: Cluster) -> str:
     return f"Target: {name.replace('{nodes}', ', '.join(node.name for node in cluster.nodes))}"
 
 
-def load(desk: Path | None = None, inventory: str = "inventory.py") -> Cluster:
+def load(project: Path | None = None, inventory: str = "inventory.py") -> Cluster:
     """
     Read the cluster from the files.
 
-    + desk: the folder of the inventory and group_data/; None: the working directory
+    + project: the folder of the inventory and group_data/; None: the working directory
     + inventory: the inventory file's name in it
     + raises ``SettingsError``
     """
-    return _build(sources.read(desk or Path.cwd(), inventory, {}))
+    return _build(sources.read(project or Path.cwd(), inventory, {}))
 
 
-def of(inventory: PyinfraInventory, desk: Path | None = None) -> Cluster:
+def of(inventory: PyinfraInventory, project: Path | None = None) -> Cluster:
     """
     Read the cluster of a pyinfra run: that of the files, with what ``--data`` overrides.
 
     It is built once for each inventory.
 
     + inventory: pyinfra's
-    + desk: as for ``load``
+    + project: as for ``load``
     + raises ``SettingsError``
     """
     # pyinfra's ``inventory`` is a proxy for that of the current run.
     itself: PyinfraInventory = getattr(inventory.get_data, "__self__", inventory)
-    made, where = _made.setdefault(itself, {}), desk or Path.cwd()
+    made, where = _made.setdefault(itself, {}), project or Path.cwd()
     if where not in made:
         # pyinfra's own options (--ssh-user …) are among its overrides: they are no settings.
         override = {

@@ -41,7 +41,7 @@ def build(sources: Sources) -> Cluster:
     first = _first(sources)
     written: dict[str, Any] = {
         **_written(first.data, Cluster),
-        "desk": sources.desk,
+        "project": sources.project,
         "nodes": tuple(
             {
                 **_written(host.data, Node),

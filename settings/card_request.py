@@ -34,22 +34,22 @@ class Request:
     any_disk: bool
 
 
-def asked(data: Mapping[str, object], desk: Path | None = None) -> Request:
+def asked(data: Mapping[str, object], project: Path | None = None) -> Request:
     """
     Read the options after ``--data``; all others are settings for this run.
 
     Mistakes end the program with their messages.
 
     + data: pyinfra's ``inventory.get_override_data()``
-    + desk: the folder of inventory.py; None: the working directory
+    + project: the folder of inventory.py; None: the working directory
     """
     try:
-        return _asked(data, desk or Path.cwd())
+        return _asked(data, project or Path.cwd())
     except SettingsError as error:
         raise SystemExit(str(error)) from None
 
 
-def _asked(data: Mapping[str, object], desk: Path) -> Request:
+def _asked(data: Mapping[str, object], project: Path) -> Request:
     given = {name: value for name, value in data.items() if name not in _OWN}
     mistyped = [
         Problem("--data", messages.UNKNOWN_SETTING(remedy=f"Write {near}."), setting=name)
@@ -58,7 +58,7 @@ def _asked(data: Mapping[str, object], desk: Path) -> Request:
     ]
     if mistyped:
         raise SettingsError(mistyped)
-    cluster = build(sources.read(desk, "inventory.py", given))
+    cluster = build(sources.read(project, "inventory.py", given))
     where = [name for name in ("device", "file") if data.get(name)]
     problems = []
     if len(where) != 1:

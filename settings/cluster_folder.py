@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def folder(desk: Path) -> Path:
+def folder(project: Path) -> Path:
     """Make .cluster/, mode 0700, when it is missing."""
-    path = desk.absolute() / ".cluster"
+    path = project.absolute() / ".cluster"
     path.mkdir(mode=0o700, exist_ok=True)
     if path.stat().st_mode & 0o077:
         path.chmod(0o700)
@@ -20,9 +20,9 @@ def folder(desk: Path) -> Path:
 
 
 @contextmanager
-def locked(desk: Path) -> Iterator[Path]:
+def locked(project: Path) -> Iterator[Path]:
     """Lock .cluster/: two runs at once must not make two keys, or lose a known host."""
-    path = folder(desk)
+    path = folder(project)
     with open(path / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield path

@@ -13,7 +13,7 @@ from settings.model import Cluster, Node
 
 def path(cluster: Cluster) -> Path:
     """The path of known_hosts."""
-    return folder(cluster.desk) / "known_hosts"
+    return folder(cluster.project) / "known_hosts"
 
 
 def pin(cluster: Cluster, node: Node, public_key: str) -> None:
@@ -23,7 +23,7 @@ def pin(cluster: Cluster, node: Node, public_key: str) -> None:
     + public_key: "ssh-ed25519 AAAA…"; a comment is dropped
     """
     key = " ".join(public_key.split()[:2])
-    with locked(cluster.desk):
+    with locked(cluster.project):
         write(
             path(cluster),
             known_hosts_format.render(known_hosts_format.pin(_read(cluster), _names(node), key)),
@@ -33,7 +33,7 @@ def pin(cluster: Cluster, node: Node, public_key: str) -> None:
 def unite(cluster: Cluster) -> None:
     """Enter a key that was accepted at one address of a node at its other addresses too, and remove
     doubles, which pyinfra makes when it connects to several nodes at once."""
-    with locked(cluster.desk):
+    with locked(cluster.project):
         lines = _read(cluster)
         for node in cluster.nodes:
             lines = known_hosts_format.unite(lines, _names(node))

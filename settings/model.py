@@ -75,7 +75,7 @@ class Node(connector_fields.PerNode):
 class Cluster(connector_fields.Derived):
     """All nodes, and the settings that are one for the whole cluster.
 
-    + desk: the folder that holds inventory.py and .cluster/
+    + project: the folder that holds inventory.py and .cluster/
     + nodes: the control plane first, then the workers, each in the inventory's order
     + ssh_private_key: the operator's own key; None for the one in .cluster/
     + password_login: whether SSH takes passwords; None: as the image has it
@@ -88,7 +88,7 @@ class Cluster(connector_fields.Derived):
 
     model_config = ConfigDict(frozen=True)
 
-    desk: Path
+    project: Path
 
     topology: Literal["nat", "router"]
     cluster_network: Annotated[fields.Network, rules.room_for_nodes, rules.separate]
@@ -237,7 +237,7 @@ class Cluster(connector_fields.Derived):
             return images.CATALOGUE[self.image]
         source = self.image
         if not images.is_url(source):
-            source = str(self.desk / Path(source).expanduser())
+            source = str(self.project / Path(source).expanduser())
         name = source.rstrip("/").rpartition("/")[2]
         return images.Image(name, source, self.image_checksum, self.image_dialect)
 
@@ -247,7 +247,7 @@ class Cluster(connector_fields.Derived):
         if self.wifi_ssid is None:
             return None
         hashed = self.wifi_security == "wpa2"
-        key = wifi_key.read(self.desk, self.wifi_psk_file, hashed)
+        key = wifi_key.read(self.project, self.wifi_psk_file, hashed)
         if not hashed:
             return key
         return SecretStr(wifi_format.psk(key.get_secret_value(), self.wifi_ssid))
@@ -255,7 +255,7 @@ class Cluster(connector_fields.Derived):
 
 # The names of all settings that a person writes.
 SETTINGS = (Cluster.model_fields.keys() | Node.model_fields.keys()) - {
-    "desk",
+    "project",
     "nodes",
     "name",
     "role",

@@ -157,7 +157,7 @@ def draw(cluster: Cluster) -> str:
     beside = _GAP if len(rows) > 1 else 0  # for the cables of the second row
     half = max(len(rows[0]) * (width + _GAP) - _GAP, bar.needs()) / 2 + beside
     center = _MARGIN + half
-    # The laptop is right of the router, which is above all others.
+    # The operator is right of the router, which is above all others.
     sheet = _Sheet(center + max(half, 1.5 * width + 3 * _GAP) + _MARGIN)
     y = _draw_above(sheet, cluster, above, center, width)
     bar = bar.at(center - half, y, 2 * half)
@@ -198,13 +198,13 @@ def _board(cluster: Cluster, node: Node) -> _Box:
 
 
 def _above(cluster: Cluster) -> list[_Box]:
-    """The router, the laptop beside it, and the gateway below them, if there is one."""
-    laptop = _Box("your computer", [("soft", "inventory.py, pyinfra")])
+    """The router, the operator beside it, and the gateway below them, if there is one."""
+    operator = _Box("your computer", [("soft", "inventory.py, pyinfra")])
     if cluster.gateway is None:
-        return [_router("the cluster's router", cluster.router), laptop]
+        return [_router("the cluster's router", cluster.router), operator]
     return [
         _router("your router", cluster.uplink_gateway),
-        laptop,
+        operator,
         _board(cluster, cluster.gateway),
     ]
 
@@ -216,12 +216,12 @@ def _router(name: str, address: IPv4Address) -> _Box:
 def _draw_above(
     sheet: _Sheet, cluster: Cluster, above: Sequence[_Box], center: float, width: float
 ) -> float:
-    """Draw router, laptop and the gateway; give the y at which the last one's cable ends."""
+    """Draw router, operator and the gateway; give the y at which the last one's cable ends."""
     router = above[0].at(center - width / 2, _MARGIN, width)
-    laptop = above[1].at(center + width / 2 + 3 * _GAP, _MARGIN, width)
-    sheet.cable((router.middle, _MARGIN + 30), (laptop.middle, _MARGIN + 30))
+    operator = above[1].at(center + width / 2 + 3 * _GAP, _MARGIN, width)
+    sheet.cable((router.middle, _MARGIN + 30), (operator.middle, _MARGIN + 30))
     sheet.put(router)
-    sheet.put(laptop)
+    sheet.put(operator)
     last = router
     if cluster.gateway:
         last = above[2].at(router.x, router.bottom + 64, width)
@@ -254,21 +254,21 @@ def _text(style: str, x: float, y: float, text: str, anchor: str = "middle") -> 
     return f'<text class="{style}" {place} {_LOOKS[style].attributes()}>{escape(text)}</text>'
 
 
-def pictures(desk: Path) -> dict[str, str]:
-    """The drawings that the desk's settings allow: file name, text.
+def pictures(project: Path) -> dict[str, str]:
+    """The drawings that the settings allow: file name, text.
 
     Raises `SettingsError` when they are wrong for the topology that is set.
     """
-    own = build(sources.read(desk, "inventory.py", {}))
+    own = build(sources.read(project, "inventory.py", {}))
     found = {}
     for topology in ("nat", "router"):
         try:
-            cluster = build(sources.read(desk, "inventory.py", {"topology": topology}))
+            cluster = build(sources.read(project, "inventory.py", {"topology": topology}))
         except SettingsError:
             if topology == own.topology:
                 raise
             continue
-        found[f"desk-{topology}.svg"] = draw(cluster)
+        found[f"topology-{topology}.svg"] = draw(cluster)
     return found
 
 

@@ -13,7 +13,7 @@ from settings.problems import Problem, shown
 from settings.sources import GROUPS, Sources, Value
 
 HOST_DATA = ("address", "uplink_address", "first_address")
-CLUSTER_WIDE = tuple(name for name in Cluster.model_fields if name not in ("desk", "nodes"))
+CLUSTER_WIDE = tuple(name for name in Cluster.model_fields if name not in ("project", "nodes"))
 ALL = "group_data/all.py"
 
 # Wrong names that people use.

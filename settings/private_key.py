@@ -14,7 +14,7 @@ _KINDS = ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384"
           "ecdsa-sha2-nistp521")  # fmt: skip
 
 
-def check(desk: Path, written: Path, agent: bool) -> None:
+def check(project: Path, written: Path, agent: bool) -> None:
     """
     Check that a private key of the operator's own opens SSH connections; ssh-keygen judges.
 
@@ -22,7 +22,7 @@ def check(desk: Path, written: Path, agent: bool) -> None:
     + agent: whether pyinfra may ask an SSH agent
     + raises ``ValueError``
     """
-    path, shown = desk.absolute() / written, as_written(written)
+    path, shown = project.absolute() / written, as_written(written)
     if path.suffix == ".pub":
         private = as_written(written.with_suffix(""))
         raise ValueError(messages.KEY_IS_PUBLIC(path=shown, private=private))

@@ -217,7 +217,7 @@ def not_a_node(name: str, info: ValidationInfo[Any]) -> None:
 def wifi(file: Path, info: ValidationInfo[Any]) -> None:
     if info.data.get("topology") == "nat" and info.data.get("wifi_ssid") is not None:
         security = info.data.get("wifi_security")
-        wifi_key.read(info.data["desk"], file, hashed=security != "wpa3")
+        wifi_key.read(info.data["project"], file, hashed=security != "wpa3")
 
 
 @_rule
@@ -237,7 +237,7 @@ def _kubeconfig(file: Path, shown: str) -> None:
 
 def _must_be_file(text: str, info: ValidationInfo[Any], instead: str) -> None:
     """Raise ``ValueError`` unless it is a file on this computer."""
-    file: Path = info.data["desk"] / path(text)
+    file: Path = info.data["project"] / path(text)
     if not file.is_file():
         raise ValueError(messages.NOT_A_FILE(path=repr(text), instead=instead))
 
@@ -258,13 +258,13 @@ def checksum(value: str | None, info: ValidationInfo[Any]) -> None:
 @_rule
 def own_key(path: Path | None, info: ValidationInfo[Any]) -> None:
     if path is not None:
-        private_key.check(info.data["desk"], path, agent=bool(info.data.get("ssh_allow_agent")))
+        private_key.check(info.data["project"], path, agent=bool(info.data.get("ssh_allow_agent")))
 
 
 @_rule
 def archives(folder: Path | None, info: ValidationInfo[Any]) -> None:
     if folder is not None:
-        kubernetes_fields.archives(info.data["desk"] / folder, folder)
+        kubernetes_fields.archives(info.data["project"] / folder, folder)
 
 
 @_rule
@@ -277,7 +277,7 @@ def manifest(text: str, info: ValidationInfo[Any]) -> None:
 @_rule
 def one_file(path: Path, info: ValidationInfo[Any]) -> None:
     """Check that the kubeconfig is one file, unlike the variable KUBECONFIG."""
-    file: Path = info.data["desk"] / path
+    file: Path = info.data["project"] / path
     shown = as_written(path)
     if file.is_dir():
         raise ValueError(messages.NOT_A_FILE(path=shown, instead=_KUBECONFIG))

@@ -55,13 +55,13 @@ class Sources:
     """
     All that was written.
 
-    + desk: the folder of inventory.py, group_data/ and .cluster/
+    + project: the folder of inventory.py, group_data/ and .cluster/
     + inventory: the inventory file's name
     + groups: the data of each group, "all" among them
     + listed: (group, host) as listed in the inventory, doubles included
     """
 
-    desk: Path
+    project: Path
     inventory: str
     hosts: tuple[Host, ...]
     groups: Mapping[str, Mapping[str, Value]]
@@ -79,21 +79,21 @@ class Sources:
         return Path(self.inventory).stem
 
 
-def read(desk: Path, inventory: str, given: Mapping[str, object]) -> Sources:
+def read(project: Path, inventory: str, given: Mapping[str, object]) -> Sources:
     """
     Read inventory.py and group_data/ as pyinfra does.
 
-    + desk: their folder
+    + project: their folder
     + given: the settings of ``--data``
     + raises ``SettingsError``: a file is missing or is not Python that runs
     """
     problems: list[Problem] = []
     groups: dict[str, dict[str, Value]] = {}
-    for path in sorted((desk / "group_data").glob("*.py")):
+    for path in sorted((project / "group_data").glob("*.py")):
         file = f"group_data/{path.name}"
         names = _run(path, file, problems)
         groups[path.stem] = {name: Value(value, file) for name, value in names.items()}
-    written = _run(desk / inventory, inventory, problems)
+    written = _run(project / inventory, inventory, problems)
     if problems:
         raise SettingsError(problems)
     if "head" in groups:
@@ -135,7 +135,7 @@ def read(desk: Path, inventory: str, given: Mapping[str, object]) -> Sources:
         for group in host_groups:
             merged.update(groups.get(group, {}))
         hosts.append(Host(name, host_groups, {**merged, **data, **override}))
-    return Sources(desk, inventory, tuple(hosts), groups, tuple(listed))
+    return Sources(project, inventory, tuple(hosts), groups, tuple(listed))
 
 
 def _misplaced(name: str, value: object) -> Said | None:

@@ -31,8 +31,8 @@ def write(cluster: Cluster) -> Path:
 
     + raises ``SettingsError``: the file can't hold the path of the folder or of the key
     """
-    path = folder(cluster.desk) / "ssh_config"
-    _check_path(cluster.desk.absolute())
+    path = folder(cluster.project) / "ssh_config"
+    _check_path(cluster.project.absolute())
     _check_path(ssh_keys.operator_key(cluster))
     answering: dict[str, IPv4Address] = {}
     # The gateway's address must be known before the others are asked through it.

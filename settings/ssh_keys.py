@@ -17,8 +17,8 @@ def operator_key(cluster: Cluster) -> Path:
     """Find the operator's private key: ``ssh_private_key``, or .cluster/id_ed25519, which is made
     when missing (without a passphrase: the folder protects it)."""
     if cluster.ssh_private_key is not None:
-        return cluster.desk.absolute() / cluster.ssh_private_key
-    with locked(cluster.desk) as folder:
+        return cluster.project.absolute() / cluster.ssh_private_key
+    with locked(cluster.project) as folder:
         return _pair(folder / "id_ed25519", "bramble operator")
 
 
@@ -30,7 +30,7 @@ def operator_public_key(cluster: Cluster) -> str:
 def host_key(cluster: Cluster, node: Node) -> HostKey:
     """Read the node's host key from .cluster/host_keys/, and make it once. An SD card that is
     written again gets the same one."""
-    with locked(cluster.desk) as folder:
+    with locked(cluster.project) as folder:
         keys = folder / "host_keys"
         keys.mkdir(mode=0o700, exist_ok=True)
         path = _pair(keys / f"{node.name}_ed25519", node.name)

@@ -10,7 +10,7 @@ from formats.wifi import WifiError, psk
 from messages import settings as messages
 
 
-def read(desk: Path, file: Path, hashed: bool = True) -> SecretStr:
+def read(project: Path, file: Path, hashed: bool = True) -> SecretStr:
     """
     Read the key, the file's one line.
 
@@ -19,8 +19,8 @@ def read(desk: Path, file: Path, hashed: bool = True) -> SecretStr:
     + raises ``ValueError``: the file can't be read, others can read it too, or the key is invalid
     """
     try:
-        mode = (desk / file).stat().st_mode
-        text = (desk / file).read_text(encoding="utf-8", errors="replace")
+        mode = (project / file).stat().st_mode
+        text = (project / file).read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise ValueError(messages.WIFI_KEY_UNREADABLE(reason=error.strerror)) from None
     if mode & 0o077:

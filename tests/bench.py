@@ -20,7 +20,7 @@ from lab import capacity, kubernetes, rootfs
 from lab.api import Lab
 from tests import needs
 from tests.lab import runs
-from tests.lab.conftest import NAME, make_desk
+from tests.lab.conftest import NAME, make_project
 from tests.lab.runs import fresh, ok
 from tests.lab.verifying import VERIFY
 
@@ -62,7 +62,7 @@ def demo(lab: Lab) -> Callable[[], object]:
 
     def go() -> None:
         done = subprocess.run(
-            command, cwd=lab.desk, env=environment, capture_output=True, text=True
+            command, cwd=lab.project, env=environment, capture_output=True, text=True
         )
         if done.returncode:
             sys.exit(f"the demo failed:\n{(done.stdout + done.stderr)[-3000:]}")
@@ -73,7 +73,7 @@ def demo(lab: Lab) -> Callable[[], object]:
 def confirmations(lab: Lab) -> str:
     """How long the nodes' changes of the network waited for their confirmation."""
     found: list[str] = []
-    for log in sorted((lab.desk / ".cluster" / "logs").iterdir()):
+    for log in sorted((lab.project / ".cluster" / "logs").iterdir()):
         found += re.findall(r"confirmed after ([\d.]+) s", log.read_text())
     return ", ".join(found) + " s"
 
@@ -81,7 +81,7 @@ def confirmations(lab: Lab) -> str:
 def measure(lab: Lab) -> None:
     measured("make demo", demo(lab))
     show("of it: each change of the network until it was confirmed", confirmations(lab))
-    (lab.desk / "empty.py").write_text("")
+    (lab.project / "empty.py").write_text("")
     empty = measured("a run without a step, on three nodes", run(lab, *PYINFRA, "empty.py", "-y"))
     measured("a second run, which changes nothing", run(lab, *CLUSTER, "-y"), empty)
     measured("make lab-drift", run(lab, "python", "-m", "report", "drift"), empty)
@@ -108,12 +108,12 @@ def main() -> None:
     needs.install()
     idle, load = capacity.idle(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="bramble-bench-") as folder:
-        lab = Lab(make_desk(Path(folder)), f"{NAME}-bench")
+        lab = Lab(make_project(Path(folder)), f"{NAME}-bench")
         lab.down()
         try:
             # What is made once on a machine is not what is measured.
             rootfs.build(print)
-            kubernetes.choose(settings.load(lab.desk))
+            kubernetes.choose(settings.load(lab.project))
             kubernetes.kubectl_folder()
             print(f"{capacity.processors():g} processors, {idle:.0%} idle, load {load:.1f}")
             measure(lab)

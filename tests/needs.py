@@ -55,7 +55,7 @@ def become_root(module: str, arguments: Sequence[str]) -> None:
         "PYTHONDONTWRITEBYTECODE=1",
         f"HYPOTHESIS_STORAGE_DIRECTORY={host.home() / 'hypothesis'}",
     ]
-    # Without SUDO_UID: the lab's desks are root's here, not the person's behind sudo.
+    # Without SUDO_UID: the lab's folders are root's here, not the person's behind sudo.
     command = ["sudo", "env", "-u", "SUDO_UID", "-u", "SUDO_GID", *kept, sys.executable]
     os.execvp("sudo", [*command, "-m", module, *arguments])
 

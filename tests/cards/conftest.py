@@ -1,4 +1,4 @@
-"""A desk, small images, and `deploys/sdcard.py` run as a person runs it."""
+"""A project folder, small images, and `deploys/sdcard.py` run as a person runs it."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def packed(image: Path) -> Path:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Path:
+def project(tmp_path: Path) -> Path:
     """The project's own inventory and settings, in a folder to run things in."""
-    folder = tmp_path / "desk"
+    folder = tmp_path / "project"
     folder.mkdir()
     link_code(folder)
     (folder / "inventory.py").symlink_to(REPOSITORY / "inventory.py")
@@ -50,6 +50,6 @@ def desk(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def sdcard(desk: Path) -> Run:
+def sdcard(project: Path) -> Run:
     """Runs it with these arguments of pyinfra and these `--data`; ``-y`` when there are none."""
-    return partial(run, desk)
+    return partial(run, project)

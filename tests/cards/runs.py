@@ -21,12 +21,12 @@ def command(*arguments: str, **data: object) -> list[str]:
 
 
 def run(
-    desk: Path, *arguments: str, keyboard: int = subprocess.DEVNULL, **data: object
+    project: Path, *arguments: str, keyboard: int = subprocess.DEVNULL, **data: object
 ) -> subprocess.CompletedProcess[str]:
     """Run it to its end: what it ended with, and all that a person saw."""
     done = subprocess.run(
         command(*(arguments or ("-y",)), **data),
-        cwd=desk,
+        cwd=project,
         stdin=keyboard,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -37,7 +37,7 @@ def run(
     return done
 
 
-def cut(desk: Path, when: Callable[[], bool], **card: object) -> None:
+def cut(project: Path, when: Callable[[], bool], **card: object) -> None:
     """
     Kill a run, and all that it has started, at that moment.
 
@@ -45,7 +45,7 @@ def cut(desk: Path, when: Callable[[], bool], **card: object) -> None:
     """
     run = subprocess.Popen(
         ["nice", "-n", "19", *command("-y", **card)],
-        cwd=desk,
+        cwd=project,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -64,12 +64,12 @@ def reads_the_keyboard(pid: int) -> bool:
     return len(call) > 2 and call[1] == "0x0"
 
 
-def interrupt(desk: Path, question: str, *arguments: str, **card: object) -> tuple[int, str]:
+def interrupt(project: Path, question: str, *arguments: str, **card: object) -> tuple[int, str]:
     """Ctrl-C at a question: the exit status, and all that a person saw."""
     master, slave = os.openpty()
     run = subprocess.Popen(
         command(*arguments, **card),
-        cwd=desk,
+        cwd=project,
         stdin=slave,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -65,14 +65,14 @@ def test_end_of_file_at_the_question_is_a_no(sdcard: Run, loop: Loop, packed: Pa
     [(["-y"], b"Type yes", b"yes\n"), ([], b"Detected changes displayed above", b"\nyes\n")],
 )
 def test_a_card_swapped_while_a_question_is_open_is_not_written(
-    desk: Path, loop: Loop, packed: Path, arguments: list[str], question: bytes, answer: bytes
+    project: Path, loop: Loop, packed: Path, arguments: list[str], question: bytes, answer: bytes
 ) -> None:
     """Of the same model and size, and with as little on it as lsblk can tell."""
     device, behind = loop()
     master, slave = os.openpty()
     run = subprocess.Popen(
         command(*arguments, node="node1", device=device, image=packed, any_disk=True),
-        cwd=desk,
+        cwd=project,
         stdin=slave,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -123,11 +123,11 @@ def test_a_card_is_written_after_a_yes_and_is_up_to_date_then(
 
 
 def test_ctrl_c_at_the_question_of_the_operation_exits_with_a_failure(
-    desk: Path, loop: Loop, packed: Path
+    project: Path, loop: Loop, packed: Path
 ) -> None:
     device, behind = loop()
     card: dict[str, object] = {"node": "node1", "device": device, "image": packed, "any_disk": True}
-    status, said = interrupt(desk, "Type yes", "-y", **card)
+    status, said = interrupt(project, "Type yes", "-y", **card)
     assert status == 1
     assert said.splitlines()[-1].endswith("(RUN017)")
     assert "Traceback" not in said
@@ -135,7 +135,7 @@ def test_ctrl_c_at_the_question_of_the_operation_exits_with_a_failure(
 
 
 def test_an_interrupted_card_is_written_again_by_the_next_run(
-    sdcard: Run, desk: Path, loop: Loop, image: Path, packed: Path
+    sdcard: Run, project: Path, loop: Loop, image: Path, packed: Path
 ) -> None:
     device, behind = loop()
     card: dict[str, object] = {"node": "node1", "device": device, "image": packed}
@@ -146,7 +146,7 @@ def test_an_interrupted_card_is_written_again_by_the_next_run(
             file.seek(images.BOOT_START)
             return file.read(3) != bytes(3)
 
-    cut(desk, some_of_it_is_there, **card)
+    cut(project, some_of_it_is_there, **card)
     assert card_record.marked(behind.read_bytes()) == "node1"
     done = sdcard(**card)
     assert "it was not written completely (as the card of node1)" in done.stdout
@@ -191,7 +191,7 @@ exec chroot "$top" sh -c 'cd "$1"; shift; exec "$@"' sh "$PWD" "$@\""""
 
 
 def test_the_disk_that_the_system_runs_from_is_refused(
-    desk: Path, loop: Loop, packed: Path, tmp_path: Path
+    project: Path, loop: Loop, packed: Path, tmp_path: Path
 ) -> None:
     disk, _ = loop()
     images.run("mkfs.ext4", "-q", disk)
@@ -201,7 +201,7 @@ def test_the_disk_that_the_system_runs_from_is_refused(
     card = command("--dry", node="node1", device=disk, image=packed, any_disk=True)
     system = ["unshare", "--mount", "sh", "-c", SYSTEM, "sh", disk, str(top), *card]
     done = subprocess.run(
-        system, cwd=desk, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        system, cwd=project, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     said = done.stdout + done.stderr
     assert messages.SYSTEM_DISK(path=disk, mount="/") in said, said

@@ -32,11 +32,11 @@ def outside(path: Path) -> tuple[bytes, bytes]:
 
 
 def test_a_dry_run_then_a_run_then_a_second_run(
-    sdcard: Run, desk: Path, image: Path, packed: Path
+    sdcard: Run, project: Path, image: Path, packed: Path
 ) -> None:
     """Of one node: the image, its files, and a second run."""
     card: dict[str, object] = {"node": "node2", "file": "node2.img", "image": packed}
-    made = desk / "node2.img"
+    made = project / "node2.img"
 
     shown = sdcard("--dry", **card).stdout
     assert "node2.img: image file (new)" in shown
@@ -44,13 +44,13 @@ def test_a_dry_run_then_a_run_then_a_second_run(
     assert "Will write own.img.xz (25.2 MB), and verify it\n" in shown
     assert "for node2: user-data, meta-data, network-config, cmdline.txt" in shown
     assert not made.exists()
-    assert not (desk / ".cluster/known_hosts").exists(), "a plan makes no board known"
+    assert not (project / ".cluster/known_hosts").exists(), "a plan makes no board known"
 
     done = sdcard(**card)
     assert done.returncode == 0
     assert "node2.img is now the card of node2" in done.stdout
     assert outside(made) == outside(image)
-    cluster = settings.load(desk)
+    cluster = settings.load(project)
     node = cluster.node("node2")
     files = first_boot.boot_files(cluster, node)
     assert files.keys() == NODE2
@@ -60,7 +60,7 @@ def test_a_dry_run_then_a_run_then_a_second_run(
     assert "cgroup_enable=memory" in line
     assert images.get(made, "cmdline.txt") == line
     assert images.names(made) == NODE2 | {"cmdline.txt", "config.txt", card_record.FILE}
-    known = (desk / ".cluster/known_hosts").read_text()
+    known = (project / ".cluster/known_hosts").read_text()
     assert settings.host_key(cluster, node).public.split()[1] in known
     assert made.stat().st_mode & 0o777 == 0o600, "it holds secrets"
 
@@ -71,7 +71,7 @@ def test_a_dry_run_then_a_run_then_a_second_run(
     assert '"no_change": 1' in again.stdout
     assert made.read_bytes() == content
 
-    (desk / "group_data/workers.py").write_text('nameservers = ["9.9.9.9"]\n')
+    (project / "group_data/workers.py").write_text('nameservers = ["9.9.9.9"]\n')
     images.put(made, "cmdline.txt", "console=tty1\n")
     planned = sdcard("--dry", "--diff", **card)
     assert "files on its boot partition differ: network-config, cmdline.txt\n" in planned.stdout
@@ -87,14 +87,14 @@ def test_a_dry_run_then_a_run_then_a_second_run(
 
 @pytest.mark.parametrize("size", [card_record.HEAD, 10 * images.MB, images.SIZE])
 def test_an_interrupted_card_is_written_again_by_the_next_run(
-    sdcard: Run, desk: Path, image: Path, packed: Path, size: int
+    sdcard: Run, project: Path, image: Path, packed: Path, size: int
 ) -> None:
     """Cut when so much of the file is there; with all of it, while it is read back or filled."""
-    made = desk / "node1.img"
+    made = project / "node1.img"
     card: dict[str, object] = {"node": "node1", "file": "node1.img", "image": packed}
-    cut(desk, lambda: made.exists() and made.stat().st_size >= size, **card)
+    cut(project, lambda: made.exists() and made.stat().st_size >= size, **card)
     assert card_record.marked(made.read_bytes()) == "node1"
-    assert not (desk / ".cluster/known_hosts").exists()
+    assert not (project / ".cluster/known_hosts").exists()
     done = sdcard(**card)
     assert "it was not written completely (as the card of node1)" in done.stdout
     assert done.returncode == 0
@@ -113,35 +113,37 @@ def publisher(packed: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def test_ctrl_c_at_the_question_of_pyinfra_exits_with_a_failure(desk: Path, packed: Path) -> None:
-    status, said = interrupt(desk, "Press enter", node="node2", file="node2.img", image=packed)
+def test_ctrl_c_at_the_question_of_pyinfra_exits_with_a_failure(
+    project: Path, packed: Path
+) -> None:
+    status, said = interrupt(project, "Press enter", node="node2", file="node2.img", image=packed)
     assert status == 1
     assert said.splitlines()[-1] == INTERRUPTED
-    assert not (desk / "node2.img").exists()
+    assert not (project / "node2.img").exists()
     assert "Traceback" not in said
 
 
 def test_an_image_is_downloaded_once_and_only_with_its_checksum(
-    sdcard: Run, desk: Path, image: Path, publisher: str
+    sdcard: Run, project: Path, image: Path, publisher: str
 ) -> None:
     card: dict[str, object] = {"node": "node3", "file": "node3.img", "image": publisher}
     wrong = sdcard(**card, image_checksum="0a" * 32)
     assert wrong.returncode == 1
     assert codes(wrong.stdout) == [messages.WRONG_CHECKSUM.code]
-    assert not (desk / "node3.img").exists()
-    assert list((desk / ".cluster/downloads").iterdir()) == []
+    assert not (project / "node3.img").exists()
+    assert list((project / ".cluster/downloads").iterdir()) == []
 
     done = sdcard(**card, image_checksum=f"{publisher}.sha256")
     assert done.returncode == 0
     assert f"Will download {publisher}" in done.stdout
     assert "Downloaded, checksum correct: " in done.stdout
-    assert outside(desk / "node3.img") == outside(image)
+    assert outside(project / "node3.img") == outside(image)
     again = sdcard("--dry", **{**card, "file": "other.img"}, image_checksum=f"{publisher}.sha256")
     assert "Will download" not in again.stdout
 
 
 def test_an_image_that_its_publisher_has_replaced_is_refused_with_the_remedy(
-    sdcard: Run, desk: Path, publisher: str, packed: Path
+    sdcard: Run, project: Path, publisher: str, packed: Path
 ) -> None:
     card: dict[str, object] = {"node": "node3", "file": "node3.img", "image": publisher}
     card["image_checksum"] = f"{publisher}.sha256"
@@ -153,10 +155,10 @@ def test_an_image_that_its_publisher_has_replaced_is_refused_with_the_remedy(
 
     told = sdcard(**card)
     assert told.returncode == 1
-    (place,) = (desk / ".cluster/downloads").iterdir()
+    (place,) = (project / ".cluster/downloads").iterdir()
     assert codes(told.stdout) == [messages.REPLACED_IMAGE.code]
     assert f"remove {place} and run this again" in told.stdout
-    assert not (desk / "node3.img").exists()
+    assert not (project / "node3.img").exists()
     of_a_file = sdcard(**{**card, "image": packed})
     assert codes(of_a_file.stdout) == [messages.REPLACED_IMAGE.code]
     place.unlink()
@@ -169,38 +171,38 @@ def test_a_gateway_that_would_not_be_on_your_network_is_told(sdcard: Run, packed
     assert done.returncode == 0
 
 
-def test_a_file_that_is_no_card_is_kept(sdcard: Run, desk: Path, packed: Path) -> None:
-    (desk / "thesis.odt").write_text("Chapter 1")
+def test_a_file_that_is_no_card_is_kept(sdcard: Run, project: Path, packed: Path) -> None:
+    (project / "thesis.odt").write_text("Chapter 1")
     done = sdcard(node="node1", file="thesis.odt", image=packed)
     assert done.returncode == 1
     assert messages.FOREIGN_FILE(path="thesis.odt") in done.stdout
-    assert (desk / "thesis.odt").read_text() == "Chapter 1"
+    assert (project / "thesis.odt").read_text() == "Chapter 1"
 
 
-def test_a_wrong_checksum_writes_nothing(sdcard: Run, desk: Path, packed: Path) -> None:
+def test_a_wrong_checksum_writes_nothing(sdcard: Run, project: Path, packed: Path) -> None:
     wrong = "0a" * 32
     done = sdcard(node="node1", file="node1.img", image=packed, image_checksum=wrong)
     assert done.returncode == 1
     assert codes(done.stdout) == [messages.WRONG_CHECKSUM.code]
     assert f"expected {wrong}" in done.stdout
-    assert not (desk / "node1.img").exists()
+    assert not (project / "node1.img").exists()
     assert done.stdout.splitlines()[-1].startswith("this computer: failed. ")
 
 
 def test_an_image_with_an_empty_command_line_is_refused(
-    sdcard: Run, desk: Path, image: Path
+    sdcard: Run, project: Path, image: Path
 ) -> None:
-    (desk / "own.img").write_bytes(image.read_bytes())
-    images.put(desk / "own.img", "cmdline.txt", "")
+    (project / "own.img").write_bytes(image.read_bytes())
+    images.put(project / "own.img", "cmdline.txt", "")
     done = sdcard(node="node1", file="node1.img", image="own.img")
     assert done.returncode == 1
     assert codes(done.stdout)[-1] == messages.BAD_COMMAND_LINE.code
     assert "an empty first line" in done.stdout
-    assert card_record.marked((desk / "node1.img").read_bytes()) == "node1"
+    assert card_record.marked((project / "node1.img").read_bytes()) == "node1"
 
 
 def test_a_node_that_is_not_in_the_inventory_is_refused(
-    sdcard: Run, desk: Path, packed: Path
+    sdcard: Run, project: Path, packed: Path
 ) -> None:
     done = sdcard(node="node7", file="node1.img", image=packed)
     assert done.returncode == 1
@@ -208,4 +210,4 @@ def test_a_node_that_is_not_in_the_inventory_is_refused(
     assert codes(done.stdout) == ["SET039"]
     assert "SD card of" not in done.stdout
     assert "an image file" not in done.stdout
-    assert not (desk / "node1.img").exists()
+    assert not (project / "node1.img").exists()

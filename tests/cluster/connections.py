@@ -93,7 +93,7 @@ class Connections:
 
     @property
     def _config(self) -> Path:
-        return self.cluster.desk.absolute() / ".cluster" / "ssh_config"
+        return self.cluster.project.absolute() / ".cluster" / "ssh_config"
 
     def close(self, nodes: Sequence[Node] | None = None) -> None:
         """Close the connections of some nodes; of all by default."""

@@ -29,15 +29,15 @@ EC = (
 )
 SK = blob("sk-ssh-ed25519@openssh.com", b"e" * 32, b"ssh:")
 
-FILE = f"""# everyone at the desk
+FILE = f"""# all operators
 
-ssh-ed25519 {ED} operator@laptop
+ssh-ed25519 {ED} operator@pc1
   ssh-rsa {RSA}
 command="echo \\"hi, all\\" # no",no-pty,FROM="192.168.2.0/24,!192.168.2.9" ssh-ed25519 {ED2} a b
 cert-authority,principals="pi" ecdsa-sha2-nistp256 {EC} the school's CA
 # ssh-ed25519 {SK} not in use
 sk-ssh-ed25519@openssh.com {SK}\tkey ring
-ssh-ed25519 AAAAdamaged operator@laptop
+ssh-ed25519 AAAAdamaged operator@pc1
 restrict,pty
 """
 
@@ -47,7 +47,7 @@ def test_every_key_is_found_and_nothing_else() -> None:
     assert found == [
         None,
         None,
-        Key("ssh-ed25519", ED, (), "operator@laptop"),
+        Key("ssh-ed25519", ED, (), "operator@pc1"),
         Key("ssh-rsa", RSA),
         Key(
             "ssh-ed25519",

@@ -17,7 +17,7 @@ from tests import suite
 
 TESTS = Path(__file__).parents[1]
 
-# All but the checks of a desk, to which other rules apply.
+# All but the checks of a real cluster, to which other rules apply.
 OURS = [file for file in TESTS.rglob("*.py") if not file.is_relative_to(TESTS / "cluster")]
 
 SKIPPING = """import pytest
@@ -67,7 +67,7 @@ def test_a_file_that_skips_itself_is_a_failure_too(room: Path) -> None:
     assert "1 error" in done.stdout
 
 
-def test_checks_of_a_desk_may_find_nothing_to_look_at(room: Path) -> None:
+def test_checks_of_a_cluster_may_find_nothing_to_look_at(room: Path) -> None:
     (room / "cluster").mkdir()
     (room / "cluster" / "test_it.py").write_text(SKIPPING)
     assert "3 skipped, 1 xfailed" in run_pytest(room, "cluster").stdout

@@ -19,7 +19,7 @@ from tests.lab.runs import ok
 
 def kubeconfig(lab: Lab) -> Path:
     """The operator's kubeconfig."""
-    return lab.desk / ".cluster" / "kubeconfig"
+    return lab.project / ".cluster" / "kubeconfig"
 
 
 def kubectl(lab: Lab, *arguments: str) -> str:

@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.timeout(PATIENCE))
 
 
-def make_desk(folder: Path, inventory: str | None = None, **changes: object) -> Path:
+def make_project(folder: Path, inventory: str | None = None, **changes: object) -> Path:
     """
     Make a directory to run deploys in: inventory.py, group_data/, and links to the code.
 
@@ -84,14 +84,14 @@ def new_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
     """
     Makes labs: `new_lab("router", topology="router")`. The session takes them down.
 
-    The first argument names the lab among the session's; the others are `make_desk`'s.
+    The first argument names the lab among the session's; the others are `make_project`'s.
     """
     made: dict[str, Lab] = {}
 
     def make(suffix: str, inventory: str | None = None, **changes: object) -> Lab:
         assert suffix not in made, f"there is a lab called {suffix} in this session already"
-        desk = make_desk(tmp_path_factory.mktemp(f"desk-{suffix}"), inventory, **changes)
-        lab = Lab(desk, check_name(f"{NAME}-{suffix}"), say=print)
+        project = make_project(tmp_path_factory.mktemp(f"project-{suffix}"), inventory, **changes)
+        lab = Lab(project, check_name(f"{NAME}-{suffix}"), say=print)
         lab.down()  # what an earlier session left
         made[suffix] = lab
         return lab
@@ -122,4 +122,4 @@ def lab(new_lab: Callable[..., Lab]) -> Lab:
     return shared
 
 
-__all__ = ["Lab", "LabError", "make_desk"]
+__all__ = ["Lab", "LabError", "make_project"]

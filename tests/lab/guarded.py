@@ -57,7 +57,7 @@ def deploy(lab: Lab, changes: Mapping[str, str], seconds: int = SECONDS) -> list
     lines = [f'    if host.name == "{node}":\n        {call}\n' for node, call in changes.items()]
     text = _DEPLOY.replace("SECONDS", str(seconds)) + "".join(lines)
     file = f"change-{'-'.join(changes)}.py"
-    (lab.desk / file).write_text(text)
+    (lab.project / file).write_text(text)
     limit = [word for node in changes for word in ("--limit", node)]
     return ["pyinfra", "inventory.py", file, "-y", *limit]
 

@@ -41,7 +41,7 @@ mount -t overlay overlay -o lowerdir=/var,upperdir=/mnt/var,workdir=/mnt/.var /v
 
 # As a run writes it that changes the node.
 OTHER_RUN = """mkdir -p -m 700 /run/bramble; printf '%s\\n' 0a 1 "$(date +%s)" \
-'{"who": "ann on desk, process 7", "command": "pyinfra inventory.py x.py", "began": "noon"}' \
+'{"who": "ann on pc1, process 7", "command": "pyinfra inventory.py x.py", "began": "noon"}' \
 > /run/bramble/run.lock; systemd-run -q flock /run/bramble/run.lock sleep infinity"""
 
 FAULTS: dict[str, dict[str, Fault]] = {
@@ -49,7 +49,7 @@ FAULTS: dict[str, dict[str, Fault]] = {
         "other runs": Fault(
             OTHER_RUN,
             "warning",
-            ("PRE004", "`pyinfra inventory.py x.py` by ann on desk, process 7, since noon"),
+            ("PRE004", "`pyinfra inventory.py x.py` by ann on pc1, process 7, since noon"),
         ),
         "memory": Fault(
             says("/proc/meminfo", "MemTotal: 928256 kB\nMemAvailable: 500000 kB\n"),

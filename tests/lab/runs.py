@@ -79,7 +79,7 @@ def start(lab: Lab, *arguments: str, deploys: Sequence[str] = NETWORK) -> subpro
     return subprocess.Popen(
         lab.operator_command(["pyinfra", "inventory.py", *deploys, *arguments]),
         env=lab.operator_environment(),
-        cwd=lab.desk,
+        cwd=lab.project,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

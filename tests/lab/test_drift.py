@@ -21,7 +21,7 @@ workers = [("node2", {"address": "192.168.2.12"})]
 SSH_ACCESS = ["deploys/ssh_access.py"]
 SAME, COULD_NOT_TELL, DRIFT = 0, 1, 2
 
-# What is managed only where a setting asks for it, as the desk's do.
+# What is managed only where a setting asks for it.
 SETTINGS_OF_CHOICE = {
     ("node1", "setting SSH password logins"),
     ("node2", "setting SSH password logins"),
@@ -51,7 +51,7 @@ PARTS = [
 
 
 @dataclass
-class Desk:
+class Deployed:
     """Two blank nodes, the differences shown of them, and the run that makes them a cluster."""
 
     lab: Lab
@@ -60,11 +60,11 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(new_lab: Callable[..., Lab]) -> Iterator[Desk]:
+def project(new_lab: Callable[..., Lab]) -> Iterator[Deployed]:
     lab = new_lab("drift", TWO, password_login=False, kubectl_proxy=True)
     lab.up()
     diff = report(lab, "diff")
-    yield Desk(lab, diff, pyinfra(lab, "-y", deploys=CLUSTER))
+    yield Deployed(lab, diff, pyinfra(lab, "-y", deploys=CLUSTER))
     lab.down()
 
 
@@ -91,7 +91,7 @@ def named(found: dict[str, Any]) -> set[drift_faults.Declared]:
 
 def mended(lab: Lab) -> set[drift_faults.Declared]:
     """What a run for real has changed."""
-    path = lab.desk / ".cluster" / "result.json"
+    path = lab.project / ".cluster" / "result.json"
     env = {result.VARIABLE: str(path)}
     done = lab.run(["pyinfra", "inventory.py", *CLUSTER, "-y"], env=env)
     assert done.returncode == 0, done.stderr
@@ -105,9 +105,9 @@ def mended(lab: Lab) -> set[drift_faults.Declared]:
     }
 
 
-def test_the_differences_of_blank_nodes_are_grouped_by_node_and_file(desk: Desk) -> None:
-    assert desk.diff.status == 0, desk.diff.output
-    heading, first, second = re.split(r"(?m)^node[12]$", desk.diff.output)
+def test_the_differences_of_blank_nodes_are_grouped_by_node_and_file(deployed: Deployed) -> None:
+    assert deployed.diff.status == 0, deployed.diff.output
+    heading, first, second = re.split(r"(?m)^node[12]$", deployed.diff.output)
     assert heading.startswith("Target: lab ")
     for node, here in (("192.168.2.11/24", first), ("192.168.2.12/24", second)):
         assert "    /etc/network/interfaces.d/eth0 (create)\n" in here
@@ -115,13 +115,13 @@ def test_the_differences_of_blank_nodes_are_grouped_by_node_and_file(desk: Desk)
         assert "    install kubelet, kubeadm, kubectl, kubernetes-cni (" in here
     assert "    set net.ipv4.ip_forward = 1 (it is 0)\n" in first
     assert "kubernetesVersion: v1.36.4" in first  # the release to come, not the minor's first
-    assert "No changes" not in desk.diff.output
-    assert "Supported system" not in desk.diff.output  # nothing of what stays
-    assert "(something would change)" not in desk.diff.output
+    assert "No changes" not in deployed.diff.output
+    assert "Supported system" not in deployed.diff.output  # nothing of what stays
+    assert "(something would change)" not in deployed.diff.output
 
 
-def test_a_run_ends_with_what_it_came_to_and_what_to_do_next(desk: Desk) -> None:
-    run = desk.run
+def test_a_run_ends_with_what_it_came_to_and_what_to_do_next(deployed: Deployed) -> None:
+    run = deployed.run
     assert run.status == 0, run.output
     for node in ("node1", "node2"):
         changed, same, failed = run.counts(node)
@@ -135,27 +135,27 @@ def test_a_run_ends_with_what_it_came_to_and_what_to_do_next(desk: Desk) -> None
 
 
 def test_a_second_run_is_short_and_pyinfras_own_words_are_in_the_log_and_with_v(
-    desk: Desk,
+    deployed: Deployed,
 ) -> None:
-    run = pyinfra(desk.lab, "-y", deploys=CLUSTER)
+    run = pyinfra(deployed.lab, "-y", deploys=CLUSTER)
     assert "No changes: all nodes match their configuration" in run.output
     assert len(run.output.splitlines()) < 90  # pyinfra has twice as many, and more with each node
     path = re.search(r"\d s\. Log: (\S+)", run.output)
     assert path
-    log = desk.lab.desk / path[1]
+    log = deployed.lab.project / path[1]
     assert log.stat().st_mode & 0o777 == 0o600
     assert log.read_text().count("[node2] No changes") > 20
-    loud = pyinfra(desk.lab, "-y", "-v", deploys=SSH_ACCESS)
+    loud = pyinfra(deployed.lab, "-y", "-v", deploys=SSH_ACCESS)
     assert "[node2] No changes" in loud.output
     assert "Grand total" in loud.output
     assert loud.counts("node2")[2] == 0
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_nothing_that_shows_a_run_can_break_it(desk: Desk, part: str) -> None:
+def test_nothing_that_shows_a_run_can_break_it(deployed: Deployed, part: str) -> None:
     run = ["python", "-c", BROKEN, part, "inventory.py", *SSH_ACCESS, "-y"]
-    env = {result.VARIABLE: str(desk.lab.desk / ".cluster" / "broken.json")}
-    done = desk.lab.run(run, env=env)
+    env = {result.VARIABLE: str(deployed.lab.project / ".cluster" / "broken.json")}
+    done = deployed.lab.run(run, env=env)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert "injected" in done.stderr or part in ("screen.Screen.__init__", "logs.os.open")
@@ -167,9 +167,9 @@ def test_a_declared_resource_without_a_fault_is_noticed() -> None:
 
 
 @pytest.mark.slow
-def test_what_drifts_is_named_and_mended_thing_by_thing(desk: Desk) -> None:
-    assert desk.run.status == 0, desk.run.output
-    status, found = drift(desk.lab)
+def test_what_drifts_is_named_and_mended_thing_by_thing(deployed: Deployed) -> None:
+    assert deployed.run.status == 0, deployed.run.output
+    status, found = drift(deployed.lab)
     assert (status, named(found)) == (SAME, set())
     managed = {
         (n, resource) for n, said in found["nodes"].items() for resource in said["resources"]
@@ -177,23 +177,23 @@ def test_what_drifts_is_named_and_mended_thing_by_thing(desk: Desk) -> None:
     assert len(managed) > 80
     assert managed >= SETTINGS_OF_CHOICE
     for batch, plan in sorted(drift_faults.batches(managed).items()):
-        drift_faults.inject(desk.lab, plan)
-        status, found = drift(desk.lab)
+        drift_faults.inject(deployed.lab, plan)
+        status, found = drift(deployed.lab)
         assert status == DRIFT
         assert named(found) == plan.changed, batch
-        assert mended(desk.lab) == plan.changed, batch
-    status, found = drift(desk.lab)
+        assert mended(deployed.lab) == plan.changed, batch
+    status, found = drift(deployed.lab)
     assert (status, named(found)) == (SAME, set())
 
 
-def test_it_could_not_tell_when_a_node_is_out_of_reach(desk: Desk) -> None:
-    desk.lab.cut("node2")
+def test_it_could_not_tell_when_a_node_is_out_of_reach(deployed: Deployed) -> None:
+    deployed.lab.cut("node2")
     try:
-        status, found = drift(desk.lab, "--deploy", *SSH_ACCESS)
+        status, found = drift(deployed.lab, "--deploy", *SSH_ACCESS)
     finally:
-        desk.lab.mend("node2")
+        deployed.lab.mend("node2")
     assert status == COULD_NOT_TELL
     assert found["nodes"]["node1"]["state"] == "same"
     assert found["nodes"]["node2"]["state"] == "unknown"
     assert any("node2" in line for line in found["errors"])
-    assert changes(desk.lab, deploys=SSH_ACCESS) == []
+    assert changes(deployed.lab, deploys=SSH_ACCESS) == []

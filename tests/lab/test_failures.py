@@ -104,7 +104,7 @@ def test_nothing_is_done_and_so_said_when_nobody_is_there_to_say_yes(blank: Lab)
 
 
 def test_a_changed_host_key_is_refused_with_the_remedy(blank: Lab) -> None:
-    known = blank.desk / ".cluster" / "known_hosts"
+    known = blank.project / ".cluster" / "known_hosts"
     text = known.read_text()
     keys = {
         line.split()[0]: line.split(maxsplit=1)[1] for line in text.splitlines() if line.strip()

@@ -36,10 +36,10 @@ def write_card(lab: Lab, name: str, *data: str) -> Path:
 
     + data: settings of this card alone, "name=value"
     """
-    image = lab.desk / "image.img"
+    image = lab.project / "image.img"
     if not image.exists():
         images.make(image)
-    card = lab.desk / f"{name}.img"
+    card = lab.project / f"{name}.img"
     card.unlink(missing_ok=True)
     wanted = [f"node={name}", f"file={card}", f"image={image}", *data]
     pairs = [word for each in wanted for word in ("--data", each)]
@@ -141,7 +141,7 @@ def test_hypriotos_dialect_gives_the_same_board(boards: Lab) -> None:
 
 def test_cloud_init_finds_no_fault_with_the_cards(boards: Lab) -> None:
     """Its own schemas, those of the version that Debian 13 and Raspberry Pi OS have."""
-    cluster = settings.load(boards.desk)
+    cluster = settings.load(boards.project)
     check = "cat > card && cloud-init schema --config-file card --schema-type"
     for name in ("node1", "node2"):
         files = first_boot.boot_files(cluster, cluster.node(name))

@@ -33,7 +33,7 @@ UNREACHED = r"192\.168\.2\.\d+ did not answer"
 
 
 @pytest.fixture(scope="module")
-def desk(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, Run]]:
+def guarded(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, Run]]:
     """A cluster with its network; before it, one rollback to what NetworkManager had set up."""
     lab = new_lab("guard", INVENTORY)
     lab.up()
@@ -48,12 +48,12 @@ def desk(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, Run]]:
 
 
 @pytest.fixture
-def lab(desk: tuple[Lab, Run]) -> Lab:
-    return desk[0]
+def lab(guarded: tuple[Lab, Run]) -> Lab:
+    return guarded[0]
 
 
-def test_good_changes_are_confirmed_and_leave_nothing(desk: tuple[Lab, Run]) -> None:
-    lab, first = desk
+def test_good_changes_are_confirmed_and_leave_nothing(guarded: tuple[Lab, Run]) -> None:
+    lab, first = guarded
     assert first.status == 0, first.output
     nodes = ("node1", *WORKERS)
     for node in nodes:
@@ -63,8 +63,8 @@ def test_good_changes_are_confirmed_and_leave_nothing(desk: tuple[Lab, Run]) -> 
     assert ok(lab.ssh("node2", f"sudo {mode}")) == "700 root"
 
 
-def test_all_of_a_nodes_network_is_one_change(desk: tuple[Lab, Run]) -> None:
-    _, first = desk
+def test_all_of_a_nodes_network_is_one_change(guarded: tuple[Lab, Run]) -> None:
+    _, first = guarded
     said = [line for line in first.lines("node1") if "confirmed after" in line]
     assert [line.split(":")[0] for line in said] == [
         "the iptables rules, eth0, wlan0 and resolv.conf"
@@ -175,14 +175,14 @@ def test_the_run_is_killed_and_a_worker_rebooted_right_after(lab: Lab) -> None:
         with subprocess.Popen(
             lab.operator_command(command),
             env=lab.operator_environment(),
-            cwd=lab.desk,
+            cwd=lab.project,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-        ) as laptop:
+        ) as operator:
             is_applied(lab, "node2")
-            os.killpg(laptop.pid, signal.SIGKILL)
+            os.killpg(operator.pid, signal.SIGKILL)
         opens(lab, "node2")
 
     def rebooted() -> Run:
@@ -243,16 +243,16 @@ def test_a_node_is_followed_to_a_new_address_and_undo_brings_it_back(lab: Lab) -
     assert confirmations(done, "node2") == 1
     nothing_is_left(lab, "node2")
     assert "192.168.2.42" in ok(lab.console("node2", ["hostname", "-I"]))
-    config = lab.desk / ".cluster" / "ssh_config"
+    config = lab.project / ".cluster" / "ssh_config"
     assert "HostName 192.168.2.42" in config.read_text(), "ssh_config follows"
 
-    here = (lab.desk / "inventory.py").read_text()
+    here = (lab.project / "inventory.py").read_text()
     there = '\nworkers[0][1]["first_address"] = "192.168.2.42"\n'
-    (lab.desk / "inventory.py").write_text(here.replace("range(2, 6)]", f"range(2, 6)]{there}"))
+    (lab.project / "inventory.py").write_text(here.replace("range(2, 6)]", f"range(2, 6)]{there}"))
     try:
         undo = pyinfra(lab, "-y", "--limit", "node2", deploys=["deploys/undo.py"])
     finally:
-        (lab.desk / "inventory.py").write_text(here)
+        (lab.project / "inventory.py").write_text(here)
     assert undo.status == 0, undo.output
     assert confirmations(undo, "node2") == 1
     nothing_is_left(lab, "node2")

@@ -1,4 +1,4 @@
-"""The whole cluster: from blank boards to Ready, seen from the laptop, and what comes after."""
+"""The whole cluster: from blank boards to Ready, seen by the operator, and what comes after."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ workers = [("node2", {"address": "192.168.2.12"})]
 ONE_MORE = 'workers.append(("node3", {"address": "192.168.2.13"}))\n'
 NODES = ("node1", "node2", "node3")
 
-# The laptop's kubeconfig before: somebody else's cluster.
+# The operator's kubeconfig before: somebody else's cluster.
 ELSEWHERE = """apiVersion: v1
 kind: Config
 current-context: elsewhere
@@ -212,9 +212,9 @@ def test_no_log_of_either_side_shows_a_secret(made: Made) -> None:
     users = yaml.safe_load(kubeconfig(made.lab).read_text())["users"]
     user = next(each["user"] for each in users if each["name"] == "bramble")
     key = b64decode(user["client-key-data"]).decode().splitlines()[1]
-    debug = made.lab.desk / "pyinfra-debug.log"
+    debug = made.lab.project / "pyinfra-debug.log"
     logs = {"run": made.run.output, "debug": debug.read_text() if debug.exists() else ""}
-    folder = made.lab.desk / ".cluster" / "logs"
+    folder = made.lab.project / ".cluster" / "logs"
     logs |= {log.name: log.read_text() for log in folder.iterdir()}
     for node in ("node1", "node2"):
         logs[node] = ok(made.lab.ssh(node, "sudo journalctl -b -a --no-pager"))
@@ -253,7 +253,7 @@ def test_preflight_finds_nothing_wrong_with_a_cluster_that_is_ours(made: Made) -
 @pytest.fixture(scope="module")
 def grown(made: Made) -> Grown:
     """One more worker in the inventory, and the run after that."""
-    inventory = made.lab.desk / "inventory.py"
+    inventory = made.lab.project / "inventory.py"
     text = inventory.read_text()
     inventory.write_text(text.replace("\nimport settings", ONE_MORE + "\nimport settings", 1))
     with tokens_made(made.lab) as tokens:

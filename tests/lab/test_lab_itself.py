@@ -232,7 +232,7 @@ def test_a_kubelets_control_group_stays(lab: Lab) -> None:
 def test_what_the_lab_adds_to_a_setting_is_added_to_what_the_files_say_now(
     lab: Lab,
 ) -> None:
-    file = lab.desk / "group_data" / "all.py"
+    file = lab.project / "group_data" / "all.py"
     text = file.read_text()
     read = "import json, settings; print(json.dumps(settings.load().kube_proxy_config))"
     try:
@@ -446,7 +446,7 @@ def test_down_leaves_no_trace_even_of_a_crash(new_lab: Callable[..., Lab]) -> No
     lab = new_lab("gone")
     before = {trace for trace in traces() if belongs_to(trace, lab.name)}
     assert not before
-    known = lab.desk / ".cluster" / "known_hosts"
+    known = lab.project / ".cluster" / "known_hosts"
     known.parent.mkdir(mode=0o700)
     known.write_text("a-board ssh-ed25519 AAAA\n")
     lab.up(workers=1)

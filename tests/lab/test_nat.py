@@ -160,7 +160,7 @@ def rules(lab: Lab, node: str, typed: list[str], *arguments: str, present: bool 
     """Run a deploy of these rules only."""
     call = f"rules={typed!r}, path='/etc/other_rules.fw', prefix='OTHER', present={present}"
     text = f"from operations import iptables\n\niptables.ruleset(name='Other rules', {call})\n"
-    (lab.desk / "rules.py").write_text(text)
+    (lab.project / "rules.py").write_text(text)
     return pyinfra(lab, "--limit", node, *arguments, deploys=["rules.py"])
 
 

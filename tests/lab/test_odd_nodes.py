@@ -149,7 +149,7 @@ broken(name="Whatever", place=PLACE)
 
 @pytest.mark.parametrize("place", ["deploy", "prepare", "execute", "function"])
 def test_any_exception_costs_one_node_and_its_traceback_is_in_the_log(odd: Lab, place: str) -> None:
-    (odd.desk / "broken.py").write_text(BROKEN)
+    (odd.project / "broken.py").write_text(BROKEN)
     command = ["pyinfra", "inventory.py", "broken.py"]
     yes = ["-y"] if place in ("execute", "function") else ["--dry"]
     if place == "deploy":
@@ -163,7 +163,7 @@ def test_any_exception_costs_one_node_and_its_traceback_is_in_the_log(odd: Lab, 
         r"unexpected (\w+) in broken.py, line \d+: (.*)\. .* (\S+)\. \(RUN013\)$", line
     )
     assert known, line
-    log = (odd.desk / known[3]).read_text()
+    log = (odd.project / known[3]).read_text()
     assert "Traceback (most recent call last)" in log
     assert f"{known[1]}: {known[2]}" in log
     if yes == ["-y"]:

@@ -40,7 +40,7 @@ local.include("deploys/gateway.py")
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     made = new_lab("look")
     made.up()
-    (made.desk / "start.py").write_text(START)
+    (made.project / "start.py").write_text(START)
     yield made
     made.down()
 

@@ -19,7 +19,7 @@ from lab import cgroup, containers, debian_mirror, host, kubernetes
 from lab.api import Lab
 from lab.errors import LabError
 from standin import repository
-from tests.lab.conftest import make_desk
+from tests.lab.conftest import make_project
 from tests.lab.runs import CLUSTER, changes, ok, pyinfra
 
 pytestmark = pytest.mark.slow
@@ -134,8 +134,8 @@ def pause(deployed: Lab) -> str:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Path:
-    return make_desk(tmp_path, CONTROL_PLANE)
+def project(tmp_path: Path) -> Path:
+    return make_project(tmp_path, CONTROL_PLANE)
 
 
 def groups(part: str) -> list[str]:
@@ -155,7 +155,7 @@ def groups(part: str) -> list[str]:
     ],
 )  # fmt: skip
 def test_a_folder_that_is_no_mirror_is_refused_in_one_line(
-    desk: Path,
+    project: Path,
     folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -169,18 +169,18 @@ def test_a_folder_that_is_no_mirror_is_refused_in_one_line(
     host.run(["sh", "-c", damage.format(damaged)])
     monkeypatch.setenv("LAB_MIRROR", str(damaged))
     with pytest.raises(LabError, match=message) as refused:
-        kubernetes.choose(settings.load(desk))
+        kubernetes.choose(settings.load(project))
     assert str(damaged) in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 def test_two_wishes_at_odds_are_refused(
-    desk: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAB_MIRROR", str(folder))
     monkeypatch.setenv("LAB_KUBERNETES", "stand-in")
     with pytest.raises(LabError, match=r"LAB_KUBERNETES=stand-in .*LAB028"):
-        kubernetes.choose(settings.load(desk))
+        kubernetes.choose(settings.load(project))
 
 
 def test_a_deploy_from_the_mirror_ends_with_a_ready_node(deployed: Lab, folder: Path) -> None:

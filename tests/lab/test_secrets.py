@@ -21,7 +21,7 @@ OPEN_FILES = (
 @pytest.fixture(scope="module")
 def wifi(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, str, Run, Run, set[str]]]:
     lab = new_lab("wifi")
-    group_data = lab.desk / "group_data" / "all.py"
+    group_data = lab.project / "group_data" / "all.py"
     text = group_data.read_text()
     for line, wanted in (
         ("wifi_ssid = None", 'wifi_ssid = "Your ssid"'),
@@ -30,16 +30,16 @@ def wifi(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, str, Run, Run, set[
         assert line in text
         text = text.replace(line, wanted)
     group_data.write_text(text)
-    (lab.desk / ".cluster").mkdir(mode=0o700, exist_ok=True)
-    key = lab.desk / ".cluster" / "wifi_psk"
+    (lab.project / ".cluster").mkdir(mode=0o700, exist_ok=True)
+    key = lab.project / ".cluster" / "wifi_psk"
     key.touch(mode=0o600)
     key.write_text(f"{KEY}\n")
-    psk = settings.load(lab.desk).wifi_psk()
+    psk = settings.load(lab.project).wifi_psk()
     assert psk is not None
     lab.up(workers=0)
     seen = ["pyinfra", "inventory.py", *NETWORK, "--dry", "--diff", "-vv", "--limit", "node1"]
     with Watched() as watched:
-        done = lab.run(seen, env={result.VARIABLE: str(lab.desk / ".cluster" / "result.json")})
+        done = lab.run(seen, env={result.VARIABLE: str(lab.project / ".cluster" / "result.json")})
         dry = Run(done.returncode, done.stdout + done.stderr)
         run = pyinfra(lab, "-y", "--diff", "-vv", "--limit", "node1")
     yield lab, psk.get_secret_value(), dry, run, watched.seen
@@ -64,10 +64,10 @@ def test_the_key_arrives(wifi: Wifi) -> None:
 def test_no_log_or_diff_shows_it(wifi: Wifi) -> None:
     lab, psk, dry, run, _ = wifi
     journal = ok(lab.ssh("node1", "sudo journalctl -b --no-pager"))
-    debug = lab.desk / "pyinfra-debug.log"
-    data = (lab.desk / ".cluster" / "result.json").read_text()
+    debug = lab.project / "pyinfra-debug.log"
+    data = (lab.project / ".cluster" / "result.json").read_text()
     assert "modify /etc/hosts" in data
-    logs = [data, *(log.read_text() for log in (lab.desk / ".cluster" / "logs").iterdir())]
+    logs = [data, *(log.read_text() for log in (lab.project / ".cluster" / "logs").iterdir())]
     assert any("Will modify /etc/hosts" in log for log in logs)
     seen = [dry.output, run.output, journal, *logs]
     for text in [*seen, debug.read_text() if debug.exists() else ""]:
@@ -86,7 +86,7 @@ def test_no_open_file_holds_it(wifi: Wifi) -> None:
     lab, psk, *_ = wifi
     for secret in (KEY, psk):
         assert lab.ssh("node1", f'sudo sh -c "{OPEN_FILES}"', stdin=secret + "\n").stdout == ""
-        for path in lab.desk.rglob("*"):
+        for path in lab.project.rglob("*"):
             if path.is_file() and not path.is_symlink() and path.stat().st_mode & 0o077:
                 assert secret.encode() not in path.read_bytes(), path
 
@@ -101,7 +101,7 @@ def test_a_second_run_changes_nothing(wifi: Wifi) -> None:
 def test_wpa_supplicant_takes_wpa3_and_a_hidden_network(wifi: Wifi) -> None:
     """The program that reads the file is asked, at an interface where it can do no harm."""
     lab, *_ = wifi
-    group_data = lab.desk / "group_data" / "all.py"
+    group_data = lab.project / "group_data" / "all.py"
     text = group_data.read_text().replace('wifi_security = "wpa2"', 'wifi_security = "wpa3"')
     group_data.write_text(text.replace("wifi_hidden = False", "wifi_hidden = True"))
     run = pyinfra(lab, "-y", "--diff", "-vv", "--limit", "node1", deploys=NETWORK)

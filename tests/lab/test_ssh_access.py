@@ -38,7 +38,7 @@ def board(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
 
 
 def test_the_admin_key_is_readable_by_the_operator_only(board: Lab) -> None:
-    folder = board.desk / ".cluster"
+    folder = board.project / ".cluster"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert (folder / "id_ed25519").stat().st_mode & 0o777 == 0o600
 
@@ -60,7 +60,7 @@ def test_the_first_contact_by_password_brings_the_key(by_key: Lab) -> None:
     board = by_key
     lines = ok(board.ssh("node1", "cat .ssh/authorized_keys")).splitlines()
     assert lines[:2] == THEIRS.splitlines()
-    key = (board.desk / ".cluster" / "id_ed25519.pub").read_text().split()
+    key = (board.project / ".cluster" / "id_ed25519.pub").read_text().split()
     assert lines[2].split()[:2] == key[:2]
     modes = ok(board.ssh("node1", "stat -c '%a %U:%G' .ssh .ssh/authorized_keys")).splitlines()
     assert modes == ["700 pi:pi", "600 pi:pi"]
@@ -102,7 +102,7 @@ def test_passwords_stay_if_only_a_password_opens_the_board(by_key: Lab) -> None:
     keys = ok(board.ssh("node1", "cat .ssh/authorized_keys"))
     lost = "mv /home/pi/.ssh/authorized_keys /home/pi/.ssh/lost"
     assert board.console("node1", ["sh", "-c", lost]).returncode == 0
-    deploy = board.desk / "keys-only.py"
+    deploy = board.project / "keys-only.py"
     deploy.write_text(
         "from operations import guard, sshd\n"
         'with guard.change("Keys only", 24):\n'

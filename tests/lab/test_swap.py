@@ -35,7 +35,7 @@ def as_root(lab: Lab, script: str) -> str:
 
 
 def test_services_that_call_swapon_are_disabled_and_other_callers_are_reported(lab: Lab) -> None:
-    (lab.desk / "off.py").write_text(OFF)
+    (lab.project / "off.py").write_text(OFF)
     as_root(lab, MAKE)
     try:
         only = ("-y", "--limit", "node3")

@@ -50,7 +50,7 @@ if host.name == "node1":
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     made = new_lab("two")
     made.up(workers=2)
-    (made.desk / "slow.py").write_text(SLOW)
+    (made.project / "slow.py").write_text(SLOW)
     run = pyinfra(made, "-y", deploys=["deploys/ssh_access.py", *NETWORK])
     assert run.status == 0, run.output
     yield made
@@ -118,7 +118,7 @@ def is_child(pid: int, parent: int) -> bool:
     return pid == parent
 
 
-def test_a_second_run_from_the_same_desk_changes_nothing(lab: Lab) -> None:
+def test_a_second_run_from_the_same_folder_changes_nothing(lab: Lab) -> None:
     spoil(lab)
     before = snapshot(lab)
     with at_work(lab) as running:
@@ -134,7 +134,7 @@ def test_a_second_run_from_the_same_desk_changes_nothing(lab: Lab) -> None:
 def test_a_second_run_from_another_computer_changes_nothing(lab: Lab, tmp_path: Path) -> None:
     spoil(lab)
     before = snapshot(lab)
-    other = Path(shutil.copytree(lab.desk, tmp_path / "desk", symlinks=True))
+    other = Path(shutil.copytree(lab.project, tmp_path / "project", symlinks=True))
     command = ["pyinfra", "inventory.py", *NETWORK, "-y"]
     with at_work(lab) as running:
         done = subprocess.run(
@@ -208,7 +208,7 @@ def test_a_run_whose_computer_lost_its_power_frees_the_nodes_by_itself(lab: Lab)
 @pytest.mark.slow
 def test_a_run_keeps_its_locks_over_changes_of_the_network(lab: Lab) -> None:
     """Its old connections are closed then, and the lock goes with them."""
-    (lab.desk / "long.py").write_text(
+    (lab.project / "long.py").write_text(
         'from pyinfra import local\nlocal.include("deploys/undo.py")\nlocal.include("slow.py")\n'
     )
     running = start(lab, "-y", deploys=["long.py"])

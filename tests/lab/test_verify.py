@@ -35,7 +35,7 @@ def demo(new_lab: Callable[..., Lab]) -> Iterator[Demo]:
     lab = new_lab("demo")
     done = subprocess.run(
         [sys.executable, "-m", "lab", "demo"],
-        cwd=lab.desk,
+        cwd=lab.project,
         env=os.environ | {"LAB_NAME": lab.name},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -105,7 +105,7 @@ def assert_found(found: Verified, batch: tuple[Fault, ...]) -> None:
 def test_pods_are_checked_where_containers_run_and_removed(cluster: Lab, tmp_path: Path) -> None:
     """A kubectl on the head claims that the stand-in runs containers."""
     with injected(cluster, PODS):
-        image = settings.load(cluster.desk).pause_image
+        image = settings.load(cluster.project).pause_image
         found = verify(cluster, tmp_path / "report.xml", "-k", "test_pods", f"--pod-image={image}")
         namespaces = ok(cluster.ssh("node1", "/usr/bin/kubectl get namespaces -o name"))
     assert_found(found, PODS)

@@ -134,7 +134,7 @@ def shows_phases(lab: Lab, run: Run, node: str, command: str, *phases: str) -> N
     assert "[preflight] " not in run.output
     log = re.search(r"\S+\.log$", run.output, re.MULTILINE)
     assert log
-    assert f"[{node}] [preflight] Running pre-flight checks" in (lab.desk / log[0]).read_text()
+    assert f"[{node}] [preflight] Running pre-flight checks" in (lab.project / log[0]).read_text()
 
 
 def test_a_kubelet_that_keeps_exiting_under_join_is_noticed_and_the_others_join(

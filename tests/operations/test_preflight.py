@@ -120,7 +120,7 @@ def test_a_check_declares_no_resource() -> None:
 def test_a_mistake_in_a_check_fails_only_the_node_that_it_is_about(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def broken(node: Node, desk: object) -> None:
+    def broken(node: Node, project: object) -> None:
         if node.name == "node2":
             raise ZeroDivisionError("a mistake")
 

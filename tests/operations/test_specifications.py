@@ -22,17 +22,17 @@ WIFI = 'wifi_ssid = "home"\nwifi_country = "GB"\nwifi_security = "wpa3"\nwifi_hi
 
 @pytest.fixture(params=["nat", "router"])
 def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> settings.Cluster:
-    desk = tmp_path / "desk"
-    shutil.copytree(ROOT / "group_data", desk / "group_data")
-    shutil.copy(ROOT / "inventory.py", desk)
-    with (desk / "group_data/all.py").open("a") as file:
+    project = tmp_path / "project"
+    shutil.copytree(ROOT / "group_data", project / "group_data")
+    shutil.copy(ROOT / "inventory.py", project)
+    with (project / "group_data/all.py").open("a") as file:
         file.write(f'topology = "{request.param}"\n')
-    with (desk / "group_data/all.py").open("a") as file:
+    with (project / "group_data/all.py").open("a") as file:
         file.write(WIFI)
-    (desk / ".cluster").mkdir()
-    (desk / ".cluster/wifi_psk").touch(mode=0o600)
-    (desk / ".cluster/wifi_psk").write_text("correct horse\n")
-    return settings.load(desk)
+    (project / ".cluster").mkdir()
+    (project / ".cluster/wifi_psk").touch(mode=0o600)
+    (project / ".cluster/wifi_psk").write_text("correct horse\n")
+    return settings.load(project)
 
 
 def fits(operation: Callable[..., Any], arguments: dict[str, Any]) -> None:

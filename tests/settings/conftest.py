@@ -1,4 +1,4 @@
-"""Desks to break: folders with the repository's own inventory.py and group_data/."""
+"""Project folders to break: each with the repository's own inventory.py and group_data/."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def make_desk(tmp_path: Path) -> Callable[[], Path]:
+def make_project(tmp_path: Path) -> Callable[[], Path]:
     made: list[Path] = []
 
     def make() -> Path:
-        folder = tmp_path / f"desk{len(made)}"
+        folder = tmp_path / f"project{len(made)}"
         folder.mkdir()
         shutil.copy(ROOT / "inventory.py", folder)
         shutil.copytree(
@@ -29,5 +29,5 @@ def make_desk(tmp_path: Path) -> Callable[[], Path]:
 
 
 @pytest.fixture
-def desk(make_desk: Callable[[], Path]) -> Path:
-    return make_desk()
+def project(make_project: Callable[[], Path]) -> Path:
+    return make_project()

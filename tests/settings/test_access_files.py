@@ -22,19 +22,19 @@ OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO2mZ6oHnB1JtSgUzRzL7m2fWcE5V8tJXy6
 
 
 @pytest.fixture
-def cluster(desk: Path) -> settings.Cluster:
-    return settings.load(desk)
+def cluster(project: Path) -> settings.Cluster:
+    return settings.load(project)
 
 
-def first_at(desk: Path, name: str, address: str, first_address: str) -> settings.Cluster:
+def first_at(project: Path, name: str, address: str, first_address: str) -> settings.Cluster:
     """The cluster with a first_address for the node."""
-    text = (desk / "inventory.py").read_text()
+    text = (project / "inventory.py").read_text()
     old = f'("{name}", {{"address": "{address}"'
     assert old in text
-    (desk / "inventory.py").write_text(
+    (project / "inventory.py").write_text(
         text.replace(old, f'{old}, "first_address": "{first_address}"')
     )
-    return settings.load(desk)
+    return settings.load(project)
 
 
 def openssh(config: Path, name: str) -> dict[str, str]:
@@ -56,7 +56,7 @@ def test_openssh_and_pyinfra_understand_the_file_alike(cluster: settings.Cluster
     parsed = SSHConfig()
     with path.open() as file:
         parsed.parse(file)
-    folder = cluster.desk / ".cluster"
+    folder = cluster.project / ".cluster"
     for node in cluster.nodes:
         theirs = openssh(path, node.name)
         pyinfras: dict[str, Any] = dict(parsed.lookup(node.name))
@@ -73,10 +73,10 @@ def test_openssh_and_pyinfra_understand_the_file_alike(cluster: settings.Cluster
         assert theirs.get("proxyjump") == pyinfras.get("proxyjump") == jump
 
 
-def test_with_a_router_there_is_no_jump(desk: Path) -> None:
-    with (desk / "group_data/all.py").open("a") as file:
+def test_with_a_router_there_is_no_jump(project: Path) -> None:
+    with (project / "group_data/all.py").open("a") as file:
         file.write('topology = "router"\n')
-    assert "ProxyJump" not in ssh_config.config(settings.load(desk), {})
+    assert "ProxyJump" not in ssh_config.config(settings.load(project), {})
 
 
 def test_the_file_is_written_only_when_it_changes(cluster: settings.Cluster) -> None:
@@ -98,23 +98,23 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("name", ["my desk", "100%", "a#b", 'a"b'])
-def test_a_path_that_ssh_cannot_hold_is_refused(desk: Path, name: str) -> None:
-    moved = desk.rename(desk.parent / name)
+@pytest.mark.parametrize("name", ["my project", "100%", "a#b", 'a"b'])
+def test_a_path_that_ssh_cannot_hold_is_refused(project: Path, name: str) -> None:
+    moved = project.rename(project.parent / name)
     with pytest.raises(settings.SettingsError, match="SET089"):
         ssh_config.write(settings.load(moved))
 
 
-def test_ones_own_key_is_used_and_none_made(desk: Path, tmp_path: Path) -> None:
+def test_ones_own_key_is_used_and_none_made(project: Path, tmp_path: Path) -> None:
     key = tmp_path / "mine"
     made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "me", "-f", str(key)]
     subprocess.run(made, check=True)
-    with (desk / "group_data/all.py").open("a") as file:
+    with (project / "group_data/all.py").open("a") as file:
         file.write(f'ssh_private_key = "{key}"\n')
-    cluster = settings.load(desk)
+    cluster = settings.load(project)
     assert f"IdentityFile {key}\n" in ssh_config.write(cluster).read_text()
     assert settings.operator_public_key(cluster) == key.with_suffix(".pub").read_text().strip()
-    assert not (desk / ".cluster/id_ed25519").exists()
+    assert not (project / ".cluster/id_ed25519").exists()
 
 
 # --- where a node answers -------------------------------------------------------------------------
@@ -137,12 +137,12 @@ def answering_at(monkeypatch: pytest.MonkeyPatch, *answering: str) -> list[str]:
     return asked
 
 
-def test_a_control_plane_behind_a_worker_is_reached_through_it(desk: Path) -> None:
-    (desk / "inventory.py").write_text(
+def test_a_control_plane_behind_a_worker_is_reached_through_it(project: Path) -> None:
+    (project / "inventory.py").write_text(
         'control_plane = [("node1", {"address": "192.168.2.11"})]\n'
         'workers = [("node2", {"address": "192.168.2.12", "uplink_address": "192.168.1.32"})]\n'
     )
-    path = ssh_config.write(settings.load(desk))
+    path = ssh_config.write(settings.load(project))
     assert openssh(path, "node1").get("proxyjump") == "node2"
     assert openssh(path, "node1")["hostname"] == "192.168.2.11"
     assert openssh(path, "node2").get("proxyjump") is None
@@ -162,35 +162,35 @@ def test_without_first_address_no_node_is_asked(
 
 
 def test_a_node_not_yet_deployed_is_found_at_its_first_address(
-    desk: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster = first_at(desk, "node1", "192.168.2.11", "192.168.1.150")
+    cluster = first_at(project, "node1", "192.168.2.11", "192.168.1.150")
     asked = answering_at(monkeypatch, "192.168.1.150")
     assert host_name(ssh_config.write(cluster), "node1") == "192.168.1.150"
     assert asked == ["192.168.1.32", "192.168.1.150"]
 
 
 def test_a_deployed_node_is_found_at_its_address(
-    desk: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster = first_at(desk, "node1", "192.168.2.11", "192.168.1.150")
+    cluster = first_at(project, "node1", "192.168.2.11", "192.168.1.150")
     asked = answering_at(monkeypatch, "192.168.1.32", "192.168.1.150")
     assert host_name(ssh_config.write(cluster), "node1") == "192.168.1.32"
     assert asked == ["192.168.1.32"]
 
 
 def test_a_node_that_answers_nowhere_is_expected_at_its_address(
-    desk: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster = first_at(desk, "node1", "192.168.2.11", "192.168.1.150")
+    cluster = first_at(project, "node1", "192.168.2.11", "192.168.1.150")
     answering_at(monkeypatch)
     assert host_name(ssh_config.write(cluster), "node1") == "192.168.1.32"
 
 
 def test_a_node_behind_the_gateway_is_asked_from_there(
-    desk: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster = first_at(desk, "node2", "192.168.2.12", "192.168.2.99")
+    cluster = first_at(project, "node2", "192.168.2.12", "192.168.2.99")
     asked = answering_at(monkeypatch, "192.168.2.99")
     assert host_name(ssh_config.write(cluster), "node2") == "192.168.2.99"
     assert asked == ["192.168.2.12 by node1", "192.168.2.99 by node1"]
@@ -242,7 +242,7 @@ def test_keys_are_made_once_and_private(cluster: settings.Cluster) -> None:
     assert settings.operator_key(cluster).read_text() == before
     assert settings.host_key(cluster, cluster.first_control_plane) == first
     assert settings.host_key(cluster, cluster.node("node2")) != first
-    folder = cluster.desk / ".cluster"
+    folder = cluster.project / ".cluster"
     assert mode(folder) == mode(folder / "host_keys") == "0o700"
     assert mode(key) == mode(folder / "host_keys/node1_ed25519") == "0o600"
     assert first.private not in repr(first)
@@ -263,9 +263,9 @@ def test_without_ssh_keygen_a_person_is_told_what_to_install(
 
 
 def test_a_folder_that_others_can_read_is_closed(cluster: settings.Cluster) -> None:
-    (cluster.desk / ".cluster").mkdir(mode=0o755)
+    (cluster.project / ".cluster").mkdir(mode=0o755)
     settings.operator_key(cluster)
-    assert mode(cluster.desk / ".cluster") == "0o700"
+    assert mode(cluster.project / ".cluster") == "0o700"
 
 
 # --- known_hosts ----------------------------------------------------------------------------------
@@ -286,8 +286,8 @@ def test_a_pinned_key_is_known_under_name_and_addresses(cluster: settings.Cluste
     assert mode(known_hosts.path(cluster)) == "0o600"
 
 
-def test_a_key_accepted_at_one_address_holds_at_the_others(desk: Path) -> None:
-    cluster = first_at(desk, "node2", "192.168.2.12", "192.168.2.99")
+def test_a_key_accepted_at_one_address_holds_at_the_others(project: Path) -> None:
+    cluster = first_at(project, "node2", "192.168.2.12", "192.168.2.99")
     known_hosts.unite(cluster)  # makes the file
     with known_hosts.path(cluster).open("a") as file:
         file.write(f"192.168.2.99 {KEY}\n" * 3)  # as pyinfra does
@@ -295,8 +295,8 @@ def test_a_key_accepted_at_one_address_holds_at_the_others(desk: Path) -> None:
     assert known_hosts.path(cluster).read_text() == f"node2,192.168.2.12,192.168.2.99 {KEY}\n"
 
 
-def test_two_keys_under_one_nodes_names_are_left_to_the_person(desk: Path) -> None:
-    cluster = first_at(desk, "node2", "192.168.2.12", "192.168.2.99")
+def test_two_keys_under_one_nodes_names_are_left_to_the_person(project: Path) -> None:
+    cluster = first_at(project, "node2", "192.168.2.12", "192.168.2.99")
     text = f"# mine\n192.168.2.12 {KEY}\n192.168.2.99 {OTHER}\n"
     known_hosts.path(cluster).write_text(text)
     known_hosts.unite(cluster)
@@ -311,7 +311,7 @@ def test_the_remedy_for_a_changed_key_works_as_printed(cluster: settings.Cluster
     assert says(said, "SET090 192.168.1.32")
     command = said.split("`")[1]
     assert command == "ssh-keygen -R 192.168.1.32 -f .cluster/known_hosts"
-    subprocess.run(command.split(), cwd=cluster.desk, check=True, capture_output=True)
+    subprocess.run(command.split(), cwd=cluster.project, check=True, capture_output=True)
     assert known_as(cluster, "node1") == []
     assert known_as(cluster, "node2") == [KEY]
 
@@ -322,10 +322,10 @@ def test_a_node_with_a_card_is_known_before_first_contact(cluster: settings.Clus
     assert known_as(cluster, "192.168.1.32") == [" ".join(key.split()[:2])]
 
 
-def test_two_at_once_agree_on_one_key(make_desk: Callable[[], Path]) -> None:
+def test_two_at_once_agree_on_one_key(make_project: Callable[[], Path]) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    cluster = settings.load(make_desk())
+    cluster = settings.load(make_project())
     with ThreadPoolExecutor(8) as pool:
         keys = set(pool.map(lambda _: settings.host_key(cluster, cluster.nodes[0]), range(8)))
     assert len(keys) == 1

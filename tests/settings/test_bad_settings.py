@@ -3,8 +3,8 @@
 + bad/all.txt, workers.txt: lines added to that file of group_data/; indented below them, the
   messages. "<1>" is the number of the first line added
 + bad/inventory.txt: likewise, of an inventory; with the usual control plane when it has none
-+ bad/desks.yaml: what is written onto the desk, by file: added in group_data/, else in its place;
-  null removes it
++ bad/projects.yaml: what is written into the project folder, by file: added in group_data/, else in
+  its place; null removes it
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def cases() -> Iterator[tuple[str, Files, list[str]]]:
         whole = re.search("^(control_plane|head) *=", text, re.MULTILINE)
         given = text if whole else CONTROL_PLANE + text
         yield text.strip(), {"inventory.py": given}, said
-    desks = yaml.safe_load((BAD / "desks.yaml").read_text(encoding="utf-8"))
-    for name, files in desks.items():
+    projects = yaml.safe_load((BAD / "projects.yaml").read_text(encoding="utf-8"))
+    for name, files in projects.items():
         yield name, files, files.pop("message")
 
 
@@ -82,19 +82,19 @@ def compact(problem: Problem) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
 
 
-def problems_of(desk: Path) -> list[str]:
+def problems_of(project: Path) -> list[str]:
     with pytest.raises(settings.SettingsError) as caught:
-        settings.load(desk)
+        settings.load(project)
     return [compact(problem) for problem in caught.value.problems]
 
 
-def mistakes(files: Files, desk: Path) -> list[str]:
-    return [compact(problem) for problem in problems(files, desk)]
+def mistakes(files: Files, project: Path) -> list[str]:
+    return [compact(problem) for problem in problems(files, project)]
 
 
-def problems(files: Files, desk: Path) -> tuple[Problem, ...]:
+def problems(files: Files, project: Path) -> tuple[Problem, ...]:
     for name, text in files.items():
-        path = desk / name
+        path = project / name
         if text is None:
             path.unlink()
             continue
@@ -104,16 +104,18 @@ def problems(files: Files, desk: Path) -> tuple[Problem, ...]:
         if path.parent.name == ".cluster":
             path.chmod(0o600)
     with pytest.raises(settings.SettingsError) as caught:
-        settings.load(desk)
+        settings.load(project)
     assert len(str(caught.value).splitlines()) == len(caught.value.problems)
     return caught.value.problems
 
 
 @pytest.mark.parametrize(("name", "files", "expected"), CASES, ids=[case[0] for case in CASES])
-def test_mistake_has_its_messages(name: str, files: Files, expected: list[str], desk: Path) -> None:
-    file = desk / next(iter(files))
+def test_mistake_has_its_messages(
+    name: str, files: Files, expected: list[str], project: Path
+) -> None:
+    file = project / next(iter(files))
     before = len(file.read_text(encoding="utf-8").splitlines()) if file.exists() else 0
-    said = mistakes(files, desk)
+    said = mistakes(files, project)
     for number in (1, 2):
         expected = [
             text.replace(f"line <{number}>", f"line {before + number}") for text in expected
@@ -152,10 +154,10 @@ def test_wifi_key_is_in_no_message() -> None:
 )
 @pytest.mark.parametrize("file", ["inventory.py", "group_data/all.py"])
 def test_a_file_that_is_not_python_is_told_by_its_line(
-    file: str, content: bytes, said: str, desk: Path
+    file: str, content: bytes, said: str, project: Path
 ) -> None:
-    (desk / file).write_bytes(content)
-    line = next(line for line in problems_of(desk) if line.startswith(file))
+    (project / file).write_bytes(content)
+    line = next(line for line in problems_of(project) if line.startswith(file))
     assert said in line
 
 
@@ -168,33 +170,35 @@ def test_a_file_that_is_not_python_is_told_by_its_line(
 )
 @pytest.mark.parametrize("instead", [None, "nothing", "folder"])
 def test_a_file_that_is_missing_is_one_mistake(
-    files: list[str], said: list[str], instead: str | None, desk: Path
+    files: list[str], said: list[str], instead: str | None, project: Path
 ) -> None:
     for file in files:
-        (desk / file).unlink()
+        (project / file).unlink()
         if instead == "nothing" and file != "inventory.py":
-            (desk / file).write_text("")
+            (project / file).write_text("")
         elif instead == "folder":
-            (desk / file).mkdir()
+            (project / file).mkdir()
             said = [f"{file}: SET101 reason=Is a directory"]
-    assert problems_of(desk) == said
+    assert problems_of(project) == said
 
 
 @pytest.mark.parametrize("setting", ["ssh_private_key", "kubeconfig", "flannel_manifest", "image"])
-def test_a_path_that_the_system_does_not_let_us_look_at_is_told(setting: str, desk: Path) -> None:
-    with (desk / "group_data/all.py").open("a") as file:
+def test_a_path_that_the_system_does_not_let_us_look_at_is_told(
+    setting: str, project: Path
+) -> None:
+    with (project / "group_data/all.py").open("a") as file:
         file.write(f"{setting} = {'./' + 'x' * 300!r}\n")
-    (line,) = problems_of(desk)
+    (line,) = problems_of(project)
     assert line.startswith(f"group_data/all.py: {setting}: SET073 ")
     assert "reason=File name too long" in line
 
 
-def test_whatever_a_value_looks_like_its_mistake_is_one_line(desk: Path) -> None:
-    with (desk / "group_data/all.py").open("a") as file:
+def test_whatever_a_value_looks_like_its_mistake_is_one_line(project: Path) -> None:
+    with (project / "group_data/all.py").open("a") as file:
         file.write("class _Odd:\n    def __repr__(self):\n        return 'a\\nb\\x1b'\n")
         file.write("topology = _Odd()\n")
     with pytest.raises(settings.SettingsError) as caught:
-        settings.load(desk)
+        settings.load(project)
     (line,) = str(caught.value).splitlines()
     assert line.startswith("group_data/all.py: topology: a\\nb\\x1b is not one of ")
 
@@ -234,17 +238,19 @@ node_labels = {"a": "", "example.org/b": None, "topology.kubernetes.io/zone": "x
 
 
 @pytest.mark.parametrize("text", re.findall(r"^\w.*\n(?: .*\n)*", RIGHT, re.MULTILINE))
-def test_what_is_right_is_taken(text: str, desk: Path) -> None:
-    with (desk / "group_data/all.py").open("a") as file:
+def test_what_is_right_is_taken(text: str, project: Path) -> None:
+    with (project / "group_data/all.py").open("a") as file:
         file.write(text)
-    settings.load(desk)
+    settings.load(project)
 
 
 @pytest.mark.parametrize("workers", [0, 1, 20])
-def test_any_number_of_workers_is_taken(workers: int, desk: Path) -> None:
+def test_any_number_of_workers_is_taken(workers: int, project: Path) -> None:
     nodes = [(f"w{n}", {"address": f"192.168.2.{20 + n}"}) for n in range(workers)]
-    (desk / "inventory.py").write_text(f"{CONTROL_PLANE}workers = {nodes}\nbase = '192.168.2.'\n")
-    assert len(settings.load(desk).workers) == workers
+    (project / "inventory.py").write_text(
+        f"{CONTROL_PLANE}workers = {nodes}\nbase = '192.168.2.'\n"
+    )
+    assert len(settings.load(project).workers) == workers
 
 
 def key(folder: Path, *options: str) -> Path:
@@ -254,41 +260,41 @@ def key(folder: Path, *options: str) -> Path:
     return path
 
 
-def said_of_key(desk: Path, path: str, *lines: str) -> str:
-    with (desk / "group_data/all.py").open("a") as file:
+def said_of_key(project: Path, path: str, *lines: str) -> str:
+    with (project / "group_data/all.py").open("a") as file:
         file.write(f"ssh_private_key = {path!r}\n" + "".join(f"{line}\n" for line in lines))
-    (line,) = problems_of(desk)
+    (line,) = problems_of(project)
     return line.removeprefix("group_data/all.py: ssh_private_key: ")
 
 
-def test_a_key_that_ssh_takes_is_taken(desk: Path) -> None:
-    key(desk)
-    with (desk / "group_data/all.py").open("a") as file:
+def test_a_key_that_ssh_takes_is_taken(project: Path) -> None:
+    key(project)
+    with (project / "group_data/all.py").open("a") as file:
         file.write('ssh_private_key = "key"\n')
-    assert settings.load(desk).ssh_private_key == Path("key")
+    assert settings.load(project).ssh_private_key == Path("key")
 
 
 def test_a_key_with_a_passphrase_wants_an_agent(
-    desk: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    key(desk, "-N", "a passphrase")
-    assert said_of_key(desk, "key") == "SET086 path='key'"
-    assert said_of_key(desk, "key", "ssh_allow_agent = True") == "SET087 path='key'"
+    key(project, "-N", "a passphrase")
+    assert said_of_key(project, "key") == "SET086 path='key'"
+    assert said_of_key(project, "key", "ssh_allow_agent = True") == "SET087 path='key'"
 
 
-def test_a_key_that_is_none_is_told(desk: Path) -> None:
-    path = key(desk)
-    assert said_of_key(desk, "key.pub") == "SET081 path='key.pub', private='key'"
+def test_a_key_that_is_none_is_told(project: Path) -> None:
+    path = key(project)
+    assert said_of_key(project, "key.pub") == "SET081 path='key.pub', private='key'"
     path.chmod(0o644)
-    assert said_of_key(desk, "key") == "SET083 path='key'"
+    assert said_of_key(project, "key") == "SET083 path='key'"
     path.chmod(0o600)
-    (desk / "key.pub").rename(desk / "own.pub")
-    assert said_of_key(desk, "key") == "SET085 path='key', public='key.pub'"
-    (desk / "key.pub").write_text("ssh-ed25519 AAAA another\n")
-    assert said_of_key(desk, "key") == "SET085 path='key', public='key.pub'"
+    (project / "key.pub").rename(project / "own.pub")
+    assert said_of_key(project, "key") == "SET085 path='key', public='key.pub'"
+    (project / "key.pub").write_text("ssh-ed25519 AAAA another\n")
+    assert said_of_key(project, "key") == "SET085 path='key', public='key.pub'"
     path.write_text("not a key\n")
-    assert said_of_key(desk, "key").startswith("SET084 path='key', reason=")
+    assert said_of_key(project, "key").startswith("SET084 path='key', reason=")
 
 
 # How an error with a message is made.
@@ -308,7 +314,7 @@ def complaints(module: Path) -> Iterator[range]:
             yield range(node.lineno, (node.end_lineno or node.lineno) + 1)
 
 
-def test_every_complaint_has_an_example(make_desk: Callable[[], Path]) -> None:
+def test_every_complaint_has_an_example(make_project: Callable[[], Path]) -> None:
     """Runs all cases and looks which lines were reached."""
     reached: set[tuple[str, int]] = set()
     files = {str(path) for path in MODULES}
@@ -321,7 +327,7 @@ def test_every_complaint_has_an_example(make_desk: Callable[[], Path]) -> None:
 
     before = sys.gettrace()
     for _, written, _ in CASES:
-        folder = make_desk()
+        folder = make_project()
         sys.settrace(trace)
         try:
             mistakes(written, folder)

@@ -13,8 +13,8 @@ from settings import kubernetes, overrides, sources
 from settings.build import build
 
 
-def append(desk: Path, file: str, text: str) -> None:
-    with (desk / file).open("a") as opened:
+def append(project: Path, file: str, text: str) -> None:
+    with (project / file).open("a") as opened:
         opened.write(text)
 
 
@@ -22,8 +22,8 @@ def addresses(*texts: str) -> tuple[IPv4Address, ...]:
     return tuple(IPv4Address(text) for text in texts)
 
 
-def test_the_repository_has_the_blogs_cluster(desk: Path) -> None:
-    cluster = settings.load(desk)
+def test_the_repository_has_the_blogs_cluster(project: Path) -> None:
+    cluster = settings.load(project)
     assert [(node.name, node.role, str(node.address)) for node in cluster.nodes] == [
         ("node1", "control_plane", "192.168.2.11"),
         ("node2", "worker", "192.168.2.12"),
@@ -35,8 +35,8 @@ def test_the_repository_has_the_blogs_cluster(desk: Path) -> None:
     assert cluster.pod_network == IPv4Network("10.244.0.0/16")
 
 
-def test_behind_a_gateway_the_other_nodes_go_through_it(desk: Path) -> None:
-    cluster = settings.load(desk)
+def test_behind_a_gateway_the_other_nodes_go_through_it(project: Path) -> None:
+    cluster = settings.load(project)
     gateway, worker = cluster.node("node1"), cluster.node("node3")
     assert cluster.gateway == gateway
     assert cluster.default_gateway(worker) == gateway.address
@@ -48,9 +48,9 @@ def test_behind_a_gateway_the_other_nodes_go_through_it(desk: Path) -> None:
     assert cluster.nameservers_of(worker) == addresses("8.8.8.8", "8.8.4.4", "192.168.1.1")
 
 
-def test_with_a_router_all_nodes_go_through_it(desk: Path) -> None:
-    append(desk, "group_data/all.py", 'topology = "router"\n')
-    cluster = settings.load(desk)
+def test_with_a_router_all_nodes_go_through_it(project: Path) -> None:
+    append(project, "group_data/all.py", 'topology = "router"\n')
+    cluster = settings.load(project)
     for node in cluster.nodes:
         assert cluster.default_gateway(node) == IPv4Address("192.168.2.1")
         assert cluster.connect_address(node) == node.address
@@ -58,35 +58,37 @@ def test_with_a_router_all_nodes_go_through_it(desk: Path) -> None:
         assert cluster.nameservers_of(node) == addresses("8.8.8.8", "8.8.4.4", "192.168.2.1")
 
 
-def test_a_router_makes_the_uplink_irrelevant(desk: Path) -> None:
+def test_a_router_makes_the_uplink_irrelevant(project: Path) -> None:
     """The home router itself may be the cluster's: the same network as the unused uplink's."""
     append(
-        desk,
+        project,
         "group_data/all.py",
         'topology = "router"\ncluster_network = "192.168.1.0/24"\nrouter = "192.168.1.1"\n',
     )
-    (desk / "inventory.py").write_text('control_plane = [("node1", {"address": "192.168.1.11"})]\n')
-    cluster = settings.load(desk)
+    (project / "inventory.py").write_text(
+        'control_plane = [("node1", {"address": "192.168.1.11"})]\n'
+    )
+    cluster = settings.load(project)
     assert cluster.gateway is None
     assert cluster.default_gateway(cluster.nodes[0]) == IPv4Address("192.168.1.1")
 
 
-def test_a_single_node_is_a_cluster(desk: Path) -> None:
+def test_a_single_node_is_a_cluster(project: Path) -> None:
     text = (
         'control_plane = [("a", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]\n'
     )
-    (desk / "inventory.py").write_text(text)
-    cluster = settings.load(desk)
+    (project / "inventory.py").write_text(text)
+    cluster = settings.load(project)
     assert cluster.workers == ()
     assert cluster.nodes == (cluster.first_control_plane,)
 
 
-def test_the_control_plane_comes_first_wherever_it_is_listed(desk: Path) -> None:
-    (desk / "inventory.py").write_text(
+def test_the_control_plane_comes_first_wherever_it_is_listed(project: Path) -> None:
+    (project / "inventory.py").write_text(
         'workers = [("b", {"address": "192.168.2.12"})]\n'
         'control_plane = [("a", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]\n'
     )
-    assert [node.name for node in settings.load(desk).nodes] == ["a", "b"]
+    assert [node.name for node in settings.load(project).nodes] == ["a", "b"]
 
 
 WORKER_GATEWAY = """control_plane = [("node1", {"address": "192.168.2.11"})]
@@ -97,9 +99,9 @@ workers = [
 """
 
 
-def test_a_worker_may_be_the_gateway(desk: Path) -> None:
-    (desk / "inventory.py").write_text(WORKER_GATEWAY)
-    cluster = settings.load(desk)
+def test_a_worker_may_be_the_gateway(project: Path) -> None:
+    (project / "inventory.py").write_text(WORKER_GATEWAY)
+    cluster = settings.load(project)
     plane, other, gateway = cluster.nodes
     assert (cluster.gateway, cluster.first_control_plane) == (gateway, plane)
     assert [cluster.gateway_of(node) for node in cluster.nodes] == ["node3", "node3", None]
@@ -109,82 +111,84 @@ def test_a_worker_may_be_the_gateway(desk: Path) -> None:
     assert cluster.host_names["192.168.2.11"] == ["node1", "kubernetes-api"]
 
 
-def test_behind_a_worker_gateway_kubectl_reaches_the_api_server_at_the_gateway(desk: Path) -> None:
-    (desk / "inventory.py").write_text(WORKER_GATEWAY)
-    cluster = settings.load(desk)
+def test_behind_a_worker_gateway_kubectl_reaches_the_api_server_at_the_gateway(
+    project: Path,
+) -> None:
+    (project / "inventory.py").write_text(WORKER_GATEWAY)
+    cluster = settings.load(project)
     assert kubernetes.api_server(cluster) == "https://192.168.1.32:6443"
     assert kubernetes.certificate_names(cluster) == ["node1", "192.168.2.11", "192.168.1.32"]
     assert kubernetes.forwarded_ports(cluster) == [6443]
-    append(desk, "group_data/all.py", "kubectl_proxy = True\n")
-    assert kubernetes.forwarded_ports(settings.load(desk)) == [6443, 8080]
+    append(project, "group_data/all.py", "kubectl_proxy = True\n")
+    assert kubernetes.forwarded_ports(settings.load(project)) == [6443, 8080]
 
 
-def test_a_control_plane_that_is_the_gateway_needs_no_port_passed_on(desk: Path) -> None:
-    assert kubernetes.forwarded_ports(settings.load(desk)) == []
+def test_a_control_plane_that_is_the_gateway_needs_no_port_passed_on(project: Path) -> None:
+    assert kubernetes.forwarded_ports(settings.load(project)) == []
 
 
 @pytest.mark.parametrize("count", [3, 5])
 def test_an_odd_control_plane_is_a_cluster_that_no_deploy_makes_yet(
-    count: int, desk: Path, monkeypatch: pytest.MonkeyPatch
+    count: int, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes = [(f"node{n}", {"address": f"192.168.2.1{n}"}) for n in range(1, count + 1)]
     nodes[0][1]["uplink_address"] = "192.168.1.32"
-    (desk / "inventory.py").write_text(f"control_plane = {nodes}\n")
-    cluster = settings.load(desk)
+    (project / "inventory.py").write_text(f"control_plane = {nodes}\n")
+    cluster = settings.load(project)
     assert [node.role for node in cluster.nodes] == ["control_plane"] * count
-    monkeypatch.chdir(desk)
+    monkeypatch.chdir(project)
     with pytest.raises(SystemExit) as ended:
         settings.prepare("inventory.py")
     assert codes(str(ended.value)) == ["SET096"]
     assert len(str(ended.value).splitlines()) == 1
-    assert not (desk / ".cluster").exists()
+    assert not (project / ".cluster").exists()
 
 
-def test_host_overrides_group_and_group_overrides_all(desk: Path) -> None:
-    append(desk, "group_data/all.py", 'admin_user = "all"\n')
-    append(desk, "group_data/workers.py", 'admin_user = "group"\n')
-    text = (desk / "inventory.py").read_text()
-    (desk / "inventory.py").write_text(
+def test_host_overrides_group_and_group_overrides_all(project: Path) -> None:
+    append(project, "group_data/all.py", 'admin_user = "all"\n')
+    append(project, "group_data/workers.py", 'admin_user = "group"\n')
+    text = (project / "inventory.py").read_text()
+    (project / "inventory.py").write_text(
         text.replace('"192.168.2.13"', '"192.168.2.13", "admin_user": "host"')
     )
-    assert [node.admin_user for node in settings.load(desk).nodes] == ["all", "group", "host"]
+    assert [node.admin_user for node in settings.load(project).nodes] == ["all", "group", "host"]
 
 
-def test_the_group_of_all_hosts_named_after_the_file_goes_before_the_others(desk: Path) -> None:
-    append(desk, "group_data/workers.py", 'admin_user = "group"\n')
-    (desk / "group_data/inventory.py").write_text('admin_user = "whole"\n')
-    assert {node.admin_user for node in settings.load(desk).nodes} == {"whole"}
+def test_the_group_of_all_hosts_named_after_the_file_goes_before_the_others(project: Path) -> None:
+    append(project, "group_data/workers.py", 'admin_user = "group"\n')
+    (project / "group_data/inventory.py").write_text('admin_user = "whole"\n')
+    assert {node.admin_user for node in settings.load(project).nodes} == {"whole"}
 
 
-def test_group_data_may_import_and_have_private_names(desk: Path) -> None:
+def test_group_data_may_import_and_have_private_names(project: Path) -> None:
     append(
-        desk,
+        project,
         "group_data/all.py",
         "from ipaddress import IPv4Network\nimport os.path as path\n"
         '_base = "192.168.2"\nrouter = f"{_base}.1"\n',
     )
-    assert settings.load(desk).router == IPv4Address("192.168.2.1")
+    assert settings.load(project).router == IPv4Address("192.168.2.1")
 
 
-def test_a_pyinfra_group_with_data_of_its_own_is_read(desk: Path) -> None:
-    (desk / "inventory.py").write_text(
+def test_a_pyinfra_group_with_data_of_its_own_is_read(project: Path) -> None:
+    (project / "inventory.py").write_text(
         'control_plane = [("a", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]\n'
         'workers = ([("b", {"address": "192.168.2.12"})], {"admin_user": "own"})\n'
         'kitchen = ["b"]\noperator = ["@local"]\n'
     )
-    cluster = settings.load(desk)
+    cluster = settings.load(project)
     assert [node.name for node in cluster.nodes] == ["a", "b"]
     assert cluster.node("b").admin_user == "own"
 
 
-def test_an_unknown_node_is_named_with_the_nearest(desk: Path) -> None:
+def test_an_unknown_node_is_named_with_the_nearest(project: Path) -> None:
     with pytest.raises(KeyError, match=r"node2.*SET039"):
-        settings.load(desk).node("nod2")
+        settings.load(project).node("nod2")
 
 
-def test_data_of_the_command_line_goes_before_all(desk: Path) -> None:
+def test_data_of_the_command_line_goes_before_all(project: Path) -> None:
     given = {"admin_user": "paul", "nameservers": "1.1.1.1, router"}
-    cluster = build(sources.read(desk, "inventory.py", given))
+    cluster = build(sources.read(project, "inventory.py", given))
     assert {node.admin_user for node in cluster.nodes} == {"paul"}
     assert cluster.nameservers_of(cluster.nodes[0]) == addresses("1.1.1.1", "192.168.1.1")
 
@@ -193,27 +197,27 @@ def test_outside_pyinfra_there_is_no_data_of_the_command_line() -> None:
     assert overrides.given() == {}
 
 
-def test_reading_an_inventory_does_not_prepare_it(desk: Path) -> None:
-    settings.load(desk)
-    assert not (desk / ".cluster").exists()
+def test_reading_an_inventory_does_not_prepare_it(project: Path) -> None:
+    settings.load(project)
+    assert not (project / ".cluster").exists()
 
 
-def test_settings_are_not_for_changing(desk: Path) -> None:
+def test_settings_are_not_for_changing(project: Path) -> None:
     with pytest.raises(ValueError, match="frozen"):
-        settings.load(desk).router = IPv4Address("192.168.2.9")
+        settings.load(project).router = IPv4Address("192.168.2.9")
 
 
 def test_a_place_may_have_settings_otherwise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, desk: Path
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, project: Path
 ) -> None:
     file = tmp_path / "overrides.json"
     monkeypatch.setenv("BRAMBLE_OVERRIDES", str(file))
     file.write_text('{"docker": true, "kubernetes_version": "1.35"}')
-    cluster = settings.load(desk)
+    cluster = settings.load(project)
     assert (cluster.docker, cluster.kubernetes_version) == (True, "1.35")
     file.write_text('{"kubernetes_version": "newest"}')
     with pytest.raises(settings.SettingsError, match="BRAMBLE_OVERRIDES: kubernetes_version"):
-        settings.load(desk)
+        settings.load(project)
     file.write_text("[]")
     with pytest.raises(settings.SettingsError, match=r"overrides.json: .*SET111"):
-        settings.load(desk)
+        settings.load(project)

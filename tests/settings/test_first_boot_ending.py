@@ -51,13 +51,13 @@ class Board:
 
 
 @pytest.fixture
-def cluster(desk: Path) -> settings.Cluster:
-    with (desk / "group_data/all.py").open("a") as file:
+def cluster(project: Path) -> settings.Cluster:
+    with (project / "group_data/all.py").open("a") as file:
         file.write('wifi_ssid = "home"\nwifi_country = "NO"\n')
-    (desk / ".cluster").mkdir()
-    (desk / ".cluster/wifi_psk").write_text("a good passphrase\n")
-    (desk / ".cluster/wifi_psk").chmod(0o600)
-    return settings.load(desk)
+    (project / ".cluster").mkdir()
+    (project / ".cluster/wifi_psk").write_text("a good passphrase\n")
+    (project / ".cluster/wifi_psk").chmod(0o600)
+    return settings.load(project)
 
 
 Make = Callable[..., Board]

@@ -1,4 +1,4 @@
-"""The picture of a desk: everything in it, where a person can read it."""
+"""The picture of a cluster: everything in it, where a person can read it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ ROOT = Path(__file__).parents[2]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def with_workers(desk: Path, number: int) -> Path:
+def with_workers(project: Path, number: int) -> Path:
     workers = "".join(
         f'    ("node{n}", {{"address": "192.168.2.{n + 10}"}}),\n' for n in range(2, number + 2)
     )
-    text = (desk / "inventory.py").read_text()
+    text = (project / "inventory.py").read_text()
     new = re.sub(r"(?s)workers = \[\n.*?\]", f"workers = [\n{workers}]", text)
-    (desk / "inventory.py").write_text(new)
-    assert len(settings.load(desk).workers) == number
-    return desk
+    (project / "inventory.py").write_text(new)
+    assert len(settings.load(project).workers) == number
+    return project
 
 
 def texts(svg: str) -> list[str]:
@@ -45,22 +45,22 @@ def test_the_pictures_in_the_docs_are_of_this_inventory() -> None:
         assert (ROOT / "docs" / name).read_text() == text, f"{name}: make picture"
 
 
-def test_nodes_interfaces_addresses_and_routes_are_in_it(desk: Path) -> None:
-    nat = texts(picture.pictures(desk)["desk-nat.svg"])
+def test_nodes_interfaces_addresses_and_routes_are_in_it(project: Path) -> None:
+    nat = texts(picture.pictures(project)["topology-nat.svg"])
     for each in ("node1", "node2", "node3", "your router", "switch  ·  192.168.2.0/24"):
         assert nat.count(each) == 1
     assert "wlan0 192.168.1.32 (DHCP)" in nat
     assert "eth0 192.168.2.13" in nat
     assert nat.count("default via 192.168.2.11") == 2
     assert nat.count("default via 192.168.1.1") == 1
-    router = texts(picture.pictures(desk)["desk-router.svg"])
+    router = texts(picture.pictures(project)["topology-router.svg"])
     assert router.count("default via 192.168.2.1") == 3
     assert "wlan0 192.168.1.32 (DHCP)" not in router
 
 
 @pytest.mark.parametrize("number", [1, 3, 6, 9, 20])
-def test_no_box_is_on_another_or_off_the_sheet(desk: Path, number: int) -> None:
-    for svg in picture.pictures(with_workers(desk, number)).values():
+def test_no_box_is_on_another_or_off_the_sheet(project: Path, number: int) -> None:
+    for svg in picture.pictures(with_workers(project, number)).values():
         found = list(boxes(svg))
         sheet = ElementTree.fromstring(svg).attrib
         for left, top, right, bottom in found:
@@ -73,24 +73,24 @@ def test_no_box_is_on_another_or_off_the_sheet(desk: Path, number: int) -> None:
             assert apart, (one, other)
 
 
-def test_a_radio_is_drawn_as_one_without_its_name(desk: Path) -> None:
-    assert "cable  ·  192.168.1.0/24" in texts(picture.pictures(desk)["desk-nat.svg"])
-    with (desk / "group_data/all.py").open("a") as file:
+def test_a_radio_is_drawn_as_one_without_its_name(project: Path) -> None:
+    assert "cable  ·  192.168.1.0/24" in texts(picture.pictures(project)["topology-nat.svg"])
+    with (project / "group_data/all.py").open("a") as file:
         file.write('wifi_ssid = "The Smiths"\nwifi_country = "GB"\n')
-    (desk / ".cluster").mkdir()
-    (desk / ".cluster/wifi_psk").write_text("a good passphrase\n")
-    (desk / ".cluster/wifi_psk").chmod(0o600)
-    svg = picture.pictures(desk)["desk-nat.svg"]
+    (project / ".cluster").mkdir()
+    (project / ".cluster/wifi_psk").write_text("a good passphrase\n")
+    (project / ".cluster/wifi_psk").chmod(0o600)
+    svg = picture.pictures(project)["topology-nat.svg"]
     assert "Wi-Fi  ·  192.168.1.0/24" in texts(svg)
     assert 'class="radio"' in svg
     assert "Smith" not in svg
 
 
-def test_a_gateway_that_is_a_worker_is_drawn_as_one(desk: Path) -> None:
-    text = (desk / "inventory.py").read_text().replace(', "uplink_address": "192.168.1.32"', "")
+def test_a_gateway_that_is_a_worker_is_drawn_as_one(project: Path) -> None:
+    text = (project / "inventory.py").read_text().replace(', "uplink_address": "192.168.1.32"', "")
     text = text.replace('"192.168.2.13"', '"192.168.2.13", "uplink_address": "192.168.1.32"')
-    (desk / "inventory.py").write_text(text)
-    drawn = texts(picture.pictures(desk)["desk-nat.svg"])
+    (project / "inventory.py").write_text(text)
+    drawn = texts(picture.pictures(project)["topology-nat.svg"])
     gateway = drawn[drawn.index("node3") :]
     assert gateway[1:5] == [
         "wlan0 192.168.1.32 (DHCP)",
@@ -102,8 +102,8 @@ def test_a_gateway_that_is_a_worker_is_drawn_as_one(desk: Path) -> None:
     assert drawn.count("default via 192.168.2.13") == 2
 
 
-def test_a_renderer_that_ignores_the_style_sheet_sees_every_colour(desk: Path) -> None:
-    for svg in picture.pictures(desk).values():
+def test_a_renderer_that_ignores_the_style_sheet_sees_every_colour(project: Path) -> None:
+    for svg in picture.pictures(project).values():
         assert "var(" not in svg
         for element in ElementTree.fromstring(svg).iter():
             if element.tag in (f"{SVG}rect", f"{SVG}path", f"{SVG}text"):
@@ -112,14 +112,14 @@ def test_a_renderer_that_ignores_the_style_sheet_sees_every_colour(desk: Path) -
                 assert {"font-family", "font-size"} <= element.attrib.keys()
 
 
-def test_a_desk_without_an_uplink_is_drawn_with_a_router_only(
-    make_desk: Callable[[], Path],
+def test_a_cluster_without_an_uplink_is_drawn_with_a_router_only(
+    make_project: Callable[[], Path],
 ) -> None:
-    desk = make_desk()
-    text = (desk / "inventory.py").read_text().replace(', "uplink_address": "192.168.1.32"', "")
-    (desk / "inventory.py").write_text(text)
+    project = make_project()
+    text = (project / "inventory.py").read_text().replace(', "uplink_address": "192.168.1.32"', "")
+    (project / "inventory.py").write_text(text)
     with pytest.raises(settings.SettingsError, match="uplink_address"):
-        picture.pictures(desk)  # its own topology is "nat"
-    with (desk / "group_data/all.py").open("a") as file:
+        picture.pictures(project)  # its own topology is "nat"
+    with (project / "group_data/all.py").open("a") as file:
         file.write('topology = "router"\n')
-    assert list(picture.pictures(desk)) == ["desk-router.svg"]
+    assert list(picture.pictures(project)) == ["topology-router.svg"]

@@ -23,9 +23,9 @@ from settings.connector_fields import Derived, PerNode
 ROOT = Path(__file__).parents[2]
 
 
-def inventory_of(desk: Path, override: dict[str, object] | None = None) -> Inventory:
-    """What pyinfra makes of the desk's files."""
-    read = sources.read(desk, "inventory.py", {})
+def inventory_of(project: Path, override: dict[str, object] | None = None) -> Inventory:
+    """What pyinfra makes of the project folder's files."""
+    read = sources.read(project, "inventory.py", {})
     data = {
         group: {name: value.value for name, value in values.items()}
         for group, values in read.groups.items()
@@ -48,44 +48,48 @@ def inventory_of(desk: Path, override: dict[str, object] | None = None) -> Inven
     )
 
 
-def pyinfra(desk: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def pyinfra(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pyinfra", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(desk)}
-    return subprocess.run(command, cwd=desk, env=environment, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(project)}
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
 
 
-def test_pyinfras_inventory_gives_the_same_cluster_as_the_files(desk: Path) -> None:
-    assert settings.of(inventory_of(desk), desk) == settings.load(desk)
+def test_pyinfras_inventory_gives_the_same_cluster_as_the_files(project: Path) -> None:
+    assert settings.of(inventory_of(project), project) == settings.load(project)
 
 
-def test_data_of_the_command_line_is_honoured(desk: Path) -> None:
-    cluster = settings.of(inventory_of(desk, {"uplink_method": "static"}), desk)
+def test_data_of_the_command_line_is_honoured(project: Path) -> None:
+    cluster = settings.of(inventory_of(project, {"uplink_method": "static"}), project)
     assert cluster.uplink_method == "static"
 
 
-def test_the_cluster_is_made_once_for_an_inventory(desk: Path) -> None:
-    first, other = inventory_of(desk), inventory_of(desk, {"admin_user": "paul"})
-    assert settings.of(first, desk) is settings.of(first, desk)
-    assert {node.admin_user for node in settings.of(first, desk).nodes} == {"pi"}
-    assert {node.admin_user for node in settings.of(other, desk).nodes} == {"paul"}
+def test_the_cluster_is_made_once_for_an_inventory(project: Path) -> None:
+    first, other = inventory_of(project), inventory_of(project, {"admin_user": "paul"})
+    assert settings.of(first, project) is settings.of(first, project)
+    assert {node.admin_user for node in settings.of(first, project).nodes} == {"pi"}
+    assert {node.admin_user for node in settings.of(other, project).nodes} == {"paul"}
     with ctx_inventory.use(first):
-        assert settings.of(inventory, desk) is settings.of(first, desk)
+        assert settings.of(inventory, project) is settings.of(first, project)
     with ctx_inventory.use(other):
-        assert settings.of(inventory, desk) is settings.of(other, desk)
+        assert settings.of(inventory, project) is settings.of(other, project)
 
 
-def test_pyinfras_own_options_are_no_settings(desk: Path) -> None:
+def test_pyinfras_own_options_are_no_settings(project: Path) -> None:
     override: dict[str, object] = {"ssh_user": "ubuntu", "ssh_port": 2222, "ssh_password": "x"}
-    assert settings.of(inventory_of(desk, override), desk).nodes == settings.load(desk).nodes
+    assert (
+        settings.of(inventory_of(project, override), project).nodes == settings.load(project).nodes
+    )
 
 
-def test_a_mistake_is_found_where_it_was_written(desk: Path) -> None:
-    with (desk / "group_data/workers.py").open("a") as file:
+def test_a_mistake_is_found_where_it_was_written(project: Path) -> None:
+    with (project / "group_data/workers.py").open("a") as file:
         file.write('cluster_interface = "eth0.1"\n')
-    text = (desk / "inventory.py").read_text().replace("192.168.2.13", "192.168.9.13")
-    (desk / "inventory.py").write_text(text)
+    text = (project / "inventory.py").read_text().replace("192.168.2.13", "192.168.9.13")
+    (project / "inventory.py").write_text(text)
     with pytest.raises(settings.SettingsError) as caught:
-        settings.of(inventory_of(desk, {"uplink_gateway": "192.168.7.1", "colour": "red"}), desk)
+        settings.of(
+            inventory_of(project, {"uplink_gateway": "192.168.7.1", "colour": "red"}), project
+        )
     assert [
         (problem.file, problem.host, problem.setting, problem.text.message.code)
         for problem in caught.value.problems
@@ -101,18 +105,18 @@ def test_known_data_of_pyinfra_are_those_of_its_ssh_connector() -> None:
     assert set(connector_data_meta) == Derived.model_fields.keys() | PerNode.model_fields.keys()
 
 
-def test_pyinfra_reads_the_inventory_and_finds_the_folder_ready(desk: Path) -> None:
-    done = pyinfra(desk, "inventory.py", "debug-inventory")
+def test_pyinfra_reads_the_inventory_and_finds_the_folder_ready(project: Path) -> None:
+    done = pyinfra(project, "inventory.py", "debug-inventory")
     assert done.returncode == 0, done.stderr
-    made = {path.name for path in (desk / ".cluster").iterdir()}
+    made = {path.name for path in (project / ".cluster").iterdir()}
     assert {"id_ed25519", "id_ed25519.pub", "ssh_config", "known_hosts"} <= made
     assert "settings" not in done.stdout
 
 
-def test_a_mistake_ends_pyinfra_with_its_line_and_no_traceback(desk: Path) -> None:
-    with (desk / "group_data/all.py").open("a") as file:
+def test_a_mistake_ends_pyinfra_with_its_line_and_no_traceback(project: Path) -> None:
+    with (project / "group_data/all.py").open("a") as file:
         file.write('uplink_gateway = "192.168.3.1"\n')
-    done = pyinfra(desk, "inventory.py", "exec", "--", "true")
+    done = pyinfra(project, "inventory.py", "exec", "--", "true")
     assert done.returncode == 1
     assert done.stderr.endswith(
         "group_data/all.py: uplink_gateway: 192.168.3.1 is not in uplink_network 192.168.1.0/24. "
@@ -150,15 +154,15 @@ def test_a_mistake_ends_pyinfra_with_its_line_and_no_traceback(desk: Path) -> No
 )
 @pytest.mark.parametrize("command", [["pyinfra", "inventory.py", "deploys/x.py"], ["settings"]])
 def test_files_that_are_not_python_end_a_run_with_their_line(
-    command: list[str], file: str, text: str, said: str, code: str, desk: Path
+    command: list[str], file: str, text: str, said: str, code: str, project: Path
 ) -> None:
-    (desk / "config.py").symlink_to(ROOT / "config.py")
-    (desk / "deploys").mkdir()
-    (desk / "deploys/x.py").write_text("print('reached')\n")
-    (desk / file).write_text(text)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(desk)}
+    (project / "config.py").symlink_to(ROOT / "config.py")
+    (project / "deploys").mkdir()
+    (project / "deploys/x.py").write_text("print('reached')\n")
+    (project / file).write_text(text)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(project)}
     run = [sys.executable, "-m", *command]
-    done = subprocess.run(run, cwd=desk, env=environment, capture_output=True, text=True)
+    done = subprocess.run(run, cwd=project, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
     assert said in done.stderr
     assert codes(done.stderr) == [code]
@@ -166,63 +170,63 @@ def test_files_that_are_not_python_end_a_run_with_their_line(
     assert "reached" not in done.stdout
 
 
-def test_the_command_line_has_texts_alone(desk: Path) -> None:
+def test_the_command_line_has_texts_alone(project: Path) -> None:
     words = ["nameservers=1.1.1.1,router", "guard_seconds=90", "docker=yes", "wifi_hidden=true"]
     data = [word for each in words for word in ("--data", each)]
-    done = pyinfra(desk, "inventory.py", "debug-inventory", *data)
+    done = pyinfra(project, "inventory.py", "debug-inventory", *data)
     assert done.returncode == 0, done.stderr
-    done = pyinfra(desk, "inventory.py", "debug-inventory", "--data", "docker=perhaps")
+    done = pyinfra(project, "inventory.py", "debug-inventory", "--data", "docker=perhaps")
     assert "--data: docker: 'perhaps' " in done.stderr
     assert codes(done.stderr) == ["SET003"]
-    (desk / "config.py").symlink_to(ROOT / "config.py")
-    done = pyinfra(desk, "inventory.py", "debug-inventory", "--data", "docker")
+    (project / "config.py").symlink_to(ROOT / "config.py")
+    done = pyinfra(project, "inventory.py", "debug-inventory", "--data", "docker")
     assert codes(done.stderr.splitlines()[-1]) == ["SET110"]
 
 
 @pytest.mark.parametrize("name", ["address", "uplink_address", "first_address"])
-def test_what_one_node_has_is_not_given_to_all(name: str, desk: Path) -> None:
+def test_what_one_node_has_is_not_given_to_all(name: str, project: Path) -> None:
     with pytest.raises(settings.SettingsError) as caught:
-        build(sources.read(desk, "inventory.py", {name: "192.168.2.99"}))
+        build(sources.read(project, "inventory.py", {name: "192.168.2.99"}))
     assert str(caught.value).startswith(f"--data: {name}: ")
     assert codes(str(caught.value)) == ["SET023"]
 
 
-def test_none_on_the_command_line_is_none(desk: Path) -> None:
-    done = pyinfra(desk, "inventory.py", "debug-inventory", "--data", "image_archives=None")
+def test_none_on_the_command_line_is_none(project: Path) -> None:
+    done = pyinfra(project, "inventory.py", "debug-inventory", "--data", "image_archives=None")
     assert done.returncode == 0, done.stderr
 
 
-def test_a_mistake_in_data_of_the_command_line_is_found_before_connecting(desk: Path) -> None:
-    done = pyinfra(desk, "inventory.py", "exec", "--data", "admin_user=Paul", "--", "true")
+def test_a_mistake_in_data_of_the_command_line_is_found_before_connecting(project: Path) -> None:
+    done = pyinfra(project, "inventory.py", "exec", "--data", "admin_user=Paul", "--", "true")
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last.startswith("--data: admin_user: 'Paul' ")
     assert last.endswith("Write paul. (SET005)")
 
 
-def test_data_of_the_command_line_reach_ssh_config(desk: Path) -> None:
-    done = pyinfra(desk, "inventory.py", "debug-inventory", "--data", "admin_user=paul")
+def test_data_of_the_command_line_reach_ssh_config(project: Path) -> None:
+    done = pyinfra(project, "inventory.py", "debug-inventory", "--data", "admin_user=paul")
     assert done.returncode == 0, done.stderr
-    assert "  User paul\n" in (desk / ".cluster/ssh_config").read_text()
+    assert "  User paul\n" in (project / ".cluster/ssh_config").read_text()
 
 
 def test_a_version_on_the_command_line_needs_no_quotes_within_quotes(
-    desk: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """pyinfra alone reads it as a number."""
     words = ["--data", "kubernetes_version=1.36"]
-    assert pyinfra(desk, "inventory.py", "debug-inventory", *words).returncode == 0
+    assert pyinfra(project, "inventory.py", "debug-inventory", *words).returncode == 0
     monkeypatch.setattr(overrides, "_seen", {})
     with click.Context(click.Command("pyinfra")) as context:
         context.params["data"] = ("kubernetes_version=1.36",)
         overrides.given()
-    cluster = settings.of(inventory_of(desk, {"kubernetes_version": 1.36}), desk)
+    cluster = settings.of(inventory_of(project, {"kubernetes_version": 1.36}), project)
     assert cluster.kubernetes_version == "1.36"
 
 
-def test_a_card_is_not_written_by_the_nodes(desk: Path) -> None:
-    (desk / "deploys").symlink_to(ROOT / "deploys")
-    done = pyinfra(desk, "inventory.py", "deploys/sdcard.py", "--data", "node=node1")
+def test_a_card_is_not_written_by_the_nodes(project: Path) -> None:
+    (project / "deploys").symlink_to(ROOT / "deploys")
+    done = pyinfra(project, "inventory.py", "deploys/sdcard.py", "--data", "node=node1")
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last.startswith("deploys/sdcard.py: ")
@@ -230,9 +234,9 @@ def test_a_card_is_not_written_by_the_nodes(desk: Path) -> None:
     assert "Connecting" not in done.stderr
 
 
-def test_a_limit_to_a_node_that_there_is_not_is_refused(desk: Path) -> None:
-    done = pyinfra(desk, "inventory.py", "--limit", "node7", "debug-inventory")
+def test_a_limit_to_a_node_that_there_is_not_is_refused(project: Path) -> None:
+    done = pyinfra(project, "inventory.py", "--limit", "node7", "debug-inventory")
     assert done.returncode != 0
     assert codes(done.stderr) == ["SET040"]
     assert "--limit: node7 " in done.stderr
-    assert pyinfra(desk, "inventory.py", "--limit", "work*", "debug-inventory").returncode == 0
+    assert pyinfra(project, "inventory.py", "--limit", "work*", "debug-inventory").returncode == 0
