@@ -60,7 +60,7 @@ class Deployed:
 
 
 @pytest.fixture(scope="module")
-def project(new_lab: Callable[..., Lab]) -> Iterator[Deployed]:
+def deployed(new_lab: Callable[..., Lab]) -> Iterator[Deployed]:
     lab = new_lab("drift", TWO, password_login=False, kubectl_proxy=True)
     lab.up()
     diff = report(lab, "diff")
