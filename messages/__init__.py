@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import pkgutil
 import re
-from dataclasses import dataclass, field
 from importlib import import_module
 from string import Formatter
 
@@ -19,26 +18,35 @@ _CODE = re.compile(r"[A-Z]{3}[0-9]{3}")
 _CATALOGUE: dict[str, Message] = {}
 
 
-@dataclass(frozen=True)
 class Message:
     """
     A problem and its remedy, with the places of the values in braces.
+
+    Written as one text, whose lines are joined: the code; the problem; a line that begins with
+    ``Remedy:``; one that begins with ``Meaning:``. The last two may be missing.
 
     + code: three letters of the area and three digits; a code is never used again for another
       problem
     + problem: one sentence without its full stop, the value quoted
     + remedy: one sentence with its full stop: a command or a setting; empty when the problem says
       it all
-    + meaning: for the documentation: what has happened, and what else helps
+    + meaning: for the documentation: what has happened, and what else helps; empty when problem and
+      remedy say it all
     + raises ``ValueError``: the code is malformed or already taken
     """
 
-    code: str
-    problem: str
-    remedy: str = field(kw_only=True, default="")
-    meaning: str = field(kw_only=True)
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self, text: str, problem: str = "", *, remedy: str = "", meaning: str = ""
+    ) -> None:
+        # Until all areas are written as one text, the parts are taken one by one too.
+        self.code, _, rest = text.partition("\n")
+        self.problem, self.remedy, self.meaning = problem, remedy, meaning
+        if rest:
+            parts = re.fullmatch(
+                r"(.*?)(?:\sRemedy: (.*?))?(?:\sMeaning: (.*))?", " ".join(rest.split())
+            )
+            assert parts
+            self.problem, self.remedy, self.meaning = (part or "" for part in parts.groups())
         if not _CODE.fullmatch(self.code) or self.code in _CATALOGUE:
             raise ValueError(f"{self.code}: not a code, or already taken")
         _CATALOGUE[self.code] = self

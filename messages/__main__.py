@@ -25,10 +25,9 @@ def page() -> str:
 
 
 def _entry(message: Message) -> str:
-    lines = [f"\n### {message.code}\n", f"`{_places(message.problem)}`\n", message.meaning]
-    if message.remedy:
-        lines.append(f"\n**What to do:** {_places(message.remedy)}")
-    return "\n".join(lines) + "\n"
+    parts = [f"### {message.code}", f"`{_places(message.problem)}`", message.meaning]
+    parts.append(message.remedy and f"**What to do:** {_places(message.remedy)}")
+    return "".join(f"\n{part}\n" for part in parts if part)
 
 
 def _places(template: str) -> str:

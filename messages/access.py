@@ -4,62 +4,43 @@ from __future__ import annotations
 
 from messages import Message
 
-NO_SSHD = Message(
-    "SSH001",
-    "sshd is not installed, so its password logins cannot be configured",
-    remedy="Run `sudo apt-get install openssh-server`.",
-    meaning="No sshd was found on the node. The connection was made in another way.",
-)
-NO_USER = Message(
-    "SSH002",
-    'user "{user}" does not exist on this node',
-    remedy="Create the user, or set admin_user in group_data/all.py.",
-    meaning="Keys are installed for existing users only.",
-)
-NO_HOME = Message(
-    "SSH003",
-    '{path}, the home directory of user "{user}", does not exist',
-    remedy="Create it, then run this again.",
-    meaning="The user exists, but has nowhere to keep authorized_keys.",
-)
-HOME_NOT_OWNED = Message(
-    "SSH004",
-    "{path} belongs to {owner}, so sshd ignores every key of {user}",
-    remedy="Run `sudo chown {user} {path}`.",
-    meaning="sshd's StrictModes accepts keys only if the home belongs to the user or root.",
-)
-HOME_WRITABLE = Message(
-    "SSH005",
-    "{path} is writable by others (mode {mode}), so sshd ignores every key of {user}",
-    remedy="Run `sudo chmod go-w {path}`.",
-    meaning="sshd's StrictModes accepts keys only if nobody else can write to the home directory.",
-)
-KEYS_ELSEWHERE = Message(
-    "SSH006",
-    "sshd reads the keys of {user} from {patterns}, not from {path}",
-    remedy="Correct AuthorizedKeysFile in /etc/ssh/sshd_config.",
-    meaning="A key that is written to the usual file would have no effect.",
-)
-KEY_IN_SECOND_FILE = Message(
-    "SSH007",
-    "{path}, which sshd reads too, also contains the key {key}",
-    remedy="Remove the key from that file, or the file itself, then run this again.",
-    meaning="sshd accepts keys from either file, so removing it from one has no effect.",
-)
-KEY_IN_USE = Message(
-    "SSH008",
-    "{key} is in use: removing it from {user} would lock you out",
-    remedy="Log in with another key first.",
-    meaning="This run, or another session that the settings name, is logged in with that key.",
-)
-KEY_IN_USE_RESTRICTED = Message(
-    "SSH009",
-    "{key} is in use: with a command= option, {user} would be locked out",
-    remedy="Log in with another key first.",
-    meaning="A key with command= can run that one command only, so the next run would fail.",
-)
-KEY_INVALID = Message(
-    "SSH010",
-    "the key cannot be installed: {problem}",
-    meaning="A public key or its options are not possible in sshd's authorized_keys.",
-)
+NO_SSHD = Message("""SSH001
+    sshd is not installed, so its password logins cannot be configured
+    Remedy: Run `sudo apt-get install openssh-server`.
+    Meaning: No sshd was found on the node. The connection was made in another way.""")
+NO_USER = Message("""SSH002
+    user "{user}" does not exist on this node
+    Remedy: Create the user, or set admin_user in group_data/all.py.
+    Meaning: Keys are installed for existing users only.""")
+NO_HOME = Message("""SSH003
+    {path}, the home directory of user "{user}", does not exist
+    Remedy: Create it, then run this again.
+    Meaning: The user exists, but has nowhere to keep authorized_keys.""")
+HOME_NOT_OWNED = Message("""SSH004
+    {path} belongs to {owner}, so sshd ignores every key of {user}
+    Remedy: Run `sudo chown {user} {path}`.
+    Meaning: sshd's StrictModes accepts keys only if the home belongs to the user or root.""")
+HOME_WRITABLE = Message("""SSH005
+    {path} is writable by others (mode {mode}), so sshd ignores every key of {user}
+    Remedy: Run `sudo chmod go-w {path}`.
+    Meaning: sshd's StrictModes accepts keys only if nobody else can write to the home
+    directory.""")
+KEYS_ELSEWHERE = Message("""SSH006
+    sshd reads the keys of {user} from {patterns}, not from {path}
+    Remedy: Correct AuthorizedKeysFile in /etc/ssh/sshd_config.
+    Meaning: A key that is written to the usual file would have no effect.""")
+KEY_IN_SECOND_FILE = Message("""SSH007
+    {path}, which sshd reads too, also contains the key {key}
+    Remedy: Remove the key from that file, or the file itself, then run this again.
+    Meaning: sshd accepts keys from either file, so removing it from one has no effect.""")
+KEY_IN_USE = Message("""SSH008
+    {key} is in use: removing it from {user} would lock you out
+    Remedy: Log in with another key first.
+    Meaning: This run, or another session that the settings name, is logged in with that key.""")
+KEY_IN_USE_RESTRICTED = Message("""SSH009
+    {key} is in use: with a command= option, {user} would be locked out
+    Remedy: Log in with another key first.
+    Meaning: A key with command= can run that one command only, so the next run would fail.""")
+KEY_INVALID = Message("""SSH010
+    the key cannot be installed: {problem}
+    Meaning: A public key or its options are not possible in sshd's authorized_keys.""")

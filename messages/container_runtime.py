@@ -4,77 +4,53 @@ from __future__ import annotations
 
 from messages import Message
 
-CONTAINERD_TOO_OLD = Message(
-    "CRI001",
-    "containerd {version} is too old for Kubernetes {kubernetes}, which needs 2.0 or newer",
-    remedy='Set kubernetes_version to "{newest}", or install containerd.io 2 from Docker\'s'
-    " repository on the nodes.",
-    meaning="Debian's containerd 1.7 can't tell the kubelet its cgroup driver, which newer versions"
-    " of Kubernetes ask for.",
-)
-OVERRIDDEN = Message(
-    "CRI002",
-    "a file that {path} imports sets {names} to another value",
-    remedy="Remove {names} from the imported file.",
-    meaning="containerd merges the files in `imports`, and they override what Kubernetes needs.",
-)
-BAD_CONFIG = Message(
-    "CRI003",
-    "{path} can't be used: {reason}",
-    remedy="Correct the file, or move it away, then run this again.",
-    meaning="containerd's configuration has a form in which nothing can be changed safely.",
-)
-CONFIG_REJECTED = Message(
-    "CRI004",
-    "containerd can't read {path}: {reason}",
-    remedy="Correct the file, then run this again.",
-    meaning="The reason is containerd's own.",
-)
-NOT_STARTED = Message(
-    "CRI005",
-    "containerd does not start: {reason}",
-    remedy="Correct its configuration in /etc/containerd, then run this again.",
-    meaning="The reason is the last error in containerd's journal.",
-)
-NOT_ANSWERING = Message(
-    "CRI006",
-    "containerd does not answer: {reason}",
-    remedy="Run `sudo journalctl -u containerd` on this node for more.",
-    meaning="containerd was started, and did not answer `ctr plugins ls` within a minute.",
-)
-NO_CRI = Message(
-    "CRI007",
-    "containerd runs without the interface that Kubernetes needs (CRI): {reason}",
-    remedy="Correct that in /etc/containerd/config.toml, then run this again.",
-    meaning="containerd has not loaded its CRI plugin; the reason is from its journal.",
-)
-CONTAINERD_FAILED = Message(
-    "CRI008",
-    "containerd could not be restarted: {reason}",
-    remedy="Run `sudo journalctl -u containerd` on this node for more.",
-    meaning="The restart was interrupted.",
-)
-NO_ARCHIVES = Message(
-    "CRI009",
-    "no image archives (*.tar) in {folder} on this computer",
-    remedy="Make some with `docker save`, or set image_archives to another folder or to None.",
-    meaning="`image_archives` names a folder whose archives are sent to the nodes.",
-)
-BAD_ARCHIVE = Message(
-    "CRI010",
-    "{path} can't be used: {reason}",
-    remedy="Make it with `docker save`, or remove it.",
-    meaning="The image archive is cut short, or of another kind.",
-)
-NO_ROOM_FOR_IMAGE = Message(
-    "CRI011",
-    "could not import {name}: the node's disk is full",
-    remedy="Free space on /var: `df -h` shows where.",
-    meaning="containerd keeps images in /var/lib/containerd.",
-)
-NOT_IMPORTED = Message(
-    "CRI012",
-    "could not import {name}: {reason}",
-    remedy="Run this again; if it fails again, make the archive anew with `docker save`.",
-    meaning="`ctr images import` failed, or the connection was lost.",
-)
+CONTAINERD_TOO_OLD = Message("""CRI001
+    containerd {version} is too old for Kubernetes {kubernetes}, which needs 2.0 or newer
+    Remedy: Set kubernetes_version to "{newest}", or install containerd.io 2 from Docker's
+    repository on the nodes.
+    Meaning: Debian's containerd 1.7 can't tell the kubelet its cgroup driver, which newer versions
+    of Kubernetes ask for.""")
+OVERRIDDEN = Message("""CRI002
+    a file that {path} imports sets {names} to another value
+    Remedy: Remove {names} from the imported file.
+    Meaning: containerd merges the files in `imports`, and they override what Kubernetes needs.""")
+BAD_CONFIG = Message("""CRI003
+    {path} can't be used: {reason}
+    Remedy: Correct the file, or move it away, then run this again.
+    Meaning: containerd's configuration has a form in which nothing can be changed safely.""")
+CONFIG_REJECTED = Message("""CRI004
+    containerd can't read {path}: {reason}
+    Remedy: Correct the file, then run this again.
+    Meaning: The reason is containerd's own.""")
+NOT_STARTED = Message("""CRI005
+    containerd does not start: {reason}
+    Remedy: Correct its configuration in /etc/containerd, then run this again.
+    Meaning: The reason is the last error in containerd's journal.""")
+NOT_ANSWERING = Message("""CRI006
+    containerd does not answer: {reason}
+    Remedy: Run `sudo journalctl -u containerd` on this node for more.
+    Meaning: containerd was started, and did not answer `ctr plugins ls` within a minute.""")
+NO_CRI = Message("""CRI007
+    containerd runs without the interface that Kubernetes needs (CRI): {reason}
+    Remedy: Correct that in /etc/containerd/config.toml, then run this again.
+    Meaning: containerd has not loaded its CRI plugin; the reason is from its journal.""")
+CONTAINERD_FAILED = Message("""CRI008
+    containerd could not be restarted: {reason}
+    Remedy: Run `sudo journalctl -u containerd` on this node for more.
+    Meaning: The restart was interrupted.""")
+NO_ARCHIVES = Message("""CRI009
+    no image archives (*.tar) in {folder} on this computer
+    Remedy: Make some with `docker save`, or set image_archives to another folder or to None.
+    Meaning: `image_archives` names a folder whose archives are sent to the nodes.""")
+BAD_ARCHIVE = Message("""CRI010
+    {path} can't be used: {reason}
+    Remedy: Make it with `docker save`, or remove it.
+    Meaning: The image archive is cut short, or of another kind.""")
+NO_ROOM_FOR_IMAGE = Message("""CRI011
+    could not import {name}: the node's disk is full
+    Remedy: Free space on /var: `df -h` shows where.
+    Meaning: containerd keeps images in /var/lib/containerd.""")
+NOT_IMPORTED = Message("""CRI012
+    could not import {name}: {reason}
+    Remedy: Run this again; if it fails again, make the archive anew with `docker save`.
+    Meaning: `ctr images import` failed, or the connection was lost.""")

@@ -4,192 +4,134 @@ from __future__ import annotations
 
 from messages import Message
 
-UNEXPECTED = Message(
-    "FMT001",
-    "unexpected content: {reason}",
-    meaning="The text is not what bramble expects from the program that writes it. What is only"
-    " half understood is left as it is.",
-)
+UNEXPECTED = Message("""FMT001
+    unexpected content: {reason}
+    Meaning: The text is not what bramble expects from the program that writes it. What is only half
+    understood is left as it is.""")
 
 # --- network files --------------------------------------------------------------------------------
 
-INTERFACES_SYNTAX = Message(
-    "FMT010",
-    "line {line}: {reason}",
-    meaning="ifupdown stops reading an interfaces file at this line, so the interfaces behind it do"
-    " not come up.",
-)
-INTERFACES_LINE = Message(
-    "FMT011",
-    "{keyword}: a line of an interfaces file cannot hold {value}",
-    meaning="A line feed or a backslash at the end would change what ifupdown reads.",
-)
-INTERFACE_INVALID = Message(
-    "FMT012",
-    "interface {interface}: {reason}",
-    remedy="Correct its settings in inventory.py and group_data/.",
-    meaning="ifupdown would read the definition, and the interface would not work.",
-)
-HOSTS_ENTRY = Message(
-    "FMT013",
-    "the entry {address} {names} cannot be used: {reason}",
-    remedy="Correct the node's name or address in inventory.py.",
-    meaning="The line would be for /etc/hosts, in which each name has one address.",
-)
-HOST_NAME = Message(
-    "FMT014",
-    "{name} is not a host name",
-    remedy="Use a-z, 0-9 and - inside, at most 63 characters between two dots.",
-    meaning="Host names follow RFC 1123; Kubernetes takes lower case only.",
-)
-MARKS_DAMAGED = Message(
-    "FMT015",
-    'the lines "{begin}" and "{end}" are not one pair',
-    remedy="Restore them, or remove both and what is between them.",
-    meaning="bramble keeps its part of the file between these two lines, and somebody has edited"
-    " them.",
-)
-RULE_REFUSED = Message(
-    "FMT016",
-    "rule {rule}: {reason}",
-    meaning="iptables does not take the firewall rule, or it is not one rule of one chain.",
-)
-WIFI_PASSPHRASE = Message(
-    "FMT017",
-    "the passphrase of Wi-Fi {ssid} has {length} characters, or some that are not ASCII",
-    remedy="Use 8 to 63 printable ASCII characters, or 64 hexadecimal digits.",
-    meaning="The limits are those of WPA2 and WPA3. The passphrase itself is never shown.",
-)
-WIFI_NAME = Message(
-    "FMT018",
-    "the name of Wi-Fi {ssid} has {length} bytes",
-    remedy="Use 1 to 32 bytes; a letter outside of ASCII takes several.",
-    meaning="The limit is that of IEEE 802.11.",
-)
-WIFI_COUNTRY = Message(
-    "FMT019",
-    "Wi-Fi country {country} is not a code of ISO 3166",
-    remedy="Use two capital letters, such as US.",
-    meaning="The country decides which channels the radio may use.",
-)
-WIFI_HASH = Message(
-    "FMT020",
-    "WPA3 needs the passphrase of Wi-Fi {ssid}, not its hash",
-    remedy="Use the passphrase.",
-    meaning="WPA2 takes both; SAE, which WPA3 uses, takes only the passphrase.",
-)
+INTERFACES_SYNTAX = Message("""FMT010
+    line {line}: {reason}
+    Meaning: ifupdown stops reading an interfaces file at this line, so the interfaces behind it do
+    not come up.""")
+INTERFACES_LINE = Message("""FMT011
+    {keyword}: a line of an interfaces file cannot hold {value}
+    Meaning: A line feed or a backslash at the end would change what ifupdown reads.""")
+INTERFACE_INVALID = Message("""FMT012
+    interface {interface}: {reason}
+    Remedy: Correct its settings in inventory.py and group_data/.
+    Meaning: ifupdown would read the definition, and the interface would not work.""")
+HOSTS_ENTRY = Message("""FMT013
+    the entry {address} {names} cannot be used: {reason}
+    Remedy: Correct the node's name or address in inventory.py.
+    Meaning: The line would be for /etc/hosts, in which each name has one address.""")
+HOST_NAME = Message("""FMT014
+    {name} is not a host name
+    Remedy: Use a-z, 0-9 and - inside, at most 63 characters between two dots.
+    Meaning: Host names follow RFC 1123; Kubernetes takes lower case only.""")
+MARKS_DAMAGED = Message("""FMT015
+    the lines "{begin}" and "{end}" are not one pair
+    Remedy: Restore them, or remove both and what is between them.
+    Meaning: bramble keeps its part of the file between these two lines, and somebody has edited
+    them.""")
+RULE_REFUSED = Message("""FMT016
+    rule {rule}: {reason}
+    Meaning: iptables does not take the firewall rule, or it is not one rule of one chain.""")
+WIFI_PASSPHRASE = Message("""FMT017
+    the passphrase of Wi-Fi {ssid} has {length} characters, or some that are not ASCII
+    Remedy: Use 8 to 63 printable ASCII characters, or 64 hexadecimal digits.
+    Meaning: The limits are those of WPA2 and WPA3. The passphrase itself is never shown.""")
+WIFI_NAME = Message("""FMT018
+    the name of Wi-Fi {ssid} has {length} bytes
+    Remedy: Use 1 to 32 bytes; a letter outside of ASCII takes several.
+    Meaning: The limit is that of IEEE 802.11.""")
+WIFI_COUNTRY = Message("""FMT019
+    Wi-Fi country {country} is not a code of ISO 3166
+    Remedy: Use two capital letters, such as US.
+    Meaning: The country decides which channels the radio may use.""")
+WIFI_HASH = Message("""FMT020
+    WPA3 needs the passphrase of Wi-Fi {ssid}, not its hash
+    Remedy: Use the passphrase.
+    Meaning: WPA2 takes both; SAE, which WPA3 uses, takes only the passphrase.""")
 
 # --- SSH ------------------------------------------------------------------------------------------
 
-NOT_A_PUBLIC_KEY = Message(
-    "FMT030",
-    "{key} is not a public key: {reason}",
-    remedy="Use the one line of a .pub file that ssh-keygen has made.",
-    meaning="sshd would ignore the line in authorized_keys.",
-)
-PRIVATE_KEY = Message(
-    "FMT031",
-    "the key is a private key",
-    remedy="Use the public key, the file that ends in .pub.",
-    meaning="A private key stays on the computer on which it was made.",
-)
-KEY_OPTION = Message(
-    "FMT032",
-    "option {option} of the key: {reason}",
-    remedy="Correct the option: authorized_keys in sshd(8).",
-    meaning="sshd ignores the whole line of a key with a wrong option.",
-)
+NOT_A_PUBLIC_KEY = Message("""FMT030
+    {key} is not a public key: {reason}
+    Remedy: Use the one line of a .pub file that ssh-keygen has made.
+    Meaning: sshd would ignore the line in authorized_keys.""")
+PRIVATE_KEY = Message("""FMT031
+    the key is a private key
+    Remedy: Use the public key, the file that ends in .pub.
+    Meaning: A private key stays on the computer on which it was made.""")
+KEY_OPTION = Message("""FMT032
+    option {option} of the key: {reason}
+    Remedy: Correct the option: authorized_keys in sshd(8).
+    Meaning: sshd ignores the whole line of a key with a wrong option.""")
 
 # --- containerd -----------------------------------------------------------------------------------
 
-CONTAINERD_FORM = Message(
-    "FMT040",
-    "written in a form that cannot be changed without losing comments",
-    remedy="Give its plugins tables of their own.",
-    meaning="The TOML library cannot edit inline or dotted tables and keep their comments.",
-)
-CONTAINERD_TOO_NEW = Message(
-    "FMT041",
-    "version = {number}, and containerd {version} reads at most {newest}",
-    remedy="Install a newer containerd, or remove the file.",
-    meaning="The configuration was made for a newer containerd.",
-)
-CONTAINERD_TOO_OLD = Message(
-    "FMT042",
-    "version 1, which containerd {version} does not read any more",
-    remedy="Move the file away, run this again, and copy what you need of it into the new file.",
-    meaning="containerd 2 reads versions 2 and later of its configuration.",
-)
-CONTAINERD_MIRRORS = Message(
-    "FMT043",
-    "registry mirrors are configured here, and containerd refuses them beside config_path",
-    remedy="Move them into {folder}/REGISTRY/hosts.toml and remove them here.",
-    meaning="containerd has two ways to configure mirrors, and takes one of them.",
-)
+CONTAINERD_FORM = Message("""FMT040
+    written in a form that cannot be changed without losing comments
+    Remedy: Give its plugins tables of their own.
+    Meaning: The TOML library cannot edit inline or dotted tables and keep their comments.""")
+CONTAINERD_TOO_NEW = Message("""FMT041
+    version = {number}, and containerd {version} reads at most {newest}
+    Remedy: Install a newer containerd, or remove the file.
+    Meaning: The configuration was made for a newer containerd.""")
+CONTAINERD_TOO_OLD = Message("""FMT042
+    version 1, which containerd {version} does not read any more
+    Remedy: Move the file away, run this again, and copy what you need of it into the new file.
+    Meaning: containerd 2 reads versions 2 and later of its configuration.""")
+CONTAINERD_MIRRORS = Message("""FMT043
+    registry mirrors are configured here, and containerd refuses them beside config_path
+    Remedy: Move them into {folder}/REGISTRY/hosts.toml and remove them here.
+    Meaning: containerd has two ways to configure mirrors, and takes one of them.""")
 
 # --- kubeconfig -----------------------------------------------------------------------------------
 
-KUBECONFIG_FORM = Message(
-    "FMT050",
-    "entries cannot be added to the form in which the file is written",
-    remedy="Write it in lines with `kubectl config view --raw --kubeconfig=FILE > NEW`, put NEW in"
-    " its place, and run this again.",
-    meaning="The file stays as it is wherever bramble cannot add its entry and keep all else byte"
-    " for byte.",
-)
-KUBECONFIG_MERGE = Message(
-    "FMT051",
-    "entries come from another part of the file (<<)",
-    remedy="Write them out.",
-    meaning="kubectl and bramble could read the file differently.",
-)
-KUBECONFIG_IN_USE = Message(
-    "FMT052",
-    "the context {context} uses the {kind} {name}, which would be replaced",
-    remedy="Give that {kind} another name in the file, then run this again.",
-    meaning="The context was made for another cluster, and would lead to this one.",
-)
+KUBECONFIG_FORM = Message("""FMT050
+    entries cannot be added to the form in which the file is written
+    Remedy: Write it in lines with `kubectl config view --raw --kubeconfig=FILE > NEW`, put NEW in
+    its place, and run this again.
+    Meaning: The file stays as it is wherever bramble cannot add its entry and keep all else byte
+    for byte.""")
+KUBECONFIG_MERGE = Message("""FMT051
+    entries come from another part of the file (<<)
+    Remedy: Write them out.
+    Meaning: kubectl and bramble could read the file differently.""")
+KUBECONFIG_IN_USE = Message("""FMT052
+    the context {context} uses the {kind} {name}, which would be replaced
+    Remedy: Give that {kind} another name in the file, then run this again.
+    Meaning: The context was made for another cluster, and would lead to this one.""")
 
 # --- apt ------------------------------------------------------------------------------------------
 
-DISK_FULL = Message(
-    "FMT080",
-    "the node's disk is full",
-    remedy="Make room on / (`df -h`, `sudo apt-get clean`).",
-    meaning="apt cannot unpack the packages.",
-)
-APT_BUSY = Message(
-    "FMT081",
-    "another apt or dpkg is running{holder}",
-    remedy="Wait until it has finished.",
-    meaning="Debian's daily upgrades hold apt's lock for some minutes.",
-)
-SIGNING_KEY_EXPIRED = Message(
-    "FMT082",
-    "the key that signs the repository has expired",
-    remedy="Run this again: the key is fetched on each run.",
-    meaning="Publishers extend their keys and publish them again.",
-)
-NOT_SIGNED = Message(
-    "FMT083",
-    "the repository is not signed by the accepted key",
-    remedy="Check kubernetes_repository and kubernetes_key_fingerprint.",
-    meaning="apt installs nothing from a repository that the key has not signed.",
-)
-SERVER_UNREACHABLE = Message(
-    "FMT084",
-    "a package server cannot be reached from the node ({line})",
-    remedy="Check the node's default route and resolver, and the repository's address.",
-    meaning="apt could not connect to it.",
-)
-FETCH_FAILED = Message(
-    "FMT085",
-    "a package server does not have what was asked for ({line})",
-    remedy="Run this again; if that does not help, check the repository's address.",
-    meaning="The repository has changed since its lists were fetched, or the address is wrong.",
-)
-APT_FAILED = Message(
-    "FMT086",
-    "apt-get failed: {line}",
-    meaning="The text behind the colon is apt's own.",
-)
+DISK_FULL = Message("""FMT080
+    the node's disk is full
+    Remedy: Make room on / (`df -h`, `sudo apt-get clean`).
+    Meaning: apt cannot unpack the packages.""")
+APT_BUSY = Message("""FMT081
+    another apt or dpkg is running{holder}
+    Remedy: Wait until it has finished.
+    Meaning: Debian's daily upgrades hold apt's lock for some minutes.""")
+SIGNING_KEY_EXPIRED = Message("""FMT082
+    the key that signs the repository has expired
+    Remedy: Run this again: the key is fetched on each run.
+    Meaning: Publishers extend their keys and publish them again.""")
+NOT_SIGNED = Message("""FMT083
+    the repository is not signed by the accepted key
+    Remedy: Check kubernetes_repository and kubernetes_key_fingerprint.
+    Meaning: apt installs nothing from a repository that the key has not signed.""")
+SERVER_UNREACHABLE = Message("""FMT084
+    a package server cannot be reached from the node ({line})
+    Remedy: Check the node's default route and resolver, and the repository's address.
+    Meaning: apt could not connect to it.""")
+FETCH_FAILED = Message("""FMT085
+    a package server does not have what was asked for ({line})
+    Remedy: Run this again; if that does not help, check the repository's address.
+    Meaning: The repository has changed since its lists were fetched, or the address is wrong.""")
+APT_FAILED = Message("""FMT086
+    apt-get failed: {line}
+    Meaning: The text behind the colon is apt's own.""")

@@ -7,359 +7,246 @@ from messages import Message
 _RESET = "Run `sudo kubeadm reset -f` on this node, then run this again."
 _JOURNAL = "Run `sudo journalctl -u kubelet` on this node for the reason."
 
-BAD_SETTINGS = Message(
-    "KUB001",
-    "kubeadm's configuration is not valid: {problems}",
-    remedy="Correct these settings in group_data/.",
-    meaning="kubeadm itself would accept some of these values, and fail later.",
-)
-NOT_UNDERSTOOD = Message(
-    "KUB002",
-    "{what} can't be understood: {reason}",
-    remedy="Look at it on the node, and restore it from a backup if it is damaged.",
-    meaning="A file or object that kubeadm makes does not have the form that kubeadm gives it.",
-)
-FIXED_SETTING = Message(
-    "KUB003",
-    "the cluster was initialized with the {name} {observed}, not {desired}",
-    remedy="Put the setting back, or make a new cluster.",
-    meaning="That setting can't be changed in a running cluster. Nothing was changed.",
-)
-CERTIFICATE_NAMES = Message(
-    "KUB004",
-    "the API server's certificate is not valid for {names}",
-    remedy="On this node, add them to certSANs in /etc/kubernetes/kubeadm-config.yaml, then run"
-    " `sudo mv /etc/kubernetes/pki/apiserver.crt /etc/kubernetes/pki/apiserver.key /root/ &&"
-    " sudo kubeadm init phase certs apiserver --config /etc/kubernetes/kubeadm-config.yaml &&"
-    " sudo reboot`.",
-    meaning="A warning: the certificate was made before these names were in the settings.",
-)
-IS_WORKER = Message(
-    "KUB005",
-    "this node has joined a cluster as a worker, so it can't become a control plane",
-    remedy=_RESET,
-    meaning="A worker of a cluster becomes a control plane only after `kubeadm reset`.",
-)
-API_NOT_ANSWERING = Message(
-    "KUB006",
-    "the API server does not answer: {reason}",
-    remedy="Run `sudo journalctl -u kubelet` on the control plane for the reason, then run this"
-    " again.",
-    meaning="The files of the control plane are complete, but its kubelet, containerd or etcd fails"
-    " to run.",
-)
-INIT_INTERRUPTED = Message(
-    "KUB007",
-    "kubeadm init was interrupted on this node: {missing} missing",
-    remedy="Run `sudo kubeadm reset -f` on this node, which deletes /etc/kubernetes, /var/lib/etcd"
-    " and /var/lib/kubelet (all state of this cluster), then run this again.",
-    meaning="Half a control plane is there. kubeadm can't continue, and bramble resets nothing.",
-)
-IS_CONTROL_PLANE = Message(
-    "KUB008",
-    "this node is a control plane, so it can't join a cluster as a worker",
-    remedy="Move the node to control_plane in inventory.py, or run `sudo kubeadm reset -f` on it,"
-    " which deletes its cluster.",
-    meaning="The files of a control plane are on this node.",
-)
-JOIN_INTERRUPTED = Message(
-    "KUB009",
-    "kubeadm join was interrupted on this node, which left {files}",
-    remedy=_RESET,
-    meaning="Half a join is there; a reset removes nothing but that.",
-)
-OTHER_CLUSTER = Message(
-    "KUB010",
-    "this node has joined {cluster}, not that of {control_plane}",
-    remedy="If it is to change clusters, run `sudo kubeadm reset -f` on it, then run this again.",
-    meaning="The node is a worker of another cluster, or the control plane was made anew since.",
-)
-IMAGES_NOT_LISTED = Message(
-    "KUB011",
-    "kubeadm config images list failed: {reason}",
-    remedy="Run `sudo kubeadm config images list` on this node for the reason.",
-    meaning="kubeadm names the images that the control plane needs, before they are pulled.",
-)
-KUBELET_EXITS = Message(
-    "KUB012",
-    "the kubelet keeps exiting: {reason}",
-    remedy=_JOURNAL,
-    meaning="systemd starts the kubelet again and again. The reason is its own last line.",
-)
-KUBELET_EXITS_IN_KUBEADM = Message(
-    "KUB013",
-    "{command}: the kubelet keeps exiting: {reason}",
-    remedy="Correct that (sudo journalctl -u kubelet on this node says more), remove what kubeadm"
-    " left with `sudo kubeadm reset -f`, then run this again.",
-    meaning="kubeadm waits for a kubelet that can't start, so it was stopped.",
-)
-KUBELET_EXITED = Message(
-    "KUB014",
-    "the kubelet has exited: {reason}",
-    remedy=_JOURNAL,
-    meaning="kubeadm failed, and this is the last line of the kubelet that it waited for.",
-)
-KUBEADM_STOPPED = Message(
-    "KUB015",
-    "{command} was stopped before it was done",
-    remedy="Run this again.",
-    meaning="The node was rebooted, or the command was killed.",
-)
-PORT_TAKEN = Message(
-    "KUB016",
-    "port {port} is in use",
-    remedy="Stop the program that `sudo ss -ltnp 'sport = :{port}'` shows.",
-    meaning="Kubernetes needs that port.",
-)
-EARLIER_CLUSTER = Message(
-    "KUB017",
-    "{problem}: an earlier cluster has left it",
-    remedy="Run `sudo kubeadm reset -f` on this node, which removes it.",
-    meaning="kubeadm does not overwrite the files of another cluster.",
-)
-PROGRAM_MISSING = Message(
-    "KUB018",
-    "the program {name} is not installed",
-    remedy="Install the package that provides it.",
-    meaning="kubeadm's preflight check FileExisting failed.",
-)
-TOO_SMALL = Message(
-    "KUB019",
-    "{problem}",
-    remedy='Use a larger board, or set ignore_preflight_errors = ["{check}"].',
-    meaning="A control plane needs two CPUs and 1700 MB of memory. With less it may be slow or run"
-    " out of memory.",
-)
-NO_CRI = Message(
-    "KUB020",
-    "containerd runs without the interface that Kubernetes needs (CRI)",
-    remedy="Run `pyinfra inventory.py deploys/runtime.py`, which shows the reason and restarts"
-    " containerd.",
-    meaning="containerd has not loaded its CRI plugin.",
-)
-CONTAINERD_SILENT = Message(
-    "KUB021",
-    "containerd does not answer at its socket",
-    remedy="Run `systemctl status containerd` on this node for the reason.",
-    meaning="containerd does not run, or has only just been started.",
-)
-IP_FORWARDING_OFF = Message(
-    "KUB022",
-    "IP forwarding is off (net.ipv4.ip_forward is not 1)",
-    remedy="Run `pyinfra inventory.py deploys/prepare.py`.",
-    meaning="Pods on different nodes reach each other only with IP forwarding.",
-)
-CGROUP_OFF = Message(
-    "KUB023",
-    "the memory cgroup is off",
-    remedy="Run `pyinfra inventory.py deploys/prepare.py`, which adds cgroup_enable=memory to"
-    " cmdline.txt and reboots.",
-    meaning="The kubelet limits the memory of pods with the memory cgroup.",
-)
-PREFLIGHT_FAILED = Message(
-    "KUB024",
-    "kubeadm's preflight check {check} failed: {problem}",
-    meaning="A check of kubeadm; its own words say what is wrong.",
-)
-IMAGE_NOT_PULLED = Message(
-    "KUB025",
-    "could not pull {image}{others}: {reason}",
-    remedy="Check the node's internet access and the settings image_repository and"
-    " registry_mirrors, then run this again.",
-    meaning="The registry is out of reach, or it does not have the image.",
-)
-TOKEN_UNKNOWN = Message(
-    "KUB026",
-    "the cluster does not know the join token, which may have expired",
-    remedy="Run this again: a new token is made.",
-    meaning="Join tokens are valid for 15 minutes.",
-)
-API_UNREACHABLE = Message(
-    "KUB027",
-    "the API server at {server} can't be reached from this node: {reason}",
-    remedy="Check that the control plane is on, that its kubelet runs, and that its"
-    " cable and firewall let this node reach it; then run this again.",
-    meaning="kubeadm join asks the API server for the cluster's certificate authority first.",
-)
-API_UNTRUSTED = Message(
-    "KUB028",
-    "the certificate of the API server at {server} is not valid: {reason}",
-    remedy="Correct this node's clock, then run this again.",
-    meaning="A certificate is valid for a period, so a wrong clock makes it invalid.",
-)
-TOKEN_REJECTED = Message(
-    "KUB029",
-    "the API server that answered does not know the join token",
-    remedy="Check that control_plane_endpoint leads to this cluster.",
-    meaning="The API server of another cluster answered.",
-)
-OTHER_AUTHORITY = Message(
-    "KUB030",
-    "the API server that answered belongs to another cluster: its certificate authority differs",
-    remedy="Check that control_plane_endpoint leads to this cluster.",
-    meaning="The API server of another cluster answered.",
-)
-NODE_EXISTS = Message(
-    "KUB031",
-    "the cluster already has a Ready node {name}, but this node has not joined it",
-    remedy="Run `kubectl delete node {name}`, or wait until it is NotReady; then run this again.",
-    meaning="The node was reset or written anew, and the cluster has not noticed yet.",
-)
-API_NOT_STARTED = Message(
-    "KUB032",
-    "the API server did not start in time",
-    remedy="Give a slow SD card more time with kubeadm_timeouts in group_data/all.py.",
-    meaning="kubeadm waits some minutes for the control plane. If the kubelet exited, its last line"
-    " stands below.",
-)
-KUBEADM_ERROR = Message(
-    "KUB033",
-    "{problem}",
-    meaning="The last line that kubeadm printed. All of its output is in the run's log.",
-)
-NO_TOKEN = Message(
-    "KUB034",
-    "{control_plane} could not make a join token: {reason}",
-    remedy="Run `sudo kubectl --kubeconfig=/etc/kubernetes/admin.conf get nodes` on {control_plane}"
-    " for the reason.",
-    meaning="Workers join with a token that the control plane makes for them.",
-)
-TOKEN_NOT_DELETED = Message(
-    "KUB035",
-    "the join token could not be deleted: {reason}",
-    remedy="It expires in {minutes} minutes.",
-    meaning="A warning: until then, whoever has the token can join a node.",
-)
-NO_SUCH_USER = Message(
-    "KUB036",
-    'user "{user}" does not exist on this node',
-    remedy="Set admin_user in group_data/all.py.",
-    meaning="The kubeconfig is for the user who logs in.",
-)
-NO_PLAIN_FILE = Message(
-    "KUB037",
-    "{path} is a link or a directory",
-    remedy="Remove it, then run this again.",
-    meaning="The kubeconfig is written to a plain file only.",
-)
-FOREIGN_KUBECONFIG = Message(
-    "KUB038",
-    "{path} is not the administrator's current kubeconfig for this cluster",
-    remedy="Move it away, then run this again (`KUBECONFIG={path}:OLD kubectl config view --raw`"
-    " merges the two).",
-    meaning="A kubeconfig that bramble did not make is in the way.",
-)
-LIST_OF_FILES = Message(
-    "KUB039",
-    "{path} is a list of files",
-    remedy="Set kubeconfig in group_data/all.py to the file that the context goes into.",
-    meaning="kubectl merges a list of files; bramble writes to one.",
-)
-KUBECONFIG_KEPT = Message(
-    "KUB040",
-    "{path} on this computer is left unchanged: {reason}",
-    remedy="Correct the file, or set kubeconfig in group_data/all.py to another one.",
-    meaning="The file has a form in which nothing can be changed safely.",
-)
-KUBECONFIG_NOT_READ = Message(
-    "KUB041",
-    "{path} on this computer can't be read: {reason}",
-    remedy="Make it readable for you, or set kubeconfig in group_data/all.py to another file.",
-    meaning="The kubeconfig of this computer.",
-)
-KUBECONFIG_NOT_WRITTEN = Message(
-    "KUB042",
-    "{path} on this computer can't be written: {reason}",
-    remedy="Make it writable for you, or set kubeconfig in group_data/all.py to another file.",
-    meaning="The kubeconfig of this computer.",
-)
-SERVER_NOT_ANSWERING = Message(
-    "KUB043",
-    "the context is written, but {server} does not answer this computer: {reason}",
-    remedy="Check that this computer reaches that address, for example with `curl -k"
-    " {server}/version`.",
-    meaning="A warning: kubectl on this computer will not work until the address answers.",
-)
-BAD_PROXY_SETTINGS = Message(
-    "KUB044",
-    "kubectl proxy can't be set up: {reason}",
-    remedy="Correct the kubectl_proxy settings in group_data/all.py.",
-    meaning="A name or network that may call the proxy, or its address or port.",
-)
-BAD_MANIFEST = Message(
-    "KUB045",
-    "{url} can't be used as flannel's manifest: {reason}",
-    remedy="Correct flannel_manifest and flannel_checksum in group_data/all.py.",
-    meaning="The file is no manifest of flannel's, or of a version with another form.",
-)
-OTHER_REPOSITORY = Message(
-    "KUB046",
-    "{files} also names a repository of Kubernetes packages",
-    remedy="Remove it, then run this again.",
-    meaning="apt would mix packages of the two repositories.",
-)
-KEY_NOT_FETCHED = Message(
-    "KUB047",
-    "this computer could not download {url}: {reason}",
-    remedy="Check kubernetes_repository in group_data/all.py and this computer's internet access.",
-    meaning="This computer, not the node, downloads the key of the package repository.",
-)
-NO_KEY = Message(
-    "KUB048",
-    "{url} is not a public key: {reason}",
-    remedy="Check kubernetes_repository in group_data/all.py.",
-    meaning="`Release.key` beside the packages is an OpenPGP public key.",
-)
-OTHER_KEY = Message(
-    "KUB049",
-    "the key at {url} has the fingerprint {found}, not {expected}",
-    remedy="If kubernetes.io announces a new key, change kubernetes_key_fingerprint in"
-    " group_data/all.py.",
-    meaning="The key is not accepted: with another key, others could sign packages. Look for the"
-    " announcement before you change the setting.",
-)
-NO_DOWNGRADE = Message(
-    "KUB050",
-    "{package} {installed} is installed, which is newer than {desired}",
-    remedy='Set kubernetes_version to "{minor}", or remove the packages.',
-    meaning="Packages are never downgraded.",
-)
-NEEDS_UPGRADE = Message(
-    "KUB051",
-    "{package} {installed} is installed on a node of a cluster, which is older than {desired}",
-    remedy="Upgrade with `kubeadm upgrade`, the control plane first, or set kubernetes_version to"
-    ' "{minor}".',
-    meaning="A cluster is upgraded in a fixed order; replacing packages is not enough.",
-)
-DISK_FULL = Message(
-    "KUB052",
-    "the disk is full: {free} MB are free for /var, and {needed} MB are needed",
-    remedy="Free space: `df -h` shows where, `sudo apt-get clean` removes downloaded packages.",
-    meaning="The Kubernetes packages need that much space while they are installed.",
-)
-NO_SUCH_RELEASE = Message(
-    "KUB053",
-    "{url} has no Kubernetes {desired}, but {available}",
-    remedy="Set kubernetes_version to a version that the repository has.",
-    meaning="The repository of one minor version has its patch releases only.",
-)
-NOT_READY = Message(
-    "KUB054",
-    "the node is not Ready after {seconds} s: {reason}",
-    remedy="Run `kubectl describe node` for the details; with a slow SD card, raise"
-    " nodes_ready_seconds in group_data/all.py.",
-    meaning="The reason is the one that the node itself reports to the cluster.",
-)
-NODE_GONE = Message(
-    "KUB055",
-    "the node does not answer any more, so the run does not wait for it: {reason}",
-    remedy="Check its power and cable, then run this again.",
-    meaning="The other nodes of the cluster were set up.",
-)
-PODS_NOT_READY = Message(
-    "KUB056",
-    "the cluster's own pods are not ready after {seconds} s: {reason}",
-    remedy="Run `kubectl get pods -A` for the details; with a slow SD card, raise"
-    " nodes_ready_seconds and pod_network_seconds in group_data/all.py.",
-    meaning="flannel, kube-proxy or CoreDNS does not run on all nodes yet.",
-)
+BAD_SETTINGS = Message("""KUB001
+    kubeadm's configuration is not valid: {problems}
+    Remedy: Correct these settings in group_data/.
+    Meaning: kubeadm itself would accept some of these values, and fail later.""")
+NOT_UNDERSTOOD = Message("""KUB002
+    {what} can't be understood: {reason}
+    Remedy: Look at it on the node, and restore it from a backup if it is damaged.
+    Meaning: A file or object that kubeadm makes does not have the form that kubeadm gives it.""")
+FIXED_SETTING = Message("""KUB003
+    the cluster was initialized with the {name} {observed}, not {desired}
+    Remedy: Put the setting back, or make a new cluster.
+    Meaning: That setting can't be changed in a running cluster. Nothing was changed.""")
+CERTIFICATE_NAMES = Message("""KUB004
+    the API server's certificate is not valid for {names}
+    Remedy: On this node, add them to certSANs in /etc/kubernetes/kubeadm-config.yaml, then run
+    `sudo mv /etc/kubernetes/pki/apiserver.crt /etc/kubernetes/pki/apiserver.key /root/ && sudo
+    kubeadm init phase certs apiserver --config /etc/kubernetes/kubeadm-config.yaml && sudo reboot`.
+    Meaning: A warning: the certificate was made before these names were in the settings.""")
+IS_WORKER = Message(f"""KUB005
+    this node has joined a cluster as a worker, so it can't become a control plane
+    Remedy: {_RESET}
+    Meaning: A worker of a cluster becomes a control plane only after `kubeadm reset`.""")
+API_NOT_ANSWERING = Message("""KUB006
+    the API server does not answer: {reason}
+    Remedy: Run `sudo journalctl -u kubelet` on the control plane for the reason, then run this
+    again.
+    Meaning: The files of the control plane are complete, but its kubelet, containerd or etcd fails
+    to run.""")
+INIT_INTERRUPTED = Message("""KUB007
+    kubeadm init was interrupted on this node: {missing} missing
+    Remedy: Run `sudo kubeadm reset -f` on this node, which deletes /etc/kubernetes, /var/lib/etcd
+    and /var/lib/kubelet (all state of this cluster), then run this again.
+    Meaning: Half a control plane is there. kubeadm can't continue, and bramble resets nothing.""")
+IS_CONTROL_PLANE = Message("""KUB008
+    this node is a control plane, so it can't join a cluster as a worker
+    Remedy: Move the node to control_plane in inventory.py, or run `sudo kubeadm reset -f` on it,
+    which deletes its cluster.
+    Meaning: The files of a control plane are on this node.""")
+JOIN_INTERRUPTED = Message(f"""KUB009
+    kubeadm join was interrupted on this node, which left {{files}}
+    Remedy: {_RESET}
+    Meaning: Half a join is there; a reset removes nothing but that.""")
+OTHER_CLUSTER = Message("""KUB010
+    this node has joined {cluster}, not that of {control_plane}
+    Remedy: If it is to change clusters, run `sudo kubeadm reset -f` on it, then run this again.
+    Meaning: The node is a worker of another cluster, or the control plane was made anew since.""")
+IMAGES_NOT_LISTED = Message("""KUB011
+    kubeadm config images list failed: {reason}
+    Remedy: Run `sudo kubeadm config images list` on this node for the reason.
+    Meaning: kubeadm names the images that the control plane needs, before they are pulled.""")
+KUBELET_EXITS = Message(f"""KUB012
+    the kubelet keeps exiting: {{reason}}
+    Remedy: {_JOURNAL}
+    Meaning: systemd starts the kubelet again and again. The reason is its own last line.""")
+KUBELET_EXITS_IN_KUBEADM = Message("""KUB013
+    {command}: the kubelet keeps exiting: {reason}
+    Remedy: Correct that (sudo journalctl -u kubelet on this node says more), remove what kubeadm
+    left with `sudo kubeadm reset -f`, then run this again.
+    Meaning: kubeadm waits for a kubelet that can't start, so it was stopped.""")
+KUBELET_EXITED = Message(f"""KUB014
+    the kubelet has exited: {{reason}}
+    Remedy: {_JOURNAL}
+    Meaning: kubeadm failed, and this is the last line of the kubelet that it waited for.""")
+KUBEADM_STOPPED = Message("""KUB015
+    {command} was stopped before it was done
+    Remedy: Run this again.
+    Meaning: The node was rebooted, or the command was killed.""")
+PORT_TAKEN = Message("""KUB016
+    port {port} is in use
+    Remedy: Stop the program that `sudo ss -ltnp 'sport = :{port}'` shows.
+    Meaning: Kubernetes needs that port.""")
+EARLIER_CLUSTER = Message("""KUB017
+    {problem}: an earlier cluster has left it
+    Remedy: Run `sudo kubeadm reset -f` on this node, which removes it.
+    Meaning: kubeadm does not overwrite the files of another cluster.""")
+PROGRAM_MISSING = Message("""KUB018
+    the program {name} is not installed
+    Remedy: Install the package that provides it.
+    Meaning: kubeadm's preflight check FileExisting failed.""")
+TOO_SMALL = Message("""KUB019
+    {problem}
+    Remedy: Use a larger board, or set ignore_preflight_errors = ["{check}"].
+    Meaning: A control plane needs two CPUs and 1700 MB of memory. With less it may be slow or run
+    out of memory.""")
+NO_CRI = Message("""KUB020
+    containerd runs without the interface that Kubernetes needs (CRI)
+    Remedy: Run `pyinfra inventory.py deploys/runtime.py`, which shows the reason and restarts
+    containerd.
+    Meaning: containerd has not loaded its CRI plugin.""")
+CONTAINERD_SILENT = Message("""KUB021
+    containerd does not answer at its socket
+    Remedy: Run `systemctl status containerd` on this node for the reason.
+    Meaning: containerd does not run, or has only just been started.""")
+IP_FORWARDING_OFF = Message("""KUB022
+    IP forwarding is off (net.ipv4.ip_forward is not 1)
+    Remedy: Run `pyinfra inventory.py deploys/prepare.py`.
+    Meaning: Pods on different nodes reach each other only with IP forwarding.""")
+CGROUP_OFF = Message("""KUB023
+    the memory cgroup is off
+    Remedy: Run `pyinfra inventory.py deploys/prepare.py`, which adds cgroup_enable=memory to
+    cmdline.txt and reboots.
+    Meaning: The kubelet limits the memory of pods with the memory cgroup.""")
+PREFLIGHT_FAILED = Message("""KUB024
+    kubeadm's preflight check {check} failed: {problem}
+    Meaning: A check of kubeadm; its own words say what is wrong.""")
+IMAGE_NOT_PULLED = Message("""KUB025
+    could not pull {image}{others}: {reason}
+    Remedy: Check the node's internet access and the settings image_repository and registry_mirrors,
+    then run this again.
+    Meaning: The registry is out of reach, or it does not have the image.""")
+TOKEN_UNKNOWN = Message("""KUB026
+    the cluster does not know the join token, which may have expired
+    Remedy: Run this again: a new token is made.
+    Meaning: Join tokens are valid for 15 minutes.""")
+API_UNREACHABLE = Message("""KUB027
+    the API server at {server} can't be reached from this node: {reason}
+    Remedy: Check that the control plane is on, that its kubelet runs, and that its cable and
+    firewall let this node reach it; then run this again.
+    Meaning: kubeadm join asks the API server for the cluster's certificate authority first.""")
+API_UNTRUSTED = Message("""KUB028
+    the certificate of the API server at {server} is not valid: {reason}
+    Remedy: Correct this node's clock, then run this again.
+    Meaning: A certificate is valid for a period, so a wrong clock makes it invalid.""")
+TOKEN_REJECTED = Message("""KUB029
+    the API server that answered does not know the join token
+    Remedy: Check that control_plane_endpoint leads to this cluster.
+    Meaning: The API server of another cluster answered.""")
+OTHER_AUTHORITY = Message("""KUB030
+    the API server that answered belongs to another cluster: its certificate authority differs
+    Remedy: Check that control_plane_endpoint leads to this cluster.
+    Meaning: The API server of another cluster answered.""")
+NODE_EXISTS = Message("""KUB031
+    the cluster already has a Ready node {name}, but this node has not joined it
+    Remedy: Run `kubectl delete node {name}`, or wait until it is NotReady; then run this again.
+    Meaning: The node was reset or written anew, and the cluster has not noticed yet.""")
+API_NOT_STARTED = Message("""KUB032
+    the API server did not start in time
+    Remedy: Give a slow SD card more time with kubeadm_timeouts in group_data/all.py.
+    Meaning: kubeadm waits some minutes for the control plane. If the kubelet exited, its last line
+    stands below.""")
+KUBEADM_ERROR = Message("""KUB033
+    {problem}
+    Meaning: The last line that kubeadm printed. All of its output is in the run's log.""")
+NO_TOKEN = Message("""KUB034
+    {control_plane} could not make a join token: {reason}
+    Remedy: Run `sudo kubectl --kubeconfig=/etc/kubernetes/admin.conf get nodes` on {control_plane}
+    for the reason.
+    Meaning: Workers join with a token that the control plane makes for them.""")
+TOKEN_NOT_DELETED = Message("""KUB035
+    the join token could not be deleted: {reason}
+    Remedy: It expires in {minutes} minutes.
+    Meaning: A warning: until then, whoever has the token can join a node.""")
+NO_SUCH_USER = Message("""KUB036
+    user "{user}" does not exist on this node
+    Remedy: Set admin_user in group_data/all.py.
+    Meaning: The kubeconfig is for the user who logs in.""")
+NO_PLAIN_FILE = Message("""KUB037
+    {path} is a link or a directory
+    Remedy: Remove it, then run this again.
+    Meaning: The kubeconfig is written to a plain file only.""")
+FOREIGN_KUBECONFIG = Message("""KUB038
+    {path} is not the administrator's current kubeconfig for this cluster
+    Remedy: Move it away, then run this again (`KUBECONFIG={path}:OLD kubectl config view --raw`
+    merges the two).
+    Meaning: A kubeconfig that bramble did not make is in the way.""")
+LIST_OF_FILES = Message("""KUB039
+    {path} is a list of files
+    Remedy: Set kubeconfig in group_data/all.py to the file that the context goes into.
+    Meaning: kubectl merges a list of files; bramble writes to one.""")
+KUBECONFIG_KEPT = Message("""KUB040
+    {path} on this computer is left unchanged: {reason}
+    Remedy: Correct the file, or set kubeconfig in group_data/all.py to another one.
+    Meaning: The file has a form in which nothing can be changed safely.""")
+KUBECONFIG_NOT_READ = Message("""KUB041
+    {path} on this computer can't be read: {reason}
+    Remedy: Make it readable for you, or set kubeconfig in group_data/all.py to another file.
+    Meaning: The kubeconfig of this computer.""")
+KUBECONFIG_NOT_WRITTEN = Message("""KUB042
+    {path} on this computer can't be written: {reason}
+    Remedy: Make it writable for you, or set kubeconfig in group_data/all.py to another file.
+    Meaning: The kubeconfig of this computer.""")
+SERVER_NOT_ANSWERING = Message("""KUB043
+    the context is written, but {server} does not answer this computer: {reason}
+    Remedy: Check that this computer reaches that address, for example with `curl -k
+    {server}/version`.
+    Meaning: A warning: kubectl on this computer will not work until the address answers.""")
+BAD_PROXY_SETTINGS = Message("""KUB044
+    kubectl proxy can't be set up: {reason}
+    Remedy: Correct the kubectl_proxy settings in group_data/all.py.
+    Meaning: A name or network that may call the proxy, or its address or port.""")
+BAD_MANIFEST = Message("""KUB045
+    {url} can't be used as flannel's manifest: {reason}
+    Remedy: Correct flannel_manifest and flannel_checksum in group_data/all.py.
+    Meaning: The file is no manifest of flannel's, or of a version with another form.""")
+OTHER_REPOSITORY = Message("""KUB046
+    {files} also names a repository of Kubernetes packages
+    Remedy: Remove it, then run this again.
+    Meaning: apt would mix packages of the two repositories.""")
+KEY_NOT_FETCHED = Message("""KUB047
+    this computer could not download {url}: {reason}
+    Remedy: Check kubernetes_repository in group_data/all.py and this computer's internet access.
+    Meaning: This computer, not the node, downloads the key of the package repository.""")
+NO_KEY = Message("""KUB048
+    {url} is not a public key: {reason}
+    Remedy: Check kubernetes_repository in group_data/all.py.
+    Meaning: `Release.key` beside the packages is an OpenPGP public key.""")
+OTHER_KEY = Message("""KUB049
+    the key at {url} has the fingerprint {found}, not {expected}
+    Remedy: If kubernetes.io announces a new key, change kubernetes_key_fingerprint in
+    group_data/all.py.
+    Meaning: The key is not accepted: with another key, others could sign packages. Look for the
+    announcement before you change the setting.""")
+NO_DOWNGRADE = Message("""KUB050
+    {package} {installed} is installed, which is newer than {desired}
+    Remedy: Set kubernetes_version to "{minor}", or remove the packages.
+    Meaning: Packages are never downgraded.""")
+NEEDS_UPGRADE = Message("""KUB051
+    {package} {installed} is installed on a node of a cluster, which is older than {desired}
+    Remedy: Upgrade with `kubeadm upgrade`, the control plane first, or set kubernetes_version to
+    "{minor}".
+    Meaning: A cluster is upgraded in a fixed order; replacing packages is not enough.""")
+DISK_FULL = Message("""KUB052
+    the disk is full: {free} MB are free for /var, and {needed} MB are needed
+    Remedy: Free space: `df -h` shows where, `sudo apt-get clean` removes downloaded packages.
+    Meaning: The Kubernetes packages need that much space while they are installed.""")
+NO_SUCH_RELEASE = Message("""KUB053
+    {url} has no Kubernetes {desired}, but {available}
+    Remedy: Set kubernetes_version to a version that the repository has.
+    Meaning: The repository of one minor version has its patch releases only.""")
+NOT_READY = Message("""KUB054
+    the node is not Ready after {seconds} s: {reason}
+    Remedy: Run `kubectl describe node` for the details; with a slow SD card, raise
+    nodes_ready_seconds in group_data/all.py.
+    Meaning: The reason is the one that the node itself reports to the cluster.""")
+NODE_GONE = Message("""KUB055
+    the node does not answer any more, so the run does not wait for it: {reason}
+    Remedy: Check its power and cable, then run this again.
+    Meaning: The other nodes of the cluster were set up.""")
+PODS_NOT_READY = Message("""KUB056
+    the cluster's own pods are not ready after {seconds} s: {reason}
+    Remedy: Run `kubectl get pods -A` for the details; with a slow SD card, raise
+    nodes_ready_seconds and pod_network_seconds in group_data/all.py.
+    Meaning: flannel, kube-proxy or CoreDNS does not run on all nodes yet.""")

@@ -6,221 +6,157 @@ from messages import Message
 
 # --- interfaces --------------------------------------------------------------------------------
 
-ARGUMENT_NOT_ALLOWED = Message(
-    "NET001",
-    "{interface}: {argument} {value!r} is not allowed",
-    remedy="Use one of {allowed}.",
-    meaning="An argument of interfaces.interface() has a value that ifupdown's configuration does"
-    " not provide for.",
-)
-ADDRESS_WITHOUT_PREFIX = Message(
-    "NET002",
-    "{interface}: address {address} has no prefix length",
-    remedy="Write {address}/24, or with the prefix length of your network.",
-    meaning="A static address consists of the address and the size of its network.",
-)
-NOT_IPV4 = Message(
-    "NET003",
-    "{interface}: {argument} {value} is not a valid IPv4 address",
-    remedy="Write it like {example}.",
-    meaning="The address or the gateway of an interface is misspelled.",
-)
-INTERFACE_INVALID = Message(
-    "NET004",
-    "{interface} cannot be configured: {problem}",
-    meaning="The arguments of an interface contradict each other, or a Wi-Fi setting is not"
-    " possible.",
-)
-NO_INTERFACE = Message(
-    "NET005",
-    "interface {interface} does not exist on this node (found: {found})",
-    remedy="Plug the adapter in, or set the interface to {suggestion}.",
-    meaning="The kernel has no interface of that name: it has another name, or its adapter is not"
-    " plugged in.",
-)
-INTERFACE_IS_PORT = Message(
-    "NET006",
-    "interface {interface} is a port of {master}",
-    remedy="Run `sudo ip link set {interface} nomaster` and remove it from the configuration of"
-    " {master}, or name another interface in the settings.",
-    meaning="A bridge or a bond uses the interface, so an address on it would have no effect.",
-)
-INTERFACES_FILE_INVALID = Message(
-    "NET007",
-    "{error}: ifupdown stops reading there",
-    remedy="Correct that line or remove the file, then run this again.",
-    meaning="ifupdown ignores everything behind a mistake in the files under /etc/network, so a"
-    " definition written there might have no effect.",
-)
-INTERFACE_REDIRECTED = Message(
-    "NET008",
-    "{place} overrides the settings of {interface}: it {effect}",
-    remedy="Remove that line, then run this again.",
-    meaning="A line of the interfaces files maps or renames the interface, or makes it a port of a"
-    " bridge or bond.",
-)
-DEFINED_TWICE = Message(
-    "NET009",
-    "{interface} is also defined in {place}, and ifupdown would apply both definitions",
-    remedy="Remove that definition (or the file, if it is a stray copy), then run this again.",
-    meaning="Definitions of an interface add up in ifupdown. Those by others are never removed"
-    " automatically, except those that cloud-init generated.",
-)
-DEFINITION_INHERITED = Message(
-    "NET010",
-    "{place}: {heir} inherits from {interface}, whose definition there is to be removed",
-    remedy="Write what it inherits into the definition of {heir}, then run this again.",
-    meaning="Another definition in the interfaces files depends on the one that is replaced.",
-)
-MARKED_LINES_BROKEN = Message(
-    "NET011",
-    "{path} cannot be changed: {problem}",
-    meaning="In files that others write too, bramble's lines stand between two marks. Somebody has"
-    " edited these marks, so it is not known which lines may be replaced.",
-)
+ARGUMENT_NOT_ALLOWED = Message("""NET001
+    {interface}: {argument} {value!r} is not allowed
+    Remedy: Use one of {allowed}.
+    Meaning: An argument of interfaces.interface() has a value that ifupdown's configuration does
+    not provide for.""")
+ADDRESS_WITHOUT_PREFIX = Message("""NET002
+    {interface}: address {address} has no prefix length
+    Remedy: Write {address}/24, or with the prefix length of your network.
+    Meaning: A static address consists of the address and the size of its network.""")
+NOT_IPV4 = Message("""NET003
+    {interface}: {argument} {value} is not a valid IPv4 address
+    Remedy: Write it like {example}.
+    Meaning: The address or the gateway of an interface is misspelled.""")
+INTERFACE_INVALID = Message("""NET004
+    {interface} cannot be configured: {problem}
+    Meaning: The arguments of an interface contradict each other, or a Wi-Fi setting is not
+    possible.""")
+NO_INTERFACE = Message("""NET005
+    interface {interface} does not exist on this node (found: {found})
+    Remedy: Plug the adapter in, or set the interface to {suggestion}.
+    Meaning: The kernel has no interface of that name: it has another name, or its adapter is not
+    plugged in.""")
+INTERFACE_IS_PORT = Message("""NET006
+    interface {interface} is a port of {master}
+    Remedy: Run `sudo ip link set {interface} nomaster` and remove it from the configuration of
+    {master}, or name another interface in the settings.
+    Meaning: A bridge or a bond uses the interface, so an address on it would have no effect.""")
+INTERFACES_FILE_INVALID = Message("""NET007
+    {error}: ifupdown stops reading there
+    Remedy: Correct that line or remove the file, then run this again.
+    Meaning: ifupdown ignores everything behind a mistake in the files under /etc/network, so a
+    definition written there might have no effect.""")
+INTERFACE_REDIRECTED = Message("""NET008
+    {place} overrides the settings of {interface}: it {effect}
+    Remedy: Remove that line, then run this again.
+    Meaning: A line of the interfaces files maps or renames the interface, or makes it a port of a
+    bridge or bond.""")
+DEFINED_TWICE = Message("""NET009
+    {interface} is also defined in {place}, and ifupdown would apply both definitions
+    Remedy: Remove that definition (or the file, if it is a stray copy), then run this again.
+    Meaning: Definitions of an interface add up in ifupdown. Those by others are never removed
+    automatically, except those that cloud-init generated.""")
+DEFINITION_INHERITED = Message("""NET010
+    {place}: {heir} inherits from {interface}, whose definition there is to be removed
+    Remedy: Write what it inherits into the definition of {heir}, then run this again.
+    Meaning: Another definition in the interfaces files depends on the one that is replaced.""")
+MARKED_LINES_BROKEN = Message("""NET011
+    {path} cannot be changed: {problem}
+    Meaning: In files that others write too, bramble's lines stand between two marks. Somebody has
+    edited these marks, so it is not known which lines may be replaced.""")
 
 # --- rollback guard ----------------------------------------------------------------------------
 
-CHANGE_PENDING = Message(
-    "NET020",
-    "a change of {change} was not confirmed and is being rolled back",
-    remedy="Run this again in a minute, or reboot the node to roll back at once.",
-    meaning="An earlier run was interrupted before it could confirm its change of the network. The"
-    " node restores the state before that change.",
-)
-CHANGE_NOT_STARTED = Message(
-    "NET021",
-    "{change}: the change was not started: {reason}",
-    meaning="The node could not save its present state, or another change of its network is in"
-    " progress. Nothing was changed.",
-)
-ROLLED_BACK = Message(
-    "NET022",
-    "rolled back after {seconds} s: {reason} (change of {change})",
-    meaning="The change cut the connection, failed, or left the node without what it could do"
-    " before: reach its gateway, resolve names. The node has restored the state before the change."
-    " Correct the setting that the reason points to, then run this again. If the network is right"
-    " but slow (a DHCP server, Wi-Fi), raise guard_seconds.",
-)
-ROLLBACK_NOT_SEEN = Message(
-    "NET023",
-    "{address} does not answer after the change of {change} ({reason})",
-    remedy="Power the node off and on: it restores the state before the change when it boots.",
-    meaning="The change was not confirmed, and the node does not answer at its previous address"
-    " although the time for its rollback is over.",
-)
+CHANGE_PENDING = Message("""NET020
+    a change of {change} was not confirmed and is being rolled back
+    Remedy: Run this again in a minute, or reboot the node to roll back at once.
+    Meaning: An earlier run was interrupted before it could confirm its change of the network. The
+    node restores the state before that change.""")
+CHANGE_NOT_STARTED = Message("""NET021
+    {change}: the change was not started: {reason}
+    Meaning: The node could not save its present state, or another change of its network is in
+    progress. Nothing was changed.""")
+ROLLED_BACK = Message("""NET022
+    rolled back after {seconds} s: {reason} (change of {change})
+    Meaning: The change cut the connection, failed, or left the node without what it could do
+    before: reach its gateway, resolve names. The node has restored the state before the change.
+    Correct the setting that the reason points to, then run this again. If the network is right but
+    slow (a DHCP server, Wi-Fi), raise guard_seconds.""")
+ROLLBACK_NOT_SEEN = Message("""NET023
+    {address} does not answer after the change of {change} ({reason})
+    Remedy: Power the node off and on: it restores the state before the change when it boots.
+    Meaning: The change was not confirmed, and the node does not answer at its previous address
+    although the time for its rollback is over.""")
 
 # --- name servers ------------------------------------------------------------------------------
 
-RESOLVER_INVALID = Message(
-    "NET030",
-    "/etc/resolv.conf cannot be set: {problem}",
-    meaning="The name servers, search domains or options are not possible in resolv.conf(5).",
-)
-UDHCPC_OVERWRITES = Message(
-    "NET031",
-    "udhcpc has configured an interface and overwrites /etc/resolv.conf at each renewal",
-    remedy="Install dhcpcd-base, remove udhcpc, then run this again.",
-    meaning="The DHCP client udhcpc has no setting that makes it leave /etc/resolv.conf alone.",
-)
-RESOLVER_LINK_UNKNOWN = Message(
-    "NET032",
-    "/etc/resolv.conf is a link to {target}, where no permanent name servers can be set",
-    remedy="Run `sudo rm /etc/resolv.conf`, then run this again.",
-    meaning="The file belongs to a program that bramble cannot configure, or that does not run.",
-)
-RESOLVER_FOREIGN = Message(
-    "NET033",
-    "/etc/resolv.conf is written by an unknown program ({line!r})",
-    remedy="Stop the program or make it leave the file alone (tailscale: `sudo tailscale set"
-    " --accept-dns=false`), run `sudo sed -i '/^[#;]/d' /etc/resolv.conf`, then run this again.",
-    meaning="A comment in the file says that a program owns it, which would overwrite what is set."
-    " Examples: tailscale, ConnMan, the agent of a cloud.",
-)
-NETWORK_MANAGER_DNS = Message(
-    "NET034",
-    "NetworkManager has dns={value}, although {path} sets dns=none",
-    remedy="Remove the line that overrides it: `NetworkManager --print-config` names the file.",
-    meaning="Another configuration file of NetworkManager is read later, so NetworkManager would"
-    " continue to overwrite /etc/resolv.conf.",
-)
-RESOLVED_OPTIONS = Message(
-    "NET035",
-    "/etc/resolv.conf belongs to systemd-resolved, which does not support the options {options}",
-    remedy="Remove them from resolver_options.",
-    meaning="systemd-resolved generates the file and has no setting for resolver options.",
-)
-RESOLVER_IMMUTABLE = Message(
-    "NET036",
-    "/etc/resolv.conf is immutable",
-    remedy="Run `sudo chattr -i /etc/resolv.conf`, then run this again.",
-    meaning="Somebody locked the file with chattr +i.",
-)
+RESOLVER_INVALID = Message("""NET030
+    /etc/resolv.conf cannot be set: {problem}
+    Meaning: The name servers, search domains or options are not possible in resolv.conf(5).""")
+UDHCPC_OVERWRITES = Message("""NET031
+    udhcpc has configured an interface and overwrites /etc/resolv.conf at each renewal
+    Remedy: Install dhcpcd-base, remove udhcpc, then run this again.
+    Meaning: The DHCP client udhcpc has no setting that makes it leave /etc/resolv.conf alone.""")
+RESOLVER_LINK_UNKNOWN = Message("""NET032
+    /etc/resolv.conf is a link to {target}, where no permanent name servers can be set
+    Remedy: Run `sudo rm /etc/resolv.conf`, then run this again.
+    Meaning: The file belongs to a program that bramble cannot configure, or that does not run.""")
+RESOLVER_FOREIGN = Message("""NET033
+    /etc/resolv.conf is written by an unknown program ({line!r})
+    Remedy: Stop the program or make it leave the file alone (tailscale: `sudo tailscale set
+    --accept-dns=false`), run `sudo sed -i '/^[#;]/d' /etc/resolv.conf`, then run this again.
+    Meaning: A comment in the file says that a program owns it, which would overwrite what is set.
+    Examples: tailscale, ConnMan, the agent of a cloud.""")
+NETWORK_MANAGER_DNS = Message("""NET034
+    NetworkManager has dns={value}, although {path} sets dns=none
+    Remedy: Remove the line that overrides it: `NetworkManager --print-config` names the file.
+    Meaning: Another configuration file of NetworkManager is read later, so NetworkManager would
+    continue to overwrite /etc/resolv.conf.""")
+RESOLVED_OPTIONS = Message("""NET035
+    /etc/resolv.conf belongs to systemd-resolved, which does not support the options {options}
+    Remedy: Remove them from resolver_options.
+    Meaning: systemd-resolved generates the file and has no setting for resolver options.""")
+RESOLVER_IMMUTABLE = Message("""NET036
+    /etc/resolv.conf is immutable
+    Remedy: Run `sudo chattr -i /etc/resolv.conf`, then run this again.
+    Meaning: Somebody locked the file with chattr +i.""")
 
 # --- names of nodes ----------------------------------------------------------------------------
 
-HOSTS_INVALID = Message(
-    "NET040",
-    "/etc/hosts cannot be set: {problem}",
-    meaning="The names and addresses of the nodes cannot be written to /etc/hosts.",
-)
-HOSTNAME_INVALID = Message(
-    "NET041",
-    "the hostname cannot be set: {problem}",
-    meaning="The name of the node is not possible as a hostname: lower case letters, digits and"
-    " hyphens, 63 characters at most.",
-)
-HOSTS_CONFLICT = Message(
-    "NET042",
-    "{path}, line {line}: {name} has the address {found}, not {desired}",
-    remedy="Remove the name from that line, or change inventory.py, then run this again.",
-    meaning="A line that bramble did not write contradicts the inventory.",
-)
-CLOUD_INIT_HOSTS = Message(
-    "NET043",
-    "cloud-init maps {name} to 127.0.1.1 at each boot (manage_etc_hosts: localhost)",
-    remedy="Run `sudo touch /etc/cloud/cloud-init.disabled`, then run this again.",
-    meaning="A node's own name has to resolve to its address in the cluster, and cloud-init would"
-    " undo that at the next boot.",
-)
+HOSTS_INVALID = Message("""NET040
+    /etc/hosts cannot be set: {problem}
+    Meaning: The names and addresses of the nodes cannot be written to /etc/hosts.""")
+HOSTNAME_INVALID = Message("""NET041
+    the hostname cannot be set: {problem}
+    Meaning: The name of the node is not possible as a hostname: lower case letters, digits and
+    hyphens, 63 characters at most.""")
+HOSTS_CONFLICT = Message("""NET042
+    {path}, line {line}: {name} has the address {found}, not {desired}
+    Remedy: Remove the name from that line, or change inventory.py, then run this again.
+    Meaning: A line that bramble did not write contradicts the inventory.""")
+CLOUD_INIT_HOSTS = Message("""NET043
+    cloud-init maps {name} to 127.0.1.1 at each boot (manage_etc_hosts: localhost)
+    Remedy: Run `sudo touch /etc/cloud/cloud-init.disabled`, then run this again.
+    Meaning: A node's own name has to resolve to its address in the cluster, and cloud-init would
+    undo that at the next boot.""")
 
 # --- iptables ----------------------------------------------------------------------------------
 
-RULE_INVALID = Message(
-    "NET050",
-    "iptables rules cannot be set: {problem}",
-    meaning="The node's own iptables refuses the rule, does not add it, or bramble cannot put it"
-    " into a chain of its own. iptables' words are part of the message. Typical causes: a"
-    " misspelled option; -6, -h or -V in a rule; a jump into a chain that bramble fills.",
-)
-NO_RULES = Message(
-    "NET051",
-    "no iptables rules are given",
-    remedy="Pass present=False to remove the rules.",
-    meaning="An empty list of rules is taken for a mistake.",
-)
-TWO_BACK_ENDS = Message(
-    "NET052",
-    "iptables is iptables-{used}, but iptables-{other} has rules too (table {tables})",
-    remedy="See them with `sudo iptables-{other}-save` and remove them, or choose one back end with"
-    " `sudo update-alternatives --config iptables`.",
-    meaning="The rules of both back ends filter packets, and each of them shows its own alone.",
-)
-RULES_OF_NFT = Message(
-    "NET053",
-    "table {table} has rules that iptables cannot show",
-    remedy="See them with `sudo nft list table ip {table}` and move them to a table of their own.",
-    meaning="Somebody added rules with nft to a table that belongs to iptables.",
-)
-IPTABLES_FAILED = Message(
-    "NET054",
-    "iptables-save failed: {reason}",
-    meaning="The node's iptables cannot show its rules, so nothing is known about them.",
-)
-NO_NETWORK_NAMESPACE = Message(
-    "NET055",
-    "the rules cannot be tested in a network namespace: {reason}",
-    remedy="Use a kernel with CONFIG_NET_NS: Kubernetes needs it too.",
-    meaning="New rules are first loaded in a network namespace of their own, where they cannot cut"
-    " the connection.",
-)
+RULE_INVALID = Message("""NET050
+    iptables rules cannot be set: {problem}
+    Meaning: The node's own iptables refuses the rule, does not add it, or bramble cannot put it
+    into a chain of its own. iptables' words are part of the message. Typical causes: a misspelled
+    option; -6, -h or -V in a rule; a jump into a chain that bramble fills.""")
+NO_RULES = Message("""NET051
+    no iptables rules are given
+    Remedy: Pass present=False to remove the rules.
+    Meaning: An empty list of rules is taken for a mistake.""")
+TWO_BACK_ENDS = Message("""NET052
+    iptables is iptables-{used}, but iptables-{other} has rules too (table {tables})
+    Remedy: See them with `sudo iptables-{other}-save` and remove them, or choose one back end with
+    `sudo update-alternatives --config iptables`.
+    Meaning: The rules of both back ends filter packets, and each of them shows its own alone.""")
+RULES_OF_NFT = Message("""NET053
+    table {table} has rules that iptables cannot show
+    Remedy: See them with `sudo nft list table ip {table}` and move them to a table of their own.
+    Meaning: Somebody added rules with nft to a table that belongs to iptables.""")
+IPTABLES_FAILED = Message("""NET054
+    iptables-save failed: {reason}
+    Meaning: The node's iptables cannot show its rules, so nothing is known about them.""")
+NO_NETWORK_NAMESPACE = Message("""NET055
+    the rules cannot be tested in a network namespace: {reason}
+    Remedy: Use a kernel with CONFIG_NET_NS: Kubernetes needs it too.
+    Meaning: New rules are first loaded in a network namespace of their own, where they cannot cut
+    the connection.""")

@@ -4,416 +4,284 @@ from __future__ import annotations
 
 from messages import Message
 
-KEY_REFUSED = Message(
-    "VER001",
-    "{address} refuses your SSH key for {user}",
-    remedy="Run `{deploy} --limit {node} --ssh-password-prompt`.",
-    meaning="The key that the settings name is not in the user's authorized_keys, or sshd ignores"
-    " that file.",
-)
-UNREACHABLE = Message(
-    "VER003",
-    "the node does not answer at {address}{asked}: {reason}",
-    remedy="Check its power and cable, then try `ssh -F .cluster/ssh_config {node}`.",
-    meaning="No SSH connection could be made.",
-)
-GATEWAY_UNREACHABLE = Message(
-    "VER004",
-    "the node is reached through {gateway}, which does not answer",
-    remedy="Fix {gateway} first.",
-    meaning="Workers behind a gateway cannot be reached without it.",
-)
-SUDO_PASSWORD = Message(
-    "VER005",
-    "{user} may not use sudo without a password: {reason}",
-    remedy="Run on the node, as root: `echo '{user} ALL=(ALL) NOPASSWD: ALL' >"
-    " /etc/sudoers.d/{user}`.",
-    meaning="The checks run as root.",
-)
-AUTHORIZED_KEYS_MODE = Message(
-    "VER006",
-    "{path} belongs to {owner} with mode {mode}; expected {user} with mode {expected}",
-    remedy="Run `{deploy}`.",
-    meaning="sshd ignores keys in a file that others may write.",
-)
-KEY_MISSING = Message(
-    "VER007",
-    "no line of authorized_keys that sshd accepts has your key",
-    remedy="Run `{deploy}`.",
-    meaning="You still got in, by another key or file. The next login may fail.",
-)
-LOGIN_METHODS_UNKNOWN = Message(
-    "VER008",
-    "sshd does not list the login methods that it accepts: {reason}",
-    remedy="Try again in a minute.",
-    meaning="sshd refuses connections for a while after many failed ones.",
-)
-PASSWORD_LOGIN = Message(
-    "VER009",
-    "sshd {accepts} {when}, which contradicts password_login",
-    remedy="Run `{deploy}`.",
-    meaning="Another file in /etc/ssh/sshd_config.d may say otherwise, or sshd was not reloaded.",
-)
+KEY_REFUSED = Message("""VER001
+    {address} refuses your SSH key for {user}
+    Remedy: Run `{deploy} --limit {node} --ssh-password-prompt`.
+    Meaning: The key that the settings name is not in the user's authorized_keys, or sshd ignores
+    that file.""")
+UNREACHABLE = Message("""VER003
+    the node does not answer at {address}{asked}: {reason}
+    Remedy: Check its power and cable, then try `ssh -F .cluster/ssh_config {node}`.
+    Meaning: No SSH connection could be made.""")
+GATEWAY_UNREACHABLE = Message("""VER004
+    the node is reached through {gateway}, which does not answer
+    Remedy: Fix {gateway} first.
+    Meaning: Workers behind a gateway cannot be reached without it.""")
+SUDO_PASSWORD = Message("""VER005
+    {user} may not use sudo without a password: {reason}
+    Remedy: Run on the node, as root: `echo '{user} ALL=(ALL) NOPASSWD: ALL' >
+    /etc/sudoers.d/{user}`.
+    Meaning: The checks run as root.""")
+AUTHORIZED_KEYS_MODE = Message("""VER006
+    {path} belongs to {owner} with mode {mode}; expected {user} with mode {expected}
+    Remedy: Run `{deploy}`.
+    Meaning: sshd ignores keys in a file that others may write.""")
+KEY_MISSING = Message("""VER007
+    no line of authorized_keys that sshd accepts has your key
+    Remedy: Run `{deploy}`.
+    Meaning: You still got in, by another key or file. The next login may fail.""")
+LOGIN_METHODS_UNKNOWN = Message("""VER008
+    sshd does not list the login methods that it accepts: {reason}
+    Remedy: Try again in a minute.
+    Meaning: sshd refuses connections for a while after many failed ones.""")
+PASSWORD_LOGIN = Message("""VER009
+    sshd {accepts} {when}, which contradicts password_login
+    Remedy: Run `{deploy}`.
+    Meaning: Another file in /etc/ssh/sshd_config.d may say otherwise, or sshd was not reloaded.""")
 
-HOSTNAME = Message(
-    "VER010",
-    "the hostname is {now} now and {at_boot} after a reboot; expected {expected}",
-    remedy="Run `{deploy}`.",
-    meaning="A node registers with Kubernetes by its hostname.",
-)
-ADDRESS_MISSING = Message(
-    "VER011",
-    "{interface} has the addresses {found}; expected {expected}",
-    remedy="Run `{deploy}`.",
-    meaning="The interface was changed by hand, or another program configures it.",
-)
-ADDRESS_EXTRA = Message(
-    "VER012",
-    "{interface} has {extra} besides {expected}, from another DHCP client",
-    remedy="Run `{deploy}`; if it stays, see which programs run there (dhcpcd, networkd).",
-    meaning="Two addresses on one interface make packets leave with the wrong one.",
-)
-SWAP_ON = Message(
-    "VER013",
-    "swap is on ({devices}), and the kubelet does not start",
-    remedy="Run `{deploy}`.",
-    meaning="Kubernetes requires that swap is off.",
-)
-SWAP_AT_BOOT = Message(
-    "VER014",
-    "swap is on after a reboot ({sources})",
-    remedy="Run `{deploy}`.",
-    meaning="The kubelet does not start then.",
-)
-MODULES = Message(
-    "VER015",
-    "kernel modules are not loaded {when}: {modules}",
-    remedy="Run `{deploy}`.",
-    meaning="Pods' networks need them.",
-)
-SYSCTL = Message(
-    "VER016",
-    "kernel parameters {when}: {values}; expected 1",
-    remedy="Run `{deploy}`.",
-    meaning="Without them packets are not forwarded, or pass by iptables' rules. After a reboot"
-    " the last file in /etc/sysctl.d counts.",
-)
+HOSTNAME = Message("""VER010
+    the hostname is {now} now and {at_boot} after a reboot; expected {expected}
+    Remedy: Run `{deploy}`.
+    Meaning: A node registers with Kubernetes by its hostname.""")
+ADDRESS_MISSING = Message("""VER011
+    {interface} has the addresses {found}; expected {expected}
+    Remedy: Run `{deploy}`.
+    Meaning: The interface was changed by hand, or another program configures it.""")
+ADDRESS_EXTRA = Message("""VER012
+    {interface} has {extra} besides {expected}, from another DHCP client
+    Remedy: Run `{deploy}`; if it stays, see which programs run there (dhcpcd, networkd).
+    Meaning: Two addresses on one interface make packets leave with the wrong one.""")
+SWAP_ON = Message("""VER013
+    swap is on ({devices}), and the kubelet does not start
+    Remedy: Run `{deploy}`.
+    Meaning: Kubernetes requires that swap is off.""")
+SWAP_AT_BOOT = Message("""VER014
+    swap is on after a reboot ({sources})
+    Remedy: Run `{deploy}`.
+    Meaning: The kubelet does not start then.""")
+MODULES = Message("""VER015
+    kernel modules are not loaded {when}: {modules}
+    Remedy: Run `{deploy}`.
+    Meaning: Pods' networks need them.""")
+SYSCTL = Message("""VER016
+    kernel parameters {when}: {values}; expected 1
+    Remedy: Run `{deploy}`.
+    Meaning: Without them packets are not forwarded, or pass by iptables' rules. After a reboot the
+    last file in /etc/sysctl.d counts.""")
 
-NAME = Message(
-    "VER020",
-    "{name} resolves to {found}; expected {expected}",
-    remedy="Run `{deploy}`.",
-    meaning="Nodes resolve each other's names in /etc/hosts.",
-)
-NO_DEFAULT_ROUTE = Message(
-    "VER021",
-    "there is no default route: {reason}",
-    remedy="Run `{deploy}`.",
-    meaning="The node reaches nothing outside its own networks.",
-)
-DEFAULT_ROUTE = Message(
-    "VER022",
-    "the default route is {found}; expected {expected}",
-    remedy="Run `{deploy}`.",
-    meaning="Somebody changed it, or a second DHCP client runs.",
-)
-NAMESERVERS = Message(
-    "VER023",
-    "/etc/resolv.conf lists {found}; expected {expected}",
-    remedy="Run `{deploy}`.",
-    meaning="Another program writes that file.",
-)
-DNS = Message(
-    "VER024",
-    "no nameserver resolves {name}, the host of the package archive",
-    remedy="Check `nameservers` in group_data/, and the default route.",
-    meaning="The nameservers cannot be reached, or cannot resolve the name.",
-)
-ARCHIVE_UNREACHABLE = Message(
-    "VER025",
-    "the package archive {url} cannot be reached: {reason}",
-    remedy="Check the default route, then run `{deploy}`.",
-    meaning="The node cannot install or upgrade packages.",
-)
-RULES_MISSING = Message(
-    "VER026",
-    "{where} lacks {rules}",
-    remedy="Run `{deploy}`.",
-    meaning="Without these rules the workers reach nothing outside the cluster's network.",
-)
-CHAIN_UNUSED = Message(
-    "VER027",
-    "no rule in {chain} jumps to {target}, which holds the NAT rules",
-    remedy="Run `{deploy}`.",
-    meaning="Rules in a chain that nothing jumps to have no effect.",
-)
-RULES_FILE_MISSING = Message(
-    "VER028",
-    "{path} does not exist",
-    remedy="Run `{deploy}`.",
-    meaning="The NAT rules are restored from that file at boot.",
-)
-RULES_FILE_INVALID = Message(
-    "VER029",
-    "iptables rejects {path}: {reason}",
-    remedy="Run `{deploy}`.",
-    meaning="The NAT rules would be missing after a reboot.",
-)
+NAME = Message("""VER020
+    {name} resolves to {found}; expected {expected}
+    Remedy: Run `{deploy}`.
+    Meaning: Nodes resolve each other's names in /etc/hosts.""")
+NO_DEFAULT_ROUTE = Message("""VER021
+    there is no default route: {reason}
+    Remedy: Run `{deploy}`.
+    Meaning: The node reaches nothing outside its own networks.""")
+DEFAULT_ROUTE = Message("""VER022
+    the default route is {found}; expected {expected}
+    Remedy: Run `{deploy}`.
+    Meaning: Somebody changed it, or a second DHCP client runs.""")
+NAMESERVERS = Message("""VER023
+    /etc/resolv.conf lists {found}; expected {expected}
+    Remedy: Run `{deploy}`.
+    Meaning: Another program writes that file.""")
+DNS = Message("""VER024
+    no nameserver resolves {name}, the host of the package archive
+    Remedy: Check `nameservers` in group_data/, and the default route.
+    Meaning: The nameservers cannot be reached, or cannot resolve the name.""")
+ARCHIVE_UNREACHABLE = Message("""VER025
+    the package archive {url} cannot be reached: {reason}
+    Remedy: Check the default route, then run `{deploy}`.
+    Meaning: The node cannot install or upgrade packages.""")
+RULES_MISSING = Message("""VER026
+    {where} lacks {rules}
+    Remedy: Run `{deploy}`.
+    Meaning: Without these rules the workers reach nothing outside the cluster's network.""")
+CHAIN_UNUSED = Message("""VER027
+    no rule in {chain} jumps to {target}, which holds the NAT rules
+    Remedy: Run `{deploy}`.
+    Meaning: Rules in a chain that nothing jumps to have no effect.""")
+RULES_FILE_MISSING = Message("""VER028
+    {path} does not exist
+    Remedy: Run `{deploy}`.
+    Meaning: The NAT rules are restored from that file at boot.""")
+RULES_FILE_INVALID = Message("""VER029
+    iptables rejects {path}: {reason}
+    Remedy: Run `{deploy}`.
+    Meaning: The NAT rules would be missing after a reboot.""")
 
-SERVICE_STOPPED = Message(
-    "VER040",
-    "{service} is not running",
-    remedy="Run on the node: `{command}`.",
-    meaning="Nothing runs on a node without containerd and the kubelet.",
-)
-SERVICE_DISABLED = Message(
-    "VER041",
-    "{service} is not enabled, so it does not start at boot",
-    remedy="Run `{deploy}`.",
-    meaning="Somebody ran `systemctl disable`.",
-)
-CONTAINERD_SILENT = Message(
-    "VER042",
-    "containerd does not answer: {reason}",
-    remedy="Run on the node: `sudo systemctl restart containerd`.",
-    meaning="The service runs, but its socket does not answer.",
-)
-CRI = Message(
-    "VER043",
-    "containerd's cri plugin, by which the kubelet starts containers, is {state}",
-    remedy="Run `{deploy}`.",
-    meaning="A setting in /etc/containerd turns it off, or it could not start: see `sudo"
-    " journalctl -u containerd`.",
-)
-CGROUP_DRIVER = Message(
-    "VER044",
-    "containerd's configuration lacks SystemdCgroup = true",
-    remedy="Run `{deploy}`.",
-    meaning="containerd and the kubelet have to use the same cgroup driver; otherwise pods are"
-    " stopped again and again.",
-)
+SERVICE_STOPPED = Message("""VER040
+    {service} is not running
+    Remedy: Run on the node: `{command}`.
+    Meaning: Nothing runs on a node without containerd and the kubelet.""")
+SERVICE_DISABLED = Message("""VER041
+    {service} is not enabled, so it does not start at boot
+    Remedy: Run `{deploy}`.
+    Meaning: Somebody ran `systemctl disable`.""")
+CONTAINERD_SILENT = Message("""VER042
+    containerd does not answer: {reason}
+    Remedy: Run on the node: `sudo systemctl restart containerd`.
+    Meaning: The service runs, but its socket does not answer.""")
+CRI = Message("""VER043
+    containerd's cri plugin, by which the kubelet starts containers, is {state}
+    Remedy: Run `{deploy}`.
+    Meaning: A setting in /etc/containerd turns it off, or it could not start: see `sudo journalctl
+    -u containerd`.""")
+CGROUP_DRIVER = Message("""VER044
+    containerd's configuration lacks SystemdCgroup = true
+    Remedy: Run `{deploy}`.
+    Meaning: containerd and the kubelet have to use the same cgroup driver; otherwise pods are
+    stopped again and again.""")
 
-NOT_HELD = Message(
-    "VER050",
-    "`apt upgrade` would upgrade {packages}",
-    remedy="Run `{deploy}`.",
-    meaning="Kubernetes is upgraded in order, not by apt: its packages are held.",
-)
-NOT_INSTALLED = Message(
-    "VER051",
-    "packages are not installed: {packages}",
-    remedy="Run `{deploy}`.",
-    meaning="Somebody removed them.",
-)
-VERSION_DIFFERS = Message(
-    "VER052",
-    "{package} is {version}; it is {expected} on {node}",
-    remedy="Complete the upgrade: see `kubeadm upgrade plan` on {node}.",
-    meaning="All nodes of a cluster should have one version.",
-)
-VERSION_UNEXPECTED = Message(
-    "VER053",
-    "{package} is {version}; the settings ask for {expected}",
-    remedy="Run `{deploy}`.",
-    meaning="kubernetes_version in group_data/all.py and the cluster differ.",
-)
-NOT_READY = Message(
-    "VER054",
-    "the node is not Ready: {reason}",
-    remedy="See, on {node}: `{command}`.",
-    meaning="The kubelet reports why.",
-)
-CORDONED = Message(
-    "VER055",
-    "the node accepts no new pods",
-    remedy="Run `kubectl uncordon {node}`.",
-    meaning="Somebody cordoned or drained it.",
-)
-NODE_ADDRESS = Message(
-    "VER056",
-    "the cluster knows the node at {found}; expected {expected}",
-    remedy="On {node}, set --node-ip={expected} in /var/lib/kubelet/kubeadm-flags.env, then run"
-    " `sudo systemctl restart kubelet`.",
-    meaning="Other nodes and the API server use that address.",
-)
-CERTIFICATES_UNREADABLE = Message(
-    "VER057",
-    "kubeadm cannot tell when the certificates expire: {reason}",
-    remedy="Run `{deploy}`.",
-    meaning="A certificate is missing or damaged.",
-)
-CERTIFICATES_EXPIRE = Message(
-    "VER058",
-    "certificates expire soon: {certificates}",
-    remedy="On {node}, run `sudo kubeadm certs renew all; sudo systemctl reboot`; then run"
-    " `{deploy}` here.",
-    meaning="kubeadm's certificates last a year and are renewed by upgrades.",
-)
-KUBELET_CERTIFICATE_MISSING = Message(
-    "VER059",
-    "there is no {path}",
-    remedy="Run `{deploy}`.",
-    meaning="The kubelet has no certificate to log in to the API server.",
-)
+NOT_HELD = Message("""VER050
+    `apt upgrade` would upgrade {packages}
+    Remedy: Run `{deploy}`.
+    Meaning: Kubernetes is upgraded in order, not by apt: its packages are held.""")
+NOT_INSTALLED = Message("""VER051
+    packages are not installed: {packages}
+    Remedy: Run `{deploy}`.
+    Meaning: Somebody removed them.""")
+VERSION_DIFFERS = Message("""VER052
+    {package} is {version}; it is {expected} on {node}
+    Remedy: Complete the upgrade: see `kubeadm upgrade plan` on {node}.
+    Meaning: All nodes of a cluster should have one version.""")
+VERSION_UNEXPECTED = Message("""VER053
+    {package} is {version}; the settings ask for {expected}
+    Remedy: Run `{deploy}`.
+    Meaning: kubernetes_version in group_data/all.py and the cluster differ.""")
+NOT_READY = Message("""VER054
+    the node is not Ready: {reason}
+    Remedy: See, on {node}: `{command}`.
+    Meaning: The kubelet reports why.""")
+CORDONED = Message("""VER055
+    the node accepts no new pods
+    Remedy: Run `kubectl uncordon {node}`.
+    Meaning: Somebody cordoned or drained it.""")
+NODE_ADDRESS = Message("""VER056
+    the cluster knows the node at {found}; expected {expected}
+    Remedy: On {node}, set --node-ip={expected} in /var/lib/kubelet/kubeadm-flags.env, then run
+    `sudo systemctl restart kubelet`.
+    Meaning: Other nodes and the API server use that address.""")
+CERTIFICATES_UNREADABLE = Message("""VER057
+    kubeadm cannot tell when the certificates expire: {reason}
+    Remedy: Run `{deploy}`.
+    Meaning: A certificate is missing or damaged.""")
+CERTIFICATES_EXPIRE = Message("""VER058
+    certificates expire soon: {certificates}
+    Remedy: On {node}, run `sudo kubeadm certs renew all; sudo systemctl reboot`; then run
+    `{deploy}` here.
+    Meaning: kubeadm's certificates last a year and are renewed by upgrades.""")
+KUBELET_CERTIFICATE_MISSING = Message("""VER059
+    there is no {path}
+    Remedy: Run `{deploy}`.
+    Meaning: The kubelet has no certificate to log in to the API server.""")
 
-KUBELET_CERTIFICATE_EXPIRES = Message(
-    "VER060",
-    "the kubelet's certificate expires in {days} days, though it renews it automatically",
-    remedy="Run on the node: `sudo systemctl restart kubelet; sudo journalctl -u kubelet | grep -i"
-    " certif`.",
-    meaning="Once it has expired the node is lost to the cluster.",
-)
-FLANNEL_MISSING = Message(
-    "VER061",
-    "there is no interface flannel.1",
-    remedy="{remedy}.",
-    meaning="flannel's pod on this node creates the interface; pods reach no other node without"
-    " it.",
-)
-FLANNEL_DOWN = Message(
-    "VER062",
-    "flannel.1 is down",
-    remedy="Run on the node: `sudo ip link set flannel.1 up`.",
-    meaning="Pods reach no other node.",
-)
-FLANNEL_ADDRESS = Message(
-    "VER063",
-    "flannel.1 sends from {found}; expected {expected}",
-    remedy="Run `{deploy}`.",
-    meaning="flannel chose another interface.",
-)
-POD_ROUTE = Message(
-    "VER064",
-    "there is no route to {network}, the pods of {other}",
-    remedy="{remedy}.",
-    meaning="flannel's pod on this node adds the routes.",
-)
-JOIN_TOKEN = Message(
-    "VER065",
-    "a join token is left: {tokens}",
-    remedy="On {node}, run `sudo kubeadm token delete {arguments}`.",
-    meaning="Whoever has it can join a node to the cluster. The deploys delete theirs.",
-)
-KUBECTL = Message(
-    "VER066",
-    "kubectl on {node} fails: {reason}",
-    remedy="{remedy}.",
-    meaning="The API server does not answer, or refuses.",
-)
-NODE_UNKNOWN = Message(
-    "VER067",
-    "the cluster does not know the node",
-    remedy="Run `{deploy}`.",
-    meaning="It never joined, or somebody deleted it.",
-)
+KUBELET_CERTIFICATE_EXPIRES = Message("""VER060
+    the kubelet's certificate expires in {days} days, though it renews it automatically
+    Remedy: Run on the node: `sudo systemctl restart kubelet; sudo journalctl -u kubelet | grep -i
+    certif`.
+    Meaning: Once it has expired the node is lost to the cluster.""")
+FLANNEL_MISSING = Message("""VER061
+    there is no interface flannel.1
+    Remedy: {remedy}.
+    Meaning: flannel's pod on this node creates the interface; pods reach no other node without
+    it.""")
+FLANNEL_DOWN = Message("""VER062
+    flannel.1 is down
+    Remedy: Run on the node: `sudo ip link set flannel.1 up`.
+    Meaning: Pods reach no other node.""")
+FLANNEL_ADDRESS = Message("""VER063
+    flannel.1 sends from {found}; expected {expected}
+    Remedy: Run `{deploy}`.
+    Meaning: flannel chose another interface.""")
+POD_ROUTE = Message("""VER064
+    there is no route to {network}, the pods of {other}
+    Remedy: {remedy}.
+    Meaning: flannel's pod on this node adds the routes.""")
+JOIN_TOKEN = Message("""VER065
+    a join token is left: {tokens}
+    Remedy: On {node}, run `sudo kubeadm token delete {arguments}`.
+    Meaning: Whoever has it can join a node to the cluster. The deploys delete theirs.""")
+KUBECTL = Message("""VER066
+    kubectl on {node} fails: {reason}
+    Remedy: {remedy}.
+    Meaning: The API server does not answer, or refuses.""")
+NODE_UNKNOWN = Message("""VER067
+    the cluster does not know the node
+    Remedy: Run `{deploy}`.
+    Meaning: It never joined, or somebody deleted it.""")
 
-PODS_NOT_READY = Message(
-    "VER070",
-    "test pods are not Ready after {seconds} s: {reason}",
-    remedy="See `kubectl get pods -A -o wide` and `kubectl get events -A`.",
-    meaning="An image could not be pulled, or a node starts no containers.",
-)
-POD_DNS = Message(
-    "VER071",
-    "a pod on {node} does not resolve names of the cluster: {reason}",
-    remedy="{remedy}.",
-    meaning="CoreDNS or the pod network does not work.",
-)
-SERVICES = Message(
-    "VER072",
-    "from a pod on {node}, Services do not reach the pods on {nodes}",
-    remedy="{remedy}.",
-    meaning="kube-proxy or the pod network does not work between these nodes.",
-)
+PODS_NOT_READY = Message("""VER070
+    test pods are not Ready after {seconds} s: {reason}
+    Remedy: See `kubectl get pods -A -o wide` and `kubectl get events -A`.
+    Meaning: An image could not be pulled, or a node starts no containers.""")
+POD_DNS = Message("""VER071
+    a pod on {node} does not resolve names of the cluster: {reason}
+    Remedy: {remedy}.
+    Meaning: CoreDNS or the pod network does not work.""")
+SERVICES = Message("""VER072
+    from a pod on {node}, Services do not reach the pods on {nodes}
+    Remedy: {remedy}.
+    Meaning: kube-proxy or the pod network does not work between these nodes.""")
 
-KUBECONFIG_MISSING = Message(
-    "VER080",
-    "there is no {path}",
-    remedy="Run `{deploy}`.",
-    meaning="kubectl on this computer needs it.",
-)
-KUBECONFIG_MODE = Message(
-    "VER081",
-    "other users can read {path}",
-    remedy="Run `chmod 600 {path}`.",
-    meaning="Its key makes everybody who reads it an administrator of the cluster.",
-)
-CONTEXT_MISSING = Message(
-    "VER082",
-    "{path} has no context {context} with a certificate",
-    remedy="Run `{deploy}`.",
-    meaning="The context was removed or renamed.",
-)
-CONTEXT_SERVER = Message(
-    "VER083",
-    "the context {context} leads to {found}; expected {expected}",
-    remedy="Run `{deploy}`.",
-    meaning="The file is of another cluster, or the settings changed.",
-)
-API_CERTIFICATE = Message(
-    "VER084",
-    "{server} has another certificate authority than {path}",
-    remedy="Run `{deploy}`.",
-    meaning="The control plane was made anew, or the address leads to another cluster.",
-)
-API_SILENT = Message(
-    "VER085",
-    "{server} does not answer ({reason})",
-    remedy="{remedy}.",
-    meaning="The API server is down, or cannot be reached from this computer.",
-)
-API_REFUSES = Message(
-    "VER086",
-    "{server} refuses your certificate: {status}",
-    remedy="Run `{deploy}`.",
-    meaning="The certificate has expired or is of another cluster.",
-)
-NODES_MISSING = Message(
-    "VER087",
-    "the cluster of the context {context} lacks {nodes}",
-    remedy="Run `{deploy}`.",
-    meaning="These nodes never joined, or were deleted.",
-)
-PROXY_RUNS = Message(
-    "VER088",
-    "`kubectl proxy` runs on {node} and lets in everybody who reaches it: {command}",
-    remedy="Run `{deploy}`, or set kubectl_proxy = True.",
-    meaning="It asks nobody for a password or certificate.",
-)
-PROXY_SILENT = Message(
-    "VER089",
-    "{url} does not answer ({reason})",
-    remedy="Run `{deploy}`.",
-    meaning="The settings turn `kubectl proxy` on, and it does not run.",
-)
+KUBECONFIG_MISSING = Message("""VER080
+    there is no {path}
+    Remedy: Run `{deploy}`.
+    Meaning: kubectl on this computer needs it.""")
+KUBECONFIG_MODE = Message("""VER081
+    other users can read {path}
+    Remedy: Run `chmod 600 {path}`.
+    Meaning: Its key makes everybody who reads it an administrator of the cluster.""")
+CONTEXT_MISSING = Message("""VER082
+    {path} has no context {context} with a certificate
+    Remedy: Run `{deploy}`.
+    Meaning: The context was removed or renamed.""")
+CONTEXT_SERVER = Message("""VER083
+    the context {context} leads to {found}; expected {expected}
+    Remedy: Run `{deploy}`.
+    Meaning: The file is of another cluster, or the settings changed.""")
+API_CERTIFICATE = Message("""VER084
+    {server} has another certificate authority than {path}
+    Remedy: Run `{deploy}`.
+    Meaning: The control plane was made anew, or the address leads to another cluster.""")
+API_SILENT = Message("""VER085
+    {server} does not answer ({reason})
+    Remedy: {remedy}.
+    Meaning: The API server is down, or cannot be reached from this computer.""")
+API_REFUSES = Message("""VER086
+    {server} refuses your certificate: {status}
+    Remedy: Run `{deploy}`.
+    Meaning: The certificate has expired or is of another cluster.""")
+NODES_MISSING = Message("""VER087
+    the cluster of the context {context} lacks {nodes}
+    Remedy: Run `{deploy}`.
+    Meaning: These nodes never joined, or were deleted.""")
+PROXY_RUNS = Message("""VER088
+    `kubectl proxy` runs on {node} and lets in everybody who reaches it: {command}
+    Remedy: Run `{deploy}`, or set kubectl_proxy = True.
+    Meaning: It asks nobody for a password or certificate.""")
+PROXY_SILENT = Message("""VER089
+    {url} does not answer ({reason})
+    Remedy: Run `{deploy}`.
+    Meaning: The settings turn `kubectl proxy` on, and it does not run.""")
 
-PROXY_REFUSES = Message(
-    "VER090",
-    "{url} answers {status}",
-    remedy="Check kubectl_proxy_accept, then run `{deploy}`.",
-    meaning="`kubectl proxy` accepts requests only from the addresses of that setting.",
-)
-PROXY_OPEN = Message(
-    "VER091",
-    "`kubectl proxy` serves any host name, so web pages can reach it",
-    remedy="Run `{deploy}`.",
-    meaning="A page in a browser could use it by DNS rebinding.",
-)
-REBOOT_REFUSED = Message(
-    "VER095",
-    "the node does not reboot: {reason}",
-    remedy="Run on the node: `sudo systemctl reboot`.",
-    meaning="systemd refused.",
-)
-REBOOT_TIMEOUT = Message(
-    "VER096",
-    "the node is not back {seconds} s after `reboot`{reason}",
-    remedy="Look at its screen, or unplug it and plug it in again.",
-    meaning="It hangs while shutting down or booting, or its network does not come up.",
-)
-CHECK_FAILED = Message(
-    "VER098",
-    "the check could not be made: {reason}",
-    remedy="Try again, or log in to the node.",
-    meaning="A command of the check failed, or the connection was lost.",
-)
+PROXY_REFUSES = Message("""VER090
+    {url} answers {status}
+    Remedy: Check kubectl_proxy_accept, then run `{deploy}`.
+    Meaning: `kubectl proxy` accepts requests only from the addresses of that setting.""")
+PROXY_OPEN = Message("""VER091
+    `kubectl proxy` serves any host name, so web pages can reach it
+    Remedy: Run `{deploy}`.
+    Meaning: A page in a browser could use it by DNS rebinding.""")
+REBOOT_REFUSED = Message("""VER095
+    the node does not reboot: {reason}
+    Remedy: Run on the node: `sudo systemctl reboot`.
+    Meaning: systemd refused.""")
+REBOOT_TIMEOUT = Message("""VER096
+    the node is not back {seconds} s after `reboot`{reason}
+    Remedy: Look at its screen, or unplug it and plug it in again.
+    Meaning: It hangs while shutting down or booting, or its network does not come up.""")
+CHECK_FAILED = Message("""VER098
+    the check could not be made: {reason}
+    Remedy: Try again, or log in to the node.
+    Meaning: A command of the check failed, or the connection was lost.""")

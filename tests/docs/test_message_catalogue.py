@@ -17,13 +17,31 @@ from messages.__main__ import page
 
 REPOSITORY = Path(__file__).parents[2]
 MESSAGES = [message for area in catalogue().values() for message in area]
-SAMPLE = Message("ZZZ001", "{file}: {value!r} is odd", remedy="Set {name}.", meaning="A sample.")
+SAMPLE = Message("""ZZZ001
+    {file}: {value!r}
+    is odd
+    Remedy: Set {name}.
+    Meaning: A sample.""")
 
 
 def test_the_page_is_what_the_definitions_say() -> None:
     assert (REPOSITORY / "docs/messages.md").read_text() == page(), (
         "python -m messages > docs/messages.md"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("ZZZ002\n p {v}", ("p {v}", "", "")),
+        ("ZZZ003\n p\n q\n Remedy: r.\n s.", ("p q", "r. s.", "")),
+        ("ZZZ004\n p\n Meaning: m.\n n.", ("p", "", "m. n.")),
+        ("ZZZ005\n p\n Remedy: r.\n Meaning: m.", ("p", "r.", "m.")),
+    ],
+)
+def test_a_message_is_written_as_one_text(text: str, parts: tuple[str, str, str]) -> None:
+    message = Message(text)
+    assert (message.code, message.problem, message.remedy, message.meaning) == (text[:6], *parts)
 
 
 def test_a_message_shows_problem_remedy_and_code() -> None:
@@ -55,7 +73,7 @@ def test_a_value_that_is_missing_or_too_many_is_an_error(values: dict[str, objec
 @pytest.mark.parametrize("code", ["ZZZ001", "zz1", "NETWORK1", ""])
 def test_a_code_is_well_formed_and_used_once(code: str) -> None:
     with pytest.raises(ValueError, match="not a code"):
-        Message(code, "x", meaning="y")
+        Message(f"{code}\n    x")
 
 
 def test_each_area_has_three_letters_of_its_own() -> None:
@@ -68,7 +86,7 @@ def test_every_message_follows_the_form() -> None:
     odd = [
         message.code
         for message in MESSAGES
-        if not message.meaning.endswith(".")
+        if (message.meaning and not message.meaning.endswith("."))
         or message.problem.endswith((".", "?"))
         or (message.remedy and not message.remedy.endswith((".", "}")))
     ]
