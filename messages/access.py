@@ -6,16 +6,13 @@ from messages import Message
 
 NO_SSHD = Message("""SSH001
     sshd is not installed, so its password logins cannot be configured
-    Remedy: Run `sudo apt-get install openssh-server`.
-    Meaning: No sshd was found on the node. The connection was made in another way.""")
+    Remedy: Run `sudo apt-get install openssh-server`.""")
 NO_USER = Message("""SSH002
     user "{user}" does not exist on this node
-    Remedy: Create the user, or set admin_user in group_data/all.py.
-    Meaning: Keys are installed for existing users only.""")
+    Remedy: Create the user, or set admin_user in group_data/all.py.""")
 NO_HOME = Message("""SSH003
     {path}, the home directory of user "{user}", does not exist
-    Remedy: Create it, then run this again.
-    Meaning: The user exists, but has nowhere to keep authorized_keys.""")
+    Remedy: Create it, then run this again.""")
 HOME_NOT_OWNED = Message("""SSH004
     {path} belongs to {owner}, so sshd ignores every key of {user}
     Remedy: Run `sudo chown {user} {path}`.
@@ -27,12 +24,10 @@ HOME_WRITABLE = Message("""SSH005
     directory.""")
 KEYS_ELSEWHERE = Message("""SSH006
     sshd reads the keys of {user} from {patterns}, not from {path}
-    Remedy: Correct AuthorizedKeysFile in /etc/ssh/sshd_config.
-    Meaning: A key that is written to the usual file would have no effect.""")
+    Remedy: Correct AuthorizedKeysFile in /etc/ssh/sshd_config.""")
 KEY_IN_SECOND_FILE = Message("""SSH007
     {path}, which sshd reads too, also contains the key {key}
-    Remedy: Remove the key from that file, or the file itself, then run this again.
-    Meaning: sshd accepts keys from either file, so removing it from one has no effect.""")
+    Remedy: Remove the key from that file, or the file itself, then run this again.""")
 KEY_IN_USE = Message("""SSH008
     {key} is in use: removing it from {user} would lock you out
     Remedy: Log in with another key first.
@@ -42,5 +37,4 @@ KEY_IN_USE_RESTRICTED = Message("""SSH009
     Remedy: Log in with another key first.
     Meaning: A key with command= can run that one command only, so the next run would fail.""")
 KEY_INVALID = Message("""SSH010
-    the key cannot be installed: {problem}
-    Meaning: A public key or its options are not possible in sshd's authorized_keys.""")
+    the key cannot be installed: {problem}""")

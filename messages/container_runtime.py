@@ -16,12 +16,10 @@ OVERRIDDEN = Message("""CRI002
     Meaning: containerd merges the files in `imports`, and they override what Kubernetes needs.""")
 BAD_CONFIG = Message("""CRI003
     {path} can't be used: {reason}
-    Remedy: Correct the file, or move it away, then run this again.
-    Meaning: containerd's configuration has a form in which nothing can be changed safely.""")
+    Remedy: Correct the file, or move it away, then run this again.""")
 CONFIG_REJECTED = Message("""CRI004
     containerd can't read {path}: {reason}
-    Remedy: Correct the file, then run this again.
-    Meaning: The reason is containerd's own.""")
+    Remedy: Correct the file, then run this again.""")
 NOT_STARTED = Message("""CRI005
     containerd does not start: {reason}
     Remedy: Correct its configuration in /etc/containerd, then run this again.
@@ -36,21 +34,17 @@ NO_CRI = Message("""CRI007
     Meaning: containerd has not loaded its CRI plugin; the reason is from its journal.""")
 CONTAINERD_FAILED = Message("""CRI008
     containerd could not be restarted: {reason}
-    Remedy: Run `sudo journalctl -u containerd` on this node for more.
-    Meaning: The restart was interrupted.""")
+    Remedy: Run `sudo journalctl -u containerd` on this node for more.""")
 NO_ARCHIVES = Message("""CRI009
     no image archives (*.tar) in {folder} on this computer
-    Remedy: Make some with `docker save`, or set image_archives to another folder or to None.
-    Meaning: `image_archives` names a folder whose archives are sent to the nodes.""")
+    Remedy: Make some with `docker save`, or set image_archives to another folder or to None.""")
 BAD_ARCHIVE = Message("""CRI010
     {path} can't be used: {reason}
-    Remedy: Make it with `docker save`, or remove it.
-    Meaning: The image archive is cut short, or of another kind.""")
+    Remedy: Make it with `docker save`, or remove it.""")
 NO_ROOM_FOR_IMAGE = Message("""CRI011
     could not import {name}: the node's disk is full
     Remedy: Free space on /var: `df -h` shows where.
     Meaning: containerd keeps images in /var/lib/containerd.""")
 NOT_IMPORTED = Message("""CRI012
     could not import {name}: {reason}
-    Remedy: Run this again; if it fails again, make the archive anew with `docker save`.
-    Meaning: `ctr images import` failed, or the connection was lost.""")
+    Remedy: Run this again; if it fails again, make the archive anew with `docker save`.""")

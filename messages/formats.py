@@ -44,8 +44,7 @@ WIFI_PASSPHRASE = Message("""FMT017
     Meaning: The limits are those of WPA2 and WPA3. The passphrase itself is never shown.""")
 WIFI_NAME = Message("""FMT018
     the name of Wi-Fi {ssid} has {length} bytes
-    Remedy: Use 1 to 32 bytes; a letter outside of ASCII takes several.
-    Meaning: The limit is that of IEEE 802.11.""")
+    Remedy: Use 1 to 32 bytes; a letter outside of ASCII takes several.""")
 WIFI_COUNTRY = Message("""FMT019
     Wi-Fi country {country} is not a code of ISO 3166
     Remedy: Use two capital letters, such as US.
@@ -63,8 +62,7 @@ NOT_A_PUBLIC_KEY = Message("""FMT030
     Meaning: sshd would ignore the line in authorized_keys.""")
 PRIVATE_KEY = Message("""FMT031
     the key is a private key
-    Remedy: Use the public key, the file that ends in .pub.
-    Meaning: A private key stays on the computer on which it was made.""")
+    Remedy: Use the public key, the file that ends in .pub.""")
 KEY_OPTION = Message("""FMT032
     option {option} of the key: {reason}
     Remedy: Correct the option: authorized_keys in sshd(8).
@@ -78,12 +76,10 @@ CONTAINERD_FORM = Message("""FMT040
     Meaning: The TOML library cannot edit inline or dotted tables and keep their comments.""")
 CONTAINERD_TOO_NEW = Message("""FMT041
     version = {number}, and containerd {version} reads at most {newest}
-    Remedy: Install a newer containerd, or remove the file.
-    Meaning: The configuration was made for a newer containerd.""")
+    Remedy: Install a newer containerd, or remove the file.""")
 CONTAINERD_TOO_OLD = Message("""FMT042
     version 1, which containerd {version} does not read any more
-    Remedy: Move the file away, run this again, and copy what you need of it into the new file.
-    Meaning: containerd 2 reads versions 2 and later of its configuration.""")
+    Remedy: Move the file away, run this again, and copy what you need of it into the new file.""")
 CONTAINERD_MIRRORS = Message("""FMT043
     registry mirrors are configured here, and containerd refuses them beside config_path
     Remedy: Move them into {folder}/REGISTRY/hosts.toml and remove them here.
@@ -110,8 +106,7 @@ KUBECONFIG_IN_USE = Message("""FMT052
 
 DISK_FULL = Message("""FMT080
     the node's disk is full
-    Remedy: Make room on / (`df -h`, `sudo apt-get clean`).
-    Meaning: apt cannot unpack the packages.""")
+    Remedy: Make room on / (`df -h`, `sudo apt-get clean`).""")
 APT_BUSY = Message("""FMT081
     another apt or dpkg is running{holder}
     Remedy: Wait until it has finished.
@@ -122,16 +117,13 @@ SIGNING_KEY_EXPIRED = Message("""FMT082
     Meaning: Publishers extend their keys and publish them again.""")
 NOT_SIGNED = Message("""FMT083
     the repository is not signed by the accepted key
-    Remedy: Check kubernetes_repository and kubernetes_key_fingerprint.
-    Meaning: apt installs nothing from a repository that the key has not signed.""")
+    Remedy: Check kubernetes_repository and kubernetes_key_fingerprint.""")
 SERVER_UNREACHABLE = Message("""FMT084
     a package server cannot be reached from the node ({line})
-    Remedy: Check the node's default route and resolver, and the repository's address.
-    Meaning: apt could not connect to it.""")
+    Remedy: Check the node's default route and resolver, and the repository's address.""")
 FETCH_FAILED = Message("""FMT085
     a package server does not have what was asked for ({line})
     Remedy: Run this again; if that does not help, check the repository's address.
     Meaning: The repository has changed since its lists were fetched, or the address is wrong.""")
 APT_FAILED = Message("""FMT086
-    apt-get failed: {line}
-    Meaning: The text behind the colon is apt's own.""")
+    apt-get failed: {line}""")

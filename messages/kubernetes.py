@@ -27,8 +27,7 @@ CERTIFICATE_NAMES = Message("""KUB004
     Meaning: A warning: the certificate was made before these names were in the settings.""")
 IS_WORKER = Message(f"""KUB005
     this node has joined a cluster as a worker, so it can't become a control plane
-    Remedy: {_RESET}
-    Meaning: A worker of a cluster becomes a control plane only after `kubeadm reset`.""")
+    Remedy: {_RESET}""")
 API_NOT_ANSWERING = Message("""KUB006
     the API server does not answer: {reason}
     Remedy: Run `sudo journalctl -u kubelet` on the control plane for the reason, then run this
@@ -43,8 +42,7 @@ INIT_INTERRUPTED = Message("""KUB007
 IS_CONTROL_PLANE = Message("""KUB008
     this node is a control plane, so it can't join a cluster as a worker
     Remedy: Move the node to control_plane in inventory.py, or run `sudo kubeadm reset -f` on it,
-    which deletes its cluster.
-    Meaning: The files of a control plane are on this node.""")
+    which deletes its cluster.""")
 JOIN_INTERRUPTED = Message(f"""KUB009
     kubeadm join was interrupted on this node, which left {{files}}
     Remedy: {_RESET}
@@ -76,16 +74,14 @@ KUBEADM_STOPPED = Message("""KUB015
     Meaning: The node was rebooted, or the command was killed.""")
 PORT_TAKEN = Message("""KUB016
     port {port} is in use
-    Remedy: Stop the program that `sudo ss -ltnp 'sport = :{port}'` shows.
-    Meaning: Kubernetes needs that port.""")
+    Remedy: Stop the program that `sudo ss -ltnp 'sport = :{port}'` shows.""")
 EARLIER_CLUSTER = Message("""KUB017
     {problem}: an earlier cluster has left it
     Remedy: Run `sudo kubeadm reset -f` on this node, which removes it.
     Meaning: kubeadm does not overwrite the files of another cluster.""")
 PROGRAM_MISSING = Message("""KUB018
     the program {name} is not installed
-    Remedy: Install the package that provides it.
-    Meaning: kubeadm's preflight check FileExisting failed.""")
+    Remedy: Install the package that provides it.""")
 TOO_SMALL = Message("""KUB019
     {problem}
     Remedy: Use a larger board, or set ignore_preflight_errors = ["{check}"].
@@ -98,8 +94,7 @@ NO_CRI = Message("""KUB020
     Meaning: containerd has not loaded its CRI plugin.""")
 CONTAINERD_SILENT = Message("""KUB021
     containerd does not answer at its socket
-    Remedy: Run `systemctl status containerd` on this node for the reason.
-    Meaning: containerd does not run, or has only just been started.""")
+    Remedy: Run `systemctl status containerd` on this node for the reason.""")
 IP_FORWARDING_OFF = Message("""KUB022
     IP forwarding is off (net.ipv4.ip_forward is not 1)
     Remedy: Run `pyinfra inventory.py deploys/prepare.py`.
@@ -132,12 +127,10 @@ API_UNTRUSTED = Message("""KUB028
     Meaning: A certificate is valid for a period, so a wrong clock makes it invalid.""")
 TOKEN_REJECTED = Message("""KUB029
     the API server that answered does not know the join token
-    Remedy: Check that control_plane_endpoint leads to this cluster.
-    Meaning: The API server of another cluster answered.""")
+    Remedy: Check that control_plane_endpoint leads to this cluster.""")
 OTHER_AUTHORITY = Message("""KUB030
     the API server that answered belongs to another cluster: its certificate authority differs
-    Remedy: Check that control_plane_endpoint leads to this cluster.
-    Meaning: The API server of another cluster answered.""")
+    Remedy: Check that control_plane_endpoint leads to this cluster.""")
 NODE_EXISTS = Message("""KUB031
     the cluster already has a Ready node {name}, but this node has not joined it
     Remedy: Run `kubectl delete node {name}`, or wait until it is NotReady; then run this again.
@@ -161,12 +154,10 @@ TOKEN_NOT_DELETED = Message("""KUB035
     Meaning: A warning: until then, whoever has the token can join a node.""")
 NO_SUCH_USER = Message("""KUB036
     user "{user}" does not exist on this node
-    Remedy: Set admin_user in group_data/all.py.
-    Meaning: The kubeconfig is for the user who logs in.""")
+    Remedy: Set admin_user in group_data/all.py.""")
 NO_PLAIN_FILE = Message("""KUB037
     {path} is a link or a directory
-    Remedy: Remove it, then run this again.
-    Meaning: The kubeconfig is written to a plain file only.""")
+    Remedy: Remove it, then run this again.""")
 FOREIGN_KUBECONFIG = Message("""KUB038
     {path} is not the administrator's current kubeconfig for this cluster
     Remedy: Move it away, then run this again (`KUBECONFIG={path}:OLD kubectl config view --raw`
@@ -174,20 +165,17 @@ FOREIGN_KUBECONFIG = Message("""KUB038
     Meaning: A kubeconfig that bramble did not make is in the way.""")
 LIST_OF_FILES = Message("""KUB039
     {path} is a list of files
-    Remedy: Set kubeconfig in group_data/all.py to the file that the context goes into.
-    Meaning: kubectl merges a list of files; bramble writes to one.""")
+    Remedy: Set kubeconfig in group_data/all.py to the file that the context goes into.""")
 KUBECONFIG_KEPT = Message("""KUB040
     {path} on this computer is left unchanged: {reason}
     Remedy: Correct the file, or set kubeconfig in group_data/all.py to another one.
     Meaning: The file has a form in which nothing can be changed safely.""")
 KUBECONFIG_NOT_READ = Message("""KUB041
     {path} on this computer can't be read: {reason}
-    Remedy: Make it readable for you, or set kubeconfig in group_data/all.py to another file.
-    Meaning: The kubeconfig of this computer.""")
+    Remedy: Make it readable for you, or set kubeconfig in group_data/all.py to another file.""")
 KUBECONFIG_NOT_WRITTEN = Message("""KUB042
     {path} on this computer can't be written: {reason}
-    Remedy: Make it writable for you, or set kubeconfig in group_data/all.py to another file.
-    Meaning: The kubeconfig of this computer.""")
+    Remedy: Make it writable for you, or set kubeconfig in group_data/all.py to another file.""")
 SERVER_NOT_ANSWERING = Message("""KUB043
     the context is written, but {server} does not answer this computer: {reason}
     Remedy: Check that this computer reaches that address, for example with `curl -k
@@ -195,12 +183,10 @@ SERVER_NOT_ANSWERING = Message("""KUB043
     Meaning: A warning: kubectl on this computer will not work until the address answers.""")
 BAD_PROXY_SETTINGS = Message("""KUB044
     kubectl proxy can't be set up: {reason}
-    Remedy: Correct the kubectl_proxy settings in group_data/all.py.
-    Meaning: A name or network that may call the proxy, or its address or port.""")
+    Remedy: Correct the kubectl_proxy settings in group_data/all.py.""")
 BAD_MANIFEST = Message("""KUB045
     {url} can't be used as flannel's manifest: {reason}
-    Remedy: Correct flannel_manifest and flannel_checksum in group_data/all.py.
-    Meaning: The file is no manifest of flannel's, or of a version with another form.""")
+    Remedy: Correct flannel_manifest and flannel_checksum in group_data/all.py.""")
 OTHER_REPOSITORY = Message("""KUB046
     {files} also names a repository of Kubernetes packages
     Remedy: Remove it, then run this again.

@@ -18,15 +18,13 @@ PACKAGES_MISSING = Message("""LAB003
     Meaning: Where apt-get exists the lab installs them itself.""")
 TOOL_MISSING = Message("""LAB004
     {tool} is not installed on this machine
-    Remedy: Install it, then run this again.
-    Meaning: The lab calls that program.""")
+    Remedy: Install it, then run this again.""")
 TOOL_SLOW = Message("""LAB005
     `{command}` has not ended after {seconds} s
     Remedy: Run `python -m lab down`, then try again.
     Meaning: The machine is overloaded, or the program hangs.""")
 TOOL_FAILED = Message("""LAB006
-    `{command}` failed: {reason}
-    Meaning: A program of this machine failed, with the reason that it printed.""")
+    `{command}` failed: {reason}""")
 NO_CGROUPS = Message("""LAB007
     there is no cgroup file system below /sys/fs/cgroup
     Remedy: Run the lab outside of that container, or mount one.
@@ -41,16 +39,13 @@ LINK_ADDRESSES = Message("""LAB009
     Meaning: Each lab has a link to this machine, with four addresses.""")
 NAME = Message("""LAB010
     LAB_NAME={name} is not possible
-    Remedy: Use at most 20 of a-z, 0-9 and -, the first one a letter.
-    Meaning: The name becomes part of namespaces and hostnames.""")
+    Remedy: Use at most 20 of a-z, 0-9 and -, the first one a letter.""")
 DOWN = Message("""LAB011
     the lab {name} is down
-    Remedy: Run `python -m lab up`.
-    Meaning: There are no virtual nodes of that name.""")
+    Remedy: Run `python -m lab up`.""")
 NODE = Message("""LAB012
     node {name} does not exist in this lab (found: {nodes})
-    Remedy: Use one of these; `python -m lab up` adds nodes that are new in inventory.py.
-    Meaning: The name is misspelled, or the node was added to the inventory since.""")
+    Remedy: Use one of these; `python -m lab up` adds nodes that are new in inventory.py.""")
 INTERFACE = Message("""LAB013
     {node} has no interface {interface} (found: {interfaces})
     Remedy: Use one of these.
@@ -61,20 +56,17 @@ SPARE = Message("""LAB014
     Meaning: Nodes that only `--workers` asked for are not in the inventory.""")
 WORKERS = Message("""LAB015
     --workers {number} is out of range
-    Remedy: Use 0 to {most}.
-    Meaning: More nodes do not fit on one machine.""")
+    Remedy: Use 0 to {most}.""")
 NO_GATEWAY = Message("""LAB016
     --workers {number} leaves out {node}, the gateway of the other nodes
-    Remedy: Use a higher number.
-    Meaning: Without their gateway the other nodes reach nothing.""")
+    Remedy: Use a higher number.""")
 NETWORK_SIZE = Message("""LAB017
     {network} has no room for the lab's own addresses
     Remedy: Use a /28 or a larger network.
     Meaning: The lab adds an operator and a DHCP range to that network.""")
 NO_ADDRESS = Message("""LAB018
     {network} has no free address for a spare worker
-    Remedy: Use fewer workers, or a larger network.
-    Meaning: Spare workers get the addresses after the last node's.""")
+    Remedy: Use fewer workers, or a larger network.""")
 RESERVED = Message("""LAB019
     the lab itself has a part called {name}
     Remedy: Rename the node.
@@ -89,12 +81,10 @@ BOOT = Message("""LAB021
     Meaning: Its systemd ended before it was ready; the file has its console.""")
 BOOT_SLOW = Message("""LAB022
     {node} is not running after {seconds} s
-    Remedy: See {log}.
-    Meaning: The file has the console of the node.""")
+    Remedy: See {log}.""")
 NOT_RUNNING = Message("""LAB023
     {node} is {state}
-    Remedy: Run `python -m lab power-on {node}`.
-    Meaning: Only a running node can be rebooted or has a console.""")
+    Remedy: Run `python -m lab power-on {node}`.""")
 NOT_REMOVED = Message("""LAB024
     {what} could not be removed
     Remedy: Run `python -m lab down` again.
@@ -120,8 +110,7 @@ MIRROR_INCOMPLETE = Message("""LAB029
     Meaning: A mirror has an apt repository, image archives and flannel's manifest.""")
 KEY = Message("""LAB030
     {path} is not an OpenPGP key: {reason}
-    Remedy: Download Release.key again.
-    Meaning: The key of the mirror's apt repository is unreadable.""")
+    Remedy: Download Release.key again.""")
 CARD = Message("""LAB031
     {image} is not the card image of a node: {reason}
     Remedy: Make one with `pyinfra @local deploys/sdcard.py --data node=node2 --data
@@ -133,8 +122,7 @@ NO_COMMAND = Message("""LAB032
     Meaning: The command runs where the operator is, in the lab's network.""")
 COMMAND = Message("""LAB033
     {command} is not installed on this machine
-    Remedy: Install it, or correct the command.
-    Meaning: Commands of `run` are this machine's.""")
+    Remedy: Install it, or correct the command.""")
 SSH_CONFIG = Message("""LAB034
     the SSH configuration could not be written: {reason}
     Meaning: `.cluster/ssh_config` is derived from the settings.""")

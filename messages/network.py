@@ -17,17 +17,14 @@ ADDRESS_WITHOUT_PREFIX = Message("""NET002
     Meaning: A static address consists of the address and the size of its network.""")
 NOT_IPV4 = Message("""NET003
     {interface}: {argument} {value} is not a valid IPv4 address
-    Remedy: Write it like {example}.
-    Meaning: The address or the gateway of an interface is misspelled.""")
+    Remedy: Write it like {example}.""")
 INTERFACE_INVALID = Message("""NET004
     {interface} cannot be configured: {problem}
     Meaning: The arguments of an interface contradict each other, or a Wi-Fi setting is not
     possible.""")
 NO_INTERFACE = Message("""NET005
     interface {interface} does not exist on this node (found: {found})
-    Remedy: Plug the adapter in, or set the interface to {suggestion}.
-    Meaning: The kernel has no interface of that name: it has another name, or its adapter is not
-    plugged in.""")
+    Remedy: Plug the adapter in, or set the interface to {suggestion}.""")
 INTERFACE_IS_PORT = Message("""NET006
     interface {interface} is a port of {master}
     Remedy: Run `sudo ip link set {interface} nomaster` and remove it from the configuration of
@@ -141,8 +138,7 @@ RULE_INVALID = Message("""NET050
     option; -6, -h or -V in a rule; a jump into a chain that bramble fills.""")
 NO_RULES = Message("""NET051
     no iptables rules are given
-    Remedy: Pass present=False to remove the rules.
-    Meaning: An empty list of rules is taken for a mistake.""")
+    Remedy: Pass present=False to remove the rules.""")
 TWO_BACK_ENDS = Message("""NET052
     iptables is iptables-{used}, but iptables-{other} has rules too (table {tables})
     Remedy: See them with `sudo iptables-{other}-save` and remove them, or choose one back end with
@@ -153,8 +149,7 @@ RULES_OF_NFT = Message("""NET053
     Remedy: See them with `sudo nft list table ip {table}` and move them to a table of their own.
     Meaning: Somebody added rules with nft to a table that belongs to iptables.""")
 IPTABLES_FAILED = Message("""NET054
-    iptables-save failed: {reason}
-    Meaning: The node's iptables cannot show its rules, so nothing is known about them.""")
+    iptables-save failed: {reason}""")
 NO_NETWORK_NAMESPACE = Message("""NET055
     the rules cannot be tested in a network namespace: {reason}
     Remedy: Use a kernel with CONFIG_NET_NS: Kubernetes needs it too.

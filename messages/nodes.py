@@ -8,8 +8,7 @@ from messages import Message
 
 NO_DPKG = Message("""NOD001
     the system has no dpkg
-    Remedy: Write Debian, Raspberry Pi OS or Ubuntu to its SD card.
-    Meaning: The node runs neither Debian nor one of its derivatives.""")
+    Remedy: Write Debian, Raspberry Pi OS or Ubuntu to its SD card.""")
 NO_KUBERNETES_FOR = Message("""NOD002
     the system is of architecture {architecture}{kernel}, for which there is no Kubernetes
     Remedy: Write a 64-bit image to its SD card, such as Raspberry Pi OS Lite (64-bit).
@@ -104,15 +103,12 @@ CLOCK_HERE_WRONG = Message("""NOD031
 # --- packages and files ------------------------------------------------------------------------
 
 INSTALL_FAILED = Message("""NOD040
-    cannot install {packages}: {reason}
-    Meaning: apt-get failed; the reason is its own, with a remedy where one is known.""")
+    cannot install {packages}: {reason}""")
 UPDATE_FAILED = Message("""NOD041
-    cannot fetch the package lists of {source}: {reason}
-    Meaning: apt-get failed; the reason is its own, with a remedy where one is known.""")
+    cannot fetch the package lists of {source}: {reason}""")
 NOT_UTF8 = Message("""NOD042
     {path}, line {line} is not UTF-8
-    Remedy: Correct the line, then run this again.
-    Meaning: The file keeps lines of others, and one of them has bytes that are not valid text.""")
+    Remedy: Correct the line, then run this again.""")
 NOT_A_FILE = Message("""NOD043
     {path} is a {kind}, not a {desired}
     Remedy: Remove it, then run this again.

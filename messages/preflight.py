@@ -25,8 +25,7 @@ OTHER_RUN = Message("""PRE004
 
 SAME_MACHINE = Message("""PRE010
     {node} and {others} are the same machine
-    Remedy: Correct the wrong address in inventory.py.
-    Meaning: Two addresses in the inventory lead to one board.""")
+    Remedy: Correct the wrong address in inventory.py.""")
 SAME_HOSTNAME = Message("""PRE011
     the hostname {hostname} is also that of {others}
     Remedy: The run renames this node to {node}; check that its SD card is not a copy.
@@ -45,8 +44,7 @@ UNTESTED_SYSTEM = Message("""PRE020
     Meaning: The node runs neither Debian, Raspberry Pi OS nor Ubuntu. It may work.""")
 OLD_SYSTEM = Message("""PRE021
     {system} is too old for current Kubernetes releases
-    Remedy: Write {image} to its SD card.
-    Meaning: The containerd of that release is too old.""")
+    Remedy: Write {image} to its SD card.""")
 CONTROL_PLANE_MEMORY = Message("""PRE022
     {size} MB of memory, and kubeadm requires {required} MB for the control plane
     Remedy: Use a board with 2 GB or more as control plane, or set {setting}: it may then be slow or
@@ -56,8 +54,7 @@ CONTROL_PLANE_MEMORY = Message("""PRE022
 CONTROL_PLANE_MEMORY_IGNORED = Message("""PRE023
     {size} MB of memory, and kubeadm requires {required} MB for the control plane:
     ignore_preflight_errors skips that check
-    Remedy: Expect the control plane to be slow or to run out of memory.
-    Meaning: As PRE022, which the settings allow.""")
+    Remedy: Expect the control plane to be slow or to run out of memory.""")
 WORKER_MEMORY = Message("""PRE024
     {size} MB of memory, of which the kubelet and containerd leave little for pods
     Remedy: Use a board with 1 GB or more.
@@ -69,8 +66,7 @@ CONTROL_PLANE_PROCESSORS = Message("""PRE025
 CONTROL_PLANE_PROCESSORS_IGNORED = Message("""PRE026
     {count} processor, and kubeadm requires {required} for the control plane:
     ignore_preflight_errors skips that check
-    Remedy: Expect the control plane to be slow.
-    Meaning: As PRE025, which the settings allow.""")
+    Remedy: Expect the control plane to be slow.""")
 READ_ONLY = Message("""PRE027
     {paths} cannot be written
     Remedy: Reboot the node; if it happens again, replace the SD card.
@@ -78,8 +74,7 @@ READ_ONLY = Message("""PRE027
     and a worn-out SD card refuses writes. Copy what you need from it first.""")
 LITTLE_SPACE = Message("""PRE028
     {free} MB are free for /var, which is little for container images
-    Remedy: Free some space (`df -h`, `sudo apt-get clean`), or use a larger SD card.
-    Meaning: Packages fit; images may not.""")
+    Remedy: Free some space (`df -h`, `sudo apt-get clean`), or use a larger SD card.""")
 IMAGE_GARBAGE_COLLECTION = Message("""PRE029
     {free} of {total} MB are free for /var, and below {percent} % the kubelet deletes images, then
     evicts pods
@@ -88,8 +83,7 @@ IMAGE_GARBAGE_COLLECTION = Message("""PRE029
     Eviction.""")
 DISK_NOT_MEASURED = Message("""PRE030
     the write latency is unknown, because no file could be written to /var/tmp
-    Remedy: See `df -h /var/tmp`.
-    Meaning: The check writes and removes one small file.""")
+    Remedy: See `df -h /var/tmp`.""")
 SLOW_DISK = Message("""PRE031
     a small write takes {milliseconds} ms, so {effect}
     Remedy: Use an SD card of class A1 or A2 or an SSD, or stop what else writes (`sudo iotop`).
@@ -151,8 +145,7 @@ FIREWALL_DROPS = Message("""PRE060
 
 PROXY_PORT_TAKEN = Message("""PRE070
     {program} listens on port {port}, which {setting} names
-    Remedy: Choose another port, or stop the program (`sudo ss -ltnp sport = :{port}`).
-    Meaning: `kubectl proxy` is to listen there.""")
+    Remedy: Choose another port, or stop the program (`sudo ss -ltnp sport = :{port}`).""")
 FLANNEL_PORT_TAKEN = Message("""PRE071
     {program} listens on port {port}, where flannel answers its health checks
     Remedy: Stop the program (`sudo ss -ltnp sport = :{port}`).

@@ -70,11 +70,9 @@ UNEXPECTED = Message("""RUN013
     Remedy: Report it, with the traceback: {log}.
     Meaning: A mistake in these scripts. Only this node has failed; the others continue.""")
 LOCAL_FILE = Message("""RUN014
-    {path} on this computer: {error}
-    Meaning: A file on the computer that runs pyinfra can't be read or written.""")
+    {path} on this computer: {error}""")
 PYINFRA_ERROR = Message("""RUN015
-    {kind}: {error}
-    Meaning: pyinfra itself gave up on this node; its own message stands behind the colon.""")
+    {kind}: {error}""")
 UNREACHABLE = Message("""RUN016
     {node}: unreachable
     Remedy: Check power, cable, its address in inventory.py, and that your SSH key is installed.

@@ -8,12 +8,10 @@ _ANY_DISK = "If it is the disk you mean, add --data any_disk=true."
 
 WRITE_PROTECTED = Message("""SDC001
     {disk} is write-protected
-    Remedy: Move the lock switch on the side of the SD card's adapter.
-    Meaning: The kernel reports the disk as read-only.""")
+    Remedy: Move the lock switch on the side of the SD card's adapter.""")
 NO_CARD = Message("""SDC002
     {path} is a card reader without a card
-    Remedy: Insert the card as far as it goes, or try another reader.
-    Meaning: The reader is there and reports a size of 0 bytes.""")
+    Remedy: Insert the card as far as it goes, or try another reader.""")
 NOT_REMOVABLE = Message(f"""SDC003
     {{disk}} is built into this computer and is no SD card
     Remedy: {_ANY_DISK}
@@ -39,8 +37,7 @@ NOT_A_WHOLE_DISK = Message("""SDC007
     `/dev/sdb` instead of `/dev/sdb1`.""")
 NO_SUCH_DISK = Message("""SDC008
     {path} {problem}
-    Remedy: Name the device of your card; {cards}.
-    Meaning: No disk has that name. The cards that are in a reader are listed.""")
+    Remedy: Name the device of your card; {cards}.""")
 SYSTEM_DISK = Message("""SDC009
     {path} is the disk that this system runs from ({mount} is on it)
     Remedy: Name the device of your card: lsblk shows it once the card is inserted.
@@ -83,8 +80,7 @@ NOT_BOOTABLE = Message("""SDC016
     partition with cmdline.txt.""")
 IMAGE_CUT_SHORT = Message("""SDC017
     {image} ends before its last partition does
-    Remedy: Download the image again.
-    Meaning: The file is only the first part of the image.""")
+    Remedy: Download the image again.""")
 NOT_UNPACKED = Message("""SDC018
     {image} can't be unpacked: {reason}
     Remedy: Download the image again.
@@ -132,16 +128,13 @@ FILE_IS_DEVICE = Message("""SDC028
     Meaning: A disk is written with other checks than an image file.""")
 NOT_A_FILE = Message("""SDC029
     {path} is not a regular file
-    Remedy: Name a file, such as node1.img.
-    Meaning: A folder, a socket or a pipe can't become an image file.""")
+    Remedy: Name a file, such as node1.img.""")
 NO_FOLDER = Message("""SDC030
     the folder {folder} does not exist
-    Remedy: Make it with `mkdir`, or name another file.
-    Meaning: An image file is written into a folder that is there.""")
+    Remedy: Make it with `mkdir`, or name another file.""")
 NOT_LOCAL = Message("""SDC031
     SD cards are written on your own computer only
-    Remedy: Run `pyinfra @local deploys/sdcard.py --data node=node1 --data device=/dev/sdX`.
-    Meaning: The deploy was run on a node instead of @local.""")
+    Remedy: Run `pyinfra @local deploys/sdcard.py --data node=node1 --data device=/dev/sdX`.""")
 DISK_BUSY = Message("""SDC032
     {path} is in use
     Remedy: Unmount what is on it, then run this again.
@@ -157,12 +150,10 @@ DISK_FULL = Message("""SDC034
     Meaning: A counterfeit card claims to be larger than it is; an image file has filled its
     disk.""")
 DISK_ERROR = Message("""SDC035
-    {path} can't be read or written: {reason}
-    Meaning: The reason is the one of the operating system, or of sudo.""")
+    {path} can't be read or written: {reason}""")
 LOCAL_FILE = Message("""SDC036
     {path} can't be read: {reason}
-    Remedy: Correct its path in the settings, or make it readable for you.
-    Meaning: A file on this computer that the settings name.""")
+    Remedy: Correct its path in the settings, or make it readable for you.""")
 DOWNLOAD_FAILED = Message("""SDC037
     {url} can't be downloaded: {reason}
     Remedy: Check the address and this computer's internet access, then run this again.
@@ -181,8 +172,7 @@ DOWNLOAD_TOO_LARGE = Message("""SDC040
     Meaning: The address leads to another file than a Kubernetes manifest.""")
 NOT_TEXT = Message("""SDC041
     {url} is not text
-    Remedy: Correct the address in group_data/all.py.
-    Meaning: A manifest is UTF-8 text.""")
+    Remedy: Correct the address in group_data/all.py.""")
 NO_CHECKSUM = Message("""SDC042
     {url} holds no SHA-256 checksum
     Remedy: Correct image_checksum in group_data/all.py.

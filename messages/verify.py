@@ -11,17 +11,14 @@ KEY_REFUSED = Message("""VER001
     that file.""")
 UNREACHABLE = Message("""VER003
     the node does not answer at {address}{asked}: {reason}
-    Remedy: Check its power and cable, then try `ssh -F .cluster/ssh_config {node}`.
-    Meaning: No SSH connection could be made.""")
+    Remedy: Check its power and cable, then try `ssh -F .cluster/ssh_config {node}`.""")
 GATEWAY_UNREACHABLE = Message("""VER004
     the node is reached through {gateway}, which does not answer
-    Remedy: Fix {gateway} first.
-    Meaning: Workers behind a gateway cannot be reached without it.""")
+    Remedy: Fix {gateway} first.""")
 SUDO_PASSWORD = Message("""VER005
     {user} may not use sudo without a password: {reason}
     Remedy: Run on the node, as root: `echo '{user} ALL=(ALL) NOPASSWD: ALL' >
-    /etc/sudoers.d/{user}`.
-    Meaning: The checks run as root.""")
+    /etc/sudoers.d/{user}`.""")
 AUTHORIZED_KEYS_MODE = Message("""VER006
     {path} belongs to {owner} with mode {mode}; expected {user} with mode {expected}
     Remedy: Run `{deploy}`.
@@ -139,8 +136,7 @@ NOT_HELD = Message("""VER050
     Meaning: Kubernetes is upgraded in order, not by apt: its packages are held.""")
 NOT_INSTALLED = Message("""VER051
     packages are not installed: {packages}
-    Remedy: Run `{deploy}`.
-    Meaning: Somebody removed them.""")
+    Remedy: Run `{deploy}`.""")
 VERSION_DIFFERS = Message("""VER052
     {package} is {version}; it is {expected} on {node}
     Remedy: Complete the upgrade: see `kubeadm upgrade plan` on {node}.
@@ -204,8 +200,7 @@ JOIN_TOKEN = Message("""VER065
     Meaning: Whoever has it can join a node to the cluster. The deploys delete theirs.""")
 KUBECTL = Message("""VER066
     kubectl on {node} fails: {reason}
-    Remedy: {remedy}.
-    Meaning: The API server does not answer, or refuses.""")
+    Remedy: {remedy}.""")
 NODE_UNKNOWN = Message("""VER067
     the cluster does not know the node
     Remedy: Run `{deploy}`.
@@ -275,8 +270,7 @@ PROXY_OPEN = Message("""VER091
     Meaning: A page in a browser could use it by DNS rebinding.""")
 REBOOT_REFUSED = Message("""VER095
     the node does not reboot: {reason}
-    Remedy: Run on the node: `sudo systemctl reboot`.
-    Meaning: systemd refused.""")
+    Remedy: Run on the node: `sudo systemctl reboot`.""")
 REBOOT_TIMEOUT = Message("""VER096
     the node is not back {seconds} s after `reboot`{reason}
     Remedy: Look at its screen, or unplug it and plug it in again.
