@@ -39,11 +39,6 @@ def _file(name: str) -> Path:
     return Path("/proc/sys") / name
 
 
-def borrowers() -> list[str]:
-    """The labs that use them."""
-    return _read()["labs"]
-
-
 def borrow(lab: str) -> None:
     """Raise values that are too low, and register the lab; can be repeated."""
     with host.lock("borrowed"):

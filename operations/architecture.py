@@ -19,12 +19,6 @@ _64_BIT_KERNELS = ("aarch64", "x86_64")
 def supported() -> Commands:
     """
     Check that Kubernetes has packages for this node: a 64-bit Debian or a derivative.
-
-    **Example:**
-
-    .. code:: python
-
-        architecture.supported(name="Supported system")
     """
 
     state = read(Architecture)

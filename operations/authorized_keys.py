@@ -45,16 +45,6 @@ def key(user: str, keys: str | list[str], present: bool = True) -> Commands:
     ~/.ssh (700) and the file (600) become the user's own. The host fails if sshd would ignore the
     file (StrictModes, AuthorizedKeysFile), if a link is in the way, and if the key of pyinfra's own
     connection would be removed.
-
-    **Example:**
-
-    .. code:: python
-
-        authorized_keys.key(
-            name="Admin SSH key",
-            user="pi",
-            keys=["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM… operator"],
-        )
     """
 
     desired = [_key(line) for line in ([keys] if isinstance(keys, str) else keys)]

@@ -259,12 +259,6 @@ def depends_on(other: str | None) -> Commands:
     changed, it is opened again. Lists of steps do not show it.
 
     + other: the host's name; None: this host depends on no other, and only keeps the order
-
-    **Example:**
-
-    .. code:: python
-
-        base.depends_on(other="node1")
     """
     hide()
     if other is not None and host.name != other:

@@ -41,12 +41,6 @@ def memory(required: bool = True) -> Commands:
 
     A reboot cuts the connections through a node: run this on the gateway first, then (after
     ``base.depends_on``) on the nodes behind it.
-
-    **Example:**
-
-    .. code:: python
-
-        cgroup.memory(name="Memory cgroup")
     """
 
     state = read(MemoryCgroup)

@@ -31,12 +31,6 @@ def synchronized() -> Commands:
     If no such service is enabled, systemd-timesyncd is; a stopped one is started. The clock is
     compared with this computer's: where NTP cannot be reached, as in a container, a right clock is
     enough.
-
-    **Example:**
-
-    .. code:: python
-
-        clock.synchronized(name="Time synchronization")
     """
 
     clock = read(Clock)

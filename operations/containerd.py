@@ -80,16 +80,6 @@ def runtime(
     Other settings and comments in config.toml are kept. It is written before containerd is
     installed, so that the first start uses it already. ``HostFailure``: containerd is too old, or
     its configuration can't be changed safely.
-
-    **Example:**
-
-    .. code:: python
-
-        containerd.runtime(
-            name="containerd",
-            pause_image="registry.k8s.io/pause:3.10.2",
-            kubernetes_version="1.36",
-        )
     """
 
     hosts = {

@@ -20,13 +20,6 @@ def engine() -> Commands:
     Installs Debian's docker.io, unless another Docker Engine is installed. To be run after
     ``containerd.runtime`` and with IP forwarding on: when dockerd has to turn it on, it also sets
     the policy of the FORWARD chain to DROP.
-
-    **Example:**
-
-    .. code:: python
-
-        if host.data.docker:
-            docker.engine(name="Docker Engine")
     """
 
     observed = read(Docker)

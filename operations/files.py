@@ -6,12 +6,11 @@ pyinfra's ``files.put`` takes three executions, leaves a readable copy in /tmp, 
 
 from __future__ import annotations
 
-from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand
 
 from facts.files import Files, FileState
 from messages import nodes
-from operations.base import Commands, HostFailure, declare, diff, operation, plan_change, read
+from operations.base import Commands, HostFailure, declare, diff, plan_change, read
 
 # A temporary file beside the target and a rename: a power cut leaves the old file or the new one.
 # Its leading dot hides it from programs that read a directory by name pattern (interfaces.d).
@@ -103,40 +102,3 @@ def ensure(
         else:
             diff(path, now.text, text, secret, resource)
         yield write_command(path, text, mode, user, group)
-
-
-@operation()
-def file(
-    path: str,
-    text: str | None,
-    mode: str = "644",
-    user: str = "root",
-    group: str = "root",
-    secret: bool = False,
-) -> Commands:
-    """
-    Write a file, or remove it.
-
-    + path: absolute path
-    + text: the whole content; None: no file
-    + mode: octal, such as ``"644"``
-    + user, group: the owner
-    + secret: never show the content
-
-    **Example:**
-
-    .. code:: python
-
-        files.file(
-            name="IP forwarding at boot",
-            path="/etc/sysctl.d/60-bramble.conf",
-            text="net.ipv4.ip_forward = 1\\n",
-        )
-    """
-
-    changed = False
-    for command in ensure(path, text, mode, user, group, secret):
-        changed = True
-        yield command
-    if not changed:
-        host.noop(f"{path} is up to date")

@@ -44,19 +44,6 @@ def flannel(
 
     Applied server-side when a live object differs: manual changes of its fields are reverted,
     fields that others added are kept.
-
-    **Example:**
-
-    .. code:: python
-
-        flannel.flannel(
-            name="Pod network (flannel)",
-            url="https://github.com/flannel-io/flannel/releases/download/v0.28.9/kube-flannel.yml",
-            checksum="1c06a15a771009c263bdb1f51c928af46f7606fe969f3963652167938d536aaa",
-            folder=".cluster/downloads",
-            pod_network="10.244.0.0/16",
-            interface="eth0",
-        )
     """
 
     try:

@@ -36,16 +36,6 @@ def entries(entries: dict[str, list[str]], own_name: str | None = None) -> Comma
 
     If cloud-init generates /etc/hosts at each boot (``manage_etc_hosts: true``), its template is
     changed in the same way.
-
-    **Example:**
-
-    .. code:: python
-
-        hosts.entries(
-            name="/etc/hosts",
-            entries={"192.168.2.11": ["node1"], "192.168.2.12": ["node2"]},
-            own_name="node1",
-        )
     """
 
     try:
@@ -79,12 +69,6 @@ def hostname(hostname: str) -> Commands:
 
     cloud-init is configured to keep it. pyinfra's ``server.hostname`` compares the live name only,
     so it would not correct an /etc/hostname that differs.
-
-    **Example:**
-
-    .. code:: python
-
-        hosts.hostname(name="Hostname", hostname="node1")
     """
 
     try:

@@ -34,12 +34,6 @@ def imported(folder: str) -> Commands:
 
     An archive is sent only when one of its images is missing. It is streamed into containerd, so
     nothing is left on the node when the connection is lost.
-
-    **Example:**
-
-    .. code:: python
-
-        images.imported(name="Preloaded images", folder="mirror/images")
     """
 
     archives = sorted(Path(folder).glob(docker_archive.PATTERN))

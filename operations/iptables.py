@@ -96,20 +96,6 @@ def ruleset(
     + path: file from which they are restored
     + prefix: of the chains' names, which marks them as own: up to 16 of A-Z, 0-9 and ``_``
     + present: False removes the rules, the chains, the file and the unit
-
-    **Example:**
-
-    .. code:: python
-
-        iptables.ruleset(
-            name="NAT rules",
-            rules=[
-                "-t nat -A POSTROUTING -s 192.168.2.0/24 -o wlan0 -j MASQUERADE",
-                "-A FORWARD -s 192.168.2.0/24 -i eth0 -o wlan0 -j ACCEPT",
-                "-A FORWARD -d 192.168.2.0/24 -i wlan0 -o eth0"
-                " -m state --state RELATED,ESTABLISHED -j ACCEPT",
-            ],
-        )
     """
 
     with _rule_errors():

@@ -39,12 +39,6 @@ def admin(user: str) -> Commands:
 
     A copy that this made earlier is replaced when the certificates were renewed. A file that holds
     this administrator and other entries is kept. ``HostFailure``: any other file is there.
-
-    **Example:**
-
-    .. code:: python
-
-        kubeconfig.admin(name="kubeconfig for pi", user="pi")
     """
 
     observed = read(AdminCredentials, owner=user)
@@ -90,17 +84,6 @@ def operator(path: str, context: str, server: str) -> Commands:
 
     The current context is set only where there is none. A backup is kept beside the file.
     ``HostFailure``: the file can't be changed safely.
-
-    **Example:**
-
-    .. code:: python
-
-        kubeconfig.operator(
-            name="kubeconfig context",
-            path="~/.kube/config",
-            context="bramble",
-            server="https://192.168.1.32:6443",
-        )
     """
 
     observed = read(AdminCredentials, owner="")
@@ -127,17 +110,6 @@ def proxy(path: str, context: str, server: str, present: bool = True) -> Command
     + context: the name of the context and of its cluster
     + server: such as ``http://192.168.1.32:8080``
     + present: False: remove it, if it is for that server
-
-    **Example:**
-
-    .. code:: python
-
-        kubeconfig.proxy(
-            name="kubeconfig context for kubectl proxy",
-            path="~/.kube/config",
-            context="bramble-proxy",
-            server="http://192.168.1.32:8080",
-        )
     """
 
     text = _read_local(path)

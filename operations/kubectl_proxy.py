@@ -45,17 +45,6 @@ def service(
     + present: False: stop and remove it
 
     ``HostFailure``: a value is not valid.
-
-    **Example:**
-
-    .. code:: python
-
-        kubectl_proxy.service(
-            name="kubectl proxy",
-            address="192.168.1.32",
-            port=8080,
-            accept=["192.168.1.0/24"],
-        )
     """
 
     observed = read(ProxyService)

@@ -30,12 +30,6 @@ def unique() -> Commands:
     Check that no other host of this run has the same machine-id; every host has to reach it.
 
     With ``-y`` only the second clone fails; otherwise both do.
-
-    **Example:**
-
-    .. code:: python
-
-        machine_id.unique(name="Unique machine-id")
     """
 
     ids = runs.of(state).part(_Ids)

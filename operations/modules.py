@@ -21,15 +21,6 @@ def loaded(names: list[str]) -> Commands:
     Load kernel modules, live and at boot; those built into the kernel count as loaded.
 
     + names: all modules: the list replaces that of an earlier run
-
-    **Example:**
-
-    .. code:: python
-
-        modules.loaded(
-            name="Kernel modules",
-            names=["overlay", "br_netfilter"],
-        )
     """
 
     state = read(Modules, names=names)

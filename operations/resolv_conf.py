@@ -70,16 +70,6 @@ def resolver(
     resolvconf stays, and the servers are put first. The host fails if there is any other link, a
     bind mount, an immutable file, or a file that an unknown program claims. Nothing is written
     through a link.
-
-    **Example:**
-
-    .. code:: python
-
-        resolv_conf.resolver(
-            name="DNS resolver",
-            nameservers=["192.168.1.1", "8.8.8.8"],
-            search=["lan"],
-        )
     """
 
     try:

@@ -36,12 +36,6 @@ def passwords(allowed: bool | None) -> Commands:
     + allowed: False: keys only; None: as the rest of sshd's configuration says
 
     It is a guarded change that is confirmed by a login with a key: if that fails, passwords stay.
-
-    **Example:**
-
-    .. code:: python
-
-        sshd.passwords(name="SSH password logins", allowed=False)
     """
 
     now = read(Sshd)

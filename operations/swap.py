@@ -33,12 +33,6 @@ def off() -> Commands:
     It covers fstab (lines are commented out), Raspberry Pi OS's rpi-swap, swap units of systemd,
     and services that call swapon. A warning names swap of unknown origin, and scripts that call
     swapon among other things.
-
-    **Example:**
-
-    .. code:: python
-
-        swap.off(name="Swap off")
     """
 
     swap = read(Swap)

@@ -26,16 +26,6 @@ def settings(values: dict[str, str | int], path: str) -> Commands:
     + values: parameters such as ``net.ipv4.ip_forward`` with their values
     + path: .conf file in /etc/sysctl.d for these parameters only. Files there are read in the order
       of their names: the host fails if a later one has another value
-
-    **Example:**
-
-    .. code:: python
-
-        sysctl.settings(
-            name="IP forwarding",
-            values={"net.ipv4.ip_forward": 1},
-            path="/etc/sysctl.d/60-bramble-forward.conf",
-        )
     """
 
     if posixpath.dirname(path) not in sysctl.DIRECTORIES or not path.endswith(".conf"):

@@ -34,12 +34,6 @@ def last_change(turn: Literal["first", "last"] | None = None) -> Commands:
     + turn: for the gateway, which is called before the other nodes (``first``) and after them
       (``last``), since their change is confirmed only if they still resolve names. A gateway that
       does NAT now is changed after them, one that does not is changed before. None: other nodes
-
-    **Example:**
-
-    .. code:: python
-
-        undo.last_change(name="Undo the last network change")
     """
 
     if turn is not None and (turn == "last") != _did_nat():

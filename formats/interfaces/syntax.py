@@ -124,11 +124,6 @@ class File:
 
     items: tuple[Item, ...] = ()
 
-    @property
-    def ifaces(self) -> tuple[Iface, ...]:
-        """Its ``iface`` stanzas, in order."""
-        return tuple(item for item in self.items if isinstance(item, Iface))
-
 
 def render(file: File) -> str:
     """Write a file; ``ValueError`` for a value that a line cannot hold."""

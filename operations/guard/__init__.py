@@ -65,14 +65,6 @@ def change(name: str, seconds: float = SECONDS) -> Iterator[None]:
 
     + name: of the step that applies and confirms
     + seconds: after which the node rolls back
-
-    **Example:**
-
-    .. code:: python
-
-        with guard.change("Apply network changes"):
-            interfaces.interface(interface="eth0", address="192.168.2.12/24")
-            resolv_conf.resolver(nameservers=["192.168.2.1"])
     """
 
     depth = _changes().depth

@@ -68,18 +68,6 @@ def interface(
     Definitions by others stay. The host fails if another file defines the same interface, except
     for the file that cloud-init generates: the definition is removed there, and cloud-init's
     network configuration is turned off.
-
-    **Example:**
-
-    .. code:: python
-
-        interfaces.interface(
-            name="Interface eth0",
-            interface="eth0",
-            address="192.168.2.12/24",
-            gateway="192.168.2.11",
-            start="both",
-        )
     """
 
     desired = None

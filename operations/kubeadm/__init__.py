@@ -70,20 +70,6 @@ def init(
 
     An existing control plane is never changed. ``HostFailure``: it is incomplete, or a setting
     differs that can't be changed in a running cluster.
-
-    **Example:**
-
-    .. code:: python
-
-        kubeadm.init(
-            name="kubeadm init",
-            node="node1",
-            address="192.168.2.11",
-            endpoint="node1",
-            pod_network="10.244.0.0/16",
-            service_network="10.96.0.0/12",
-            cert_names=["192.168.2.11", "192.168.1.32"],
-        )
     """
 
     observed = read(ControlPlane, patience=90)
@@ -141,18 +127,6 @@ def join(
 
     A node that has joined is not changed. ``HostFailure``: its join is incomplete, or it belongs to
     another cluster.
-
-    **Example:**
-
-    .. code:: python
-
-        kubeadm.join(
-            name="kubeadm join",
-            node="node2",
-            address="192.168.2.12",
-            control_plane="node1",
-            endpoint="node1",
-        )
     """
 
     registration = config.Registration(node, address, tuple(ignore_preflight_errors))

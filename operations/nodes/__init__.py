@@ -29,12 +29,6 @@ def ready(names: Sequence[str], seconds: int = 300) -> Commands:
 
     + names: of the nodes
     + seconds: how long to wait; then each node that is not Ready fails with the reason
-
-    **Example:**
-
-    .. code:: python
-
-        nodes.ready(name="Nodes Ready", names=["node1", "node2", "node3"])
     """
 
     rollouts = [FLANNEL, *SYSTEM]
@@ -66,16 +60,6 @@ def labels_and_taints(
 
     A node that the cluster does not know yet is skipped. ``HostFailure``: the API server does not
     answer.
-
-    **Example:**
-
-    .. code:: python
-
-        nodes.labels_and_taints(
-            name="Node labels and taints",
-            labels={"node2": {"node-role.kubernetes.io/worker": ""}},
-            control_planes=["node1"],
-        )
     """
 
     observed = read(Objects, names=["nodes"])

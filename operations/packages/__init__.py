@@ -47,16 +47,6 @@ def repository(url: str, fingerprint: str) -> Commands:
     This computer downloads the key (``Release.key`` beside the packages) on each run, because its
     expiry date is extended now and then, and an old copy ends in EXPKEYSIG. ``HostFailure``: it has
     another fingerprint, or another repository of Kubernetes packages is there.
-
-    **Example:**
-
-    .. code:: python
-
-        packages.repository(
-            name="Kubernetes apt repository",
-            url="https://pkgs.k8s.io/core:/stable:/v1.36/deb/",
-            fingerprint="DE15B14486CD377B9E876E1A234654DA9A296436",
-        )
     """
 
     url = f"{url.rstrip('/')}/"
@@ -149,16 +139,6 @@ def installed(version: str, url: str) -> Commands:
     + url: the repository they come from, for messages
 
     ``HostFailure``: it would be a downgrade, or an upgrade on a node of a cluster.
-
-    **Example:**
-
-    .. code:: python
-
-        packages.installed(
-            name="Kubernetes packages",
-            version="1.36",
-            url="https://pkgs.k8s.io/core:/stable:/v1.36/deb/",
-        )
     """
 
     desired = parse_desired(version)

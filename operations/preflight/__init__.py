@@ -57,12 +57,6 @@ def gather(**specification: Any) -> Commands:
     Every host has to reach it before ``check``, which compares the nodes.
 
     + specification: the fields of ``operations.preflight.node.Specification``
-
-    **Example:**
-
-    .. code:: python
-
-        preflight.gather(name="Gather facts", **specifications.preflight(cluster, node))
     """
 
     gathered = runs.of(state).part(_Gathered)
@@ -87,12 +81,6 @@ def check(show_all: bool = False) -> Commands:
     Fail a node that is not ready for what the settings make of it, and show why.
 
     + show_all: show a table of all checks, not only those that are not OK
-
-    **Example:**
-
-    .. code:: python
-
-        preflight.check(name="Preflight checks")
     """
 
     gathered = runs.of(state).part(_Gathered)

@@ -114,24 +114,6 @@ def card(
 
     A disk is refused unless it is whole, removable, unmounted, unused, of an SD card's size, and
     not the one that the system runs from.
-
-    **Example:**
-
-    .. code:: python
-
-        sdcard.card(
-            name="SD card of node1",
-            node="node1",
-            image="Raspberry Pi OS Lite",
-            source="https://example.org/raspios-lite.img.xz",
-            checksum="cdf4f3bfac35ae947b46e4e767f935453810549779ac3290e05a6754aee627e5",
-            size=3061841920,
-            boot_files=lambda: {"user-data": "#cloud-config\\n"},
-            command_line=lambda text: text,
-            when_written=lambda: None,
-            folder=".cluster/downloads",
-            device="/dev/sdb",
-        )
     """
 
     if host.name != "@local":

@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 
 from formats.interfaces.desired import Interface
 from formats.interfaces.meaning import Meaning, meaning
-from formats.interfaces.syntax import parse, render
+from formats.interfaces.syntax import Iface, parse, render
 from formats.interfaces.tree import definitions, resolve
 from tests.said import says
 
 
 def _meaning(body: str, head: str = "iface eth0 inet static") -> Meaning:
-    return meaning(resolve(parse(f"{head}\n{body}").ifaces[0]))
+    iface = parse(f"{head}\n{body}").items[0]
+    assert isinstance(iface, Iface)
+    return meaning(resolve(iface))
 
 
 @pytest.mark.parametrize(

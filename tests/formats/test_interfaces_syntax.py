@@ -142,13 +142,16 @@ def test_every_kind_of_line_is_understood() -> None:
 
 
 def test_an_item_knows_its_line() -> None:
-    assert [iface.line for iface in parse("#\nauto a\\\n b\niface b inet dhcp\n").ifaces] == [4]
+    iface = parse("#\nauto a\\\n b\niface b inet dhcp\n").items[-1]
+    assert isinstance(iface, Iface)
+    assert iface.line == 4
 
 
 def test_only_a_changed_line_is_written_anew() -> None:
     text = "iface eth0 inet static\n\t# here\n\taddress  10.0.0.1/24\n      mtu 1400\n"
     file = parse(text)
-    iface = file.ifaces[0]
+    iface = file.items[0]
+    assert isinstance(iface, Iface)
     body = tuple(
         replace(line, value="10.0.0.2/24", raw=None)
         if isinstance(line, Option) and line.name == "address"

@@ -78,5 +78,6 @@ def _text(value: object) -> str:
 for folder in sorted((Path(__file__).parent / "cases").iterdir()):
     module, function = folder.name.split(".")
     operation = getattr(import_module(f"operations.{module}"), function)
-    operation._inner = _says_what_it_changes(inspect.unwrap(operation._inner))
+    inner = getattr(operation, "_inner", operation)  # of ``files.ensure``, which others use
+    operation._inner = _says_what_it_changes(inspect.unwrap(inner))
     globals()[f"Test_{module}_{function}"] = make_operation_tests("operations", folder.name, folder)
