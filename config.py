@@ -1,7 +1,5 @@
 """pyinfra's own settings, read before the inventory. The cluster's settings are in group_data/."""
 
-from pathlib import Path
-
 from pyinfra import config
 
 import settings
@@ -21,6 +19,5 @@ pyinfra_internals.fail_hosts_alone(failures.report)
 pyinfra_internals.decline_without_terminal(DECLINED())
 pyinfra_internals.repair_host_key_messages(".cluster/known_hosts")
 
-# pyinfra runs the inventory and group_data/ before anything of ours: what is not Python ends here.
-if Path("inventory.py").exists():
-    settings.check_files("inventory.py")
+# pyinfra runs the inventory and group_data/ next: what is not Python ends here.
+settings.check_files()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import click
 
 from messages import Said
 from messages import settings as messages
 from settings.fields import nearest
-from settings.model import Cluster
 from settings.problems import Problem, SettingsError
 
 # Names a JSON file of settings that differ in one place; its ``target`` is a title, no setting.
@@ -20,9 +21,6 @@ VARIABLE = "BRAMBLE_OVERRIDES"
 _TARGET = "target"
 
 _LOCAL = "sdcard.py"
-
-# Filled while pyinfra loads the inventory: greenlets that load deploys don't see the command line.
-_seen: dict[str, object] = {}
 
 
 def of_environment() -> dict[str, object]:
@@ -55,6 +53,22 @@ def _file_of_environment() -> dict[str, object]:
     return values
 
 
+def _options() -> dict[str, Any]:
+    """
+    The command line of the running pyinfra; empty outside of pyinfra.
+
+    Greenlets, which load the deploys, do not see it: it is read before.
+    """
+    context = click.get_current_context(silent=True)
+    return context.params if context else {}
+
+
+def inventory() -> str:
+    """The inventory file that pyinfra was given, if it is one; otherwise "inventory.py"."""
+    named = str(_options().get("inventory"))
+    return named if named.endswith(".py") else "inventory.py"
+
+
 def given() -> dict[str, object]:
     """
     Read ``--data`` of the running pyinfra; empty outside of pyinfra.
@@ -63,40 +77,42 @@ def given() -> dict[str, object]:
 
     + raises ``SettingsError``: it is not "name=value"
     """
-    context = click.get_current_context(silent=True)
-    for text in context.params.get("data", ()) if context else ():
+    values = {}
+    for text in _options().get("data", ()):
         name, equals, value = text.partition("=")
         if not (name and equals):
             raise SettingsError([Problem("--data", messages.DATA_FORM(value=repr(text)))])
-        _seen[name] = _value(value)
-    return dict(_seen)
+        values[name] = _value(value)
+    return values
 
 
 def check_deploys() -> None:
     """Raise ``SettingsError`` if a deploy for this computer is to run on the nodes."""
-    context = click.get_current_context(silent=True)
-    for path in context.params.get("operations", ()) if context else ():
+    for path in _options().get("operations", ()):
         if Path(path).name == _LOCAL:
             said = messages.NOT_FOR_NODES(deploy=f"deploys/{_LOCAL}")
             raise SettingsError([Problem(str(path), said)])
 
 
-def check_limits(cluster: Cluster) -> None:
-    """Raise ``SettingsError`` if ``--limit`` or ``--exclude`` names nothing: pyinfra would succeed
-    without doing anything."""
-    context = click.get_current_context(silent=True)
-    known = [*(node.name for node in cluster.nodes), "control_plane", "workers", "all", "inventory"]
+def check_limits(known: Collection[str]) -> None:
+    """
+    Check that ``--limit`` and ``--exclude`` name something: otherwise pyinfra does nothing, and
+    reports success.
+
+    + known: the names of all hosts and groups
+    + raises ``SettingsError``
+    """
     problems = [
         Problem(f"--{option}", _no_such_limit(pattern, known))
         for option in ("limit", "exclude")
-        for pattern in (context.params.get(option, ()) if context else ())
+        for pattern in _options().get(option, ())
         if not any(fnmatch(name, pattern) for name in known)
     ]
     if problems:
         raise SettingsError(problems)
 
 
-def _no_such_limit(pattern: str, known: list[str]) -> Said:
+def _no_such_limit(pattern: str, known: Collection[str]) -> Said:
     near = nearest(pattern, known) or f"one of {', '.join(known)}"
     return messages.NO_SUCH_LIMIT(pattern=pattern, instead=near)
 

@@ -74,6 +74,13 @@ class Sources:
         return tuple(sorted(own, key=lambda host: "control_plane" not in host.groups))
 
     @property
+    def names(self) -> list[str]:
+        """The names of all hosts, nodes first, and of all groups."""
+        hosts = [host.name for host in (*self.members, *self.hosts)]
+        groups = [group for group, _ in self.listed]
+        return list(dict.fromkeys([*hosts, *GROUPS, *groups, "all", self.whole]))
+
+    @property
     def whole(self) -> str:
         """The group, named after the inventory file, into which pyinfra puts every host."""
         return Path(self.inventory).stem

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import click
 import pytest
-from pyinfra import inventory
 from pyinfra.api.inventory import Inventory
+from pyinfra.api.state import State
 from pyinfra.connectors.ssh import connector_data_meta
-from pyinfra.context import ctx_inventory
+from pyinfra.context import ctx_state
 
 import settings
 from messages import codes
-from settings import overrides, sources
+from settings import sources
 from settings.build import build
 from settings.connector_fields import Derived, PerNode
 
@@ -54,42 +56,89 @@ def pyinfra(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
 
 
-def test_pyinfras_inventory_gives_the_same_cluster_as_the_files(project: Path) -> None:
-    assert settings.of(inventory_of(project), project) == settings.load(project)
+@pytest.fixture
+def here(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project folder as the working directory."""
+    monkeypatch.chdir(project)
+    return project
 
 
-def test_data_of_the_command_line_is_honoured(project: Path) -> None:
-    cluster = settings.of(inventory_of(project, {"uplink_method": "static"}), project)
+def test_pyinfras_inventory_gives_the_same_cluster_as_the_files(here: Path) -> None:
+    assert settings.of(inventory_of(here)) == settings.load()
+
+
+def test_data_of_the_command_line_is_honoured(here: Path) -> None:
+    cluster = settings.of(inventory_of(here, {"uplink_method": "static"}))
     assert cluster.uplink_method == "static"
 
 
-def test_the_cluster_is_made_once_for_an_inventory(project: Path) -> None:
-    first, other = inventory_of(project), inventory_of(project, {"admin_user": "paul"})
-    assert settings.of(first, project) is settings.of(first, project)
-    assert {node.admin_user for node in settings.of(first, project).nodes} == {"pi"}
-    assert {node.admin_user for node in settings.of(other, project).nodes} == {"paul"}
-    with ctx_inventory.use(first):
-        assert settings.of(inventory, project) is settings.of(first, project)
-    with ctx_inventory.use(other):
-        assert settings.of(inventory, project) is settings.of(other, project)
+def test_the_cluster_is_built_once_for_each_run(here: Path) -> None:
+    first, other = inventory_of(here), inventory_of(here, {"admin_user": "paul"})
+    run = State()
+    with ctx_state.use(run):
+        cluster = settings.of(first)
+        assert settings.of(first) is cluster
+    assert {node.admin_user for node in cluster.nodes} == {"pi"}
+    with ctx_state.use(State()):
+        assert {node.admin_user for node in settings.of(other).nodes} == {"paul"}
+    with ctx_state.use(run):
+        assert settings.of(first) is cluster
 
 
-def test_pyinfras_own_options_are_no_settings(project: Path) -> None:
+COUNTING = """
+with open("{log}", "a") as _file:
+    _file.write("{what}\\n")
+"""
+COUNTING_CONFIG = """
+import functools, settings.run
+
+def counted(build):
+    @functools.wraps(build)
+    def counting(sources):
+        with open("log", "a") as file:
+            file.write("build\\n")
+        return build(sources)
+    return counting
+
+settings.run.build = counted(settings.run.build)
+"""
+DEPLOY = """
+from pyinfra import inventory
+import settings
+print("cluster", id(settings.of(inventory)))
+"""
+
+
+def test_a_run_reads_the_files_once_and_builds_the_cluster_once(project: Path) -> None:
+    """pyinfra itself runs each file once more. The run's only host is this computer."""
+    with (project / "inventory.py").open("a") as file:
+        file.write('operator = ["@local"]\n')
+    for name in ("inventory.py", "group_data/all.py"):
+        with (project / name).open("a") as file:
+            file.write(COUNTING.format(log=project / "log", what=name))
+    config = (ROOT / "config.py").read_text()
+    (project / "config.py").write_text(COUNTING_CONFIG + config)
+    (project / "deploy.py").write_text(DEPLOY)
+    done = pyinfra(project, "inventory.py", "--limit", "operator", "-y", "deploy.py", "deploy.py")
+    found = re.findall(r"cluster (\d+)", done.stdout)
+    assert len(found) == 2, done.stderr
+    assert len(set(found)) == 1
+    counts = Counter((project / "log").read_text().split())
+    assert counts == {"inventory.py": 2, "group_data/all.py": 2, "build": 1}, done.stderr
+
+
+def test_pyinfras_own_options_are_no_settings(here: Path) -> None:
     override: dict[str, object] = {"ssh_user": "ubuntu", "ssh_port": 2222, "ssh_password": "x"}
-    assert (
-        settings.of(inventory_of(project, override), project).nodes == settings.load(project).nodes
-    )
+    assert settings.of(inventory_of(here, override)).nodes == settings.load().nodes
 
 
-def test_a_mistake_is_found_where_it_was_written(project: Path) -> None:
-    with (project / "group_data/workers.py").open("a") as file:
+def test_a_mistake_is_found_where_it_was_written(here: Path) -> None:
+    with (here / "group_data/workers.py").open("a") as file:
         file.write('cluster_interface = "eth0.1"\n')
-    text = (project / "inventory.py").read_text().replace("192.168.2.13", "192.168.9.13")
-    (project / "inventory.py").write_text(text)
+    text = (here / "inventory.py").read_text().replace("192.168.2.13", "192.168.9.13")
+    (here / "inventory.py").write_text(text)
     with pytest.raises(settings.SettingsError) as caught:
-        settings.of(
-            inventory_of(project, {"uplink_gateway": "192.168.7.1", "colour": "red"}), project
-        )
+        settings.of(inventory_of(here, {"uplink_gateway": "192.168.7.1", "colour": "red"}))
     assert [
         (problem.file, problem.host, problem.setting, problem.text.message.code)
         for problem in caught.value.problems
@@ -216,11 +265,12 @@ def test_a_version_on_the_command_line_needs_no_quotes_within_quotes(
     """pyinfra alone reads it as a number."""
     words = ["--data", "kubernetes_version=1.36"]
     assert pyinfra(project, "inventory.py", "debug-inventory", *words).returncode == 0
-    monkeypatch.setattr(overrides, "_seen", {})
-    with click.Context(click.Command("pyinfra")) as context:
-        context.params["data"] = ("kubernetes_version=1.36",)
-        overrides.given()
-    cluster = settings.of(inventory_of(project, {"kubernetes_version": 1.36}), project)
+    monkeypatch.chdir(project)
+    with ctx_state.use(State()):
+        with click.Context(click.Command("pyinfra")) as context:
+            context.params["data"] = ("kubernetes_version=1.36",)
+            settings.check_files()
+        cluster = settings.of(inventory_of(project, {"kubernetes_version": 1.36}))
     assert cluster.kubernetes_version == "1.36"
 
 
@@ -239,4 +289,8 @@ def test_a_limit_to_a_node_that_there_is_not_is_refused(project: Path) -> None:
     assert done.returncode != 0
     assert codes(done.stderr) == ["SET040"]
     assert "--limit: node7 " in done.stderr
-    assert pyinfra(project, "inventory.py", "--limit", "work*", "debug-inventory").returncode == 0
+    with (project / "inventory.py").open("a") as file:
+        file.write('kitchen = ["node2"]\n')
+    for known in ("work*", "node3", "kitchen", "inventory", "all"):
+        done = pyinfra(project, "inventory.py", "--limit", known, "debug-inventory")
+        assert done.returncode == 0, known

@@ -1,0 +1,121 @@
+"""The settings of one run of pyinfra: read and built once, and kept on pyinfra's ``State``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from messages import settings as messages
+from settings import known_hosts, overrides, sources, ssh_config
+from settings.build import build
+from settings.model import Cluster
+from settings.problems import Problem, SettingsError
+
+_ATTRIBUTE = "bramble_settings"
+
+
+class PyinfraInventory(Protocol):
+    """The part of ``pyinfra.api.Inventory`` that is used here."""
+
+    def get_override_data(self) -> Mapping[str, Any]: ...
+
+
+@dataclass
+class Kept:
+    """What was read in this run, and the cluster once it is built."""
+
+    sources: sources.Sources | None = None
+    cluster: Cluster | None = None
+
+
+def check_files() -> None:
+    """
+    Check that the inventory and group_data/ are Python that runs, before pyinfra runs them.
+
+    Called by config.py. Mistakes end the program with their messages and exit status 1.
+    """
+    inventory = overrides.inventory()
+    if Path(inventory).exists():
+        with _ending_the_program():
+            _kept().sources = sources.read(Path.cwd(), inventory, overrides.given())
+
+
+def prepare(inventory: str) -> None:
+    """
+    Check all settings and make .cluster/ ready before pyinfra's first connection.
+
+    Mistakes end the program with their messages and exit status 1. Nothing happens while the
+    settings are read from the inventory file.
+
+    + inventory: the inventory file, which calls this with its ``__file__``
+    """
+    if sources.reading.get():
+        return
+    with _ending_the_program():
+        overrides.check_deploys()
+        kept = _kept()
+        if kept.sources is None or kept.sources.inventory != inventory:
+            kept.sources = sources.read(Path.cwd(), inventory, overrides.given())
+        cluster = build(kept.sources)
+        overrides.check_limits(kept.sources.names)
+        _check_supported(cluster, inventory)
+        known_hosts.unite(cluster)
+        ssh_config.write(cluster)
+        kept.cluster = cluster
+
+
+def of(inventory: PyinfraInventory) -> Cluster:
+    """
+    The cluster of this run: that of the files, with what ``--data`` overrides.
+
+    + inventory: pyinfra's; its overrides count when the inventory file has not called ``prepare``
+    + raises ``SettingsError``
+    """
+    kept = _kept()
+    if kept.cluster is None:
+        # pyinfra's own options (--ssh-user …) are among its overrides: they are no settings.
+        given = {
+            name: value
+            for name, value in inventory.get_override_data().items()
+            if not name.startswith("ssh_")
+        }
+        kept.cluster = build(kept.sources or sources.read(Path.cwd(), "inventory.py", given))
+    return kept.cluster
+
+
+def _kept() -> Kept:
+    """What this run keeps; outside of pyinfra, nothing."""
+    from pyinfra.context import ctx_state  # not needed by commands that only read the settings
+
+    state = ctx_state.get()
+    kept = getattr(state, _ATTRIBUTE, None)
+    if not isinstance(kept, Kept):
+        kept = Kept()
+        if state is not None:
+            setattr(state, _ATTRIBUTE, kept)
+    return kept
+
+
+@contextmanager
+def _ending_the_program() -> Iterator[None]:
+    try:
+        yield
+    except SettingsError as error:
+        raise SystemExit(str(error)) from None
+    except OSError as error:
+        raise SystemExit(
+            messages.FOLDER_UNUSABLE(path=error.filename, reason=error.strerror)
+        ) from None
+
+
+def _check_supported(cluster: Cluster, inventory: str) -> None:
+    """Raise `SettingsError` for what the settings can describe and no deploy can make yet."""
+    names = [node.name for node in cluster.control_plane]
+    if len(names) > 1:
+        said = messages.CONTROL_PLANE_SEVERAL(
+            count=len(names), nodes=", ".join(names), first=names[0]
+        )
+        raise SettingsError([Problem(Path(inventory).name, said)])
