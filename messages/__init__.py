@@ -35,18 +35,13 @@ class Message:
     + raises ``ValueError``: the code is malformed or already taken
     """
 
-    def __init__(
-        self, text: str, problem: str = "", *, remedy: str = "", meaning: str = ""
-    ) -> None:
-        # Until all areas are written as one text, the parts are taken one by one too.
+    def __init__(self, text: str) -> None:
         self.code, _, rest = text.partition("\n")
-        self.problem, self.remedy, self.meaning = problem, remedy, meaning
-        if rest:
-            parts = re.fullmatch(
-                r"(.*?)(?:\sRemedy: (.*?))?(?:\sMeaning: (.*))?", " ".join(rest.split())
-            )
-            assert parts
-            self.problem, self.remedy, self.meaning = (part or "" for part in parts.groups())
+        words = " ".join(rest.split())
+        parts = re.fullmatch(r"(.+?)(?: Remedy: (.+?))?(?: Meaning: (.+))?", words)
+        if not parts:
+            raise ValueError(f"{self.code}: without a problem")
+        self.problem, self.remedy, self.meaning = (part or "" for part in parts.groups())
         if not _CODE.fullmatch(self.code) or self.code in _CATALOGUE:
             raise ValueError(f"{self.code}: not a code, or already taken")
         _CATALOGUE[self.code] = self
