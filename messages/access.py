@@ -12,7 +12,7 @@ NO_USER = Message("""SSH002
     Remedy: Create the user, or set admin_user in group_data/all.py.""")
 NO_HOME = Message("""SSH003
     {path}, the home directory of user "{user}", does not exist
-    Remedy: Create it, then run this again.""")
+    Remedy: Create it, then run the same command again.""")
 HOME_NOT_OWNED = Message("""SSH004
     {path} belongs to {owner}, so sshd ignores every key of {user}
     Remedy: Run `sudo chown {user} {path}`.
@@ -27,7 +27,7 @@ KEYS_ELSEWHERE = Message("""SSH006
     Remedy: Correct AuthorizedKeysFile in /etc/ssh/sshd_config.""")
 KEY_IN_SECOND_FILE = Message("""SSH007
     {path}, which sshd reads too, also contains the key {key}
-    Remedy: Remove the key from that file, or the file itself, then run this again.""")
+    Remedy: Remove the key from that file, or the file itself, then run the same command again.""")
 KEY_IN_USE = Message("""SSH008
     {key} is in use: removing it from {user} would lock you out
     Remedy: Log in with another key first.

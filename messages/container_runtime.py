@@ -16,13 +16,13 @@ OVERRIDDEN = Message("""CRI002
     Meaning: containerd merges the files in `imports`, and they override what Kubernetes needs.""")
 BAD_CONFIG = Message("""CRI003
     {path} can't be used: {reason}
-    Remedy: Correct the file, or move it away, then run this again.""")
+    Remedy: Correct the file, or move it away, then run the same command again.""")
 CONFIG_REJECTED = Message("""CRI004
     containerd can't read {path}: {reason}
-    Remedy: Correct the file, then run this again.""")
+    Remedy: Correct the file, then run the same command again.""")
 NOT_STARTED = Message("""CRI005
     containerd does not start: {reason}
-    Remedy: Correct its configuration in /etc/containerd, then run this again.
+    Remedy: Correct its configuration in /etc/containerd, then run the same command again.
     Meaning: The reason is the last error in containerd's journal.""")
 NOT_ANSWERING = Message("""CRI006
     containerd does not answer: {reason}
@@ -30,7 +30,7 @@ NOT_ANSWERING = Message("""CRI006
     Meaning: containerd was started, and did not answer `ctr plugins ls` within a minute.""")
 NO_CRI = Message("""CRI007
     containerd runs without the interface that Kubernetes needs (CRI): {reason}
-    Remedy: Correct that in /etc/containerd/config.toml, then run this again.
+    Remedy: Correct that in /etc/containerd/config.toml, then run the same command again.
     Meaning: containerd has not loaded its CRI plugin; the reason is from its journal.""")
 CONTAINERD_FAILED = Message("""CRI008
     containerd could not be restarted: {reason}
@@ -47,4 +47,5 @@ NO_ROOM_FOR_IMAGE = Message("""CRI011
     Meaning: containerd keeps images in /var/lib/containerd.""")
 NOT_IMPORTED = Message("""CRI012
     could not import {name}: {reason}
-    Remedy: Run this again; if it fails again, make the archive anew with `docker save`.""")
+    Remedy: Run the same command again; if it fails again, make the archive anew with `docker
+    save`.""")

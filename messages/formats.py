@@ -79,7 +79,8 @@ CONTAINERD_TOO_NEW = Message("""FMT041
     Remedy: Install a newer containerd, or remove the file.""")
 CONTAINERD_TOO_OLD = Message("""FMT042
     version 1, which containerd {version} does not read any more
-    Remedy: Move the file away, run this again, and copy what you need of it into the new file.""")
+    Remedy: Move the file away, run the same command again, and copy what you need of it into the
+    new file.""")
 CONTAINERD_MIRRORS = Message("""FMT043
     registry mirrors are configured here, and containerd refuses them beside config_path
     Remedy: Move them into {folder}/REGISTRY/hosts.toml and remove them here.
@@ -90,7 +91,7 @@ CONTAINERD_MIRRORS = Message("""FMT043
 KUBECONFIG_FORM = Message("""FMT050
     entries cannot be added to the form in which the file is written
     Remedy: Write it in lines with `kubectl config view --raw --kubeconfig=FILE > NEW`, put NEW in
-    its place, and run this again.
+    its place, and run the same command again.
     Meaning: The file stays as it is wherever bramble cannot add its entry and keep all else byte
     for byte.""")
 KUBECONFIG_MERGE = Message("""FMT051
@@ -99,7 +100,7 @@ KUBECONFIG_MERGE = Message("""FMT051
     Meaning: kubectl and bramble could read the file differently.""")
 KUBECONFIG_IN_USE = Message("""FMT052
     the context {context} uses the {kind} {name}, which would be replaced
-    Remedy: Give that {kind} another name in the file, then run this again.
+    Remedy: Give that {kind} another name in the file, then run the same command again.
     Meaning: The context was made for another cluster, and would lead to this one.""")
 
 # --- apt ------------------------------------------------------------------------------------------
@@ -113,7 +114,7 @@ APT_BUSY = Message("""FMT081
     Meaning: Debian's daily upgrades hold apt's lock for some minutes.""")
 SIGNING_KEY_EXPIRED = Message("""FMT082
     the key that signs the repository has expired
-    Remedy: Run this again: the key is fetched on each run.
+    Remedy: Run the same command again: the key is fetched on each run.
     Meaning: Publishers extend their keys and publish them again.""")
 NOT_SIGNED = Message("""FMT083
     the repository is not signed by the accepted key
@@ -123,7 +124,7 @@ SERVER_UNREACHABLE = Message("""FMT084
     Remedy: Check the node's default route and resolver, and the repository's address.""")
 FETCH_FAILED = Message("""FMT085
     a package server does not have what was asked for ({line})
-    Remedy: Run this again; if that does not help, check the repository's address.
+    Remedy: Run the same command again; if that does not help, check the repository's address.
     Meaning: The repository has changed since its lists were fetched, or the address is wrong.""")
 APT_FAILED = Message("""FMT086
     apt-get failed: {line}""")

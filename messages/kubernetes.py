@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from messages import Message
 
-_RESET = "Run `sudo kubeadm reset -f` on this node, then run this again."
+_RESET = "Run `sudo kubeadm reset -f` on this node, then run the same command again."
 _JOURNAL = "Run `sudo journalctl -u kubelet` on this node for the reason."
 
 BAD_SETTINGS = Message("""KUB001
@@ -30,14 +30,14 @@ IS_WORKER = Message(f"""KUB005
     Remedy: {_RESET}""")
 API_NOT_ANSWERING = Message("""KUB006
     the API server does not answer: {reason}
-    Remedy: Run `sudo journalctl -u kubelet` on the control plane for the reason, then run this
-    again.
-    Meaning: The files of the control plane are complete, but its kubelet, containerd or etcd fails
-    to run.""")
+    Remedy: Run `sudo journalctl -u kubelet` on the control plane for the reason, then run the same
+    command again.
+    Meaning: The files of the control plane are complete, but its kubelet, containerd or etcd
+    fails to run.""")
 INIT_INTERRUPTED = Message("""KUB007
     kubeadm init was interrupted on this node: {missing} missing
     Remedy: Run `sudo kubeadm reset -f` on this node, which deletes /etc/kubernetes, /var/lib/etcd
-    and /var/lib/kubelet (all state of this cluster), then run this again.
+    and /var/lib/kubelet (all state of this cluster), then run the same command again.
     Meaning: Half a control plane is there. kubeadm can't continue, and bramble resets nothing.""")
 IS_CONTROL_PLANE = Message("""KUB008
     this node is a control plane, so it can't join a cluster as a worker
@@ -49,7 +49,8 @@ JOIN_INTERRUPTED = Message(f"""KUB009
     Meaning: Half a join is there; a reset removes nothing but that.""")
 OTHER_CLUSTER = Message("""KUB010
     this node has joined {cluster}, not that of {control_plane}
-    Remedy: If it is to change clusters, run `sudo kubeadm reset -f` on it, then run this again.
+    Remedy: If it is to change clusters, run `sudo kubeadm reset -f` on it, then run the same
+    command again.
     Meaning: The node is a worker of another cluster, or the control plane was made anew since.""")
 IMAGES_NOT_LISTED = Message("""KUB011
     kubeadm config images list failed: {reason}
@@ -62,7 +63,7 @@ KUBELET_EXITS = Message(f"""KUB012
 KUBELET_EXITS_IN_KUBEADM = Message("""KUB013
     {command}: the kubelet keeps exiting: {reason}
     Remedy: Correct that (sudo journalctl -u kubelet on this node says more), remove what kubeadm
-    left with `sudo kubeadm reset -f`, then run this again.
+    left with `sudo kubeadm reset -f`, then run the same command again.
     Meaning: kubeadm waits for a kubelet that can't start, so it was stopped.""")
 KUBELET_EXITED = Message(f"""KUB014
     the kubelet has exited: {{reason}}
@@ -70,7 +71,7 @@ KUBELET_EXITED = Message(f"""KUB014
     Meaning: kubeadm failed, and this is the last line of the kubelet that it waited for.""")
 KUBEADM_STOPPED = Message("""KUB015
     {command} was stopped before it was done
-    Remedy: Run this again.
+    Remedy: Run the same command again.
     Meaning: The node was rebooted, or the command was killed.""")
 PORT_TAKEN = Message("""KUB016
     port {port} is in use
@@ -110,20 +111,20 @@ PREFLIGHT_FAILED = Message("""KUB024
 IMAGE_NOT_PULLED = Message("""KUB025
     could not pull {image}{others}: {reason}
     Remedy: Check the node's internet access and the settings image_repository and registry_mirrors,
-    then run this again.
+    then run the same command again.
     Meaning: The registry is out of reach, or it does not have the image.""")
 TOKEN_UNKNOWN = Message("""KUB026
     the cluster does not know the join token, which may have expired
-    Remedy: Run this again: a new token is made.
+    Remedy: Run the same command again: a new token is made.
     Meaning: Join tokens are valid for 15 minutes.""")
 API_UNREACHABLE = Message("""KUB027
     the API server at {server} can't be reached from this node: {reason}
     Remedy: Check that the control plane is on, that its kubelet runs, and that its cable and
-    firewall let this node reach it; then run this again.
+    firewall let this node reach it; then run the same command again.
     Meaning: kubeadm join asks the API server for the cluster's certificate authority first.""")
 API_UNTRUSTED = Message("""KUB028
     the certificate of the API server at {server} is not valid: {reason}
-    Remedy: Correct this node's clock, then run this again.
+    Remedy: Correct this node's clock, then run the same command again.
     Meaning: A certificate is valid for a period, so a wrong clock makes it invalid.""")
 TOKEN_REJECTED = Message("""KUB029
     the API server that answered does not know the join token
@@ -133,7 +134,8 @@ OTHER_AUTHORITY = Message("""KUB030
     Remedy: Check that control_plane_endpoint leads to this cluster.""")
 NODE_EXISTS = Message("""KUB031
     the cluster already has a Ready node {name}, but this node has not joined it
-    Remedy: Run `kubectl delete node {name}`, or wait until it is NotReady; then run this again.
+    Remedy: Run `kubectl delete node {name}`, or wait until it is NotReady; then run the same
+    command again.
     Meaning: The node was reset or written anew, and the cluster has not noticed yet.""")
 API_NOT_STARTED = Message("""KUB032
     the API server did not start in time
@@ -157,11 +159,11 @@ NO_SUCH_USER = Message("""KUB036
     Remedy: Set admin_user in group_data/all.py.""")
 NO_PLAIN_FILE = Message("""KUB037
     {path} is a link or a directory
-    Remedy: Remove it, then run this again.""")
+    Remedy: Remove it, then run the same command again.""")
 FOREIGN_KUBECONFIG = Message("""KUB038
     {path} is not the administrator's current kubeconfig for this cluster
-    Remedy: Move it away, then run this again (`KUBECONFIG={path}:OLD kubectl config view --raw`
-    merges the two).
+    Remedy: Move it away, then run the same command again (`KUBECONFIG={path}:OLD kubectl config
+    view --raw` merges the two).
     Meaning: A kubeconfig that bramble did not make is in the way.""")
 LIST_OF_FILES = Message("""KUB039
     {path} is a list of files
@@ -189,7 +191,7 @@ BAD_MANIFEST = Message("""KUB045
     Remedy: Correct flannel_manifest and flannel_checksum in group_data/all.py.""")
 OTHER_REPOSITORY = Message("""KUB046
     {files} also names a repository of Kubernetes packages
-    Remedy: Remove it, then run this again.
+    Remedy: Remove it, then run the same command again.
     Meaning: apt would mix packages of the two repositories.""")
 KEY_NOT_FETCHED = Message("""KUB047
     this computer could not download {url}: {reason}
@@ -229,7 +231,7 @@ NOT_READY = Message("""KUB054
     Meaning: The reason is the one that the node itself reports to the cluster.""")
 NODE_GONE = Message("""KUB055
     the node does not answer any more, so the run does not wait for it: {reason}
-    Remedy: Check its power and cable, then run this again.
+    Remedy: Check its power and cable, then run the same command again.
     Meaning: The other nodes of the cluster were set up.""")
 PODS_NOT_READY = Message("""KUB056
     the cluster's own pods are not ready after {seconds} s: {reason}

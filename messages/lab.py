@@ -14,14 +14,14 @@ NOT_ROOT = Message("""LAB002
     Meaning: It makes network namespaces, mounts and control groups.""")
 PACKAGES_MISSING = Message("""LAB003
     packages are missing on this machine: {packages} (Debian's names)
-    Remedy: Install them, then run this again.
+    Remedy: Install them, then run the same command again.
     Meaning: Where apt-get exists the lab installs them itself.""")
 TOOL_MISSING = Message("""LAB004
     {tool} is not installed on this machine
-    Remedy: Install it, then run this again.""")
+    Remedy: Install it, then run the same command again.""")
 TOOL_SLOW = Message("""LAB005
     `{command}` has not ended after {seconds} s
-    Remedy: Run `python -m lab down`, then try again.
+    Remedy: Run `python -m lab down`, then run the same command again.
     Meaning: The machine is overloaded, or the program hangs.""")
 TOOL_FAILED = Message("""LAB006
     `{command}` failed: {reason}""")
@@ -128,5 +128,6 @@ SSH_CONFIG = Message("""LAB034
     Meaning: `.cluster/ssh_config` is derived from the settings.""")
 STAND_IN = Message("""LAB035
     the stand-in for Kubernetes could not be made: {reason}
-    Remedy: Correct that, then run this again; or set LAB_MIRROR to a folder with the real one.
+    Remedy: Correct that, then run the same command again; or set LAB_MIRROR to a folder with the
+    real one.
     Meaning: Where pkgs.k8s.io cannot be reached, its packages are made on this machine.""")

@@ -32,22 +32,23 @@ INTERFACE_IS_PORT = Message("""NET006
     Meaning: A bridge or a bond uses the interface, so an address on it would have no effect.""")
 INTERFACES_FILE_INVALID = Message("""NET007
     {error}: ifupdown stops reading there
-    Remedy: Correct that line or remove the file, then run this again.
+    Remedy: Correct that line or remove the file, then run the same command again.
     Meaning: ifupdown ignores everything behind a mistake in the files under /etc/network, so a
     definition written there might have no effect.""")
 INTERFACE_REDIRECTED = Message("""NET008
     {place} overrides the settings of {interface}: it {effect}
-    Remedy: Remove that line, then run this again.
-    Meaning: A line of the interfaces files maps or renames the interface, or makes it a port of a
-    bridge or bond.""")
+    Remedy: Remove that line, then run the same command again.
+    Meaning: A line of the interfaces files maps or renames the interface, or makes it a port of
+    a bridge or bond.""")
 DEFINED_TWICE = Message("""NET009
     {interface} is also defined in {place}, and ifupdown would apply both definitions
-    Remedy: Remove that definition (or the file, if it is a stray copy), then run this again.
+    Remedy: Remove that definition (or the file, if it is a stray copy), then run the same command
+    again.
     Meaning: Definitions of an interface add up in ifupdown. Those by others are never removed
     automatically, except those that cloud-init generated.""")
 DEFINITION_INHERITED = Message("""NET010
     {place}: {heir} inherits from {interface}, whose definition there is to be removed
-    Remedy: Write what it inherits into the definition of {heir}, then run this again.
+    Remedy: Write what it inherits into the definition of {heir}, then run the same command again.
     Meaning: Another definition in the interfaces files depends on the one that is replaced.""")
 MARKED_LINES_BROKEN = Message("""NET011
     {path} cannot be changed: {problem}
@@ -58,9 +59,9 @@ MARKED_LINES_BROKEN = Message("""NET011
 
 CHANGE_PENDING = Message("""NET020
     a change of {change} was not confirmed and is being rolled back
-    Remedy: Run this again in a minute, or reboot the node to roll back at once.
-    Meaning: An earlier run was interrupted before it could confirm its change of the network. The
-    node restores the state before that change.""")
+    Remedy: Run the same command again in a minute, or reboot the node to roll back at once.
+    Meaning: An earlier run was interrupted before it could confirm its change of the network.
+    The node restores the state before that change.""")
 CHANGE_NOT_STARTED = Message("""NET021
     {change}: the change was not started: {reason}
     Meaning: The node could not save its present state, or another change of its network is in
@@ -69,8 +70,8 @@ ROLLED_BACK = Message("""NET022
     rolled back after {seconds} s: {reason} (change of {change})
     Meaning: The change cut the connection, failed, or left the node without what it could do
     before: reach its gateway, resolve names. The node has restored the state before the change.
-    Correct the setting that the reason points to, then run this again. If the network is right but
-    slow (a DHCP server, Wi-Fi), raise guard_seconds.""")
+    Correct the setting that the reason points to, then run the same command again. If the
+    network is right but slow (a DHCP server, Wi-Fi), raise guard_seconds.""")
 ROLLBACK_NOT_SEEN = Message("""NET023
     {address} does not answer after the change of {change} ({reason})
     Remedy: Power the node off and on: it restores the state before the change when it boots.
@@ -84,18 +85,19 @@ RESOLVER_INVALID = Message("""NET030
     Meaning: The name servers, search domains or options are not possible in resolv.conf(5).""")
 UDHCPC_OVERWRITES = Message("""NET031
     udhcpc has configured an interface and overwrites /etc/resolv.conf at each renewal
-    Remedy: Install dhcpcd-base, remove udhcpc, then run this again.
+    Remedy: Install dhcpcd-base, remove udhcpc, then run the same command again.
     Meaning: The DHCP client udhcpc has no setting that makes it leave /etc/resolv.conf alone.""")
 RESOLVER_LINK_UNKNOWN = Message("""NET032
     /etc/resolv.conf is a link to {target}, where no permanent name servers can be set
-    Remedy: Run `sudo rm /etc/resolv.conf`, then run this again.
+    Remedy: Run `sudo rm /etc/resolv.conf`, then run the same command again.
     Meaning: The file belongs to a program that bramble cannot configure, or that does not run.""")
 RESOLVER_FOREIGN = Message("""NET033
     /etc/resolv.conf is written by an unknown program ({line!r})
     Remedy: Stop the program or make it leave the file alone (tailscale: `sudo tailscale set
-    --accept-dns=false`), run `sudo sed -i '/^[#;]/d' /etc/resolv.conf`, then run this again.
-    Meaning: A comment in the file says that a program owns it, which would overwrite what is set.
-    Examples: tailscale, ConnMan, the agent of a cloud.""")
+    --accept-dns=false`), run `sudo sed -i '/^[#;]/d' /etc/resolv.conf`, then run the same command
+    again.
+    Meaning: A comment in the file says that a program owns it, which would overwrite what is
+    set. Examples: tailscale, ConnMan, the agent of a cloud.""")
 NETWORK_MANAGER_DNS = Message("""NET034
     NetworkManager has dns={value}, although {path} sets dns=none
     Remedy: Remove the line that overrides it: `NetworkManager --print-config` names the file.
@@ -107,7 +109,7 @@ RESOLVED_OPTIONS = Message("""NET035
     Meaning: systemd-resolved generates the file and has no setting for resolver options.""")
 RESOLVER_IMMUTABLE = Message("""NET036
     /etc/resolv.conf is immutable
-    Remedy: Run `sudo chattr -i /etc/resolv.conf`, then run this again.
+    Remedy: Run `sudo chattr -i /etc/resolv.conf`, then run the same command again.
     Meaning: Somebody locked the file with chattr +i.""")
 
 # --- names of nodes ----------------------------------------------------------------------------
@@ -121,11 +123,11 @@ HOSTNAME_INVALID = Message("""NET041
     hyphens, 63 characters at most.""")
 HOSTS_CONFLICT = Message("""NET042
     {path}, line {line}: {name} has the address {found}, not {desired}
-    Remedy: Remove the name from that line, or change inventory.py, then run this again.
+    Remedy: Remove the name from that line, or change inventory.py, then run the same command again.
     Meaning: A line that bramble did not write contradicts the inventory.""")
 CLOUD_INIT_HOSTS = Message("""NET043
     cloud-init maps {name} to 127.0.1.1 at each boot (manage_etc_hosts: localhost)
-    Remedy: Run `sudo touch /etc/cloud/cloud-init.disabled`, then run this again.
+    Remedy: Run `sudo touch /etc/cloud/cloud-init.disabled`, then run the same command again.
     Meaning: A node's own name has to resolve to its address in the cluster, and cloud-init would
     undo that at the next boot.""")
 

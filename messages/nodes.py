@@ -16,22 +16,24 @@ NO_KUBERNETES_FOR = Message("""NOD002
     system.""")
 NO_MACHINE_ID = Message("""NOD003
     /etc/machine-id is {value!r}
-    Remedy: Create one with `{command}`, then run this again.
+    Remedy: Create one with `{command}`, then run the same command again.
     Meaning: The image was prepared for copying, and no id was created when the node booted.""")
 SAME_MACHINE_ID = Message("""NOD004
     machine-id is the same as on {others}: the SD card is a copy
-    Remedy: Create a new one with `{command}`, then run this again.
+    Remedy: Create a new one with `{command}`, then run the same command again.
     Meaning: Nodes with the same machine-id get the same addresses from flannel and from DHCP.""")
 
 # --- swap --------------------------------------------------------------------------------------
 
 SWAP_FULL = Message("""NOD010
     {used} MB are swapped out, but only {available} MB of memory are available
-    Remedy: Stop what uses the memory, or reboot (swap stays off then), and run this again.
+    Remedy: Stop what uses the memory, or reboot (swap stays off then), and run the same command
+    again.
     Meaning: Swap cannot be turned off while its content does not fit into memory.""")
 SWAP_NOT_OFF = Message("""NOD011
     swap on {devices} cannot be turned off: {reason}
-    Remedy: Stop what uses the memory, or reboot (swap stays off then), and run this again.
+    Remedy: Stop what uses the memory, or reboot (swap stays off then), and run the same command
+    again.
     Meaning: swapoff failed. What turns swap on at boot is already disabled.""")
 SWAP_IN_SCRIPT = Message("""NOD012
     swap is turned on again at the next boot: {path} calls swapon
@@ -53,11 +55,11 @@ NO_CMDLINE = Message("""NOD020
     Meaning: Kubernetes needs the memory cgroup. The boot loader is not that of a Raspberry Pi.""")
 BOOT_NOT_MOUNTED = Message("""NOD021
     the memory cgroup is off, and {path}, which turns it on, is missing
-    Remedy: Mount the boot partition on /boot/firmware, then run this again.
+    Remedy: Mount the boot partition on /boot/firmware, then run the same command again.
     Meaning: /boot/cmdline.txt is only a note that names the real file.""")
 CMDLINE_INVALID = Message("""NOD022
     {path} is not a kernel command line: {problem}
-    Remedy: Correct the file, then run this again.
+    Remedy: Correct the file, then run the same command again.
     Meaning: cmdline.txt has to be one line that is not empty, with all quotes closed.""")
 NO_MEMORY_CGROUP = Message("""NOD023
     the kernel was started with {argument} and still has no memory cgroup
@@ -78,7 +80,7 @@ SYSCTL_FILE_IGNORED = Message("""NOD026
     Meaning: systemd-sysctl reads .conf files in its directories only.""")
 SYSCTL_OVERRIDDEN = Message("""NOD027
     {key} = {value} in {path} has no effect at boot: {other}
-    Remedy: Remove that line, then run this again.
+    Remedy: Remove that line, then run the same command again.
     Meaning: Files of sysctl.d are read in the order of their names, and a later one has another
     value.""")
 NO_SYSCTL = Message("""NOD028
@@ -108,10 +110,10 @@ UPDATE_FAILED = Message("""NOD041
     cannot fetch the package lists of {source}: {reason}""")
 NOT_UTF8 = Message("""NOD042
     {path}, line {line} is not UTF-8
-    Remedy: Correct the line, then run this again.""")
+    Remedy: Correct the line, then run the same command again.""")
 NOT_A_FILE = Message("""NOD043
     {path} is a {kind}, not a {desired}
-    Remedy: Remove it, then run this again.
+    Remedy: Remove it, then run the same command again.
     Meaning: Something else is at the path of a file that bramble writes, and it may belong to
     somebody.""")
 BIND_MOUNT = Message("""NOD044
@@ -124,5 +126,5 @@ WRITE_FAILED = Message("""NOD045
     the end of its life.""")
 DISK_FULL = Message("""NOD046
     cannot write {path}: the disk is full
-    Remedy: Free some space (df -h, sudo apt-get clean), then run this again.
+    Remedy: Free some space (df -h, sudo apt-get clean), then run the same command again.
     Meaning: The file system has no free space or no free inodes.""")

@@ -11,8 +11,8 @@ NOT_READY = Message("""PRE001
     this message, with its own code and remedy.""")
 UNREAD = Message("""PRE002
     the check could not read the node's state: {reason}
-    Meaning: The node did not answer the question, or answered in an unexpected form. Log in, see
-    which program prints that, and run it again.""")
+    Meaning: The node did not answer the question, or answered in an unexpected form. Log in and
+    see which program prints that.""")
 SUDO_PASSWORD = Message("""PRE003
     sudo asks {user} for a password ({reason}), and all other checks need root
     Remedy: Run on the node: `echo '{user} ALL=(ALL) NOPASSWD: ALL' | sudo tee

@@ -45,15 +45,15 @@ SYSTEM_DISK = Message("""SDC009
     card is inserted shows which device it is.""")
 MOUNTED = Message("""SDC010
     {partition} is mounted at {mount}
-    Remedy: Run `sudo umount {partition}`, then run this again.
+    Remedy: Run `sudo umount {partition}`, then run the same command again.
     Meaning: Most desktops mount a card when it is inserted.""")
 DISK_IN_USE = Message("""SDC011
     {path} is in use by {user} ({kind})
-    Remedy: Deactivate {user}, then run this again.
+    Remedy: Deactivate {user}, then run the same command again.
     Meaning: An LVM volume, a RAID array or an encrypted disk is made of it.""")
 DISK_CHANGED = Message("""SDC012
     {path} is not the disk that was shown
-    Remedy: Run this again, and read what it shows.
+    Remedy: Run the same command again, and read what it shows.
     Meaning: Another card was inserted, or something on it was mounted, while a question was
     open.""")
 WRONG_CHECKSUM = Message("""SDC013
@@ -64,8 +64,8 @@ WRONG_CHECKSUM = Message("""SDC013
     is used.""")
 REPLACED_IMAGE = Message("""SDC014
     {source} has the checksum {found}, expected {expected}, which its publisher gave earlier
-    Remedy: If the publisher has replaced the image, remove {place} and run this again; else
-    download the image again.
+    Remedy: If the publisher has replaced the image, remove {place} and run the same command again;
+    else download the image again.
     Meaning: The first checksum that a publisher gives is kept, and images are compared with it.
     Look at the publisher's page for a reason before you remove it.""")
 VERIFICATION_FAILED = Message("""SDC015
@@ -112,7 +112,7 @@ NO_SUDO = Message("""SDC024
     Meaning: Only reading and writing the disk needs root; sudo is used for that alone.""")
 NOT_CONFIRMED = Message("""SDC025
     the answer was not yes, so nothing was written
-    Remedy: Run this again, and type yes.
+    Remedy: Run the same command again, and type yes.
     Meaning: Anything but `yes` leaves the card as it is.""")
 NO_TERMINAL = Message("""SDC026
     stdin is not a terminal, so nobody can confirm that the disk is overwritten
@@ -137,9 +137,9 @@ NOT_LOCAL = Message("""SDC031
     Remedy: Run `pyinfra @local deploys/sdcard.py --data node=node1 --data device=/dev/sdX`.""")
 DISK_BUSY = Message("""SDC032
     {path} is in use
-    Remedy: Unmount what is on it, then run this again.
-    Meaning: The kernel gives a disk to one program alone for writing. Something on it was mounted
-    after the checks.""")
+    Remedy: Unmount what is on it, then run the same command again.
+    Meaning: The kernel gives a disk to one program alone for writing. Something on it was
+    mounted after the checks.""")
 DISK_BROKEN = Message("""SDC033
     {path}: input/output error
     Remedy: Insert the card again, or try another reader, then another card.
@@ -156,7 +156,7 @@ LOCAL_FILE = Message("""SDC036
     Remedy: Correct its path in the settings, or make it readable for you.""")
 DOWNLOAD_FAILED = Message("""SDC037
     {url} can't be downloaded: {reason}
-    Remedy: Check the address and this computer's internet access, then run this again.
+    Remedy: Check the address and this computer's internet access, then run the same command again.
     Meaning: What was downloaded before a break is kept, and the next run continues from there.""")
 DOWNLOAD_NOT_WRITTEN = Message("""SDC038
     {path} can't be written: {reason}
@@ -164,7 +164,7 @@ DOWNLOAD_NOT_WRITTEN = Message("""SDC038
     Meaning: Downloads are kept in `.cluster/downloads`.""")
 DOWNLOAD_RUNNING = Message("""SDC039
     another run is downloading {path}
-    Remedy: Wait until that run has ended, then run this again.
+    Remedy: Wait until that run has ended, then run the same command again.
     Meaning: Two runs on this computer want the same file at the same time.""")
 DOWNLOAD_TOO_LARGE = Message("""SDC040
     {url} is larger than {limit}
@@ -179,9 +179,9 @@ NO_CHECKSUM = Message("""SDC042
     Meaning: A publisher's checksum file begins with 64 hexadecimal digits.""")
 KEPT_NO_CHECKSUM = Message("""SDC043
     {place} holds no SHA-256 checksum
-    Remedy: Remove that file, then run this again: the checksum is downloaded again.
+    Remedy: Remove that file, then run the same command again: the checksum is downloaded again.
     Meaning: The copy of a publisher's checksum was damaged.""")
 NOT_RECORDED = Message("""SDC044
     {path} is written, but its host key can't be recorded on this computer: {reason}
-    Remedy: Free space on this computer's disk, then run this again.
+    Remedy: Free space on this computer's disk, then run the same command again.
     Meaning: `.cluster/known_hosts` gets the host key that the node will show at its first boot.""")

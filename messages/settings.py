@@ -400,7 +400,8 @@ FOLDER_UNUSABLE = Message("""SET114
     Meaning: bramble keeps keys and files that it makes in .cluster/.""")
 RADIO_WITHOUT_WIFI = Message("""SET115
     {interface} is a Wi-Fi interface and wifi_ssid is None, so {node} will have no uplink
-    Remedy: Set wifi_ssid and wifi_country, then run this again (README.md, Wi-Fi for the gateway).
+    Remedy: Set wifi_ssid and wifi_country, then run the same command again (README.md, Wi-Fi for
+    the gateway).
     Meaning: The SD card is written; without Wi-Fi the board has no uplink after its first boot.""")
 WIFI_KEY_IN_SETTINGS = Message(f"""SET116
     the Wi-Fi key does not belong in a settings file

@@ -29,7 +29,7 @@ KEY_MISSING = Message("""VER007
     Meaning: You still got in, by another key or file. The next login may fail.""")
 LOGIN_METHODS_UNKNOWN = Message("""VER008
     sshd does not list the login methods that it accepts: {reason}
-    Remedy: Try again in a minute.
+    Remedy: Run the same command again in a minute.
     Meaning: sshd refuses connections for a while after many failed ones.""")
 PASSWORD_LOGIN = Message("""VER009
     sshd {accepts} {when}, which contradicts password_login
@@ -277,5 +277,5 @@ REBOOT_TIMEOUT = Message("""VER096
     Meaning: It hangs while shutting down or booting, or its network does not come up.""")
 CHECK_FAILED = Message("""VER098
     the check could not be made: {reason}
-    Remedy: Try again, or log in to the node.
+    Remedy: Run the same command again, or log in to the node.
     Meaning: A command of the check failed, or the connection was lost.""")

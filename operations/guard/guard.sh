@@ -27,10 +27,10 @@ die() { echo "$1" >&2; exit 1; }
 begin() {
     mkdir -p -m 755 "${kept%/*}" && mkdir -p -m 700 "$kept" || die "cannot create $kept"
     exec 9> "$run.lock"
-    flock -n 9 || die "another run is changing the network of this node; run this again when it is done"
+    flock -n 9 || die "another run is changing the network of this node; run the same command again when it is done"
     for at in pending restoring; do
         [ ! -d "$kept/$at" ] || die "a change of $(cat "$kept/$at/what") was not confirmed and is \
-being rolled back; run this again in a minute, or reboot the node to roll back at once"
+being rolled back; run the same command again in a minute, or reboot the node to roll back at once"
     done
     rm -rf "$kept/new" "$kept/gone"
     mkdir "$kept/new" "$kept/new/old" &&

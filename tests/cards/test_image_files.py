@@ -157,7 +157,7 @@ def test_an_image_that_its_publisher_has_replaced_is_refused_with_the_remedy(
     assert told.returncode == 1
     (place,) = (project / ".cluster/downloads").iterdir()
     assert codes(told.stdout) == [messages.REPLACED_IMAGE.code]
-    assert f"remove {place} and run this again" in told.stdout
+    assert f"remove {place} and run the same command again" in told.stdout
     assert not (project / "node3.img").exists()
     of_a_file = sdcard(**{**card, "image": packed})
     assert codes(of_a_file.stdout) == [messages.REPLACED_IMAGE.code]

@@ -37,3 +37,22 @@ def test_a_thing_has_no_second_name(word: str, instead: str) -> None:
         if pattern.search(line)
     ]
     assert found == [], instead
+
+
+# A phrase that output and pages do not use, and what they say.
+PHRASES = {
+    r"(run|try) (this |it )?again\b": "run the same command again",
+    r"\bshall\b|is no [a-z]+ (that|which)|for good|by itself": "plain words",
+    r"\b(ours|we)\b": "the one who acts, named",
+}
+
+
+@pytest.mark.parametrize(("phrase", "instead"), PHRASES.items())
+def test_one_wording_for_one_thing(phrase: str, instead: str) -> None:
+    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+    found = [
+        f"{path.name}: {match[0]}"
+        for path in pages
+        for match in re.finditer(phrase, " ".join(path.read_text().split()), re.IGNORECASE)
+    ]
+    assert found == [], instead

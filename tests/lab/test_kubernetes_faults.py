@@ -261,7 +261,7 @@ def remedies(run: Run) -> list[tuple[str, str]]:
         (node, command[1])
         for node in NODES
         for line in run.lines(node)
-        if "then run this again" in line and (command := re.search(r"`([^`]+)`", line))
+        if "then run the same command again" in line and (command := re.search(r"`([^`]+)`", line))
     ]
 
 
