@@ -84,7 +84,7 @@ def _config(root: Node | None) -> dict[str, Any]:
     with reading("YAML that refers to itself"):
         document = {} if root is None else _plain(root)
     if not isinstance(document, dict) or document.get("kind") not in (None, "Config"):
-        raise Unreadable("not a kubeconfig (kind: Config)")
+        raise Unreadable("its kind is not Config")
     if "<<" in document:
         raise Unreadable(messages.KUBECONFIG_MERGE())
     for key in _LISTS:

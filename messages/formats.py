@@ -5,9 +5,9 @@ from __future__ import annotations
 from messages import Message
 
 UNEXPECTED = Message("""FMT001
-    unexpected content: {reason}
-    Meaning: The text is not what bramble expects from the program that writes it. What is only half
-    understood is left as it is.""")
+    {reason}
+    Meaning: A file or the output of a program is not what bramble expects: the message says which,
+    and what is wrong with it. What is only half understood is left as it is.""")
 
 # --- network files --------------------------------------------------------------------------------
 

@@ -134,7 +134,7 @@ def make_definition(
     via = _parsed(IPv4Address, name, "gateway", gateway, "192.168.2.1")
     desired = Interface(name, method, at, via, start, conf, tuple(post_up))
     for problem in desired.problems():
-        raise HostFailure(network.INTERFACE_INVALID(interface=name, problem=problem))
+        raise HostFailure(problem)
     return desired
 
 

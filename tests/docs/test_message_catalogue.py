@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from formats.unreadable import Unreadable
 from messages import Message, Said, catalogue, codes
 from messages.__main__ import page
 
@@ -55,6 +56,12 @@ def test_a_message_in_a_message_comes_without_its_code() -> None:
     inner = SAMPLE(file="a.py", value="x", name="router")
     assert codes(SAMPLE(file=inner, value=1, name="b")) == ["ZZZ001"]
     assert codes(SAMPLE(file=ValueError(inner), value=1, name="b")) == ["ZZZ001"]
+
+
+def test_what_a_parser_found_is_not_said_twice() -> None:
+    found = Unreadable("no partition table")
+    assert found.args[0] == "no partition table (FMT001)"
+    assert SAMPLE(file="a.img", value="x", name=found).words.endswith("Set no partition table.")
 
 
 def test_a_message_survives_copying_and_another_process() -> None:
