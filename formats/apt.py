@@ -36,7 +36,7 @@ _UNSIGNED = (
 )
 
 
-def offered(packages: str, name: str) -> list[str]:
+def available_versions(packages: str, name: str) -> list[str]:
     """
     Read the versions of a package in a repository's index, in its order.
 

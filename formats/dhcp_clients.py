@@ -38,7 +38,7 @@ def dhcpcd(text: str, background: bool = False, deny: str | None = None) -> str:
     return "".join(lines) + rest if len(lines) > 1 else rest
 
 
-def dhcpcd_is_ours(text: str) -> bool:
+def dhcpcd_is_managed(text: str) -> bool:
     """Tell whether dhcpcd.conf has lines of bramble."""
     return _OURS.match(text) is not None
 

@@ -72,7 +72,7 @@ def nodes(objects: Iterable[Mapping[str, Any]]) -> dict[str, Node]:
     }
 
 
-def rollout_trouble(
+def rollout_problem(
     resource: Mapping[str, Any] | None, name: str, all_nodes: int, down: int
 ) -> str | None:
     """
@@ -111,11 +111,11 @@ def _node(resource: Mapping[str, Any]) -> Node:
         resource["metadata"]["name"],
         dict(resource["metadata"].get("labels") or {}),
         tuple((taint["key"], taint["effect"]) for taint in spec.get("taints") or ()),
-        _trouble(resource.get("status", {}).get("conditions") or ()),
+        _not_ready_reason(resource.get("status", {}).get("conditions") or ()),
     )
 
 
-def _trouble(conditions: Iterable[Mapping[str, Any]]) -> str | None:
+def _not_ready_reason(conditions: Iterable[Mapping[str, Any]]) -> str | None:
     for condition in conditions:
         if condition["type"] == "Ready":
             if condition["status"] == "True":

@@ -25,7 +25,7 @@ from remote import pyinfra_internals
 from workstation import files as local_files
 
 ASK_S = 5  # between two keepalive requests
-PATIENCE_S = 15  # for an answer; a busy SD card blocks a small board for seconds
+ANSWER_S = 15  # for an answer; a busy SD card blocks a small board for seconds
 RECONNECT_S = 45  # some boards take this long to reboot
 
 
@@ -90,7 +90,7 @@ class Connection:
                 # paramiko's own atexit handler raises if a ProxyJump hop is already dead.
                 atexit.register(self._end)
             self._reported[transport] = False
-            pyinfra_internals.limit_channels(transport, PATIENCE_S)
+            pyinfra_internals.limit_channels(transport, ANSWER_S)
             gevent.spawn(self._watch, transport)
             if isinstance(transport.sock, socket.socket):
                 transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -143,7 +143,7 @@ class Connection:
             return None
         try:
             # Asking for a channel is what a command does first: the node must answer.
-            self.open_channel(PATIENCE_S).close()
+            self.open_channel(ANSWER_S).close()
             return None
         except (OSError, EOFError, SSHException):
             return self.reconnect(seconds=seconds)
@@ -159,13 +159,13 @@ class Connection:
         """Close a transport whose peer stops answering: whoever waits for it gets an error."""
         while transport.is_active():
             answered = False
-            with gevent.Timeout(PATIENCE_S, False):  # type: ignore[arg-type]  # missing in the stubs
+            with gevent.Timeout(ANSWER_S, False):  # type: ignore[arg-type]  # missing in the stubs
                 with suppress(OSError, EOFError, SSHException):  # it ends just now
                     transport.global_request("keepalive@openssh.com", wait=True)
                 answered = True
             if not answered:
                 self.host.log_styled(
-                    messages.NO_ANSWER(seconds=PATIENCE_S), fg="red", log_func=logger.error
+                    messages.NO_ANSWER(seconds=ANSWER_S), fg="red", log_func=logger.error
                 )
                 self._reported[transport] = True
                 transport.close()

@@ -91,16 +91,16 @@ class Job:
         self,
         show: Callable[[str], None],
         minutes: float,
-        in_vain: Callable[[], str | None] = lambda: None,
+        permanent_failure: Callable[[], str | None] = lambda: None,
     ) -> Outcome:
         """
         Follow the command until it ends; a lost connection is opened again.
 
         + show: called with each line as it comes
         + minutes: after which it is no longer followed; the command continues
-        + in_vain: called every few seconds; if it returns why the command can't succeed, the
-          command is stopped
-        + raises ``RemoteFailure``: the node does not answer, the time is up, or ``in_vain``
+        + permanent_failure: called every few seconds; if it returns a reason why the command can't
+          succeed, the command is stopped
+        + raises ``RemoteFailure``: the node does not answer, the time is up, or that reason
         """
         end = time.monotonic() + minutes * 60
         text = b""
@@ -116,12 +116,12 @@ class Job:
             if state != "running":
                 return Outcome(None if state == "gone" else int(state), lines)
             try:
-                why = in_vain()
+                reason = permanent_failure()
             except RemoteFailure:
-                why = None  # unknown; the next look opens the connection again
-            if why is not None:
+                reason = None  # unknown; the next look opens the connection again
+            if reason is not None:
                 self._node.run(_STOP, self.unit)
-                raise RemoteFailure(why)
+                raise RemoteFailure(reason)
             if time.monotonic() > end:
                 raise RemoteFailure(messages.STILL_RUNS(unit=self.unit, minutes=f"{minutes:g}"))
 
@@ -130,9 +130,9 @@ class Job:
         try:
             lines = self._node.run(_LOOK, self.unit, str(seen), seconds=30)
         except Unreachable:
-            why = self._node.reconnect(seconds=_AWAY_S)
-            if why is not None:
-                lost = messages.LOST_DURING_JOB(unit=self.unit, reason=why)
+            reason = self._node.reconnect(seconds=_AWAY_S)
+            if reason is not None:
+                lost = messages.LOST_DURING_JOB(unit=self.unit, reason=reason)
                 raise RemoteFailure(lost) from None
             lines = self._node.run(_LOOK, self.unit, str(seen), seconds=30)
         return lines[0], b64decode(lines[1] if len(lines) > 1 else "")

@@ -295,7 +295,7 @@ def decline_without_terminal(declined: str) -> None:
     cli._do_confirm = ask
 
 
-def leave_connections() -> None:
+def skip_disconnect() -> None:
     """
     Let pyinfra exit without closing its connections.
 

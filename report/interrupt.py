@@ -34,7 +34,7 @@ def _interrupted(_signal: int, _frame: FrameType | None) -> None:
     """
     runs.current().interrupted = True
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C waits for nothing
-    pyinfra_internals.leave_connections()  # remote.connection closes what is open
+    pyinfra_internals.skip_disconnect()  # remote.connection closes what is open
     end = SystemExit(f"\n{messages.INTERRUPTED()}")
     hub = gevent.get_hub()
     here, main = greenlet.getcurrent(), hub.parent

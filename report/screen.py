@@ -33,14 +33,14 @@ class Screen(logging.Filter, BaseStateCallback):
 
     + state: of the run
     + clock: knows how long the steps took
-    + all_of_it: show every line of pyinfra's, and none of the steps' (``-v``)
+    + verbose: show every line of pyinfra's, and none of the steps' (``-v``)
     """
 
-    def __init__(self, state: State, clock: steps.Clock, all_of_it: bool) -> None:
+    def __init__(self, state: State, clock: steps.Clock, verbose: bool) -> None:
         super().__init__()
         self.state = state
         self.clock = clock
-        self.all_of_it = all_of_it
+        self.verbose = verbose
         self.deploys = False  # whether this run is about deploys, not a fact or an inventory
         self.prepared = False  # whether pyinfra has come through all of them
         self._table = False
@@ -57,7 +57,7 @@ class Screen(logging.Filter, BaseStateCallback):
         line, host = parse_line(click.unstyle(record.getMessage()))
         self.deploys = self.deploys or line is Line.PREPARING
         self.prepared = self.prepared or line in (Line.PLAN, Line.NO_PLAN)
-        if self.all_of_it:
+        if self.verbose:
             return True
         if getattr(record, DETAIL, False):
             return False
@@ -98,7 +98,7 @@ class Screen(logging.Filter, BaseStateCallback):
     @harmless(None)
     def operation_start(self, state: State, op_hash: str) -> None:  # type: ignore[override]
         self.end()
-        if self.all_of_it:
+        if self.verbose:
             return
         self._step, self._named, self._red = op_hash, False, set()
         gevent.spawn_later(LONG_S, self._still_at, op_hash)

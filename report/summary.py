@@ -42,7 +42,7 @@ class Report:
         self.log = Log()
         if self.log.path is not None:
             runs.of(state).log_path = str(self.log.path)
-        self.screen = Screen(state, self.clock, all_of_it=state.print_noop_info)
+        self.screen = Screen(state, self.clock, verbose=state.print_noop_info)
         self._began = time.monotonic()
         self._listens = False
 

@@ -34,7 +34,7 @@ from facts.run_lock import PATH, RunLockState, holder_of
 from messages import Said
 from messages import run as messages
 from remote import pyinfra_internals, shell
-from remote.connection import PATIENCE_S
+from remote.connection import ANSWER_S
 from remote.failures import HostFailure
 
 _BEAT_S = 10  # between two heartbeats
@@ -133,7 +133,7 @@ class Lock:
         command = StringCommand("sh", "-c", QuoteString(_HOLD), "sh", *words)
         unix = pyinfra_internals.shell_command(host, command)
         try:
-            channel = node.open_channel(PATIENCE_S)
+            channel = node.open_channel(ANSWER_S)
             channel.settimeout(_ANSWER_S)
             channel.exec_command(shell.portable(unix.get_raw_value()))
             said = _answer(channel)

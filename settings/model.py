@@ -55,17 +55,17 @@ class Node(connector_fields.PerNode):
 
     name: fields.HostName
     role: Role
-    address: Annotated[fields.Address, rules.on_cluster_network, rules.its_alone]
+    address: Annotated[fields.Address, rules.on_cluster_network, rules.unique_address]
     uplink_address: Annotated[
         fields.Address | None,
         rules.on_uplink,
-        rules.its_alone,
+        rules.unique_address,
         Field(validate_default=True),
     ] = None
-    first_address: Annotated[fields.Address | None, rules.of_a_machine, rules.its_alone] = None
+    first_address: Annotated[fields.Address | None, rules.host_address, rules.unique_address] = None
 
     admin_user: fields.UserName
-    cluster_interface: Annotated[fields.InterfaceName, rules.beside_uplink]
+    cluster_interface: Annotated[fields.InterfaceName, rules.other_than_uplink]
     nameservers: Annotated[fields.Nameservers, rules.nameservers]
     search_domains: Annotated[fields.Texts, fields.checked(resolv_conf.check_search)]
     resolver_options: Annotated[fields.Texts, fields.checked(resolv_conf.check_options)]

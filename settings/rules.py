@@ -155,7 +155,7 @@ def on_uplink(address: IPv4Address | None, info: ValidationInfo[Any]) -> None:
 
 
 @_rule
-def of_a_machine(address: IPv4Address | None, info: ValidationInfo[Any]) -> None:
+def host_address(address: IPv4Address | None, info: ValidationInfo[Any]) -> None:
     """Check that it is not the network or the broadcast address of a network here."""
     for name in ("cluster_network", "uplink_network"):
         network = info.context.cluster.get(name)
@@ -164,7 +164,7 @@ def of_a_machine(address: IPv4Address | None, info: ValidationInfo[Any]) -> None
 
 
 @_rule
-def its_alone(address: IPv4Address | None, info: ValidationInfo[Any]) -> None:
+def unique_address(address: IPv4Address | None, info: ValidationInfo[Any]) -> None:
     """Check that no two nodes have one address, and none has its gateway's."""
     seen: Seen = info.context
     unused = info.field_name == "uplink_address" and seen.cluster.get("topology") == "router"
@@ -177,7 +177,7 @@ def its_alone(address: IPv4Address | None, info: ValidationInfo[Any]) -> None:
 
 
 @_rule
-def beside_uplink(interface: str, info: ValidationInfo[Any]) -> None:
+def other_than_uplink(interface: str, info: ValidationInfo[Any]) -> None:
     cluster = info.context.cluster
     is_gateway = cluster.get("topology") == "nat" and info.data.get("uplink_address")
     if is_gateway and interface == cluster.get("uplink_interface"):

@@ -225,7 +225,7 @@ def _template(iface: Iface, before: Iterable[Definition]) -> Definition | None:
     return None
 
 
-def handed_over(
+def overriding_lines(
     name: str, texts: Mapping[str, str], read: Sequence[str] = ()
 ) -> Iterator[tuple[str, str]]:
     """
@@ -319,7 +319,7 @@ def _unselect(item: Item, name: str) -> Item | None:
     return replace(item, names=names, raw=None) if names else None
 
 
-def says_nothing(file: File) -> bool:
+def is_empty(file: File) -> bool:
     """Tell whether a file has only comments and blank lines."""
     return all(isinstance(item, Text) for item in file.items)
 

@@ -22,11 +22,11 @@ from formats.interfaces.tree import (
     definitions,
     errors,
     flattened,
-    handed_over,
     holds_secret,
+    is_empty,
     is_read,
+    overriding_lines,
     resolve,
-    says_nothing,
     started,
     without,
 )
@@ -153,7 +153,7 @@ class Plan:
 
     def define(self, desired: Interface) -> None:
         """Plan the definition in a file of its own that ifupdown reads, and nowhere else."""
-        for place, effect in handed_over(self.name, self.texts, self.read):
+        for place, effect in overriding_lines(self.name, self.texts, self.read):
             values = {"place": place, "effect": effect}
             raise HostFailure(network.INTERFACE_REDIRECTED(interface=self.name, **values))
         taken = self._taken_from_cloud_init()
@@ -197,7 +197,7 @@ class Plan:
                 self._dhclient()
             elif "udhcpc" not in tools and not self._dhcpcd_serves():
                 dhcpcd = dhcp_clients.dhcpcd(dhcpcd, background=True)
-        if dhcpcd != before or dhcp_clients.dhcpcd_is_ours(before):
+        if dhcpcd != before or dhcp_clients.dhcpcd_is_managed(before):
             self.put(DHCPCD, dhcpcd)
 
     def wifi(
@@ -268,7 +268,7 @@ class Plan:
         if not any(found.path == CLOUD_INIT for found in self._elsewhere()):
             return []
         left = without(parse(text), self.name)
-        after = None if says_nothing(left) else render(left)
+        after = None if is_empty(left) else render(left)
         self.texts = {**self.texts, CLOUD_INIT: after or ""}
         return [
             (CLOUD_INIT, after, self.now["files"][CLOUD_INIT].mode),
@@ -295,7 +295,7 @@ class Plan:
             )
             raise HostFailure(invalid) from None
         items = tuple(item for item in left.items if item != _HEADER)
-        return File() if says_nothing(left) else File(items)
+        return File() if is_empty(left) else File(items)
 
     @property
     def _networkmanager(self) -> str:

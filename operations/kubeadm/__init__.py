@@ -75,7 +75,9 @@ def init(
     observed = read(ControlPlane, patience=90)
     installed = observed.version.partition("+")[0]
     offered = (
-        None if installed or not repository else packages.offered(kubernetes_version, repository)
+        None
+        if installed or not repository
+        else packages.available_release(kubernetes_version, repository)
     )
     desired = config.Init(
         config.Registration(node, address, tuple(ignore_preflight_errors)),

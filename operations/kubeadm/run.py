@@ -114,11 +114,13 @@ def _follow(host: Host, command: str, unit: str, minutes: float) -> bool:
     """Follow a kubeadm command to its end, and print why it failed, a line for each cause."""
     watch = KubeletWatch(host)
 
-    def in_vain() -> str | None:
+    def permanent_failure() -> str | None:
         reason = watch.failure()
         return reason and messages.KUBELET_EXITS_IN_KUBEADM(command=command, reason=reason)
 
-    outcome = remote.of(host).job(unit).follow(_show_phases(host, command), minutes, in_vain)
+    outcome = (
+        remote.of(host).job(unit).follow(_show_phases(host, command), minutes, permanent_failure)
+    )
     for cause in _causes(host, command, outcome):
         failed(host, f"{command}: {cause}")
     if outcome.status and (reason := watch.last_words()):

@@ -15,7 +15,7 @@ from pyinfra.api.state import State
 
 import remote
 from facts.kubectl import Objects
-from formats.node import find, nodes, rollout_trouble
+from formats.node import find, nodes, rollout_problem
 from messages import Said
 from messages import kubernetes as messages
 from operations.kubeadm.kubelet_watch import KubeletWatch
@@ -53,7 +53,7 @@ def not_rolled_out(
     found = []
     for word in rollouts:
         name = word.rsplit("/", 1)[1]
-        reason = rollout_trouble(find(objects, word), name, len(known), down)
+        reason = rollout_problem(find(objects, word), name, len(known), down)
         found += [reason] if reason else []
     return found
 
@@ -135,7 +135,7 @@ class _Wait:
             if not waiting.keys() - self._gone and not rest:
                 return self._control_plane.name not in self._gone
             if time.monotonic() > end:
-                self._fail_late(waiting, rest, self._gone == before)
+                self._fail_overdue(waiting, rest, self._gone == before)
             if self._control_plane.name in self._gone:
                 return False
             lines = [*(f"{name}: {reason}" for name, reason in waiting.items()), *rest]
@@ -170,7 +170,7 @@ class _Wait:
             not_rolled_out(observed.objects, self._rollouts, self._gone),
         )
 
-    def _fail_late(self, waiting: Mapping[str, str], rest: Sequence[str], alone: bool) -> None:
+    def _fail_overdue(self, waiting: Mapping[str, str], rest: Sequence[str], alone: bool) -> None:
         """
         Fail the nodes that are not Ready in time.
 

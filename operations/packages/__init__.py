@@ -64,7 +64,7 @@ def repository(url: str, fingerprint: str) -> Commands:
     yield from commands
 
 
-def offered(version: str, url: str) -> str | None:
+def available_release(version: str, url: str) -> str | None:
     """
     Return the release that would be installed now; None when this computer can't ask for it.
 
@@ -78,7 +78,7 @@ def offered(version: str, url: str) -> str | None:
         index = _fetch(f"{url.rstrip('/')}/Packages")
     except requests.RequestException:
         return None
-    found = parse_package(newest(desired, apt_formats.offered(index, "kubeadm")) or "")
+    found = parse_package(newest(desired, apt_formats.available_versions(index, "kubeadm")) or "")
     return None if found is None else str(found)
 
 

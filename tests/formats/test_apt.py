@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from formats.apt import is_lock, offered, progress, reason, source, wants_update
+from formats.apt import available_versions, is_lock, progress, reason, source, wants_update
 from tests.said import says
 
 SAMPLES = Path(__file__).parent / "samples" / "apt"
@@ -102,8 +102,8 @@ def test_the_versions_of_a_package_are_read_from_a_repositorys_index() -> None:
         "Package: kubeadm\nVersion: 1.36.3-1.1\nSize: 1\n\nPackage: kubelet\nVersion: 1.36.4-1.1\n"
     )
     index += "\nPackage: kubeadm\nArchitecture: arm64\nVersion: 1.36.4-1.1\n"
-    assert offered(index, "kubeadm") == ["1.36.3-1.1", "1.36.4-1.1"]
-    assert offered("", "kubeadm") == []
+    assert available_versions(index, "kubeadm") == ["1.36.3-1.1", "1.36.4-1.1"]
+    assert available_versions("", "kubeadm") == []
 
 
 def test_a_flat_repository_has_no_components() -> None:

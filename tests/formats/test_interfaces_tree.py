@@ -10,10 +10,10 @@ from formats.interfaces.tree import (
     definitions,
     errors,
     flattened,
-    handed_over,
     holds_secret,
+    is_empty,
     is_read,
-    says_nothing,
+    overriding_lines,
     started,
     without,
 )
@@ -132,8 +132,8 @@ def test_an_interface_that_is_left_with_ipv6_is_still_brought_up() -> None:
 
 
 def test_nothing_but_comments_says_nothing() -> None:
-    assert says_nothing(without(parse("# x\n\nauto eth0\niface eth0 inet dhcp\n"), "eth0"))
-    assert not says_nothing(parse("auto lo\n"))
+    assert is_empty(without(parse("# x\n\nauto eth0\niface eth0 inet dhcp\n"), "eth0"))
+    assert not is_empty(parse("auto lo\n"))
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_who_inherits_from_what_stands_before_is_read(text: str) -> None:
     ],
 )
 def test_it_is_seen_who_else_has_a_say_in_an_interface(text: str, what: str) -> None:
-    ((place, found),) = handed_over("eth0", {ROOT: text})
+    ((place, found),) = overriding_lines("eth0", {ROOT: text})
     assert place.startswith(ROOT)
     assert what in found
 
@@ -251,7 +251,7 @@ def test_it_is_seen_who_else_has_a_say_in_an_interface(text: str, what: str) -> 
     ],
 )
 def test_others_have_no_say_in_it(text: str) -> None:
-    assert list(handed_over("eth0", {ROOT: text})) == []
+    assert list(overriding_lines("eth0", {ROOT: text})) == []
 
 
 def test_flattened_it_does_not_depend_on_the_order_of_its_files() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from formats.node import check_label, nodes, rollout_trouble
+from formats.node import check_label, nodes, rollout_problem
 
 
 def node(name: str, status: str = "True", message: str = "") -> dict[str, Any]:
@@ -89,7 +89,7 @@ def test_a_node_without_conditions_has_not_reported() -> None:
 def test_rollouts(
     thing: dict[str, Any] | None, all_nodes: int, down: int, trouble: str | None
 ) -> None:
-    assert rollout_trouble(thing, "x", all_nodes, down) == trouble
+    assert rollout_problem(thing, "x", all_nodes, down) == trouble
 
 
 @pytest.mark.parametrize(

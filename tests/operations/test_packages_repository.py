@@ -192,10 +192,10 @@ INDEX = "Package: kubeadm\nVersion: 1.36.3-1.1\n\nPackage: kubeadm\nVersion: 1.3
 
 def test_a_dry_run_knows_the_release_to_come_from_the_repositorys_index() -> None:
     with patch.object(packages, "_fetch", lambda url: INDEX):
-        assert packages.offered("1.36", "http://mirror/deb/") == "1.36.4"
-        assert packages.offered("1.36.3", "http://mirror/deb/") == "1.36.3"
-        assert packages.offered("1.37", "http://mirror/deb/") is None
+        assert packages.available_release("1.36", "http://mirror/deb/") == "1.36.4"
+        assert packages.available_release("1.36.3", "http://mirror/deb/") == "1.36.3"
+        assert packages.available_release("1.37", "http://mirror/deb/") is None
 
 
 def test_an_unknown_release_is_not_guessed(server: Server) -> None:
-    assert packages.offered("1.36", server.url) is None  # it has a key, and no index
+    assert packages.available_release("1.36", server.url) is None  # it has a key, and no index

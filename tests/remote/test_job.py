@@ -125,5 +125,5 @@ def test_what_is_in_vain_is_stopped_and_its_reason_raised(host: Host) -> None:
 
     host.node.answer = answer
     with pytest.raises(RemoteFailure, match="the kubelet keeps exiting"):
-        unit(host).follow(print, minutes=1, in_vain=lambda: next(asked))
+        unit(host).follow(print, minutes=1, permanent_failure=lambda: next(asked))
     assert stopped == ["unit"]

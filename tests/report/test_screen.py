@@ -18,9 +18,9 @@ class Host:
         log_func(f"[node1] {message}")
 
 
-@pytest.mark.parametrize("all_of_it", [False, True])
+@pytest.mark.parametrize("verbose", [False, True])
 def test_a_detail_is_shown_with_v_alone(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, all_of_it: bool
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, verbose: bool
 ) -> None:
     host: Any = Host()
     nothing: Any = None
@@ -30,4 +30,4 @@ def test_a_detail_is_shown_with_v_alone(
     detail(host, "[certs] Generating")
     (record,) = caplog.records
     assert getattr(record, DETAIL)
-    assert Screen(nothing, nothing, all_of_it=all_of_it).filter(record) is all_of_it
+    assert Screen(nothing, nothing, verbose=verbose).filter(record) is verbose

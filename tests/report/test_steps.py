@@ -48,7 +48,7 @@ def test_bookkeeping_is_in_no_list_and_gets_no_heading(
     for host in state.inventory:
         runs.of(state).record.begin(host.name, "Order").hidden = True
     assert {name for _, name, _ in names(state)} == {"Hostname"}
-    screen = Screen(state, steps.Clock(), all_of_it=False)
+    screen = Screen(state, steps.Clock(), verbose=False)
     for operation in ("Order", "Hostname"):
         screen.operation_start(state, operation)
         screen._still_at(operation)
@@ -59,11 +59,11 @@ def test_bookkeeping_is_in_no_list_and_gets_no_heading(
 
 
 def test_the_plan_counts_no_bookkeeping(state: State, capsys: pytest.CaptureFixture[str]) -> None:
-    Screen(state, steps.Clock(), all_of_it=False)._plan()
+    Screen(state, steps.Clock(), verbose=False)._plan()
     assert "the other 1 steps: nothing" in capsys.readouterr().err
     for host in state.inventory:
         runs.of(state).record.begin(host.name, "Order").hidden = True
-    Screen(state, steps.Clock(), all_of_it=False)._plan()
+    Screen(state, steps.Clock(), verbose=False)._plan()
     shown = capsys.readouterr().err
     assert "Hostname: node1, node2" in shown
     assert "the other" not in shown
@@ -75,7 +75,7 @@ def test_a_step_that_is_bookkeeping_on_one_node_only_has_its_heading(
     record = runs.of(state).record
     record.begin("node1", "Hostname").hidden = True
     record.begin("node2", "Hostname")
-    screen = Screen(state, steps.Clock(), all_of_it=False)
+    screen = Screen(state, steps.Clock(), verbose=False)
     screen.operation_start(state, "Hostname")
     screen._still_at("Hostname")
     assert "--> Hostname" in capsys.readouterr().err

@@ -109,7 +109,7 @@ def _rule(rule: nftables.Rule, sets: Elements) -> Rule:
 
 def _steps(expression: Mapping[str, Any], sets: Elements) -> list[Step]:
     if not isinstance(expression, Mapping) or len(expression) != 1:
-        return [_never_sure, End("unknown")]
+        return [_unknown, End("unknown")]
     ((kind, value),) = expression.items()
     test = _implied(kind, value)
     return [*([test] if test else []), *_plain_steps(kind, value, sets)]
@@ -144,15 +144,15 @@ def _plain_steps(kind: str, value: Any, sets: Elements) -> list[Step]:
     except (_Unknown, ValueError, LookupError, TypeError, AttributeError):
         if kind == "mangle":
             return [Effect(_make_unknown)]
-        return [_never_sure] if kind == "match" else [_never_sure, End("unknown")]
+        return [_unknown] if kind == "match" else [_unknown, End("unknown")]
     if kind in _TRANSPARENT:
         return []
     if kind in ("limit", "quota", "ct count", "set"):  # they match, or end the rule
-        return [_never_sure]
-    return [_never_sure, End("unknown")]
+        return [_unknown]
+    return [_unknown, End("unknown")]
 
 
-def _never_sure(packet: Packet) -> Answer:
+def _unknown(packet: Packet) -> Answer:
     return None
 
 
@@ -255,17 +255,17 @@ def _field(left: Mapping[str, Any]) -> _Field:
     if kind == "fib":
         return _address_type(left["fib"])
     if kind in _OTHERS:
-        return _Field(lambda element: _never_sure, lambda packet: False)
+        return _Field(lambda element: _unknown, lambda packet: False)
     applies = _protocol_test(kind)
     number = _NUMBERS.get((kind, name))
     if number is not None:
         return _Field(lambda element: _in_span(number, element), applies)
     if kind == "tcp":
-        return _Field(_flag if name == "flags" else lambda element: _never_sure, applies)
+        return _Field(_flag if name == "flags" else lambda element: _unknown, applies)
     if (kind, name) == ("ether", "saddr"):
         return _Field(_hardware, lambda packet: packet.hardware != "")
     if kind == "udp":
-        return _Field(lambda element: _never_sure, applies)
+        return _Field(lambda element: _unknown, applies)
     return _Field(_FIELDS[kind, name])
 
 
@@ -350,7 +350,7 @@ def _names(flags: Any) -> frozenset[str]:
 def _flag(element: Any) -> Test:
     name = _value(element)
     if not isinstance(name, str):
-        return _never_sure
+        return _unknown
     return lambda packet: None if packet.flags is None else name in packet.flags
 
 
@@ -358,7 +358,7 @@ def _state(element: Any) -> Test:
     if isinstance(_value(element), Mapping) and len({*_value(element).get("|", ())}) > 1:
         return lambda packet: False  # a packet has one state, not several
     if not isinstance(_value(element), str):
-        return _never_sure
+        return _unknown
     name = _value(element).upper()
     return lambda packet: None if packet.seen_state is None else packet.seen_state == name
 
@@ -373,7 +373,7 @@ def _interface(field: Callable[[Packet], str | None]) -> Callable[[Any], Test]:
     def matches(element: Any) -> Test:
         name = _value(element)
         if not isinstance(name, str):  # the index of a removed interface
-            return _never_sure
+            return _unknown
         return lambda packet: same_interface(field(packet), name, "*")
 
     return matches
@@ -384,7 +384,7 @@ def _equals(*values: str) -> Callable[[Any], Test]:
 
     def matches(element: Any) -> Test:
         value = _value(element)
-        return (lambda packet: value in values) if isinstance(value, str) else _never_sure
+        return (lambda packet: value in values) if isinstance(value, str) else _unknown
 
     return matches
 
@@ -392,21 +392,21 @@ def _equals(*values: str) -> Callable[[Any], Test]:
 def _protocol(element: Any) -> Test:
     value = _value(element)
     if isinstance(value, Mapping):
-        return _never_sure
+        return _unknown
     return lambda packet: _PROTOCOLS.get(value, value) == packet.protocol
 
 
 def _hardware(element: Any) -> Test:
     value = _value(element)
     if not isinstance(value, str):
-        return _never_sure
+        return _unknown
     return lambda packet: same_hardware(packet.hardware, value)
 
 
 def _packet_type(element: Any) -> Test:
     if _value(element) in ("broadcast", "multicast"):
         return lambda packet: False
-    return _never_sure
+    return _unknown
 
 
 def _address_type(fib: Mapping[str, Any]) -> _Field:
@@ -418,7 +418,7 @@ def _address_type(fib: Mapping[str, Any]) -> _Field:
     def matches(element: Any) -> Test:
         name = _value(element)
         if not isinstance(name, str):
-            return _never_sure
+            return _unknown
 
         def test(packet: Packet) -> Answer:
             local = packet.from_here if of_source else packet.to_here
