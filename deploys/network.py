@@ -4,7 +4,7 @@ from pyinfra import host, inventory, local
 from pyinfra.api import HiddenValue
 
 import settings
-from operations import base, guard, hosts, interfaces, iptables, resolv_conf
+from operations import base, guard, hosts, interfaces, iptables, removals, resolv_conf
 from settings import specifications
 
 cluster = settings.of(inventory)
@@ -31,6 +31,7 @@ def network() -> None:
             )
 
         resolv_conf.resolver(name="DNS resolver", **specifications.resolver(cluster, node))
+        removals.network(name="Network removals", **specifications.whole_run(cluster))
 
 
 if cluster.is_gateway(node):

@@ -23,6 +23,7 @@ from facts.listeners import Listeners
 from facts.machine import Machine, MachineState
 from facts.machine_id import MachineId
 from facts.networks import Networks, NetworksState
+from facts.node_record import Record, RecordState
 from facts.reach import Reach
 from facts.resolv_conf import Resolver, ResolverState
 from facts.run_lock import RunLock, RunLockState
@@ -67,6 +68,7 @@ class PreflightState(State):
     member: MemberState | None = None
     networks: NetworksState | None = None
     reach: dict[str, dict[str, str]] | None = None
+    record: RecordState | None = None
     resolver: ResolverState | None = None
     run_lock: RunLockState | None = None
     swap: SwapState | None = None
@@ -111,6 +113,7 @@ class Preflight(WholeFact[PreflightState]):
             ("machine", Machine()),
             ("machine_id", MachineId()),
             ("networks", Networks()),
+            ("record", Record()),
             ("resolver", Resolver()),
             ("run_lock", RunLock()),
             ("swap", Swap()),

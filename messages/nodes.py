@@ -128,3 +128,33 @@ DISK_FULL = Message("""NOD046
     cannot write {path}: the disk is full
     Remedy: Free some space (df -h, sudo apt-get clean), then run the same command again.
     Meaning: The file system has no free space or no free inodes.""")
+
+# --- the record, and removals --------------------------------------------------------------------
+
+RECORD_NOT_WRITTEN = Message("""NOD050
+    cannot write {path}: {reason}
+    Remedy: Free some space (df -h, sudo apt-get clean), then run this again.
+    Meaning: Before a resource is made on a node, the node's record gets it, so that it can be
+    removed again when the settings no longer have it. Nothing is changed without that.""")
+RECORD_DAMAGED = Message("""NOD051
+    the record of what bramble manages is damaged ({reason}): nothing is removed in this run
+    Meaning: /var/lib/bramble/record.json could not be understood. What the settings have now is
+    recorded anew; what they no longer had before stays on the node.""")
+RECORD_NEWER = Message("""NOD052
+    the record of what bramble manages was written by a newer bramble: nothing is removed or
+    recorded
+    Remedy: Run the newer bramble (git pull).
+    Meaning: /var/lib/bramble/record.json has a format that this bramble does not know.""")
+CHANGED_SINCE = Message("""NOD053
+    {resource} is no longer in the settings, but was changed since bramble made it, and is left
+    Remedy: Remove it as root on the node (`{command}`), or write it into the settings again.
+    Meaning: Its content is not the one that bramble gave it, so somebody may need it. It is named
+    in each run until it is removed.""")
+OTHER_INVENTORY = Message("""NOD054
+    the node was set up from another inventory (with the nodes {nodes}), and this one has no use for
+    most of it ({count} resources)
+    Remedy: Check that this is the right node. If it is, remove /var/lib/bramble/record.json on it,
+    which leaves these resources on the node, then run this again.
+    Meaning: A run removes what the settings no longer have. Where that is most of what is recorded
+    on a node, and the record is of an inventory with other nodes, the address may be that of the
+    wrong node.""")

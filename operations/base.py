@@ -16,7 +16,7 @@ pyinfra 3.10 has traps that are dealt with here, once:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -31,7 +31,9 @@ from pyinfra.context import ctx_host
 
 import remote
 import runs
+from formats.node_record import Entry
 from messages import run as messages
+from operations import node_record
 from remote import pyinfra_internals
 from remote.failures import HostFailure
 from runs import failures, lock
@@ -41,9 +43,11 @@ __all__ = [
     "Commands",
     "HostFailure",
     "declare",
+    "declare_recorded",
     "depends_on",
     "diff",
     "hide",
+    "mark_guarded",
     "operation",
     "plan",
     "plan_change",
@@ -72,7 +76,7 @@ def operation(
                 return
             node = remote.of(ctx_host.get())
             node.keep_alive()
-            runs.of(state).record.begin(host.name, pyinfra_internals.current_operation(host))
+            work = runs.of(state).record.begin(host.name, pyinfra_internals.current_operation(host))
             command: PyinfraCommand | str | None = None
             try:
                 if state.is_executing and (blocked := lock.of(state).blocked):
@@ -82,6 +86,7 @@ def operation(
                         command.function = _alone(command.function)
                     if state.is_executing:
                         lock.of(state).hold(node.host)
+                        node_record.write_ahead(node.host, work)
                     yield command
             except GeneratorExit:
                 # pyinfra stopped after a failed command. If its connection was lost, say so.
@@ -171,12 +176,43 @@ def read_from(other: Host, fact: type[FactBase[T | None]], **arguments: Any) -> 
 
 def declare(*resources: str) -> None:
     """
-    Record which resources this operation manages, whether it changes them now or not.
+    Declare resources that this operation manages, whether it changes them now or not.
 
-    + resources: each ``KIND NAME``, such as "sysctl net.ipv4.ip_forward". ``operations.files``
-      records its files itself
+    + resources: each ``KIND NAME``, such as "package containerd". ``operations.files`` declares its
+      files itself
     """
     _work().declare(*resources)
+
+
+def declare_recorded(
+    resource: str,
+    content: str | None,
+    before: str | None = None,
+    keeps: Sequence[str] = (),
+    **arguments: Any,
+) -> None:
+    """
+    Declare a resource that goes away again when the settings no longer have it.
+
+    The node's record gets it before it is first changed. ``removals.KINDS`` has, for its kind, what
+    removes it.
+
+    + resource: ``KIND NAME``, such as "sysctl net.ipv4.ip_forward"
+    + content: what it will contain, or a ``fingerprint`` of it; None: it is not compared before it
+      is removed. No secret
+    + before: its present value, to restore it, where that is not a file
+    + keeps: paths that it replaces: what is there is kept, to restore it
+    + arguments: what the removal needs besides the name; values of JSON
+    """
+    work = _work()
+    work.declare(resource)
+    contents = () if content is None else (content,)
+    work.recorded[resource] = Entry(contents, arguments, before, tuple(keeps), work.guarded)
+
+
+def mark_guarded() -> None:
+    """Note that this operation's changes are part of the guard's transaction."""
+    _work().guarded = True
 
 
 def hide() -> None:
@@ -190,6 +226,7 @@ def diff(
     after: str | None,
     secret: bool = False,
     resource: str | None = None,
+    verb: str | None = None,
 ) -> None:
     """
     Record how a file or a rule set will change, and show it when pyinfra was asked for diffs
@@ -201,8 +238,9 @@ def diff(
     + before, after: the texts; ``None`` is a file that does not exist
     + secret: show that it changes, not how
     + resource: the declared resource that it is; None: the file at that path
+    + verb: None: "create", "modify" or "remove", by the texts
     """
-    verb = "create" if before is None else "remove" if after is None else "modify"
+    verb = verb or ("create" if before is None else "remove" if after is None else "modify")
     texts = (None, None) if secret else (before, after)
     _work().add(
         Change(f"{verb} {path}", (resource or f"file {path}",), path, *texts, secret=secret)

@@ -155,9 +155,9 @@ def _config(observed: ContainerdState, desired: Runtime) -> Commands:
     except Unreadable as error:
         raise HostFailure(messages.BAD_CONFIG(path=CONFIG, reason=error.args[0])) from None
     if now.kind == "file":
-        yield from ensure(CONFIG, text, now.mode, now.user, now.group, now=now)
+        yield from ensure(CONFIG, text, now.mode, now.user, now.group, now=now, recorded=False)
     else:
-        yield from ensure(CONFIG, text, now=now)
+        yield from ensure(CONFIG, text, now=now, recorded=False)
 
 
 def _hosts(observed: ContainerdState, path: str, text: str | None) -> Commands:

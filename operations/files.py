@@ -9,8 +9,19 @@ from __future__ import annotations
 from pyinfra.api import QuoteString, StringCommand
 
 from facts.files import Files, FileState
+from facts.node_record import KEPT
+from formats.node_record import Entry, fingerprint
 from messages import nodes
-from operations.base import Commands, HostFailure, declare, diff, plan_change, read
+from operations.base import (
+    Commands,
+    HostFailure,
+    declare,
+    declare_recorded,
+    diff,
+    plan_change,
+    read,
+)
+from operations.node_record import ChangedSince
 
 # A temporary file beside the target and a rename: a power cut leaves the old file or the new one.
 # Its leading dot hides it from programs that read a directory by name pattern (interfaces.d).
@@ -20,6 +31,15 @@ why=$({{ (umask 022; mkdir -p -- "$d") && t=$(mktemp -- "$d/.$(basename -- "$1")
 && sync -- "$t" && mv -fT -- "$t" "$1" && sync -- "$d"; }} 2>&1) && exit 0;
 case "$why" in *"No space left"*) printf %s "{nodes.DISK_FULL(path="$1")}";;
 *) printf %s "{nodes.WRITE_FAILED(path="$1", reason="$why")}";; esac >&2; exit 1"""
+
+
+# A directory without a package, and with nothing else in it, came with the file.
+_REMOVE = """rm -f -- "$1"; d=$(dirname -- "$1");
+while [ "$d" != / ] && ! dpkg-query -S "$d" >/dev/null 2>&1 && rmdir -- "$d" 2>/dev/null; do
+d=$(dirname -- "$d"); done; sync -- "$d\""""
+_RESTORE = """set -e; d=$(dirname -- "$1"); mkdir -p -- "$d";
+t=$(mktemp -u -- "$d/.bramble.XXXXXX"); trap 'rm -f -- "$t"' EXIT;
+cp -a -- "$2" "$t"; mv -fT -- "$t" "$1"; sync -- "$d\""""
 
 
 def write_command(path: str, text: str, mode: str, user: str, group: str) -> StringCommand:
@@ -69,6 +89,7 @@ def ensure(
     secret: bool = False,
     now: FileState | None = None,
     resource: str | None = None,
+    recorded: bool = True,
 ) -> Commands:
     """
     Bring a file to its desired content, mode and owner; for use in other operations.
@@ -80,13 +101,19 @@ def ensure(
     + secret: never show the content
     + now: its present state; None: it is read
     + resource: name of the resource for ``declare``; None: the file at that path
+    + recorded: whether it goes away again when no longer declared: True for files that are
+      bramble's alone
 
     The host fails if there is a link, a directory or a bind mount at that path.
     """
 
     now = now or read(Files, paths=[path])[path]
     resource = resource or f"file {path}"
-    declare(resource)
+    if recorded and text is not None:
+        content = None if secret else fingerprint(mode, user, group, text)
+        declare_recorded(resource, content, keeps=[path], path=path)
+    else:
+        declare(resource)
     if now.kind in ("link", "directory", "other") or now.mounted:
         kind = "mount point" if now.mounted else now.kind
         raise HostFailure(nodes.NOT_A_FILE(path=path, kind=kind, desired="file"))
@@ -102,3 +129,30 @@ def ensure(
         else:
             diff(path, now.text, text, secret, resource)
         yield write_command(path, text, mode, user, group)
+
+
+def remove(resource: str, entry: Entry) -> Commands:
+    """
+    Remove a recorded file, or restore what it replaced; for ``removals``.
+
+    + resource: ``KIND NAME``
+    + entry: what the record says of it
+    + raises ``ChangedSince``
+    """
+    path = str(entry.arguments["path"])
+    kept = f"{KEPT}{path}"
+    both = read(Files, paths=[path, kept])
+    now, old = both[path], both[kept]
+    if now == old:
+        return
+    text = now.text or ""
+    content = fingerprint(now.mode, now.user, now.group, text)
+    if now.kind != "absent" and not (now.kind == "file" and entry.holds(content)):
+        raise ChangedSince(f"rm {path}")
+    verb = "remove" if old.kind == "absent" else "restore"
+    diff(path, now.text, old.text, not entry.content, resource, verb)
+    if old.kind == "absent":
+        yield StringCommand("sh", "-c", QuoteString(_REMOVE), "remove", QuoteString(path))
+    else:
+        words = [QuoteString(word) for word in (path, kept)]
+        yield StringCommand("sh", "-c", QuoteString(_RESTORE), "restore", *words)

@@ -54,7 +54,7 @@ def entries(entries: dict[str, list[str]], own_name: str | None = None) -> Comma
         texts[TEMPLATE] = _updated(TEMPLATE, template.text, entries, names)
     commands: list[PyinfraCommand | str] = []
     for path, text in texts.items():
-        commands += files.ensure(path, text, now=now.files[path])
+        commands += files.ensure(path, text, now=now.files[path], recorded=False)
     if not commands:
         host.noop(f"{HOSTS} is up to date")
     yield from commands
@@ -85,7 +85,7 @@ def hostname(hostname: str) -> Commands:
     if now.cloud_init and (not now.preserved or now.files[PRESERVE].kind != "absent"):
         commands += files.ensure(PRESERVE, PRESERVE_TEXT, now=now.files[PRESERVE])
     if hosts_file.own_name(now.files[HOSTNAME].text or "") != hostname:
-        commands += files.ensure(HOSTNAME, f"{hostname}\n", now=now.files[HOSTNAME])
+        commands += files.ensure(HOSTNAME, f"{hostname}\n", now=now.files[HOSTNAME], recorded=False)
     if now.hostname != hostname:
         plan_change(f"set the hostname to {hostname} (it is {now.hostname})", "setting hostname")
         commands.append(StringCommand("hostname", QuoteString(hostname)))

@@ -16,7 +16,7 @@ from formats import kubectl_proxy
 from formats.kubectl_proxy import accept_hosts
 from messages import kubernetes as messages
 from operations import files
-from operations.base import Commands, HostFailure, declare, operation, plan_change, read
+from operations.base import Commands, HostFailure, operation, plan_change, read
 
 # systemd counts a service that exits at once (its port is in use, its address does not exist) as
 # started, so it is asked again a second later.
@@ -65,8 +65,7 @@ def service(
     if not 1024 <= port <= 65535:
         reason = f"port {port} is out of range (1024 to 65535)"
         raise HostFailure(messages.BAD_PROXY_SETTINGS(reason=reason))
-    declare(f"unit {UNIT}")
-    commands = list(files.ensure(PATH, desired))
+    commands = list(files.ensure(PATH, desired, resource=f"unit {UNIT}"))
     if not commands and observed.active and observed.enabled:
         host.noop(f"kubectl proxy listens on {address}:{port}")
         return

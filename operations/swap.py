@@ -106,7 +106,7 @@ def _sources(swap: SwapState) -> Commands:
     if table.text is not None and fstab.swap_lines(table.text):
         without = fstab.without_swap(table.text)
         own = table.mode, table.user, table.group
-        yield from ensure(FSTAB, without, *own, now=table, resource=_RESOURCE)
+        yield from ensure(FSTAB, without, *own, now=table, resource=_RESOURCE, recorded=False)
         yield StringCommand("systemctl", "daemon-reload")
     if swap.rpi_swap:
         yield from ensure(RPI_SWAP, _RPI_SWAP, now=swap.files[RPI_SWAP])

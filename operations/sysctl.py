@@ -13,9 +13,18 @@ from pyinfra.api import QuoteString, StringCommand
 
 from facts.sysctl import Sysctl
 from formats import sysctl
+from formats.node_record import Entry
 from messages import nodes
-from operations.base import Commands, HostFailure, declare, operation, plan_change, read
+from operations.base import (
+    Commands,
+    HostFailure,
+    declare_recorded,
+    operation,
+    plan_change,
+    read,
+)
 from operations.files import ensure
+from operations.node_record import ChangedSince
 
 
 @operation()
@@ -40,7 +49,8 @@ def settings(values: dict[str, str | int], path: str) -> Commands:
             raise HostFailure(nodes.SYSCTL_OVERRIDDEN(key=key, value=value, path=path, other=other))
         if now.live[key] is None and state.is_executing:  # until then a module may be loaded
             raise HostFailure(nodes.NO_SYSCTL(key=key))
-    declare(*(f"sysctl {key}" for key in desired))
+    for key, value in desired.items():
+        declare_recorded(f"sysctl {key}", value, before=now.live[key], path=path)
     commands = list(ensure(path, text, now=now.file))
     for key, value in desired.items():
         if now.live[key] != value:
@@ -50,3 +60,27 @@ def settings(values: dict[str, str | int], path: str) -> Commands:
     if not commands:
         host.noop(f"{', '.join(f'{k} = {v}' for k, v in desired.items())}, live and at boot")
     yield from commands
+
+
+def remove(resource: str, entry: Entry) -> Commands:
+    """
+    Set a recorded parameter to what it is without bramble; for ``removals``, after its file.
+
+    That is what the other files say, or else its value before bramble. An unknown one stays until
+    the next boot.
+
+    + resource: "sysctl KEY"
+    + entry: what the record says of it: its value, and the ``path`` of bramble's file
+    + raises ``ChangedSince``
+    """
+    key, path = resource.partition(" ")[2], str(entry.arguments["path"])
+    now = read(Sysctl, keys=[key], path=path)
+    others = {other: text for other, text in now.files.items() if other != path}
+    last = sysctl.at_boot(others, key)
+    value, live = last.value if last else entry.before, now.live[key]
+    if value is None or live in (None, value):
+        return
+    if not entry.holds(live):
+        raise ChangedSince(f"sysctl -w {key}={value}")
+    plan_change(f"set {key} = {value} again (it is {live})", resource)
+    yield StringCommand("sysctl", "-q", "-w", QuoteString(f"{key}={value}"))

@@ -7,7 +7,10 @@ secret: of a file that has one it knows that it changes, not how.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+from formats.node_record import Entry
 
 SAME = "same"
 CHANGED = "changed"
@@ -39,11 +42,15 @@ class Work:
     What one operation does on one node.
 
     + resources: each ``KIND NAME``, such as "file /etc/hosts": ``SAME`` or ``CHANGED``
+    + recorded: those that the node's record has, with what it says of them
+    + guarded: whether its changes are part of the guard's transaction
     + changes: in their order
     + hidden: whether it is bookkeeping, which is not shown
     """
 
     resources: dict[str, str] = field(default_factory=dict)
+    recorded: dict[str, Entry] = field(default_factory=dict)
+    guarded: bool = False
     changes: list[Change] = field(default_factory=list)
     hidden: bool = False
 
@@ -72,6 +79,10 @@ class Record:
     def of(self, node: str, operation: str) -> Work:
         """What an operation has noted for a node; empty when nothing."""
         return self._work.setdefault((node, operation), Work())
+
+    def on(self, node: str) -> Iterator[Work]:
+        """What all operations have noted for a node so far."""
+        return (work for (name, _), work in self._work.items() if name == node)
 
     def is_hidden(self, operation: str) -> bool:
         """Whether an operation is bookkeeping on all nodes that it has begun on."""

@@ -17,7 +17,7 @@ from settings.build import build as _build
 from settings.known_hosts import changed_key
 from settings.model import Cluster, Node
 from settings.problems import Problem, SettingsError
-from settings.run import check_files, of, prepare
+from settings.run import check_files, is_whole, of, prepare
 from settings.ssh_keys import host_key, operator_key, operator_public_key
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "changed_key",
     "check_files",
     "host_key",
+    "is_whole",
     "load",
     "of",
     "operator_key",

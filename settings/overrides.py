@@ -22,6 +22,8 @@ _TARGET = "target"
 
 _LOCAL = "sdcard.py"
 
+_WHOLE = "cluster.py"
+
 
 def of_environment() -> dict[str, object]:
     """
@@ -84,6 +86,13 @@ def given() -> dict[str, object]:
             raise SettingsError([Problem("--data", messages.DATA_FORM(value=repr(text)))])
         values[name] = _value(value)
     return values
+
+
+def is_whole_run() -> bool:
+    """Whether the running pyinfra is for all nodes, with ``cluster.py`` and without ``--data``."""
+    options = _options()
+    whole = any(Path(path).name == _WHOLE for path in options.get("operations", ()))
+    return whole and not any(options.get(name) for name in ("limit", "exclude", "data"))
 
 
 def check_deploys() -> None:

@@ -25,10 +25,16 @@ class PyinfraInventory(Protocol):
 
 @dataclass
 class Kept:
-    """What was read in this run, and the cluster once it is built."""
+    """
+    What was read in this run.
+
+    + cluster: once it is built
+    + whole: whether the run is for all nodes, with all deploys and the settings as written
+    """
 
     sources: sources.Sources | None = None
     cluster: Cluster | None = None
+    whole: bool = False
 
 
 def check_files() -> None:
@@ -57,6 +63,7 @@ def prepare(inventory: str) -> None:
     with _ending_the_program():
         overrides.check_deploys()
         kept = _kept()
+        kept.whole = overrides.is_whole_run()
         if kept.sources is None or kept.sources.inventory != inventory:
             kept.sources = sources.read(Path.cwd(), inventory, overrides.given())
         cluster = build(kept.sources)
@@ -84,6 +91,11 @@ def of(inventory: PyinfraInventory) -> Cluster:
         }
         kept.cluster = build(kept.sources or sources.read(Path.cwd(), "inventory.py", given))
     return kept.cluster
+
+
+def is_whole() -> bool:
+    """Whether this run is for all nodes, with all deploys and the settings as they are written."""
+    return _kept().whole
 
 
 def _kept() -> Kept:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 from settings import kubernetes
 from settings.model import Cluster, Interface, Node
+from settings.run import is_whole
 
 # The registry of the images in flannel's published manifest.
 _FLANNEL_REGISTRY = "ghcr.io"
@@ -60,6 +62,16 @@ def control_plane(cluster: Cluster) -> dict[str, Any]:
         "image_repository": cluster.image_repository,
         "kubelet_config": cluster.kubelet_config,
         "kube_proxy_config": cluster.kube_proxy_config,
+    }
+
+
+def whole_run(cluster: Cluster) -> dict[str, Any]:
+    """What this run declares, for ``removals``."""
+    text = cluster.model_dump_json(exclude={"project"})
+    return {
+        "whole": is_whole(),
+        "nodes": {each.name: str(each.address) for each in cluster.nodes},
+        "settings": sha256(text.encode()).hexdigest()[:32],
     }
 
 

@@ -82,6 +82,7 @@ def operation(function: Callable[P, Commands]) -> Any:
 
     @wraps(function)
     def stages(*args: P.args, **kwargs: P.kwargs) -> Commands:
+        base.mark_guarded()
         for command in function(*args, **kwargs):
             _changes().planned.add(host.name)
             if isinstance(command, Step):

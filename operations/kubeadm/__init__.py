@@ -102,7 +102,7 @@ def init(
         newest = "" if installed or offered else f" (or the newest {kubernetes_version} by then)"
         version = f"Kubernetes {desired.version}{newest}"
         plan_change(f"initialize the control plane of {version} on {node} ({address})")
-        yield from files.ensure(CONFIG, desired.text(), mode="600")
+        yield from files.ensure(CONFIG, desired.text(), mode="600", recorded=False)
         yield FunctionCommand(run_init, (False,), {})
     else:
         raise HostFailure(incomplete(observed))

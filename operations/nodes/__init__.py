@@ -11,8 +11,18 @@ from pyinfra.api import FunctionCommand, QuoteString, StringCommand
 
 from facts.kubectl import ADMIN_CONF, Objects
 from formats.node import CONTROL_PLANE_TAINT, nodes
+from formats.node_record import Entry
 from messages import kubernetes as messages
-from operations.base import Commands, HostFailure, declare, operation, plan_change, read
+from operations.base import (
+    Commands,
+    HostFailure,
+    declare,
+    declare_recorded,
+    operation,
+    plan_change,
+    read,
+)
+from operations.node_record import ChangedSince
 from operations.nodes.rollouts import SYSTEM, pending, wait_until_ready
 
 _TAINT = (CONTROL_PLANE_TAINT["key"], CONTROL_PLANE_TAINT["effect"])
@@ -70,8 +80,13 @@ def labels_and_taints(
     for name, desired in labels.items():
         # In prepare, a node that the cluster does not know is about to join.
         if name in known or not state.is_executing:
-            words = _label_words(desired, known[name].labels if name in known else {})
+            observed_labels = known[name].labels if name in known else {}
+            words = _label_words(desired, observed_labels)
             declare(*(f"label {name} {label}" for label in desired))
+            for label, value in desired.items():
+                if value is not None:
+                    before = observed_labels.get(label)
+                    declare_recorded(f"label {name} {label}", value, before=before)
             if words:
                 changed = [word.removesuffix("-").partition("=")[0] for word in words]
                 resources = [f"label {name} {label}" for label in changed]
@@ -89,6 +104,28 @@ def labels_and_taints(
     yield from commands
     if not commands:
         host.noop("labels and taints are up to date")
+
+
+def remove_label(resource: str, entry: Entry) -> Commands:
+    """
+    Remove a recorded label, or restore its value before bramble; for ``removals``.
+
+    + resource: "label NODE LABEL"
+    + entry: what the record says of it: its value
+    + raises ``ChangedSince``
+    """
+    _, name, label = resource.split(" ")
+    observed = read(Objects, names=["nodes"])
+    if not observed.answers and state.is_executing:
+        raise HostFailure(messages.API_NOT_ANSWERING(reason=observed.why))
+    known = nodes(observed.objects)
+    if name not in known or known[name].labels.get(label) == entry.before:
+        return
+    word = f"{label}-" if entry.before is None else f"{label}={entry.before}"
+    if not entry.holds(known[name].labels.get(label, "")):
+        raise ChangedSince(f"kubectl label node {name} {word} --overwrite")
+    plan_change(f"label {name}: {word}", resource)
+    yield _kubectl("label", "node", name, word, "--overwrite")
 
 
 def _label_words(desired: Mapping[str, str | None], observed: Mapping[str, str]) -> list[str]:

@@ -17,6 +17,7 @@ from pyinfra.context import ctx_host
 import runs
 from facts.preflight import Preflight
 from messages import preflight as messages
+from operations import node_record
 from operations.base import Commands, HostFailure, operation, read
 from operations.preflight import checks
 from operations.preflight.node import Node, Specification
@@ -71,6 +72,8 @@ def gather(**specification: Any) -> Commands:
             _sudo=False,
         )
         gathered.nodes[host.name] = Node(host.name, desired, observed)
+        if observed.record is not None:
+            node_record.put(ctx_host.get(), observed.record)
     host.noop("gathered")
     yield from ()
 

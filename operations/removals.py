@@ -1,0 +1,158 @@
+"""
+Remove what the settings no longer have, as far as bramble made it: see ``node_record``.
+
+Only a whole run does: one that declares everything that the settings have. What is part of the
+guard's transaction is removed there (``network``), everything else at the end (``rest``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from pyinfra import host, state
+from pyinfra.api import StringCommand
+from pyinfra.api.command import PyinfraCommand
+from pyinfra.context import ctx_host
+
+import runs
+from formats.node_record import Entry, NodeRecord
+from messages import nodes as messages
+from operations import files, guard, node_record, nodes, sysctl, units
+from operations.base import Commands, HostFailure, hide, operation, plan
+
+# What removes a resource of each kind, given "KIND NAME" and its entry. It shows what it will do
+# before its first command, yields no command if nothing is left, and raises ``ChangedSince``.
+KINDS: Mapping[str, Callable[[str, Entry], Commands]] = {
+    "unit": units.remove,
+    "file": files.remove,
+    "sysctl": sysctl.remove,
+    "label": nodes.remove_label,
+}
+
+
+@dataclass
+class _Left:
+    """Resources that were changed since, by node: they stay, and stay recorded."""
+
+    resources: dict[str, set[str]] = field(default_factory=dict)
+
+
+@guard.operation
+def network(whole: bool, nodes: Mapping[str, str], settings: str) -> Commands:
+    """
+    Remove what is part of the guard's transaction; to be called last inside of ``guard.change``.
+
+    + whole, nodes, settings: as for ``rest``
+
+    **Example:**
+
+    .. code:: python
+
+        with guard.change("Apply network changes"):
+            interfaces.interface(…)
+            removals.network(name="Network removals", **specifications.whole_run(cluster))
+    """
+    commands = _removals(nodes, guarded=True) if whole else {}
+    if not commands:
+        host.noop("nothing to remove")
+        return
+    for resource, each in commands.items():
+        for command in each:
+            if isinstance(command, StringCommand) and not isinstance(command, guard.Step):
+                entry = node_record.of(ctx_host.get()).entries[resource]
+                yield from guard.as_steps([command], *entry.keeps, what=resource.partition(" ")[2])
+            else:
+                yield command
+
+
+@operation()
+def rest(whole: bool, nodes: Mapping[str, str], settings: str) -> Commands:
+    """
+    Remove everything else, and record what the settings have now; the last step of a whole run.
+
+    + whole: whether this run declares everything that the settings have: it is ``cluster.py``, for
+      all nodes, with the settings as they are written
+    + nodes: the address of each node of the inventory, by name
+    + settings: their fingerprint
+
+    **Example:**
+
+    .. code:: python
+
+        removals.rest(
+            name="Removals", whole=True, nodes={"node1": "192.168.2.11"}, settings="5f2b…"
+        )
+    """
+    if not whole:
+        hide()
+        host.noop("only a run of cluster.py for all nodes removes anything")
+        return
+    commands = _removals(nodes, guarded=False)
+    if not commands:
+        host.noop("nothing to remove")
+    for each in commands.values():
+        yield from each
+    if state.is_executing:
+        node_record.write(ctx_host.get(), lambda record: _settled(record, nodes, settings))
+
+
+def _removals(nodes: Mapping[str, str], guarded: bool) -> dict[str, list[PyinfraCommand | str]]:
+    """The commands that remove each resource which is recorded and no longer declared."""
+    node = ctx_host.get()
+    record = node_record.of(node)
+    if why := node_record.damage(node):
+        plan(messages.RECORD_DAMAGED(reason=why))
+    if record.newer:
+        plan(messages.RECORD_NEWER())
+    undeclared = {
+        resource: entry
+        for resource, entry in record.entries.items()
+        if resource not in _declared() and _kind(resource) in KINDS
+    }
+    if not record.is_of(nodes) and 2 * len(undeclared) > len(record.entries):
+        raise HostFailure(
+            messages.OTHER_INVENTORY(nodes=", ".join(record.nodes), count=len(undeclared))
+        )
+    left = runs.of(state).part(_Left).resources.setdefault(host.name, set())
+    commands = {}
+    for resource in sorted(undeclared, key=lambda each: [*KINDS].index(_kind(each))):
+        entry = undeclared[resource]
+        if entry.guarded != guarded:
+            continue
+        try:
+            commands[resource] = list(KINDS[_kind(resource)](resource, entry))
+            left.discard(resource)
+        except node_record.ChangedSince as changed:
+            left.add(resource)
+            plan(messages.CHANGED_SINCE(resource=resource, command=changed))
+    if not any(commands.values()) and not left:
+        hide()
+    return {resource: each for resource, each in commands.items() if each}
+
+
+def _settled(record: NodeRecord, nodes: Mapping[str, str], settings: str) -> NodeRecord:
+    """The record at the end of a whole run, in which everything was done."""
+    left = runs.of(state).part(_Left).resources[host.name]
+    declared = _declared()
+    entries = {}
+    for resource, entry in record.entries.items():
+        if resource in declared:
+            entries[resource] = replace(declared[resource], before=entry.before, keeps=entry.keeps)
+        elif resource in left or _kind(resource) not in KINDS:
+            entries[resource] = entry
+    if not record.complete:  # what was there already is adopted
+        for resource, entry in declared.items():
+            entries.setdefault(resource, replace(entry, before=None, keeps=()))
+    return NodeRecord(entries, True, settings, nodes)
+
+
+def _declared() -> dict[str, Entry]:
+    found: dict[str, Entry] = {}
+    for work in runs.of(state).record.on(host.name):
+        found |= work.recorded
+    return found
+
+
+def _kind(resource: str) -> str:
+    return resource.partition(" ")[0]
