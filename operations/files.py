@@ -112,7 +112,7 @@ def ensure(
     if recorded and text is not None:
         content = None if secret else fingerprint(mode, user, group, text)
         declare_recorded(resource, content, keeps=[path], path=path)
-    else:
+    elif text is not None:
         declare(resource)
     if now.kind in ("link", "directory", "other") or now.mounted:
         kind = "mount point" if now.mounted else now.kind

@@ -20,6 +20,7 @@ from formats.node_record import Entry, NodeRecord
 from messages import nodes as messages
 from operations import files, guard, node_record, nodes, sysctl, units
 from operations.base import Commands, HostFailure, hide, operation, plan
+from runs.record import Work
 
 # What removes a resource of each kind, given "KIND NAME" and its entry. It shows what it will do
 # before its first command, yields no command if nothing is left, and raises ``ChangedSince``.
@@ -105,10 +106,11 @@ def _removals(nodes: Mapping[str, str], guarded: bool) -> dict[str, list[Pyinfra
         plan(messages.RECORD_DAMAGED(reason=why))
     if record.newer:
         plan(messages.RECORD_NEWER())
+    declared = {name for work in _works() for name in work.declared}
     undeclared = {
         resource: entry
         for resource, entry in record.entries.items()
-        if resource not in _declared() and _kind(resource) in KINDS
+        if resource not in declared and _kind(resource) in KINDS
     }
     if not record.is_of(nodes) and 2 * len(undeclared) > len(record.entries):
         raise HostFailure(
@@ -134,12 +136,14 @@ def _removals(nodes: Mapping[str, str], guarded: bool) -> dict[str, list[Pyinfra
 def _settled(record: NodeRecord, nodes: Mapping[str, str], settings: str) -> NodeRecord:
     """The record at the end of a whole run, in which everything was done."""
     left = runs.of(state).part(_Left).resources[host.name]
-    declared = _declared()
+    stays = left.union(*(work.declared for work in _works()))
+    declared = {name: entry for work in _works() for name, entry in work.recorded.items()}
     entries = {}
     for resource, entry in record.entries.items():
         if resource in declared:
-            entries[resource] = replace(declared[resource], before=entry.before, keeps=entry.keeps)
-        elif resource in left or _kind(resource) not in KINDS:
+            new = declared[resource]
+            entries[resource] = replace(new, before=entry.before, keeps=entry.keeps)
+        elif resource in stays or _kind(resource) not in KINDS:
             entries[resource] = entry
     if not record.complete:  # what was there already is adopted
         for resource, entry in declared.items():
@@ -147,11 +151,8 @@ def _settled(record: NodeRecord, nodes: Mapping[str, str], settings: str) -> Nod
     return NodeRecord(entries, True, settings, nodes)
 
 
-def _declared() -> dict[str, Entry]:
-    found: dict[str, Entry] = {}
-    for work in runs.of(state).record.on(host.name):
-        found |= work.recorded
-    return found
+def _works() -> list[Work]:
+    return [*runs.of(state).record.on(host.name)]
 
 
 def _kind(resource: str) -> str:

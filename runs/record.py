@@ -42,13 +42,15 @@ class Work:
     What one operation does on one node.
 
     + resources: each ``KIND NAME``, such as "file /etc/hosts": ``SAME`` or ``CHANGED``
-    + recorded: those that the node's record has, with what it says of them
+    + declared: those of them that the settings have; not those that are only removed
+    + recorded: those of them that the node's record has, with what it says of them
     + guarded: whether its changes are part of the guard's transaction
     + changes: in their order
     + hidden: whether it is bookkeeping, which is not shown
     """
 
     resources: dict[str, str] = field(default_factory=dict)
+    declared: set[str] = field(default_factory=set)
     recorded: dict[str, Entry] = field(default_factory=dict)
     guarded: bool = False
     changes: list[Change] = field(default_factory=list)
@@ -56,6 +58,7 @@ class Work:
 
     def declare(self, *resources: str) -> None:
         """Add resources that stay the same unless a change names them."""
+        self.declared.update(resources)
         for resource in resources:
             self.resources.setdefault(resource, SAME)
 
