@@ -103,7 +103,7 @@ class Lab:
                 for each in wanted.nodes:
                     node.wait_running(wanted, each, group)
             kubernetes.start(wanted, group, cluster, source, self.project)
-            rootfs.drop_unused({Path(each.rootfs).name for each in plan.all_plans()})
+            rootfs.drop_unused({Path(used).name for used in plan.of_all_labs("rootfs")})
         self._prepare_folder()
         return wanted
 

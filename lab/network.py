@@ -20,7 +20,7 @@ from pathlib import Path
 
 from lab import firewall, host, waiting
 from lab.errors import LabError
-from lab.plan import NodePlan, Plan, Port, all_plans, state_directory
+from lab.plan import NodePlan, Plan, Port, node_names, of_all_labs, state_directory
 from messages import lab as messages
 
 # Google's resolvers, which the settings name by default: in the lab the router answers for them.
@@ -77,7 +77,7 @@ def _batch(lab: str, part: str, lines: Sequence[str]) -> None:
 def choose_transfer() -> str:
     """Four addresses for the link to this machine that neither it nor another lab uses."""
     routes = json.loads(host.run(["ip", "-json", "route", "show", "table", "all"]).stdout or "[]")
-    used = [IPv4Network(plan.transfer) for plan in all_plans()]
+    used = [IPv4Network(transfer) for transfer in of_all_labs("transfer")]
     for route in routes:
         with contextlib.suppress(ValueError, KeyError):
             network = IPv4Network(route["dst"], strict=False)
@@ -242,11 +242,7 @@ def down(lab: str) -> None:
     firewall.close_host(lab, link)
     if Path(f"/sys/class/net/{link}").exists():
         host.run(["ip", "link", "delete", link])
-    plan_names = set(PARTS)
-    for plan in all_plans():
-        if plan.name == lab:
-            plan_names |= {node.name for node in plan.nodes}
-    for part in sorted(plan_names):
+    for part in sorted({*PARTS, *node_names(lab)}):
         if exists(lab, part):
             # The links first, see unplug().
             shown = host.run(["ip", "-netns", namespace(lab, part), "-json", "link"], check=False)

@@ -278,15 +278,31 @@ def _node(data: dict[str, Any]) -> NodePlan:
 
 def load(name: str) -> Plan | None:
     """The plan of the lab called `name`; None when there is no such lab."""
+    data = _saved(state_directory(name) / "plan.json")
+    if data is None:
+        return None
     try:
-        data = json.loads((state_directory(name) / "plan.json").read_text())
+        nodes = tuple(_node(node) for node in data["nodes"])
+        return Plan(**data | {"pool": tuple(data["pool"]), "nodes": nodes})
+    except (TypeError, KeyError):
+        raise LabError(messages.OTHER_VERSION(name=name)) from None
+
+
+def of_all_labs(field: str) -> list[Any]:
+    """One field of the plans of all labs of this machine, those of other versions included."""
+    plans = map(_saved, sorted((host.home() / "labs").glob("*/plan.json")))
+    return [plan[field] for plan in plans if plan and field in plan]
+
+
+def node_names(name: str) -> set[str]:
+    """The names of a lab's nodes, whatever version of this project started it."""
+    saved = _saved(state_directory(name) / "plan.json") or {"nodes": []}
+    return {node["name"] for node in saved["nodes"]}
+
+
+def _saved(path: Path) -> dict[str, Any] | None:
+    try:
+        data: dict[str, Any] = json.loads(path.read_text())
+        return data
     except (OSError, ValueError):
         return None
-    nodes = tuple(_node(node) for node in data["nodes"])
-    return Plan(**data | {"pool": tuple(data["pool"]), "nodes": nodes})
-
-
-def all_plans() -> list[Plan]:
-    """The plans of all labs of this machine."""
-    names = [path.parent.name for path in (host.home() / "labs").glob("*/plan.json")]
-    return [plan for plan in map(load, sorted(names)) if plan]

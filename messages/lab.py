@@ -131,3 +131,7 @@ STAND_IN = Message("""LAB035
     Remedy: Correct that, then run the same command again; or set LAB_MIRROR to a folder with the
     real one.
     Meaning: Where pkgs.k8s.io cannot be reached, its packages are made on this machine.""")
+OTHER_VERSION = Message("""LAB036
+    the lab {name} was started by another version of bramble
+    Remedy: Run `LAB_NAME={name} python -m lab down`, then run the same command again.
+    Meaning: What it has noted of its nodes cannot be read. `down` removes them all the same.""")
