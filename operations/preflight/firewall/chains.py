@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from operations.preflight.firewall.packets import Answer, Packet, merge
+from operations.preflight.firewall.matches import Match, always
+from operations.preflight.firewall.packets import Packet, merge
 
 Hook = Literal["ingress", "prerouting", "input", "forward", "output", "postrouting", "egress"]
 TRACKING = -200  # the priority at which conntrack looks up a packet's connection
 _DEEP = 64  # nested jumps; the kernel allows 16
-
-Match = Callable[[Packet], Answer]
 
 
 @dataclass(frozen=True)
@@ -113,6 +112,15 @@ class _Result:
     returned: Packet | None = None
     going: Packet | None = None  # to the next rule
     dropped: tuple[str, Rule] | None = None  # by which rule of which chain
+
+    def either(self, other: _Result) -> _Result:
+        """The verdicts that one of two evaluations gives."""
+        return _Result(
+            merge(self.accepted, other.accepted),
+            merge(self.returned, other.returned),
+            merge(self.going, other.going),
+            other.dropped or self.dropped,
+        )
 
 
 @dataclass(frozen=True)
@@ -211,18 +219,13 @@ def _chain(base: BaseChain, name: str, packet: Packet, depth: int) -> _Result:
     rules = base.rules.get(name)
     if rules is None or depth > _DEEP:
         rules = [Rule(f"(the chain {name})", [End("unknown")])]
-    accepted: Packet | None = None
-    returned: Packet | None = None
-    dropped: tuple[str, Rule] | None = None
+    found = _Result(going=packet)
     for rule in rules:
-        result = _rule(base, name, rule, packet, depth)
-        accepted = merge(accepted, result.accepted)
-        returned = merge(returned, result.returned)
-        dropped = result.dropped or dropped
-        if result.going is None:
-            return _Result(accepted, returned, None, dropped)
-        packet = result.going
-    return _Result(accepted, merge(returned, packet), None, dropped)
+        if found.going is None:
+            break
+        result = _rule(base, name, rule, found.going, depth)
+        found = replace(found, going=None).either(result)
+    return replace(found, returned=merge(found.returned, found.going), going=None)
 
 
 def _rule(base: BaseChain, name: str, rule: Rule, packet: Packet, depth: int) -> _Result:
@@ -231,7 +234,7 @@ def _rule(base: BaseChain, name: str, rule: Rule, packet: Packet, depth: int) ->
         if isinstance(step, Effect):
             packet = step.change(packet)
         elif isinstance(step, End | Choice):
-            cases = [((lambda _: True), step)] if isinstance(step, End) else step.cases
+            cases = [(always, step)] if isinstance(step, End) else step.cases
             result = _choose(base, name, rule, cases, packet, depth)
             return replace(result, going=merge(skipping, result.going))
         else:
@@ -254,18 +257,11 @@ def _choose(
     found = _Result()
     for match, end in cases:
         answer = match(packet)
-        if answer is False:
-            continue
-        result = _end(base, name, rule, end, packet, depth)
-        found = _Result(
-            merge(found.accepted, result.accepted),
-            merge(found.returned, result.returned),
-            merge(found.going, result.going),
-            result.dropped or found.dropped,
-        )
+        if answer is not False:
+            found = found.either(_end(base, name, rule, end, packet, depth))
         if answer is True:
             return found
-    return replace(found, going=merge(found.going, packet))
+    return found.either(_Result(going=packet))
 
 
 def _end(base: BaseChain, name: str, rule: Rule, end: End, packet: Packet, depth: int) -> _Result:

@@ -7,58 +7,30 @@ result is uncertain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from formats import nftables
-from operations.preflight.firewall.chains import (
-    BaseChain,
-    Choice,
-    Effect,
-    End,
-    Hook,
-    Match,
-    Rule,
-    Step,
-)
-from operations.preflight.firewall.iptables_rules import set_mark, translate_source, untrack
-from operations.preflight.firewall.packets import (
-    Answer,
-    Packet,
-    Span,
-    address_span,
-    both,
-    either,
-    inside,
-    joined,
-    network_span,
-    opposite,
-    same_hardware,
-    same_interface,
-)
+from operations.preflight.firewall import matches
+from operations.preflight.firewall.chains import BaseChain, Choice, Effect, End, Hook, Rule, Step
+from operations.preflight.firewall.matches import Match
+from operations.preflight.firewall.packets import Packet, Span, address_span, network_span
 
 _HOOKS = ("ingress", "prerouting", "input", "forward", "output", "postrouting", "egress")
 _FAMILIES = ("ip", "inet", "netdev", "bridge")
 _TRANSPARENT = ("counter", "log", "flow", "dup", "comment", "ct helper", "ct timeout", "last")
 _ENDS = {
-    "accept": End("accept"),
-    "drop": End("drop"),
-    "reject": End("drop"),
-    "return": End("return"),
-    "continue": End("continue"),
-    "dnat": End("redirect"),
-    "redirect": End("redirect"),
-    "tproxy": End("redirect"),
+    **{kind: kind for kind in ("accept", "drop", "return", "continue")},
+    "reject": "drop",
+    **dict.fromkeys(("dnat", "redirect", "tproxy"), "redirect"),
 }
-_PROTOCOLS: dict[Any, str] = {6: "tcp", 17: "udp", "6": "tcp", "17": "udp"}
 # Protocols of other packets: a match on one of their fields fails.
 _OTHERS = ("ip6", "icmp", "icmpv6", "igmp", "sctp", "dccp", "esp", "ah", "comp", "udplite", "arp")
-_OPERATORS = ("==", "!=", "in", "!")
 _TOP = 1 << 32
 
 Elements = Mapping[str, Sequence[Any]]  # of the named sets and maps of a table
-Test = Callable[[Packet], Answer]
+Among = Callable[[Sequence[Any]], Match]  # makes the match for a field that is one of some values
 
 
 @dataclass(frozen=True)
@@ -66,12 +38,17 @@ class _Field:
     """
     A field that a rule compares.
 
-    + matches: makes the test for one element of a set
     + applies: whether the packet has the field; without it no comparison matches
     """
 
-    matches: Callable[[Any], Test]
-    applies: Test = lambda packet: True
+    among: Among
+    applies: Match = matches.always
+
+    def compared(self, elements: Iterable[Any], negated: bool = False) -> Match:
+        """Match a packet that has one of these values, or, negated, another one."""
+        values = [_value(each) for each in elements]
+        found = matches.always if "*" in values else self.among(values)
+        return matches.all_of([self.applies, matches.unless(found, negated)])
 
 
 class _Unknown(Exception):
@@ -109,50 +86,48 @@ def _rule(rule: nftables.Rule, sets: Elements) -> Rule:
 
 def _steps(expression: Mapping[str, Any], sets: Elements) -> list[Step]:
     if not isinstance(expression, Mapping) or len(expression) != 1:
-        return [_unknown, End("unknown")]
+        return [matches.unsure, End("unknown")]
     ((kind, value),) = expression.items()
-    test = _implied(kind, value)
-    return [*([test] if test else []), *_plain_steps(kind, value, sets)]
+    steps: list[Step] | None = None
+    try:
+        steps = _known_steps(kind, value, sets)
+    except (_Unknown, ValueError, LookupError, TypeError, AttributeError):
+        if kind in ("match", "mangle"):
+            steps = [matches.unsure if kind == "match" else Effect(_make_unknown)]
+    if steps is None:
+        steps = [matches.unsure, End("unknown")]
+    return [*_implied(kind, value), *steps]
 
 
-def _implied(kind: str, value: Any) -> Match | None:
+def _implied(kind: str, value: Any) -> Iterator[Match]:
     """The match that nft omits from its list, because the statement implies it."""
     if not isinstance(value, Mapping):
-        return None
+        return
     if value.get("type") == "tcp reset":
-        return lambda packet: packet.protocol == "tcp"
-    ipv6 = value.get("type") == "icmpv6" or (kind != "match" and value.get("family") == "ip6")
-    return (lambda packet: False) if ipv6 else None
+        yield matches.protocol("tcp")
+    elif value.get("type") == "icmpv6" or (kind != "match" and value.get("family") == "ip6"):
+        yield matches.never
 
 
-def _plain_steps(kind: str, value: Any, sets: Elements) -> list[Step]:
-    try:
-        if kind == "match":
-            return [_comparison(value, sets)]
-        if kind == "vmap":
-            return [_verdict_map(value, sets)]
-        if kind in ("jump", "goto"):
-            return [End(kind, value["target"])]
-        if kind in _ENDS:
-            return [_ENDS[kind]]
-        if kind in ("snat", "masquerade"):
-            return [Effect(translate_source), End("accept")]
-        if kind == "notrack":
-            return [Effect(untrack)]
-        if kind == "mangle":
-            return [_change(value)]
-    except (_Unknown, ValueError, LookupError, TypeError, AttributeError):
-        if kind == "mangle":
-            return [Effect(_make_unknown)]
-        return [_unknown] if kind == "match" else [_unknown, End("unknown")]
+def _known_steps(kind: str, value: Any, sets: Elements) -> list[Step] | None:
+    if kind == "match":
+        return [_comparison(value, sets)]
+    if kind == "vmap":
+        return [_verdict_map(value, sets)]
+    if kind in ("jump", "goto"):
+        return [End(kind, value["target"])]
+    if kind in _ENDS:
+        return [End(_ENDS[kind])]
+    if kind in ("snat", "masquerade"):
+        return [Effect(matches.translate_source), End("accept")]
+    if kind == "notrack":
+        return [Effect(matches.untrack)]
+    if kind == "mangle":
+        return [_change(value)]
     if kind in _TRANSPARENT:
         return []
     if kind in ("limit", "quota", "ct count", "set"):  # they match, or end the rule
-        return [_unknown]
-    return [_unknown, End("unknown")]
-
-
-def _unknown(packet: Packet) -> Answer:
+        return [matches.unsure]
     return None
 
 
@@ -169,31 +144,18 @@ def _comparison(match: Mapping[str, Any], sets: Elements) -> Match:
         number = int(right)
         spans_of = {"<": (0, number - 1), "<=": (0, number), ">": (number + 1, _TOP)}
         operator, right = "==", {"range": [*spans_of.get(operator, (number, _TOP))]}
-    if operator not in _OPERATORS:
+    one_value = operator in ("==", "!=")
+    # Without a mask, all bits are compared, also those of ECN.
+    unknown_bits = one_value and _name(left) == ("tcp", "flags")
+    if operator not in ("==", "!=", "in", "!") or unknown_bits:
         raise _Unknown
-    field = _field(left)
-    if _name(left) == ("tcp", "flags") and operator in ("==", "!="):
-        raise _Unknown  # compares all bits, also those of ECN
-    if isinstance(right, list) and operator in ("==", "!="):
-        if "&" not in left:
-            raise _Unknown
-        tests = [field.matches(right)]
-    elif isinstance(right, list):  # one of these flags
-        tests = [field.matches(each) for each in right]
-    else:
-        tests = [field.matches(each) for each in _elements(right, sets)]
-    negated = operator in ("!=", "!")
-    spans = _spans_of(left, right, sets)
-
-    def test(packet: Packet) -> Answer:
-        if spans is not None:
-            answer = inside(spans[0](packet), spans[1])
-        else:
-            answer = either(*(each(packet) for each in tests))
-        # A packet without the field never matches.
-        return both(field.applies(packet), opposite(answer, negated))
-
-    return test
+    if not isinstance(right, list):
+        elements = _elements(right, sets)
+    elif one_value and "&" not in left:
+        raise _Unknown
+    else:  # all of these flags, or one of them
+        elements = [right] if one_value else right
+    return _field(left).compared(elements, operator in ("!=", "!"))
 
 
 def _elements(right: Any, sets: Elements) -> list[Any]:
@@ -209,29 +171,15 @@ def _value(element: Any) -> Any:
     return element["elem"]["val"] if isinstance(element, Mapping) and "elem" in element else element
 
 
-def _spans_of(
-    left: Mapping[str, Any], right: Any, sets: Elements
-) -> tuple[Callable[[Packet], Span | None], list[Span]] | None:
-    """All ranges of addresses or ports together, as a packet's range may lie in several."""
-    found = _NUMBERS.get(_name(left))
-    if found is None or isinstance(right, list):
-        return None
-    return found, joined(_span(_value(each)) for each in _elements(right, sets))
-
-
 def _verdict_map(value: Mapping[str, Any], sets: Elements) -> Choice:
     field = _field(value["key"])
     cases: list[tuple[Match, End]] = []
     # The default case is evaluated last.
     for key, verdict in sorted(_elements(value["data"], sets), key=lambda pair: pair[0] == "*"):
         ((kind, target),) = verdict.items()
-        end = End(kind, target["target"]) if kind in ("jump", "goto") else _ENDS[kind]
-        cases.append((_applying(field, field.matches(_value(key))), end))
+        end = End(kind, target["target"]) if kind in ("jump", "goto") else End(_ENDS[kind])
+        cases.append((field.compared([key]), end))
     return Choice(cases)
-
-
-def _applying(field: _Field, test: Test) -> Match:
-    return lambda packet: both(field.applies(packet), test(packet))
 
 
 def _name(left: Mapping[str, Any]) -> tuple[str, str]:
@@ -255,31 +203,23 @@ def _field(left: Mapping[str, Any]) -> _Field:
     if kind == "fib":
         return _address_type(left["fib"])
     if kind in _OTHERS:
-        return _Field(lambda element: _unknown, lambda packet: False)
-    applies = _protocol_test(kind)
-    number = _NUMBERS.get((kind, name))
-    if number is not None:
-        return _Field(lambda element: _in_span(number, element), applies)
-    if kind == "tcp":
-        return _Field(_flag if name == "flags" else lambda element: _unknown, applies)
-    if (kind, name) == ("ether", "saddr"):
-        return _Field(_hardware, lambda packet: packet.hardware != "")
-    if kind == "udp":
-        return _Field(lambda element: _unknown, applies)
-    return _Field(_FIELDS[kind, name])
-
-
-def _protocol_test(kind: str) -> Test:
+        return _Field(lambda values: matches.unsure, matches.never)
     if kind in ("tcp", "udp"):
-        return lambda packet: packet.protocol == kind
-    return lambda packet: True
+        among = _FIELDS.get((kind, name)) or (lambda values: matches.unsure)
+        return _Field(among, matches.protocol(kind))
+    applies = matches.has_hardware if (kind, name) == ("ether", "saddr") else matches.always
+    return _Field(_FIELDS[kind, name], applies)
 
 
-def _in_span(number: Callable[[Packet], Span | None], element: Any) -> Test:
-    if _value(element) == "*":
-        return lambda packet: True
-    spans = [_span(_value(element))]
-    return lambda packet: inside(number(packet), spans)
+def _each(match: Callable[[Any], Match], *kinds: type) -> Among:
+    """Compare with one value after the other; those of other types are not evaluated."""
+    return lambda values: matches.any_of(
+        match(value) if isinstance(value, kinds) else matches.unsure for value in values
+    )
+
+
+def _number(read: Callable[[Packet], Span | None]) -> Among:
+    return lambda values: matches.within(read, map(_span, values))
 
 
 def _span(value: Any) -> Span:
@@ -296,44 +236,29 @@ def _span(value: Any) -> Span:
 
 
 def _several(fields: Sequence[_Field]) -> _Field:
-    def matches(element: Any) -> Test:
-        if _value(element) == "*":
-            return lambda packet: True
-        parts = [
-            field.matches(part)
-            for field, part in zip(fields, _value(element)["concat"], strict=True)
-        ]
-        return lambda packet: both(*(part(packet) for part in parts))
+    def match(value: Mapping[str, Any]) -> Match:
+        pairs = zip(fields, value["concat"], strict=True)
+        return matches.all_of(field.compared([part]) for field, part in pairs)
 
-    return _Field(matches, lambda packet: both(*(field.applies(packet) for field in fields)))
+    return _Field(_each(match, Mapping), matches.all_of(field.applies for field in fields))
 
 
 def _masked_field(left: Mapping[str, Any], mask: Any) -> _Field:
-    kind, name = _name(left)
-    if (kind, name) == ("meta", "mark"):
-        return _Field(lambda element: _mark(element, int(mask)))
-    if (kind, name) == ("tcp", "flags"):
-        names = _names(mask)
-        if names & {"ecn", "cwr", "ece"}:  # which routers may change
+    name = _name(left)
+    if name == ("meta", "mark"):
+        return _Field(_each(lambda value: _mark(value, int(mask)), object))
+    if name == ("tcp", "flags"):
+        known = _names(mask)
+        if known & {"ecn", "cwr", "ece"}:  # which routers may change
             raise _Unknown
-        return _Field(lambda element: _flags(element, names), _protocol_test("tcp"))
+        among = _each(lambda value: matches.flags(known, _names(value)), object)
+        return _Field(among, matches.protocol("tcp"))
     raise _Unknown
 
 
-def _mark(element: Any, mask: int = (1 << 32) - 1) -> Test:
-    value = _value(element)
-    if value == "*":
-        return lambda packet: True
-    if isinstance(value, Mapping):
-        first, last = value["range"]
-        return lambda packet: None if packet.mark is None else first <= packet.mark & mask <= last
-    desired = int(value)
-    return lambda packet: None if packet.mark is None else packet.mark & mask == desired
-
-
-def _flags(element: Any, mask: frozenset[str]) -> Test:
-    desired = _names(_value(element))
-    return lambda packet: None if packet.flags is None else packet.flags & mask == desired
+def _mark(value: Any, mask: int = matches.ALL_BITS) -> Match:
+    first, last = value["range"] if isinstance(value, Mapping) else (int(value), int(value))
+    return matches.mark(first, last, mask)
 
 
 def _names(flags: Any) -> frozenset[str]:
@@ -347,88 +272,35 @@ def _names(flags: Any) -> frozenset[str]:
     return frozenset(name for each in flags for name in _names(each))
 
 
-def _flag(element: Any) -> Test:
-    name = _value(element)
-    if not isinstance(name, str):
-        return _unknown
-    return lambda packet: None if packet.flags is None else name in packet.flags
+def _state(value: str | Mapping[str, Any]) -> Match:
+    if isinstance(value, str):
+        return matches.state(value.upper())
+    # A packet has one state, not several.
+    return matches.never if len({*value.get("|", ())}) > 1 else matches.unsure
 
 
-def _state(element: Any) -> Test:
-    if isinstance(_value(element), Mapping) and len({*_value(element).get("|", ())}) > 1:
-        return lambda packet: False  # a packet has one state, not several
-    if not isinstance(_value(element), str):
-        return _unknown
-    name = _value(element).upper()
-    return lambda packet: None if packet.seen_state is None else packet.seen_state == name
-
-
-def _status(element: Any) -> Test:
-    if _value(element) == "dnat":
-        return lambda packet: False  # DNAT is not evaluated
+def _status(value: Any) -> Match:
+    if value == "dnat":  # DNAT is not evaluated
+        return matches.never
     return lambda packet: False if packet.state == "NEW" else None
 
 
-def _interface(field: Callable[[Packet], str | None]) -> Callable[[Any], Test]:
-    def matches(element: Any) -> Test:
-        name = _value(element)
-        if not isinstance(name, str):  # the index of a removed interface
-            return _unknown
-        return lambda packet: same_interface(field(packet), name, "*")
-
-    return matches
+def _interface(read: Callable[[Packet], str | None]) -> Among:
+    """Compare with names; the index of a removed interface is not evaluated."""
+    return _each(lambda name: matches.interface(read, name, "*"), str)
 
 
-def _equals(*values: str) -> Callable[[Any], Test]:
-    """The test of a field with the same value in all packets here."""
-
-    def matches(element: Any) -> Test:
-        value = _value(element)
-        return (lambda packet: value in values) if isinstance(value, str) else _unknown
-
-    return matches
-
-
-def _protocol(element: Any) -> Test:
-    value = _value(element)
-    if isinstance(value, Mapping):
-        return _unknown
-    return lambda packet: _PROTOCOLS.get(value, value) == packet.protocol
-
-
-def _hardware(element: Any) -> Test:
-    value = _value(element)
-    if not isinstance(value, str):
-        return _unknown
-    return lambda packet: same_hardware(packet.hardware, value)
-
-
-def _packet_type(element: Any) -> Test:
-    if _value(element) in ("broadcast", "multicast"):
-        return lambda packet: False
-    return _unknown
+def _equals(*desired: str) -> Among:
+    """Compare a field that has the same value in all packets here."""
+    return _each(lambda value: matches.always if value in desired else matches.never, str)
 
 
 def _address_type(fib: Mapping[str, Any]) -> _Field:
     flags = [fib["flags"]] if isinstance(fib["flags"], str) else fib["flags"]
-    if fib["result"] != "type" or flags not in (["saddr"], ["daddr"]):
+    if fib["result"] != "type" or len(flags) != 1:
         raise _Unknown
-    of_source = flags == ["saddr"]
-
-    def matches(element: Any) -> Test:
-        name = _value(element)
-        if not isinstance(name, str):
-            return _unknown
-
-        def test(packet: Packet) -> Answer:
-            local = packet.from_here if of_source else packet.to_here
-            if local is None:
-                return None if name in ("local", "unicast") else False
-            return name == ("local" if local else "unicast")
-
-        return test
-
-    return _Field(matches)
+    read = _LOCAL[flags[0]]
+    return _Field(_each(lambda kind: matches.local(read, kind), str))
 
 
 def _change(mangle: Mapping[str, Any]) -> Effect:
@@ -441,36 +313,35 @@ def _change(mangle: Mapping[str, Any]) -> Effect:
         evaluated = name in ("saddr", "daddr", "sport", "dport", "protocol", "flags")
         return Effect(_make_unknown if evaluated or not name else lambda packet: packet)
     if isinstance(value, int):
-        return Effect(lambda packet: set_mark(packet, value))
+        return Effect(lambda packet: matches.set_mark(packet, value))
     return Effect(lambda packet: replace(packet, mark=None))
 
 
-_NUMBERS: dict[tuple[str, str], Callable[[Packet], Span | None]] = {
-    ("ip", "saddr"): lambda packet: packet.source,
-    ("ip", "daddr"): lambda packet: packet.destination,
-    **{
-        (kind, name): field
-        for kind in ("tcp", "udp", "th")
-        for name, field in (
-            ("sport", lambda packet: packet.sport),
-            ("dport", lambda packet: packet.dport),
-        )
-    },
+_LOCAL: dict[str, Callable[[Packet], bool | None]] = {
+    "saddr": lambda packet: packet.from_here,
+    "daddr": lambda packet: packet.to_here,
 }
-_FIELDS: dict[tuple[str, str], Callable[[Any], Test]] = {
+_PROTOCOL = _each(lambda value: matches.protocol(str(value)), str, int)
+_FIELDS: dict[tuple[str, str], Among] = {
+    ("ip", "saddr"): _number(lambda packet: packet.source),
+    ("ip", "daddr"): _number(lambda packet: packet.destination),
+    **{(kind, "sport"): _number(lambda packet: packet.sport) for kind in ("tcp", "udp", "th")},
+    **{(kind, "dport"): _number(lambda packet: packet.dport) for kind in ("tcp", "udp", "th")},
+    ("tcp", "flags"): _each(matches.has_flag, str),
+    ("ether", "saddr"): _each(matches.hardware, str),
     ("meta", "iifname"): _interface(lambda packet: packet.in_interface),
     ("meta", "iif"): _interface(lambda packet: packet.in_interface),
     ("meta", "oifname"): _interface(lambda packet: packet.out_interface),
     ("meta", "oif"): _interface(lambda packet: packet.out_interface),
-    ("meta", "l4proto"): _protocol,
-    ("ip", "protocol"): _protocol,
-    ("ip", "version"): lambda element: lambda packet: _value(element) == 4,
+    ("meta", "l4proto"): _PROTOCOL,
+    ("ip", "protocol"): _PROTOCOL,
+    ("ip", "version"): _each(lambda value: matches.always if value == 4 else matches.never, int),
     ("meta", "nfproto"): _equals("ipv4"),
     ("meta", "protocol"): _equals("ip"),
     ("ether", "type"): _equals("ip"),
-    ("meta", "mark"): _mark,
-    ("meta", "pkttype"): _packet_type,
-    ("ct", "state"): _state,
-    ("ct", "status"): _status,
+    ("meta", "mark"): _each(_mark, object),
+    ("meta", "pkttype"): _each(matches.packet_type, str),
+    ("ct", "state"): _each(_state, str, Mapping),
+    ("ct", "status"): _each(_status, object),
     ("ct", "l3proto"): _equals("ipv4"),
 }

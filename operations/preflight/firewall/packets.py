@@ -125,22 +125,3 @@ def network_span(network: str | IPv4Network) -> Span:
 def address_span(first: str, last: str) -> Span:
     """The range from one address to another."""
     return int(IPv4Address(first)), int(IPv4Address(last))
-
-
-def same_interface(name: str | None, pattern: str, wildcard: str) -> Answer:
-    """Whether an interface matches a name, which may end in a wildcard."""
-    if name is None:
-        return True if pattern == wildcard else None
-    if pattern.endswith(wildcard):
-        return name.startswith(pattern[: -len(wildcard)])
-    return name == pattern
-
-
-def same_hardware(hardware: str | None, desired: str, negated: bool = False) -> Answer:
-    """Whether a sender has a hardware address; always False without one, as on lo."""
-    if not hardware:
-        return None if hardware is None else False
-    if hardware == MADE_UP:
-        chosen = int(desired.split(":")[0], 16) & 2  # the bit of locally administered addresses
-        return None if chosen else negated
-    return (hardware == desired.lower()) != negated
