@@ -1,6 +1,4 @@
-"""
-The architecture of kernel and system.
-"""
+"""The architecture of kernel and system."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ class ArchitectureState(State):
 
 
 class Architecture(WholeFact[ArchitectureState]):
-    """
-    Read the architecture of kernel and system: a 64-bit kernel can run a 32-bit system.
-    """
+    """Read the architecture of kernel and system: a 64-bit kernel can run a 32-bit system."""
 
     @override
     def command(self) -> StringCommand:

@@ -1,6 +1,4 @@
-"""
-A user's authorized_keys, and what sshd requires of it, in one remote execution.
-"""
+"""A user's authorized_keys, and what sshd requires of it, in one remote execution."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Read the disks of a machine, their partitions, and where they are mounted.
-"""
+"""Read the disks of a machine, their partitions, and where they are mounted."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The present boot of a node.
-"""
+"""The present boot of a node."""
 
 from __future__ import annotations
 

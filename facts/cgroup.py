@@ -1,6 +1,4 @@
-"""
-The memory cgroup, and the kernel command line that turns it on.
-"""
+"""The memory cgroup, and the kernel command line that turns it on."""
 
 from __future__ import annotations
 
@@ -44,9 +42,7 @@ class CgroupState(State):
 
 
 class MemoryCgroup(WholeFact[CgroupState]):
-    """
-    Read whether the memory cgroup is on, and the present and next kernel command line.
-    """
+    """Read whether the memory cgroup is on, and the present and next kernel command line."""
 
     @override
     def command(self) -> StringCommand:

@@ -1,6 +1,4 @@
-"""
-The clock: its difference from this computer's, and what synchronizes it.
-"""
+"""The clock: its difference from this computer's, and what synchronizes it."""
 
 from __future__ import annotations
 
@@ -51,9 +49,7 @@ class ClockState(State):
 
 
 class Clock(WholeFact[ClockState]):
-    """
-    Compare a node's clock with this computer's.
-    """
+    """Compare a node's clock with this computer's."""
 
     @override
     def command(self) -> StringCommand:

@@ -1,6 +1,4 @@
-"""
-Read the state of containerd: its version, configuration and service, and whether CRI works.
-"""
+"""Read the state of containerd: its version, configuration and service, and whether CRI works."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Read whether Docker Engine is installed and runs.
-"""
+"""Read whether Docker Engine is installed and runs."""
 
 from __future__ import annotations
 

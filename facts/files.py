@@ -1,6 +1,4 @@
-"""
-Files: kind, mode, owner and content, in one remote execution.
-"""
+"""Files: kind, mode, owner and content, in one remote execution."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Firewalls that are not iptables': programs that run one, and the rules of nftables.
-"""
+"""Firewalls that are not iptables': programs that run one, and the rules of nftables."""
 
 from __future__ import annotations
 
@@ -36,9 +34,7 @@ class FirewallState(State):
 
 
 class Firewall(WholeFact[FirewallState]):
-    """
-    Firewalls besides the rules that iptables-save shows.
-    """
+    """Firewalls besides the rules that iptables-save shows."""
 
     @override
     def command(self) -> StringCommand:

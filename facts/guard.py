@@ -1,6 +1,4 @@
-"""
-The rollback guard: a pending change, and the saved state before the last confirmed one.
-"""
+"""The rollback guard: a pending change, and the saved state before the last confirmed one."""
 
 from __future__ import annotations
 

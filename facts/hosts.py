@@ -1,6 +1,4 @@
-"""
-The hostname and /etc/hosts, and what cloud-init changes of them at boot; each in one execution.
-"""
+"""The hostname and /etc/hosts, and what cloud-init changes of them at boot."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Read which container images containerd has for Kubernetes.
-"""
+"""Read which container images containerd has for Kubernetes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Network interfaces: their configuration and their state, in one remote execution.
-"""
+"""Network interfaces: their configuration and their state, in one remote execution."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-iptables: the live rules, the back end, how it prints rules to be added, and what restores them.
-"""
+"""iptables: live rules, back end, how it prints rules to be added, and what restores them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Read how far ``kubeadm init`` or ``kubeadm join`` has come on a node.
-"""
+"""Read how far ``kubeadm init`` or ``kubeadm join`` has come on a node."""
 
 from __future__ import annotations
 

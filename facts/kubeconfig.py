@@ -1,6 +1,4 @@
-"""
-Read fingerprints of the administrator's kubeconfig and of a user's copy; no key leaves the node.
-"""
+"""Fingerprints of the administrator's kubeconfig and of a user's copy; no key leaves the node."""
 
 from __future__ import annotations
 

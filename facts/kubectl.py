@@ -1,6 +1,4 @@
-"""
-Read objects of the cluster with kubectl on the control plane.
-"""
+"""Read objects of the cluster with kubectl on the control plane."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Read the service that runs ``kubectl proxy`` on the control plane.
-"""
+"""Read the service that runs ``kubectl proxy`` on the control plane."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Read the kubelet's service: whether it runs, how often it was restarted, and its last line.
-"""
+"""Read the kubelet's service: whether it runs, how often it was restarted, and its last line."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Read what other or earlier clusters have left on a node.
-"""
+"""Read what other or earlier clusters have left on a node."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The TCP ports on which something listens.
-"""
+"""The TCP ports on which something listens."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The machine itself: its board, its memory, its disk, the system on it.
-"""
+"""The machine itself: its board, its memory, its disk, the system on it."""
 
 from __future__ import annotations
 
@@ -54,9 +52,7 @@ class MachineState(State):
 
 
 class Machine(WholeFact[MachineState]):
-    """
-    The board and the system on it. Writes and removes one small file in /var/tmp.
-    """
+    """The board and the system on it. Writes and removes one small file in /var/tmp."""
 
     @override
     def command(self) -> StringCommand:

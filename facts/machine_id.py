@@ -1,6 +1,4 @@
-"""
-The machine-id.
-"""
+"""The machine-id."""
 
 from __future__ import annotations
 
@@ -11,9 +9,7 @@ from facts.base import WholeFact, ask
 
 
 class MachineId(WholeFact[str]):
-    """
-    Read /etc/machine-id (machine-id(5)); "" if there is none yet.
-    """
+    """Read /etc/machine-id (machine-id(5)); "" if there is none yet."""
 
     @override
     def command(self) -> StringCommand:

@@ -1,6 +1,4 @@
-"""
-Kernel modules, live and at boot.
-"""
+"""Kernel modules, live and at boot."""
 
 from __future__ import annotations
 

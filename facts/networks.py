@@ -1,6 +1,4 @@
-"""
-A node's hostname, hardware addresses, and networks.
-"""
+"""A node's hostname, hardware addresses, and networks."""
 
 from __future__ import annotations
 
@@ -45,9 +43,7 @@ class NetworksState(State):
 
 
 class Networks(WholeFact[NetworksState]):
-    """
-    A node's name, addresses and routes as they are.
-    """
+    """A node's name, addresses and routes as they are."""
 
     @override
     def command(self) -> StringCommand:

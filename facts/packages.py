@@ -1,6 +1,4 @@
-"""
-Read the Kubernetes packages of a node: their repositories, and what is installed, held, available.
-"""
+"""The Kubernetes packages: their repositories, and what is installed, held, available."""
 
 from __future__ import annotations
 

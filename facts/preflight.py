@@ -1,6 +1,4 @@
-"""
-Everything that preflight checks need, in one remote execution.
-"""
+"""Everything that preflight checks need, in one remote execution."""
 
 from __future__ import annotations
 

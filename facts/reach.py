@@ -1,6 +1,4 @@
-"""
-What a node can reach over its network: other nodes, package servers, registries.
-"""
+"""What a node can reach over its network: other nodes, package servers, registries."""
 
 from __future__ import annotations
 

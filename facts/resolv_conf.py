@@ -1,6 +1,4 @@
-"""
-/etc/resolv.conf, and all programs that may write it, in one remote execution.
-"""
+"""/etc/resolv.conf, and all programs that may write it, in one remote execution."""
 
 from __future__ import annotations
 
@@ -91,9 +89,7 @@ class ResolverState(State):
 
 
 class Resolver(WholeFact[ResolverState]):
-    """
-    Read /etc/resolv.conf and the programs that may write it; ``None`` when that failed.
-    """
+    """Read /etc/resolv.conf and the programs that may write it; ``None`` when that failed."""
 
     @override
     def command(self) -> StringCommand:

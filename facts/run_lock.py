@@ -1,6 +1,4 @@
-"""
-The lock that a run holds on a node while it changes it: see ``runs.lock``.
-"""
+"""The lock that a run holds on a node while it changes it: see ``runs.lock``."""
 
 from __future__ import annotations
 

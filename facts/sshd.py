@@ -1,6 +1,4 @@
-"""
-sshd's configuration of password logins, in one remote execution.
-"""
+"""sshd's configuration of password logins, in one remote execution."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Swap: what is in use, and what would turn it on at the next boot.
-"""
+"""Swap: what is in use, and what would turn it on at the next boot."""
 
 from __future__ import annotations
 
@@ -96,9 +94,7 @@ class SwapState(State):
 
 
 class Swap(WholeFact[SwapState]):
-    """
-    Read all swap of a node and its sources.
-    """
+    """Read all swap of a node and its sources."""
 
     @override
     def command(self) -> StringCommand:

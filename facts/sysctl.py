@@ -1,6 +1,4 @@
-"""
-Kernel parameters, live and at boot.
-"""
+"""Kernel parameters, live and at boot."""
 
 from __future__ import annotations
 

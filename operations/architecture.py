@@ -1,6 +1,4 @@
-"""
-The architecture of the system: Kubernetes has packages for some only.
-"""
+"""The architecture of the system: Kubernetes has packages for some only."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ _64_BIT_KERNELS = ("aarch64", "x86_64")
 
 @operation()
 def supported() -> Commands:
-    """
-    Check that Kubernetes has packages for this node: a 64-bit Debian or a derivative.
-    """
+    """Check that Kubernetes has packages for this node: a 64-bit Debian or a derivative."""
 
     state = read(Architecture)
     check(state)

@@ -1,6 +1,4 @@
-"""
-The memory cgroup, which Kubernetes needs and Raspberry Pi kernels leave off.
-"""
+"""The memory cgroup, which Kubernetes needs and Raspberry Pi kernels leave off."""
 
 from __future__ import annotations
 

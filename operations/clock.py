@@ -1,6 +1,4 @@
-"""
-The clock: certificates and tokens are not valid on a node with a wrong clock.
-"""
+"""The clock: certificates and tokens are not valid on a node with a wrong clock."""
 
 from __future__ import annotations
 

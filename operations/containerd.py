@@ -1,6 +1,4 @@
-"""
-Install containerd, and configure it for Kubernetes.
-"""
+"""Install containerd, and configure it for Kubernetes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Install Docker Engine beside Kubernetes, to build images on a node.
-"""
+"""Install Docker Engine beside Kubernetes, to build images on a node."""
 
 from __future__ import annotations
 

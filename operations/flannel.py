@@ -1,6 +1,4 @@
-"""
-Apply flannel, the pod network, to the cluster from its own manifest.
-"""
+"""Apply flannel, the pod network, to the cluster from its own manifest."""
 
 from __future__ import annotations
 

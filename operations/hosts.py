@@ -1,6 +1,4 @@
-"""
-The hostname, and the names of all nodes in /etc/hosts.
-"""
+"""The hostname, and the names of all nodes in /etc/hosts."""
 
 from __future__ import annotations
 

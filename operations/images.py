@@ -1,6 +1,4 @@
-"""
-Send container images from a folder on this computer to nodes that can't or needn't pull them.
-"""
+"""Send container images from a folder on this computer to nodes that can't or needn't pull them."""
 
 from __future__ import annotations
 

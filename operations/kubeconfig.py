@@ -1,6 +1,4 @@
-"""
-Write kubeconfigs: for a user of the control plane, and on the computer that pyinfra runs on.
-"""
+"""Write kubeconfigs: for a user of the control plane, and on the computer that pyinfra runs on."""
 
 from __future__ import annotations
 

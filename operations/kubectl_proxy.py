@@ -1,6 +1,4 @@
-"""
-Run ``kubectl proxy`` on the control plane as a service: access to the API without credentials.
-"""
+"""Run ``kubectl proxy`` on the control plane: access to the API without credentials."""
 
 from __future__ import annotations
 

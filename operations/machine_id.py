@@ -1,6 +1,4 @@
-"""
-The machine-id: nodes whose SD cards are copies share it, and then addresses from flannel and DHCP.
-"""
+"""The machine-id: nodes whose SD cards are copies share it, and then addresses too."""
 
 from __future__ import annotations
 

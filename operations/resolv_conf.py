@@ -1,6 +1,4 @@
-"""
-Name servers in /etc/resolv.conf, and the programs that would overwrite it.
-"""
+"""Name servers in /etc/resolv.conf, and the programs that would overwrite it."""
 
 from __future__ import annotations
 

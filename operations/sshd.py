@@ -1,6 +1,4 @@
-"""
-sshd's configuration: password logins.
-"""
+"""sshd's configuration: password logins."""
 
 from __future__ import annotations
 

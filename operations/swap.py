@@ -1,6 +1,4 @@
-"""
-Swap off: the kubelet does not start while swap is on.
-"""
+"""Swap off: the kubelet does not start while swap is on."""
 
 from __future__ import annotations
 

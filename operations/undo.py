@@ -1,6 +1,4 @@
-"""
-Undo the last confirmed change of the network, as a guarded change.
-"""
+"""Undo the last confirmed change of the network, as a guarded change."""
 
 from __future__ import annotations
 

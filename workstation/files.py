@@ -1,6 +1,4 @@
-"""
-Files on this computer: private, atomic, with a backup.
-"""
+"""Files on this computer: private, atomic, with a backup."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Progress of a long local task: a bar on a terminal, and one line when it is done.
-"""
+"""Progress of a long local task: a bar on a terminal, and one line when it is done."""
 
 from __future__ import annotations
 

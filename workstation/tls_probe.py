@@ -1,6 +1,4 @@
-"""
-Check that an API server answers this computer over TLS, at the address written into a kubeconfig.
-"""
+"""Check that an API server answers this computer over TLS, at a kubeconfig's address."""
 
 from __future__ import annotations
 

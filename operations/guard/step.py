@@ -1,6 +1,4 @@
-"""
-One command of a guarded change, and the state to save before it.
-"""
+"""One command of a guarded change, and the state to save before it."""
 
 from __future__ import annotations
 

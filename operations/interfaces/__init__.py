@@ -1,6 +1,4 @@
-"""
-Network interfaces, configured by ifupdown's interfaces files.
-"""
+"""Network interfaces, configured by ifupdown's interfaces files."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Bring one interface up, or release it: the last step of a guarded change.
-"""
+"""Bring one interface up, or release it: the last step of a guarded change."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The files to write so that ifupdown alone configures an interface.
-"""
+"""The files to write so that ifupdown alone configures an interface."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Initialize the control plane, and join workers to it, with kubeadm.
-"""
+"""Initialize the control plane, and join workers to it, with kubeadm."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Watch a kubelet that is waited for, and notice that it keeps exiting.
-"""
+"""Watch a kubelet that is waited for, and notice that it keeps exiting."""
 
 from __future__ import annotations
 

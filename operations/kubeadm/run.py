@@ -1,6 +1,4 @@
-"""
-Run kubeadm on a node: pull the images, init, join; follow it, and report how it ended.
-"""
+"""Run kubeadm on a node: pull the images, init, join; follow it, and report how it ended."""
 
 from __future__ import annotations
 

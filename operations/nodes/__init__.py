@@ -1,6 +1,4 @@
-"""
-Wait until the cluster's nodes are Ready, and set their labels and taints.
-"""
+"""Wait until the cluster's nodes are Ready, and set their labels and taints."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Wait until nodes are Ready and the cluster's own pods run, and fail the nodes that hold it up.
-"""
+"""Wait until nodes are Ready and the cluster's own pods run, and fail the nodes that hold it up."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Install the Kubernetes packages: their apt repository, and kubelet, kubeadm, kubectl, held.
-"""
+"""Install the Kubernetes packages: their apt repository, and kubelet, kubeadm, kubectl, held."""
 
 from __future__ import annotations
 

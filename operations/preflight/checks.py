@@ -1,6 +1,4 @@
-"""
-All checks, in the order in which they are shown.
-"""
+"""All checks, in the order in which they are shown."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Kubernetes on a node: none yet, or this cluster's; not another one's, and not half of one.
-"""
+"""Kubernetes on a node: none yet, or this cluster's; not another one's, and not half of one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The board, its SD card, and the system that runs on it.
-"""
+"""The board, its SD card, and the system that runs on it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The network of a node: its interfaces and resolver, the networks it is on, and what it can reach.
-"""
+"""The network of a node: interfaces, resolver, the networks it is on, and what it can reach."""
 
 from __future__ import annotations
 

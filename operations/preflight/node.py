@@ -1,6 +1,4 @@
-"""
-A node as a check sees it: its specification from the settings, and what was gathered from it.
-"""
+"""A node as a check sees it: its specification from the settings, and what was gathered from it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Results of checks, and how they are shown.
-"""
+"""Results of checks, and how they are shown."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-What no two nodes may share, which only shows when they are compared.
-"""
+"""What no two nodes may share, which only shows when they are compared."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Write a node's SD card: the image of its system, and the files for its first boot.
-"""
+"""Write a node's SD card: the image of its system, and the files for its first boot."""
 
 from __future__ import annotations
 

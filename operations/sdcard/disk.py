@@ -1,6 +1,4 @@
-"""
-Check that a disk may be overwritten: whole, removable, unused, and of an SD card's size.
-"""
+"""Check that a disk may be overwritten: whole, removable, unused, and of an SD card's size."""
 
 from __future__ import annotations
 

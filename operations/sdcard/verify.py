@@ -1,6 +1,4 @@
-"""
-Verify an SD card: read back what was just written, and compare a card with the desired one.
-"""
+"""Verify an SD card: read back what was just written, and compare a card with the desired one."""
 
 from __future__ import annotations
 

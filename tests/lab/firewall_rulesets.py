@@ -1,6 +1,4 @@
-"""
-Rules as programs leave them: what iptables-restore and nft read.
-"""
+"""Rules as programs leave them: what iptables-restore and nft read."""
 
 # ruff: noqa: E501
 

@@ -1,6 +1,4 @@
-"""
-Commands that make a firewall accept what it drops.
-"""
+"""Commands that make a firewall accept what it drops."""
 
 from __future__ import annotations
 
