@@ -1,6 +1,4 @@
-"""
-The record of what bramble manages on a node.
-"""
+"""The record of what bramble manages on a node."""
 
 from __future__ import annotations
 

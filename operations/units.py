@@ -1,6 +1,4 @@
-"""
-systemd units whose file is bramble's own.
-"""
+"""systemd units whose file is bramble's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pods of one node: which would run here, and what flannel's and kube-proxy's do to the node."""
+"""The pods of one node: which would run here, and what flannel and kube-proxy do to the node."""
 
 from __future__ import annotations
 
