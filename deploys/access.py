@@ -15,6 +15,7 @@ if node == cluster.first_control_plane:
         path=str(cluster.kubeconfig),
         context=cluster.kube_context,
         server=kubernetes.api_server(cluster),
+        record=str(cluster.record),
     )
     kubectl_proxy.service(
         name="kubectl proxy",
@@ -26,7 +27,8 @@ if node == cluster.first_control_plane:
     kubeconfig.proxy(
         name="kubeconfig context for kubectl proxy",
         path=str(cluster.kubeconfig),
-        context=f"{cluster.kube_context}-proxy",
+        context=kubernetes.proxy_context(cluster),
         server=kubernetes.proxy_url(cluster),
+        record=str(cluster.record),
         present=cluster.kubectl_proxy,
     )

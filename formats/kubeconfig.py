@@ -381,6 +381,19 @@ def holds(config: Mapping[str, Any], name: str) -> bool:
     return any(entry["name"] == name for entry in config.get("contexts") or [])
 
 
+def content(text: str, name: str) -> str:
+    """
+    Compute a fingerprint of the context, cluster and user of that name; "" without the context.
+
+    + raises ``Unreadable``
+    """
+    config = parse(text)
+    if not holds(config, name):
+        return ""
+    named = {key: [each for each in config[key] if each["name"] == name] for key in _LISTS}
+    return sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:32]
+
+
 def same(config: Mapping[str, Any], way: Access, fingerprints: Mapping[str, str] | None) -> bool:
     """
     Tell whether the config has these entries already.

@@ -12,6 +12,8 @@ from pyinfra.api.state import State
 
 import remote
 from facts.containerd import CONFIG, RESTART_MARK, Containerd, ContainerdState
+from facts.files import FileState
+from facts.node_record import KEPT
 from formats.containerd import (
     CERTS_DIR,
     Runtime,
@@ -21,16 +23,27 @@ from formats.containerd import (
     release,
 )
 from formats.kubernetes_version import DesiredVersion, parse_desired
+from formats.node_record import Entry, fingerprint
 from formats.unreadable import Unreadable
 from messages import container_runtime as messages
-from operations.base import Commands, HostFailure, declare, operation, plan_change, read
+from operations.base import (
+    Commands,
+    HostFailure,
+    declare,
+    declare_recorded,
+    operation,
+    plan_change,
+    read,
+)
 from operations.files import ensure
+from operations.node_record import ChangedSince
 from operations.packages import apt
 
 # containerd 1.7 does not tell the kubelet its cgroup driver (RuntimeConfig); this is the newest
 # minor of Kubernetes that certainly works without it.
 NEWEST_FOR_CONTAINERD_1 = DesiredVersion(1, 36)
 
+_MIRRORS = "mirrors of containerd"
 _MARK = f'mkdir -p "$(dirname {RESTART_MARK})" && : > {RESTART_MARK}'
 
 # containerd starts without a plugin that fails, and logs that only in its journal. Once it answers,
@@ -88,6 +101,7 @@ def runtime(
     _check_version(observed.version or observed.candidate, kubernetes_version)
     declare("package containerd", "unit containerd.service")
     desired = Runtime(pause_image, mirrors=bool(mirrors))
+    _record_mirrors(observed, desired)
     previous = [path for path in observed.files if path not in (CONFIG, *hosts)]
     # Made before the first yield: a dry run shows the diff of each.
     changes = [
@@ -145,17 +159,58 @@ def _check_effect(dump: str, desired: Runtime) -> None:
         raise HostFailure(messages.OVERRIDDEN(path=CONFIG, names=", ".join(names)))
 
 
-def _config(observed: ContainerdState, desired: Runtime) -> Commands:
+def _config(observed: ContainerdState, desired: Runtime, path: str = CONFIG) -> Commands:
+    """Configure containerd; ``path`` is the file to start from."""
     now = observed.files[CONFIG]
+    text = _configured(observed, desired, path)
+    yield from ensure(CONFIG, text, *_status(observed.files[path]), now=now, recorded=False)
+
+
+def _configured(observed: ContainerdState, desired: Runtime, path: str = CONFIG) -> str:
+    before = observed.files[path]
     try:
-        text = now.text if now.kind == "file" else None
-        text = configured(text, desired, observed.version or observed.candidate)
+        text = before.text if before.kind == "file" else None
+        return configured(text, desired, observed.version or observed.candidate)
     except Unreadable as error:
-        raise HostFailure(messages.BAD_CONFIG(path=CONFIG, reason=error.args[0])) from None
-    if now.kind == "file":
-        yield from ensure(CONFIG, text, now.mode, now.user, now.group, now=now, recorded=False)
-    else:
-        yield from ensure(CONFIG, text, now=now, recorded=False)
+        raise HostFailure(messages.BAD_CONFIG(path=path, reason=error.args[0])) from None
+
+
+def _status(file: FileState) -> tuple[str, str, str]:
+    """Mode, user and group that the file keeps, or gets."""
+    return (file.mode, file.user, file.group) if file.kind == "file" else ("644", "root", "root")
+
+
+def _record_mirrors(observed: ContainerdState, desired: Runtime) -> None:
+    """Record that config.toml names the directory of mirrors, which it does not without one."""
+    if not desired.mirrors:
+        return
+    text = _configured(observed, desired)
+    content = fingerprint(*_status(observed.files[CONFIG]), text)
+    declare_recorded(_MIRRORS, content, keeps=[CONFIG], pause_image=desired.pause_image)
+    if CERTS_DIR not in (observed.files[CONFIG].text or ""):
+        plan_change(f"look up mirrors of registries in {CERTS_DIR}", _MIRRORS)
+
+
+def remove_mirrors(resource: str, entry: Entry) -> Commands:
+    """
+    Configure containerd as it would be without mirrors ever; for ``removals``.
+
+    + resource: "mirrors of containerd"
+    + entry: what the record says of it: the ``pause_image``
+    + raises ``ChangedSince``
+    """
+    kept = f"{KEPT}{CONFIG}"
+    observed = read(Containerd, paths=[CONFIG, kept])
+    now = observed.files[CONFIG]
+    if CERTS_DIR not in (now.text or ""):
+        return
+    if not entry.holds(fingerprint(*_status(now), now.text or "")):
+        raise ChangedSince(f"sed -i /config_path/d {CONFIG}; systemctl restart containerd")
+    desired = Runtime(entry.arguments["pause_image"])
+    plan_change(f"look up no mirrors of registries in {CERTS_DIR}", resource)
+    yield StringCommand("sh", "-c", QuoteString(_MARK))
+    yield from _config(observed, desired, kept)
+    yield FunctionCommand(_restart, astuple(desired), {})
 
 
 def _hosts(observed: ContainerdState, path: str, text: str | None) -> Commands:

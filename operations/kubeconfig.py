@@ -18,8 +18,8 @@ from formats import kubeconfig
 from formats.unreadable import Unreadable
 from messages import kubernetes as messages
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read
+from workstation import context_record, tls_probe
 from workstation import files as local_files
-from workstation import tls_probe
 
 # Copied on the node itself, so the key does not leave it; private and atomic, as in files.ensure.
 _COPY = """set -e; umask 077; d=$(dirname -- "$2"); [ -d "$d" ] || install -d -m 700 -o "$3" \
@@ -70,7 +70,7 @@ def admin(user: str) -> Commands:
 
 
 @operation()
-def operator(path: str, context: str, server: str) -> Commands:
+def operator(path: str, context: str, server: str, record: str) -> Commands:
     """
     Put a context for the cluster, over TLS, into a kubeconfig on this computer.
 
@@ -79,13 +79,14 @@ def operator(path: str, context: str, server: str) -> Commands:
     + path: the kubeconfig, such as ``~/.kube/config``; everything else in it is kept
     + context: the name of the context, and of its cluster and user
     + server: such as ``https://192.168.1.32:6443``, an address that this computer reaches
+    + record: path of the record of contexts on this computer: see ``contexts``
 
     The current context is set only where there is none. A backup is kept beside the file.
     ``HostFailure``: the file can't be changed safely.
     """
 
     observed = read(AdminCredentials, owner="")
-    text = _read_local(path)
+    text = read_local(path)
     access = kubeconfig.Access(context, server)
     declare(f"context {context}")
     runs.of(host.state).suggest(f"kubectl {_kubectl_option(path)}--context {context} get nodes")
@@ -93,24 +94,25 @@ def operator(path: str, context: str, server: str) -> Commands:
     if observed.admin and kubeconfig.same(kubeconfig.parse(text), access, fingerprints):
         host.noop(f"the context {context} is in {path}")
         return
-    _edit(path, text, access)
+    edit(path, text, access)
     change = f"put the context {context} for {server} into {path} on this computer"
     plan_change(change, f"context {context}")
-    yield FunctionCommand(write_context, (path, context, server), {})
+    yield FunctionCommand(write_context, (path, context, server, record), {})
 
 
 @operation()
-def proxy(path: str, context: str, server: str, present: bool = True) -> Commands:
+def proxy(path: str, context: str, server: str, record: str, present: bool = True) -> Commands:
     """
     Put a context for kubectl proxy (plain HTTP, no user) into a kubeconfig on this computer.
 
     + path: the kubeconfig, such as ``~/.kube/config``; everything else in it is kept
     + context: the name of the context and of its cluster
     + server: such as ``http://192.168.1.32:8080``
+    + record: as for ``operator``
     + present: False: remove it, if it is for that server
     """
 
-    text = _read_local(path)
+    text = read_local(path)
     access = kubeconfig.Access(context, server)
     exists = kubeconfig.same(kubeconfig.parse(text), access, None)
     resource = f"context {context}"
@@ -119,18 +121,20 @@ def proxy(path: str, context: str, server: str, present: bool = True) -> Command
     if exists == present:
         host.noop(f"the context {context} is {'' if present else 'not '}in {path}")
         return
-    _edit(path, text, access if present else None, context)
+    edit(path, text, access if present else None, context)
     if present:
         plan_change(
             f"put the context {context} for {server} into {path} on this computer", resource
         )
-        yield FunctionCommand(change_proxy_context, (path, context, server, True), {})
+        yield FunctionCommand(change_proxy_context, (path, context, server, record, True), {})
     else:
         plan_change(f"remove the context {context} from {path} on this computer", resource)
-        yield FunctionCommand(change_proxy_context, (path, context, server, False), {})
+        yield FunctionCommand(change_proxy_context, (path, context, server, record, False), {})
 
 
-def write_context(state: State, host: Host, path: str, context: str, server: str) -> bool:
+def write_context(
+    state: State, host: Host, path: str, context: str, server: str, record: str
+) -> bool:
     """Read the credentials on the control plane, and merge them into the local kubeconfig."""
     try:
         admin_conf = "\n".join(remote.of(host).run('cat -- "$1"', ADMIN_CONF))
@@ -138,7 +142,9 @@ def write_context(state: State, host: Host, path: str, context: str, server: str
     except Unreadable as error:
         said = messages.NOT_UNDERSTOOD(what=ADMIN_CONF, reason=error.args[0])
         raise HostFailure(said) from error
-    _write(host, path, _edit(path, _read_local(path), access))
+    text = edit(path, read_local(path), access)
+    note(record, path, context, text)
+    write(host, path, text)
     if reason := tls_probe.probe(server, access.ca_data):
         warning = messages.SERVER_NOT_ANSWERING(server=server, reason=reason)
         host.log_styled(warning, fg="yellow", log_func=logger.warning)
@@ -146,15 +152,27 @@ def write_context(state: State, host: Host, path: str, context: str, server: str
 
 
 def change_proxy_context(
-    state: State, host: Host, path: str, context: str, server: str, present: bool
+    state: State, host: Host, path: str, context: str, server: str, record: str, present: bool
 ) -> bool:
     """Put the proxy's context into the local kubeconfig, or remove it."""
     access = kubeconfig.Access(context, server) if present else None
-    _write(host, path, _edit(path, _read_local(path), access, context))
+    text = edit(path, read_local(path), access, context)
+    if present:
+        note(record, path, context, text)
+    write(host, path, text)
     return True
 
 
-def _read_local(path: str) -> str:
+def note(record: str, path: str, context: str, text: str) -> None:
+    """Record a context that the text of a kubeconfig on this computer has."""
+    try:
+        context_record.add(record, path, context, kubeconfig.content(text, context))
+    except OSError as error:
+        said = messages.KUBECONFIG_NOT_WRITTEN(path=record, reason=error.strerror)
+        raise HostFailure(said) from error
+
+
+def read_local(path: str) -> str:
     """Read the kubeconfig on this computer; "" without one, ``HostFailure`` if it is none."""
     if os.pathsep in path:
         raise HostFailure(messages.LIST_OF_FILES(path=path))
@@ -169,7 +187,7 @@ def _read_local(path: str) -> str:
         raise HostFailure(said) from error
 
 
-def _edit(path: str, text: str, access: kubeconfig.Access | None, name: str = "") -> str:
+def edit(path: str, text: str, access: kubeconfig.Access | None, name: str = "") -> str:
     """Return the text with this access, or (None) without the context of that name."""
     try:
         local_files.check_writable(path)
@@ -181,7 +199,8 @@ def _edit(path: str, text: str, access: kubeconfig.Access | None, name: str = ""
         raise HostFailure(said) from error
 
 
-def _write(host: Host, path: str, text: str) -> None:
+def write(host: Host, path: str, text: str) -> None:
+    """Write the kubeconfig on this computer; the old one is kept beside it."""
     try:
         backup = local_files.replace(path, text)
     except OSError as error:

@@ -70,12 +70,12 @@ def write_ahead(host: Host, work: Work) -> None:
 
     + raises ``HostFailure``: the record cannot be written
     """
-    if not any(work.resources[name] == CHANGED for name in work.recorded):
+    if not work.recorded or CHANGED not in work.resources.values():
         return
 
     def change(record: NodeRecord) -> NodeRecord:
         for name, entry in work.recorded.items():
-            if work.resources[name] == CHANGED:
+            if work.resources[name] == CHANGED or name in record.entries:
                 record = record.put(name, entry)
         return record
 

@@ -18,7 +18,7 @@ from pyinfra.context import ctx_host
 import runs
 from formats.node_record import Entry, NodeRecord
 from messages import nodes as messages
-from operations import files, guard, node_record, nodes, sysctl, units
+from operations import containerd, files, guard, node_record, nodes, sysctl, units
 from operations.base import Commands, HostFailure, hide, operation, plan
 from runs.record import Work
 
@@ -28,6 +28,7 @@ KINDS: Mapping[str, Callable[[str, Entry], Commands]] = {
     "unit": units.remove,
     "file": files.remove,
     "sysctl": sysctl.remove,
+    "mirrors": containerd.remove_mirrors,
     "label": nodes.remove_label,
 }
 

@@ -38,6 +38,16 @@ def proxy_url(cluster: Cluster) -> str:
     return f"http://{_reached_at(cluster)}:{cluster.kubectl_proxy_port}"
 
 
+def contexts(cluster: Cluster) -> list[str]:
+    """The contexts in the operator's kubeconfig."""
+    return [cluster.kube_context, *([proxy_context(cluster)] if cluster.kubectl_proxy else [])]
+
+
+def proxy_context(cluster: Cluster) -> str:
+    """The context for `kubectl proxy`."""
+    return f"{cluster.kube_context}-proxy"
+
+
 def forwarded_ports(cluster: Cluster) -> list[int]:
     """The ports that the gateway passes on to a control plane behind it, for the operator."""
     if cluster.gateway_of(cluster.first_control_plane) is None:

@@ -141,6 +141,11 @@ class Cluster(connector_fields.Derived):
 
     nodes: Annotated[tuple[Node, ...], rules.remember_cluster]
 
+    @property
+    def record(self) -> Path:
+        """The record of what is on the operator's computer."""
+        return self.project / ".cluster" / "record.json"
+
     @cached_property
     def control_plane(self) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes if node.role == "control_plane")

@@ -64,8 +64,14 @@ def control_plane(monkeypatch: pytest.MonkeyPatch) -> Host:
     return host
 
 
+def record_of(path: Path) -> str:
+    """A record of contexts beside the kubeconfig's folder."""
+    return str(path.parents[1] / f"{path.parent.name}.json")
+
+
 def write(control_plane: Host, path: Path) -> bool:
-    return kubeconfig.write_context(None, control_plane, str(path), "bramble", SERVER)  # type: ignore[arg-type]
+    record = record_of(path)
+    return kubeconfig.write_context(None, control_plane, str(path), "bramble", SERVER, record)  # type: ignore[arg-type]
 
 
 def commands(
@@ -78,7 +84,13 @@ def commands(
     host = create_host(state, facts={"kubeconfig.AdminCredentials": {"owner=": fact}})
     inner = getattr(operation._inner, "__wrapped__", operation._inner)
     with ctx_state.use(state), ctx_host.use(host):
-        arguments = {"path": str(path), "context": "bramble", "server": SERVER, **kwargs}
+        arguments = {
+            "path": str(path),
+            "context": "bramble",
+            "server": SERVER,
+            "record": record_of(path),
+            **kwargs,
+        }
         return [(command.function.__name__, command.args) for command in inner(**arguments)]
 
 
@@ -86,7 +98,7 @@ def test_file_is_private_and_second_run_changes_nothing(
     control_plane: Host, tmp_path: Path
 ) -> None:
     path = tmp_path / ".kube" / "config"
-    assert commands(path) == [("write_context", (str(path), "bramble", SERVER))]
+    assert commands(path) == [("write_context", (str(path), "bramble", SERVER, record_of(path)))]
     assert write(control_plane, path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
@@ -141,7 +153,7 @@ def test_context_for_the_proxy_is_added_and_removed(control_plane: Host, tmp_pat
     path = tmp_path / "config"
     server = "http://192.168.1.32:8080"
     ways = {"operation": kubeconfig.proxy, "context": "bramble-proxy", "server": server}
-    arguments = (str(path), "bramble-proxy", server)
+    arguments = (str(path), "bramble-proxy", server, record_of(path))
     assert commands(path, **ways) == [("change_proxy_context", (*arguments, True))]
     assert commands(path, present=False, **ways) == []
     assert kubeconfig.change_proxy_context(None, control_plane, *arguments, True)  # type: ignore[arg-type]
