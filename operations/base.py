@@ -48,6 +48,7 @@ __all__ = [
     "diff",
     "hide",
     "mark_guarded",
+    "note_removed",
     "operation",
     "plan",
     "plan_change",
@@ -218,6 +219,12 @@ def mark_guarded() -> None:
 def hide() -> None:
     """Hide this operation from all lists of steps: it is bookkeeping."""
     _work().hidden = True
+
+
+def note_removed(*resources: str) -> None:
+    """Note which resources this operation removes, and show it in one line."""
+    _work().removed.extend(resources)
+    plan(f"No longer in the settings, to be removed: {', '.join(resources)}")
 
 
 def diff(

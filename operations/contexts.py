@@ -14,7 +14,7 @@ from pyinfra.api.state import State
 from formats import kubeconfig as kubeconfig_format
 from messages import nodes as messages
 from operations import kubeconfig
-from operations.base import Commands, hide, operation, plan, plan_change
+from operations.base import Commands, hide, note_removed, operation, plan, plan_change
 from workstation import context_record
 
 
@@ -59,6 +59,8 @@ def removed(record: str, path: str, contexts: Collection[str], whole: bool) -> C
             kubeconfig.edit(file, text, None, context)
             plan_change(f"remove the context {context} from {file} on this computer", resource)
             commands.append(FunctionCommand(_remove, (file, context), {}))
+    if commands:
+        note_removed(*gone)
     for message in left:
         plan(message)
     if not commands:

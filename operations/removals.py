@@ -19,7 +19,7 @@ import runs
 from formats.node_record import Entry, NodeRecord
 from messages import nodes as messages
 from operations import containerd, files, guard, node_record, nodes, sysctl, units
-from operations.base import Commands, HostFailure, hide, operation, plan
+from operations.base import Commands, HostFailure, hide, note_removed, operation, plan
 from runs.record import Work
 
 # What removes a resource of each kind, given "KIND NAME" and its entry. It shows what it will do
@@ -129,9 +129,12 @@ def _removals(nodes: Mapping[str, str], guarded: bool) -> dict[str, list[Pyinfra
         except node_record.ChangedSince as changed:
             left.add(resource)
             plan(messages.CHANGED_SINCE(resource=resource, command=changed))
-    if not any(commands.values()) and not left:
+    commands = {resource: each for resource, each in commands.items() if each}
+    if commands:
+        note_removed(*commands)
+    elif not left:
         hide()
-    return {resource: each for resource, each in commands.items() if each}
+    return commands
 
 
 def _settled(record: NodeRecord, nodes: Mapping[str, str], settings: str) -> NodeRecord:

@@ -117,6 +117,7 @@ class Report:
             return
         out.print()
         out.print(self._table(all_steps))
+        self._show_removals(out, all_steps)
         self._show_slowest(out, all_steps)
         if self.log.path is not None:
             seconds = time.monotonic() - self._began
@@ -149,6 +150,12 @@ class Report:
             style = "red" if failed else "green" if counts[0] == 0 else "yellow"
             table.add_row(name, *cells, *seconds, style=style)
         return table
+
+    def _show_removals(self, out: Console, all_steps: list[steps.Step]) -> None:
+        words = {"changed": "Removed from", "planned": "To be removed from"}
+        for each in all_steps:
+            if each.outcome in words and each.work.removed:
+                out.print(f"{words[each.outcome]} {each.node}: {', '.join(each.work.removed)}")
 
     def _show_slowest(self, out: Console, all_steps: list[steps.Step]) -> None:
         longest: dict[str, float] = {}

@@ -44,6 +44,7 @@ class Work:
     + resources: each ``KIND NAME``, such as "file /etc/hosts": ``SAME`` or ``CHANGED``
     + declared: those of them that the settings have; not those that are only removed
     + recorded: those of them that the node's record has, with what it says of them
+    + removed: resources that it removes
     + guarded: whether its changes are part of the guard's transaction
     + changes: in their order
     + hidden: whether it is bookkeeping, which is not shown
@@ -52,6 +53,7 @@ class Work:
     resources: dict[str, str] = field(default_factory=dict)
     declared: set[str] = field(default_factory=set)
     recorded: dict[str, Entry] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
     guarded: bool = False
     changes: list[Change] = field(default_factory=list)
     hidden: bool = False
