@@ -1,6 +1,4 @@
-"""
-Remove the contexts that earlier settings put into kubeconfigs on this computer.
-"""
+"""Remove the contexts that earlier settings put into kubeconfigs on this computer."""
 
 from __future__ import annotations
 

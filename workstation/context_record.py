@@ -1,6 +1,4 @@
-"""
-The record of the contexts that bramble has put into kubeconfigs on this computer.
-"""
+"""The record of the contexts that bramble has put into kubeconfigs on this computer."""
 
 from __future__ import annotations
 
