@@ -28,7 +28,7 @@ def test_a_lab_of_another_version_is_told_and_disturbs_no_other(
     folder = tmp_path / "labs" / "old"
     folder.mkdir(parents=True)
     nodes = [{"name": "node1", "wires": []}]
-    saved = {"name": "old", "desk": "/elsewhere", "transfer": "172.31.0.0/30", "nodes": nodes}
+    saved = {"name": "old", "elsewhere": 1, "transfer": "172.31.0.0/30", "nodes": nodes}
     (folder / "plan.json").write_text(json.dumps(saved))
     (tmp_path / "labs" / "cut").mkdir()
     (tmp_path / "labs" / "cut" / "plan.json").write_text("{")
