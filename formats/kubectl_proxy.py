@@ -140,38 +140,6 @@ def octet(low: int, high: int) -> str:
     """Write the expression for the decimal numbers from ``low`` to ``high`` (0 to 255)."""
     if low == high:
         return str(low)
-    return "(" + "|".join(_ranges(low, high)) + ")"
-
-
-def _ranges(low: int, high: int) -> list[str]:
-    """Split the range where the number of digits grows, then where a digit's range is partial."""
-    found: list[str] = []
-    for digits in (1, 2, 3):
-        start, end = (0 if digits == 1 else 10 ** (digits - 1)), 10**digits - 1
-        if low <= end and high >= start:
-            found += _same_length(str(max(low, start)), str(min(high, end)))
-    return found
-
-
-def _same_length(low: str, high: str) -> list[str]:
-    if low == high:
-        return [low]
-    if len(low) == 1:
-        return [f"[{low}-{high}]"]
-    if low[0] == high[0]:
-        return [low[0] + rest for rest in _same_length(low[1:], high[1:])]
-    rest = len(low) - 1
-    zeros, nines = "0" * rest, "9" * rest
-    found: list[str] = []
-    first, last = int(low[0]), int(high[0])
-    if low[1:] != zeros:
-        found += [low[0] + tail for tail in _same_length(low[1:], nines)]
-        first += 1
-    tail_of_last: list[str] = []
-    if high[1:] != nines:
-        tail_of_last = [high[0] + tail for tail in _same_length(zeros, high[1:])]
-        last -= 1
-    if first <= last:
-        head = str(first) if first == last else f"[{first}-{last}]"
-        found.append(head + "[0-9]" * rest)
-    return found + tail_of_last
+    if (low, high) == (0, 255):
+        return "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+    return f"({'|'.join(map(str, range(low, high + 1)))})"

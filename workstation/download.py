@@ -224,13 +224,24 @@ def _save_tag(tag: Path, answer: requests.Response) -> None:
 
 
 def _failed(url: str, error: requests.RequestException, kept: str = "") -> DownloadError:
+    return DownloadError(sdcard.DOWNLOAD_FAILED(url=url, reason=f"{failure_reason(error)}{kept}"))
+
+
+def failure_reason(error: requests.RequestException) -> str:
+    """Describe why a request failed by its innermost cause: requests wraps it four times."""
     if isinstance(error, requests.HTTPError):
-        reason = f"{error.response.status_code} {error.response.reason}"
-    elif isinstance(error, requests.exceptions.ChunkedEncodingError):
-        reason = "the connection was closed in the middle"
-    else:
-        reason = _cause(error)
-    return DownloadError(sdcard.DOWNLOAD_FAILED(url=url, reason=f"{reason}{kept}"))
+        return f"{error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection was closed in the middle"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "the server's certificate is not trusted"
+    cause: BaseException = error
+    while True:
+        inner = getattr(cause, "reason", None) or (cause.args[0] if cause.args else None)
+        if not isinstance(inner, BaseException):
+            break
+        cause = inner
+    return re.sub(r"\[Errno \d+\] ", "", str(cause).rsplit(": ", 1)[-1])
 
 
 @contextmanager
@@ -302,17 +313,6 @@ def _keep(path: Path, content: bytes) -> None:
     with os.fdopen(handle, "wb") as file:
         file.write(content)
     os.replace(name, path)
-
-
-def _cause(error: BaseException) -> str:
-    """Return the innermost cause: requests wraps "Name or service not known" four times."""
-    reason: BaseException = error
-    while True:
-        inner = getattr(reason, "reason", None) or (reason.args[0] if reason.args else None)
-        if not isinstance(inner, BaseException):
-            break
-        reason = inner
-    return str(reason).rsplit(": ", 1)[-1]
 
 
 def _sum(path: Path, on_progress: OnProgress = lambda done, total: None) -> str:

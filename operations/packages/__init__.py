@@ -17,6 +17,7 @@ from messages import kubernetes as messages
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 from operations.files import ensure
 from operations.packages import apt
+from workstation.download import failure_reason
 
 # These share one version; kubernetes-cni has its own, which apt chooses.
 VERSIONED = ["kubelet", "kubeadm", "kubectl"]
@@ -85,7 +86,7 @@ def _accepted_key(url: str, fingerprint: str) -> str:
         text = _fetch(url)
         found = [key.fingerprint for key in openpgp.public_keys(text) if not key.subkey]
     except requests.RequestException as error:
-        raise HostFailure(messages.KEY_NOT_FETCHED(url=url, reason=_reason(error))) from None
+        raise HostFailure(messages.KEY_NOT_FETCHED(url=url, reason=failure_reason(error))) from None
     except ValueError as error:
         raise HostFailure(messages.NO_KEY(url=url, reason=error.args[0])) from None
     expected = "".join(fingerprint.split()).upper()
@@ -109,22 +110,6 @@ def _fetch(url: str) -> str:
     if isinstance(found, Exception):
         raise found
     return found
-
-
-def _reason(error: requests.RequestException) -> str:
-    """Describe a failure without the nested objects of requests' own messages."""
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"{error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the server's certificate is not trusted"
-    if isinstance(error, requests.Timeout):
-        return "timed out"
-    if isinstance(error, requests.ConnectionError):
-        cause: BaseException = error
-        while cause.__context__ is not None:
-            cause = cause.__context__
-        return str(getattr(cause, "strerror", None) or "no connection")
-    return str(error)
 
 
 @operation()
