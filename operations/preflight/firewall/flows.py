@@ -54,19 +54,21 @@ class Site:
 @dataclass(frozen=True)
 class Allowed:
     """
-    What a rule has to accept for a packet: networks rather than single nodes.
+    What a rule has to accept: networks rather than single nodes; empty fields: any.
 
-    + side, port: "dport" or "sport"; None: all traffic between the networks
-    + source, destination: None: any
+    + side: "dport" or "sport"
+    + ports: none: all traffic between the networks
+    + established: all answers
     """
 
-    protocol: str
-    side: str
-    port: int | None
-    source: str | None
-    destination: str | None
+    protocol: str = ""
+    side: str = ""
+    ports: tuple[int, ...] = ()
+    source: str | None = None
+    destination: str | None = None
     in_interface: str = ""
     out_interface: str = ""
+    established: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ def _services(site: Site) -> Flow:
         hardware=MADE_UP,
     )
     stages = [Stage("prerouting", packet, high=_TRANSLATING - 1)]
-    allowed = Allowed("udp", "dport", None, site.pods, site.services, "cni0")
+    allowed = Allowed("udp", "dport", (), site.pods, site.services, "cni0")
     trip = Trip(False, stages, allowed)
     return Flow(f"{DNS_PORT}/udp from its pods to services", [trip], certain=False)
 
@@ -231,8 +233,8 @@ def _flow(
     )
     # Pods may use any port between them.
     between_pods = client.network is not None and client.network == server.network
-    allowed = None if between_pods else port
-    trips = [_trip(False, ask, client, server, ("dport", allowed), False)]
+    ports = () if between_pods or port is None else (port,)
+    trips = [_trip(False, ask, client, server, ("dport", ports), False)]
     if answered:
         answer = replace(
             ask,
@@ -248,9 +250,9 @@ def _flow(
             from_here=ask.to_here,
             to_here=ask.from_here,
         )
-        trips.append(_trip(True, answer, server, client, ("sport", allowed), translated))
+        trips.append(_trip(True, answer, server, client, ("sport", ports), translated))
         more = replace(ask, state="ESTABLISHED", flags=_LATER if protocol == "tcp" else frozenset())
-        trips.append(_trip(False, more, client, server, ("dport", allowed), False))
+        trips.append(_trip(False, more, client, server, ("dport", ports), False))
     return Flow(words, trips, port is not None)
 
 
@@ -259,12 +261,12 @@ def _trip(
     packet: Packet,
     sender: _End,
     receiver: _End,
-    port: tuple[str, int | None],
+    ports: tuple[str, tuple[int, ...]],
     translated: bool,
 ) -> Trip:
     allowed = Allowed(
         packet.protocol,
-        *port,
+        *ports,
         sender.network,
         receiver.network,
         sender.interface,

@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 from operations.preflight.firewall.chains import Place
-from operations.preflight.firewall.flows import Site, Trip
+from operations.preflight.firewall.flows import Allowed, Site, Trip
 
 _IN = ("ingress", "prerouting", "input", "forward")  # the hooks where -i is known …
 _OUT = ("forward", "output", "postrouting", "egress")  # … and where -o is known
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """
-    A rule to insert first into a chain.
-
-    + established: accepts all answers
-    """
-
-    established: bool = False
-    in_interface: str = ""
-    out_interface: str = ""
-    source: str | None = None
-    destination: str | None = None
-    protocol: str = ""
-    side: str = ""
-    ports: tuple[int, ...] = ()
 
 
 def commands(dropped: Iterable[tuple[Trip, Place]], site: Site) -> list[str]:
@@ -39,11 +21,11 @@ def commands(dropped: Iterable[tuple[Trip, Place]], site: Site) -> list[str]:
 
     by_program: dict[tuple[str, ...], list[tuple[Trip, Place]]] = {}
     for trip, place in dropped:
-        by_program.setdefault(_program(trip, place), []).append((trip, place))
+        by_program.setdefault(_program(place), []).append((trip, place))
     found: list[str] = []
     for (program, *_), cases in by_program.items():
         place = cases[0][1]
-        rules = _joined(_rule(trip, place) for trip, place in cases)
+        rules = _joined(_rule(trip.allowed, place) for trip, place in cases)
         if program == "firewalld":
             found.append(_firewalld(site))
         elif program == "ufw":
@@ -58,7 +40,7 @@ def commands(dropped: Iterable[tuple[Trip, Place]], site: Site) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _program(trip: Trip, place: Place) -> tuple[str, ...]:
+def _program(place: Place) -> tuple[str, ...]:
     """The program to use; firewalld and ufw would make their own rules again."""
     base = place.base
     if (base.program == "nft" and base.table == "firewalld") or "INPUT_ZONES" in base.rules:
@@ -74,37 +56,37 @@ def _program(trip: Trip, place: Place) -> tuple[str, ...]:
     return (base.program, base.family, base.table, base.name)
 
 
-def _rule(trip: Trip, place: Place) -> _Rule:
-    allowed, hook, base = trip.allowed, place.base.hook, place.base
+def _rule(allowed: Allowed, place: Place) -> Allowed:
+    """What a rule at this place can say of that."""
+    hook, base = place.base.hook, place.base
     on_device = base.family in ("netdev", "bridge") or hook in ("ingress", "egress")
     if "lo" in (allowed.in_interface, allowed.out_interface) and not on_device:
         coming = hook in ("prerouting", "input")
-        return _Rule(in_interface="lo") if coming else _Rule(out_interface="lo")
-    named = allowed.port is not None
-    if place.packet.seen_state == "ESTABLISHED" and named and not on_device:
-        return _Rule(established=True)
-    return _Rule(
-        in_interface=allowed.in_interface if named and hook in _IN and not on_device else "",
-        out_interface=allowed.out_interface if named and hook in _OUT and not on_device else "",
+        return Allowed(in_interface="lo") if coming else Allowed(out_interface="lo")
+    if place.packet.seen_state == "ESTABLISHED" and allowed.ports and not on_device:
+        return Allowed(established=True)
+    by_interface = allowed.ports and not on_device
+    return replace(
+        allowed,
+        in_interface=allowed.in_interface if by_interface and hook in _IN else "",
+        out_interface=allowed.out_interface if by_interface and hook in _OUT else "",
         source=allowed.source if hook in _IN else None,
         destination=allowed.destination if hook in _OUT else None,
-        protocol=allowed.protocol if named else "",
-        side=allowed.side if named else "",
-        ports=() if allowed.port is None else (allowed.port,),
+        protocol=allowed.protocol if allowed.ports else "",
+        side=allowed.side if allowed.ports else "",
     )
 
 
-def _joined(rules: Iterable[_Rule]) -> Iterator[_Rule]:
+def _joined(rules: Iterable[Allowed]) -> Iterator[Allowed]:
     """Merge rules that differ in their ports."""
-    ports: dict[_Rule, set[int]] = {}
+    ports: dict[Allowed, set[int]] = {}
     for rule in rules:
-        bare = _Rule(**{**vars(rule), "ports": ()})
-        ports.setdefault(bare, set()).update(rule.ports)
+        ports.setdefault(replace(rule, ports=()), set()).update(rule.ports)
     for bare, found in ports.items():
-        yield _Rule(**{**vars(bare), "ports": tuple(sorted(found))})
+        yield replace(bare, ports=tuple(sorted(found)))
 
 
-def _iptables(rule: _Rule) -> str:
+def _iptables(rule: Allowed) -> str:
     if rule.established:
         return "-m conntrack --ctstate RELATED,ESTABLISHED "
     options = (
@@ -120,7 +102,7 @@ def _iptables(rule: _Rule) -> str:
     return words + "".join(f"--{rule.side} {port} " for port in rule.ports)
 
 
-def _nft(rule: _Rule) -> str:
+def _nft(rule: Allowed) -> str:
     if rule.established:
         return "ct state established,related "
     options = (
@@ -136,7 +118,7 @@ def _nft(rule: _Rule) -> str:
     return f"{words}{rule.protocol} {rule.side} {{ {ports} }} "
 
 
-def _ufw(rule: _Rule, place: Place) -> str:
+def _ufw(rule: Allowed, place: Place) -> str:
     words = "route prepend allow" if place.base.hook == "forward" else "prepend allow"
     words += f" in on {rule.in_interface}" if rule.in_interface else ""
     words += f" out on {rule.out_interface}" if rule.out_interface else ""
