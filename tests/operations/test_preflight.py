@@ -21,10 +21,14 @@ from facts.files import FileState
 from facts.interfaces import InterfacesFile
 from facts.kubeadm import ControlPlaneState, MemberState
 from facts.leftovers import LeftoversState
+from formats.iptables import parse_save
 from messages import codes
 from messages import preflight as messages
 from operations import kubeadm, preflight
 from operations.preflight import checks
+from operations.preflight.firewall import evaluate
+from operations.preflight.firewall.flows import Site
+from operations.preflight.firewall.iptables_rules import base_chains
 from operations.preflight.node import Node, known
 from operations.preflight.results import count, table
 from tests.operations.preflight_nodes import (
@@ -256,6 +260,8 @@ CASES: list[tuple[str, str, dict[str, Any], str, tuple[str, ...]]] = [
         "-A FORWARD -i docker0 -o br-1234 -j DROP",
     )],
     ("firewall", "node1", {"rules": in_filter("-A INPUT -i eth0 -s 192.168.2.0/24 -j ACCEPT", "-A INPUT -p tcp -m tcp --dport 10250 ! -i lo -j DROP")}, "OK", (PASSES,)),
+    ("firewall", "node1", {"rules": in_filter("-A INPUT -i wlan0 -p tcp -m tcp ! --dport 22 -j DROP")}, "warning", ("PRE060", "drops 6443/tcp from this computer. ", "`sudo iptables -I INPUT -i wlan0 -p tcp --dport 6443 -j ACCEPT && ")),
+    ("firewall", "node1", {"rules": in_filter("-A INPUT -i wlan0 -s 192.168.7.0/24 -p tcp -m tcp --dport 6443 -j DROP")}, "OK", (PASSES,)),
     ("firewall", "node1", {"rules": in_filter().replace("FORWARD ACCEPT", "FORWARD DROP")}, "OK", (PASSES,)),
     ("ports", "node1", {"listeners": {"6443": "nginx", "2379": ""}}, "failure", ("PRE072", "6443 (nginx), 2379 (an unknown program)")),
     ("ports", "node1", {"listeners": {"6443": "nginx"}, "ignored": ["Port-6443"]}, "warning", ("PRE072", "6443 (nginx)")),
@@ -433,3 +439,22 @@ def test_the_checks_of_a_node_run_once_for_the_same_nodes(monkeypatch: pytest.Mo
     run.nodes["node2"] = nodes["node2"]  # which may share something with it
     assert run.check("node1") is run.check("node1")
     assert asked == ["node1", "node1"]
+
+
+def test_the_gateway_lets_the_operator_pass_to_a_control_plane_behind_it() -> None:
+    """Its own rules do; one of others before them, or in another table, is named."""
+    site = Site("node2", "192.168.2.12", "eth0", "192.168.2.0/24", "10.244.0.0/16", "10.96.0.0/12",
+                "node1", "192.168.2.11", {"node1": "192.168.2.11"}, uplink="wlan0",
+                uplink_network="192.168.1.0/24")  # fmt: skip
+    closed = "*mangle\n:FORWARD ACCEPT [0:0]\n-A FORWARD -i wlan0 -p tcp -m tcp --dport {} -j DROP\nCOMMIT\n"
+    found = [
+        evaluate(base_chains("iptables", parse_save(closed.format(port))), site)
+        for port in (6443, 23)
+    ]
+    assert "drops 6443/tcp from this computer to node1 (192.168.2.11)" in found[0].dropped
+    assert found[0].command == (
+        "sudo iptables -t mangle -I FORWARD -i wlan0 -o eth0 -d 192.168.2.0/24"
+        " -p tcp --dport 6443 -j ACCEPT && sudo iptables -t mangle -I FORWARD"
+        " -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+    )
+    assert found[1].dropped == ""

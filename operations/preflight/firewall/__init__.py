@@ -16,7 +16,7 @@ from messages import preflight as messages
 from operations import iptables as rulesets
 from operations.base import HostFailure
 from operations.preflight.firewall.chains import BaseChain, Place, walk
-from operations.preflight.firewall.flows import Site, Trip, needed
+from operations.preflight.firewall.flows import API_PORT, Site, Trip, needed
 from operations.preflight.firewall.iptables_rules import base_chains as iptables_chains
 from operations.preflight.firewall.nft_rules import base_chains as nft_chains
 from operations.preflight.firewall.remedies import commands
@@ -83,6 +83,8 @@ def evaluate(chains: Iterable[BaseChain], site: Site) -> Findings:
     unsure: dict[Place, dict[str, bool]] = {}
     cases: list[tuple[Trip, Place]] = []
     for flow in needed(site):
+        if flow.beside and any(walk(chains, trip.stages).drops for trip in flow.beside.trips):
+            continue
         for trip in flow.trips:
             outcome = walk(chains, trip.stages)
             cases += [(trip, place) for place in outcome.drops]
@@ -139,6 +141,7 @@ def _site(node: Node, nodes: Nodes) -> Site:
         hardware=hardware,
         own_pods=pods[0] if pods else None,
         uplink=desired.names[1] if desired.is_gateway else None,
+        uplink_network=desired.networks["uplink_network"] if desired.is_gateway else None,
         nameservers=desired.resolver["nameservers"],
     )
 
@@ -156,6 +159,8 @@ def _add_rules_of_the_run(tables: Tables, site: Site) -> None:
             f"-A FORWARD -s {inner} -i {near} -o {far} -j ACCEPT",
             f"-A FORWARD -d {inner} -i {far} -o {near} -m conntrack"
             " --ctstate RELATED,ESTABLISHED -j ACCEPT",
+            f"-A FORWARD -d {site.control_plane_address} -i {far} -o {near} -p tcp -m tcp"
+            f" --dport {API_PORT} -j ACCEPT",
         ]
     if "FLANNEL-FWD" not in table.chains:
         forward += [f"-A FORWARD -s {pods} -j ACCEPT", f"-A FORWARD -d {pods} -j ACCEPT"]

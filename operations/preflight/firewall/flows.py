@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from operations.preflight.firewall.chains import Hook, Stage
 from operations.preflight.firewall.packets import CHOSEN_PORTS, MADE_UP, Packet, network_span
 
-API_PORT, KUBELET_PORT, FLANNEL_PORT = 6443, 10250, 8472
+SSH_PORT, API_PORT, KUBELET_PORT, FLANNEL_PORT = 22, 6443, 10250, 8472
 ETCD_PORTS = (2379, 2380)
 DNS_PORT, PROBE_PORT = 53, 8080  # CoreDNS's: of its service, of its health
-_TRANSLATING = -100  # the priority at which the NAT of an answer is reverted
+_TRANSLATING = -100  # the priority of DNAT, and of reverting SNAT in an answer
 _REPLY, _LATER = frozenset({"syn", "ack"}), frozenset({"ack"})
 _LOOPBACK = "127.0.0.1"
 _INTERNET = "64.0.0.0/3"  # stands for the internet: it has no private or special networks
@@ -32,7 +32,7 @@ class Site:
     + peers: the other nodes' addresses by name
     + hardware: hardware addresses by node, as far as they are known
     + own_pods: the pod network of this node; None: not known, then all of ``pods``
-    + uplink: the interface by which it routes for the others; None: it is no gateway
+    + uplink, uplink_network: by which it routes for the others; None: it is no gateway
     + nameservers: those of the other nodes
     """
 
@@ -48,6 +48,7 @@ class Site:
     hardware: Mapping[str, str] = field(default_factory=dict)
     own_pods: str | None = None
     uplink: str | None = None
+    uplink_network: str | None = None
     nameservers: Sequence[str] = ()
 
 
@@ -90,12 +91,15 @@ class Flow:
     """
     + words: "6443/tcp from node2 (192.168.2.12)"
     + trips: all of them have to pass
-    + certain: False: of many ports, of which the dropped ones may not be used
+    + certain: False: of addresses or ports of which the dropped ones may not be used
+    + beside: a flow that passes, as bramble uses it; where the rules drop it, it goes another way,
+      and this one with it
     """
 
     words: str
     trips: Sequence[Trip]
     certain: bool = True
+    beside: Flow | None = None
 
 
 @dataclass(frozen=True)
@@ -104,12 +108,12 @@ class _End:
     One end of a flow.
 
     + interface: by which this node reaches it; empty: it is this node
-    + addresses: its own
+    + addresses: its own; None: not known
     + network: what a rule names for it
     """
 
     interface: str
-    addresses: str
+    addresses: str | None
     network: str | None
     hardware: str | None = None
 
@@ -132,6 +136,7 @@ def needed(site: Site) -> Iterator[Flow]:
             yield from _routed(site, who, there)
     yield from _pods(site)
     yield from _alone(site)
+    yield from _operator(site)
 
 
 def _alone(site: Site) -> Iterator[Flow]:
@@ -148,6 +153,26 @@ def _alone(site: Site) -> Iterator[Flow]:
         yield _flow(words, "tcp", port, end, end)
 
 
+def _control_plane(site: Site) -> _End:
+    hardware = site.hardware.get(site.control_plane)
+    return _End(site.interface, site.control_plane_address, site.cluster, hardware)
+
+
+def _operator(site: Site) -> Iterator[Flow]:
+    """Yield the flow of the operator's kubectl; the gateway forwards it to a node behind it."""
+    operator = _End(site.uplink or site.interface, None, None)
+    here = _End("", site.uplink_network or site.address, None)
+    login = _flow(f"{SSH_PORT}/tcp from this computer", "tcp", SSH_PORT, operator, here)
+    words = f"{API_PORT}/tcp from this computer"
+    forwarded = site.name != site.control_plane
+    if forwarded:
+        words += f" to {site.control_plane} ({site.control_plane_address})"
+    if site.uplink or not forwarded:
+        server = _control_plane(site) if forwarded else here
+        flow = _flow(words, "tcp", API_PORT, operator, server, dnat=forwarded)
+        yield replace(flow, certain=False, beside=login)
+
+
 def _pods(site: Site) -> Iterator[Flow]:
     here = _End("", site.own_pods or site.pods, None)
     own = _End("cni0", site.own_pods or site.pods, site.pods, MADE_UP)
@@ -155,11 +180,9 @@ def _pods(site: Site) -> Iterator[Flow]:
         words = f"{API_PORT}/tcp from its pods"
         yield _flow(words, "tcp", API_PORT, own, replace(here, addresses=site.address))
     elif site.control_plane_address:
-        hardware = site.hardware.get(site.control_plane)
-        plane = _End(site.interface, site.control_plane_address, site.cluster, hardware)
         there = f"{site.control_plane} ({site.control_plane_address})"
         words = f"{API_PORT}/tcp from its pods to {there}"
-        yield _flow(words, "tcp", API_PORT, own, plane, translated=True)
+        yield _flow(words, "tcp", API_PORT, own, _control_plane(site), snat=True)
     yield _flow(f"{PROBE_PORT}/tcp to its pods", "tcp", PROBE_PORT, here, own)
     yield _services(site)
     far = _End("flannel.1", site.pods, site.pods, MADE_UP)
@@ -201,7 +224,7 @@ def _routed(site: Site, who: str, there: _End) -> Iterator[Flow]:
             far = _End(site.uplink, address, None)
             named = "the internet" if address == _INTERNET else address
             words = f"{port}/{protocol} from {who} to {named}"
-            yield _flow(words, protocol, port, there, far, translated=True)
+            yield _flow(words, protocol, port, there, far, snat=True)
 
 
 def _flow(
@@ -211,17 +234,18 @@ def _flow(
     client: _End,
     server: _End,
     answered: bool = True,
-    translated: bool = False,
+    snat: bool = False,
+    dnat: bool = False,
 ) -> Flow:
     """
     + port: None: any
     + answered: whether the server answers in the same connection
-    + translated: whether the client's address is translated (SNAT)
+    + snat, dnat: whether the client's, or the server's, address is translated here
     """
     ask = Packet(
         protocol,
-        source=network_span(client.addresses),
-        destination=network_span(server.addresses),
+        source=network_span(client.addresses) if client.addresses else None,
+        destination=network_span(server.addresses) if server.addresses else None,
         sport=CHOSEN_PORTS,
         dport=(port, port) if port else (1, 65535),
         in_interface=client.interface,
@@ -234,7 +258,7 @@ def _flow(
     # Pods may use any port between them.
     between_pods = client.network is not None and client.network == server.network
     ports = () if between_pods or port is None else (port,)
-    trips = [_trip(False, ask, client, server, ("dport", ports), False)]
+    trips = [_trip(False, ask, client, server, ("dport", ports), dnat)]
     if answered:
         answer = replace(
             ask,
@@ -250,9 +274,9 @@ def _flow(
             from_here=ask.to_here,
             to_here=ask.from_here,
         )
-        trips.append(_trip(True, answer, server, client, ("sport", ports), translated))
+        trips.append(_trip(True, answer, server, client, ("sport", ports), snat))
         more = replace(ask, state="ESTABLISHED", flags=_LATER if protocol == "tcp" else frozenset())
-        trips.append(_trip(False, more, client, server, ("dport", ports), False))
+        trips.append(_trip(False, more, client, server, ("dport", ports), dnat))
     return Flow(words, trips, port is not None)
 
 
@@ -285,8 +309,7 @@ def _stages(packet: Packet, translated: bool) -> Iterator[Stage]:
     if inner:
         yield from _bridged(packet, inner, ("prerouting", "input"))
         yield Stage("ingress", arriving)
-        if translated:  # before the NAT is reverted, it is addressed to this node
-            # SNAT keeps the port if possible.
+        if translated:  # before that it is addressed to this node; SNAT keeps the port if possible
             early = replace(arriving, destination=None, to_here=True)
             yield Stage("prerouting", early, high=_TRANSLATING - 1)
             yield Stage("prerouting", arriving, low=_TRANSLATING)
