@@ -16,6 +16,7 @@ summary.install()
 interrupt.install()
 shell.install()
 pyinfra_internals.fail_hosts_alone(failures.report)
+pyinfra_internals.check_after_loading(failures.report)
 pyinfra_internals.decline_without_terminal(DECLINED())
 pyinfra_internals.repair_host_key_messages(".cluster/known_hosts")
 

@@ -77,6 +77,20 @@ class WholeFact(FactBase[T | None]):
     def default() -> None:
         return None
 
+    @classmethod
+    def at_once(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """
+        The arguments with which the node does not wait for anything, to be asked beforehand.
+
+        + arguments: those of ``command``
+        """
+        return arguments
+
+    @classmethod
+    def is_settled(cls, value: T) -> bool:
+        """Whether a value that was not waited for is the same as one that was."""
+        return True
+
     @override
     def process(self, output: list[str]) -> T:
         lines = self._answer(output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from pyinfra.api import FactProcessError, StringCommand
 from typing_extensions import override
@@ -140,6 +140,16 @@ class ControlPlane(WholeFact[ControlPlaneState]):
 
     + patience: seconds to wait for an API server whose files are all there
     """
+
+    @classmethod
+    @override
+    def at_once(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        return arguments | {"patience": 0}
+
+    @classmethod
+    @override
+    def is_settled(cls, value: ControlPlaneState) -> bool:
+        return value.state in ("absent", "worker", "finished")
 
     @override
     def command(self, patience: int = 90) -> StringCommand:

@@ -5,6 +5,8 @@ pyinfra 3.10 has traps that are dealt with here, once:
 
 + an exception in an operation's generator ends the run for every host: ``operation`` turns any
   into the failure of one host, with one clear line, and does so for the functions that it yields;
++ each fact is one remote execution: what all operations read is gathered in one, see
+  ``runs.gathering``;
 + a fact that could not be read leaves its default behind and the operation carries on: ``read``
   fails the host on ``None``;
 + operations of different groups are not run in the order in which the file names them:
@@ -16,9 +18,9 @@ pyinfra 3.10 has traps that are dealt with here, once:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from pyinfra import host, state
 from pyinfra.api import FactBase, FactProcessError, FunctionCommand, StringCommand
@@ -31,12 +33,14 @@ from pyinfra.context import ctx_host
 
 import remote
 import runs
+from facts.base import WholeFact
 from formats.node_record import Entry
 from messages import run as messages
 from operations import node_record
 from remote import pyinfra_internals
 from remote.failures import HostFailure
-from runs import failures, lock
+from runs import failures, gathering, lock
+from runs.gathering import Question
 from runs.record import Change, Work
 
 __all__ = [
@@ -53,6 +57,7 @@ __all__ = [
     "plan",
     "plan_change",
     "read",
+    "read_all",
     "read_from",
 ]
 
@@ -80,6 +85,7 @@ def operation(
             work = runs.of(state).record.begin(host.name, pyinfra_internals.current_operation(host))
             command: PyinfraCommand | str | None = None
             try:
+                gathering.of(state).ensure(state)
                 if state.is_executing and (blocked := lock.of(state).blocked):
                     raise HostFailure(blocked)
                 for command in function(*args, **kwargs):
@@ -97,6 +103,7 @@ def operation(
             except Exception as error:
                 yield from _fail(error)
 
+        setattr(guarded, gathering.ASKS, function)
         return pyinfra_operation(is_idempotent=is_idempotent)(guarded)
 
     return decorator
@@ -127,6 +134,7 @@ def _fail(error: Exception) -> Commands:
         failures.report(host, error)
         return False
 
+    refuse.changes_nothing = True  # type: ignore[attr-defined]
     if state.is_executing:
         yield FunctionCommand(refuse, (), {})
     else:
@@ -151,6 +159,8 @@ def read_from(other: Host, fact: type[FactBase[T | None]], **arguments: Any) -> 
 
     + other: such as ``inventory.get_host("node1")``; pyinfra's global arguments do not apply there
     """
+    if (known := gathering.of(state).known(other, fact, arguments)) is not None:
+        return cast(T, known)
     odd: list[FactProcessError] = []
 
     def process(self: FactBase[T | None], output: list[str]) -> T | None:
@@ -173,6 +183,20 @@ def read_from(other: Host, fact: type[FactBase[T | None]], **arguments: Any) -> 
         raise HostFailure(_lost())
     reason = odd[0] if odd else "the command that reads it failed"
     raise HostFailure(messages.NOT_READ(fact=fact.__name__, node=other.name, reason=reason))
+
+
+def read_all(
+    facts: Mapping[str, tuple[type[WholeFact[Any]], Mapping[str, Any]]],
+) -> dict[str, Any]:
+    """
+    Read several facts of this host by root, in one remote execution.
+
+    + facts: by name, each with its arguments
+    + returns: their values; of one that could not be read, the ``FactProcessError`` that says why
+    + raises ``facts.together.SudoFailed``; ``HostFailure``: the host does not answer
+    """
+    questions = {name: Question(*each) for name, each in facts.items()}
+    return gathering.of(state).all_of(ctx_host.get(), questions)
 
 
 def declare(*resources: str) -> None:
@@ -281,6 +305,8 @@ def plan(message: str) -> None:
 
 
 def _work() -> Work:
+    if gathering.of(state).is_asking:
+        return Work()
     return runs.of(state).record.of(host.name, pyinfra_internals.current_operation(host))
 
 

@@ -17,7 +17,7 @@ from facts.node_record import DIGEST, FOLDER, KEPT, PATH, Record, RecordState
 from formats.node_record import NodeRecord
 from messages import nodes as messages
 from remote.failures import HostFailure, RemoteFailure, Unreachable
-from runs import lock
+from runs import gathering, lock
 from runs.record import CHANGED, Work
 
 _STALE = "stale"
@@ -126,5 +126,6 @@ def _records(host: Host) -> _Records:
 def _state(host: Host) -> RecordState:
     records = _records(host)
     if host.name not in records:
-        records[host.name] = remote.of(host).gather(Record())
+        known = gathering.of(host.state).known(host, Record, {})
+        records[host.name] = known or remote.of(host).gather(Record())
     return records[host.name]

@@ -70,7 +70,7 @@ class Node(Connection):
 
     def execute(self, command: StringCommand, seconds: int = 60) -> list[str]:
         """As ``run``, for a command that is made already, such as ``files.write_command``'s."""
-        said = self._output(shell.framed(command), seconds)
+        said = self.output(shell.framed(command), seconds)
         try:
             return shell.within(said)
         except IncompleteAnswer as error:
@@ -84,7 +84,7 @@ class Node(Connection):
         """
         command = fact.command(*arguments)
         assert isinstance(command, StringCommand)  # of ``ask``
-        return fact.process(self._output(command, 60))
+        return fact.process(self.output(command, 60))
 
     def stream(
         self,
@@ -159,8 +159,14 @@ class Node(Connection):
                 return reason or "it has not gone down"
             show(f"waiting for the reboot ({left:.0f} s left)")
 
-    def _output(self, command: StringCommand, seconds: int) -> list[str]:
-        """All lines on standard output, those of a login shell too."""
+    def output(self, command: StringCommand, seconds: int, sudo: bool = True) -> list[str]:
+        """
+        All lines on standard output, those of a login shell too.
+
+        + seconds: after which it is given up
+        + sudo: whether pyinfra puts sudo before it
+        + raises ``RemoteFailure``
+        """
         host = self.host
         try:
             if not host.connected:
@@ -170,7 +176,7 @@ class Node(Connection):
                 command,
                 print_output=False,
                 print_input=host.state.print_input,
-                _sudo=True,
+                _sudo=sudo,
                 _timeout=seconds,
                 **pyinfra_internals.arguments(command),
             )

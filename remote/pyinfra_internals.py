@@ -14,14 +14,23 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from enum import Enum, auto
+from functools import wraps
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from paramiko import Channel, ChannelFile, PKey, SSHException, Transport
 from pyinfra import logger
-from pyinfra.api import StringCommand
+from pyinfra.api import Config, FactBase, StringCommand
+from pyinfra.api.arguments import (
+    CONNECTOR_ARGUMENT_KEYS,
+    all_argument_meta,
+    pop_global_arguments,
+)
+from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.operation import OperationMeta
@@ -29,7 +38,7 @@ from pyinfra.api.state import State
 from pyinfra.connectors import util
 from pyinfra.connectors.sshuserclient import SSHClient
 from pyinfra.connectors.sshuserclient.client import get_ssh_config
-from pyinfra.context import ctx_host
+from pyinfra.context import ctx_config, ctx_host
 from pyinfra.operations.util.files import generate_color_diff
 
 # --- the connection -------------------------------------------------------------------------------
@@ -239,6 +248,143 @@ def operation_on(state: State, host: Host, operation: str) -> OperationMeta | No
     return state.get_op_data_for_host(host, operation).operation_meta
 
 
+@dataclass(frozen=True)
+class Queued:
+    """An operation that was called for a host: its generator function, and what it was given."""
+
+    function: Callable[..., Iterator[object]]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    global_arguments: dict[str, Any]
+
+
+def queued(state: State, host: Host) -> list[Queued]:
+    """
+    The operations that are queued for a host, in their order.
+
+    Missing upstream: an operation's arguments are in the closure of its command generator only.
+    """
+    found = []
+    for op_hash in host.op_hash_order:
+        if op_hash in state.ops[host]:
+            data = state.ops[host][op_hash]
+            generator: Any = data.command_generator
+            cells = (cell.cell_contents for cell in generator.__closure__)
+            held = dict(zip(generator.__code__.co_freevars, cells, strict=True))
+            given: Any = data.global_arguments
+            found.append(Queued(held["func"], held["args"], held["kwargs"], given))
+    return found
+
+
+def arguments_by_root(
+    host: Host,
+    fact: type[FactBase[Any]],
+    given: Mapping[str, Any],
+    inherited: Mapping[str, Any] | None,
+) -> dict[str, Any] | None:
+    """
+    The arguments of a fact's command, by name; None where it is not simply read by root.
+
+    + given: in the call, pyinfra's global arguments among them
+    + inherited: global arguments of the operation that reads it; None: of the present one
+
+    Missing upstream: a function that says how a fact would be read.
+    """
+    if inherited is None:
+        inherited = cast("dict[str, Any] | None", host.current_op_global_arguments) or {}
+    globals_ = {name: value for name, value in given.items() if name.startswith("_")}
+    resolved: Any = pop_global_arguments(host.state, host, {**inherited, **globals_})[0]
+    plain = {key: all_argument_meta[key].default(Config()) for key in CONNECTOR_ARGUMENT_KEYS}
+    if any(resolved.get(key) != value for key, value in (plain | {"_sudo": True}).items()):
+        return None
+    own = {name: value for name, value in given.items() if name not in globals_}
+    bound = signature(fact.command).bind(None, **own)
+    bound.apply_defaults()
+    return dict(list(bound.arguments.items())[1:])
+
+
+def before_commands(call: Callable[[State], object]) -> None:
+    """
+    Call this before each command that any operation, pyinfra's own too, executes; a second call is
+    ignored. A function with an attribute ``changes_nothing`` is no such command.
+
+    Missing upstream: a callback for it.
+    """
+
+    def watched(execute: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(execute)
+        def executed(self: PyinfraCommand, state: State, *args: Any, **known: Any) -> Any:
+            if not hasattr(getattr(self, "function", None), "changes_nothing"):
+                call(state)
+            return execute(self, state, *args, **known)
+
+        executed.bramble = True  # type: ignore[attr-defined]
+        return executed
+
+    for kind in PyinfraCommand.__subclasses__():
+        if "execute" in vars(kind) and not hasattr(kind.execute, "bramble"):
+            kind.execute = watched(kind.execute)  # type: ignore[method-assign]
+
+
+def check_after_loading(report: Callable[[Host, Exception], object]) -> None:
+    """
+    Find out what operations would change when all of them are queued, in the order of a run.
+
+    pyinfra does so at each operation's call, while the operations that follow are not known and the
+    other hosts are anywhere in the file.
+
+    + report: called with the host and the exception of an operation of pyinfra's own
+
+    Missing upstream: loading and checking are one.
+    """
+    from pyinfra_cli import cli
+
+    handle_commands = cli._handle_commands
+
+    def handled(state: State, *args: Any, **known: Any) -> Any:
+        check, state.check_for_changes = state.check_for_changes, False
+        try:
+            result = handle_commands(state, *args, **known)
+        finally:
+            state.check_for_changes = check
+        for op_hash in state.get_op_order() if check else []:
+            metas = {host: operation_on(state, host, op_hash) for host in state.inventory}
+            checks = [
+                state.pool.spawn(_check, state, host, meta, report)
+                for host, meta in metas.items()
+                if meta is not None
+            ]
+            for each in checks:
+                each.get()
+        return result
+
+    cli._handle_commands = handled
+
+
+def _check(
+    state: State, host: Host, meta: OperationMeta, report: Callable[[Host, Exception], object]
+) -> None:
+    with ctx_config.use(state.config.copy()), ctx_host.use(host):
+        if host in state.active_hosts:
+            _alone(lambda: meta.will_change, report)
+        if host not in state.active_hosts:
+            meta._maybe_is_change = False
+
+
+def _alone(action: Callable[[], object], report: Callable[[Host, Exception], object]) -> None:
+    """Do something for the present host, which alone fails if it raises."""
+    try:
+        action()
+    except Exception as error:
+        host: Host = ctx_host.get()
+        if isinstance(error, PyinfraError) and host in host.state.failed_hosts:
+            raise  # no other host is left
+        while hasattr(error, "exception"):  # pyinfra_cli's wrapper: one for each nested file
+            error = error.exception
+        report(host, error)
+        host.state.fail_hosts({host})
+
+
 def fail_hosts_alone(report: Callable[[Host, Exception], object]) -> None:
     """
     Let an exception of a deploy file fail the host that it was loaded for, not the whole run.
@@ -248,24 +394,11 @@ def fail_hosts_alone(report: Callable[[Host, Exception], object]) -> None:
     Missing upstream: any exception while a deploy file is loaded ends the run of all hosts.
     """
     from pyinfra_cli import util as cli_util
-    from pyinfra_cli.exceptions import UnexpectedExternalError
 
     load_hosts = cli_util._parallel_load_hosts
 
     def load(state: State, callback: Callable[[], Any], name: str) -> None:
-        def alone() -> None:
-            try:
-                callback()
-            except Exception as error:
-                host: Host = ctx_host.get()
-                if isinstance(error, PyinfraError) and host in state.failed_hosts:
-                    raise  # no other host is left
-                while isinstance(error, UnexpectedExternalError):  # one for each nested file
-                    error = error.exception
-                report(host, error)
-                state.fail_hosts({host})
-
-        load_hosts(state, alone, name)
+        load_hosts(state, lambda: _alone(callback, report), name)
 
     cli_util._parallel_load_hosts = load
 

@@ -6,25 +6,24 @@ Nothing is changed: one small file is written and removed, to measure how fast t
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
-import gevent
 from pyinfra import host, logger, state
+from pyinfra.api import FactProcessError
 from pyinfra.context import ctx_host
 
 import runs
-from facts.preflight import Preflight
+from facts import preflight
+from facts.preflight import PreflightState
+from facts.together import SudoFailed
 from messages import preflight as messages
 from operations import node_record
-from operations.base import Commands, HostFailure, operation, read
+from operations.base import Commands, HostFailure, operation, read_all
 from operations.preflight import checks
 from operations.preflight.node import Node, Specification
 from operations.preflight.results import COLOURS, Result, count, table
 from runs import lock
-
-_WAIT_S = 60  # for the slowest node to answer, while pyinfra prepares
 
 
 @dataclass
@@ -63,19 +62,26 @@ def gather(**specification: Any) -> Commands:
     gathered = runs.of(state).part(_Gathered)
     if host.name not in gathered.nodes:
         desired = Specification(**specification)
-        observed = read(
-            Preflight,
-            role=desired.role,
-            addresses=[f"{desired.control_plane_address}:{port}" for port in desired.asked_ports],
-            archives=list(desired.archives),
-            registries=list(desired.registries),
-            _sudo=False,
-        )
+        observed = _observed(desired)
         gathered.nodes[host.name] = Node(host.name, desired, observed)
         if observed.record is not None:
             node_record.put(ctx_host.get(), observed.record)
     host.noop("gathered")
     yield from ()
+
+
+def _observed(desired: Specification) -> PreflightState:
+    addresses = [f"{desired.control_plane_address}:{port}" for port in desired.asked_ports]
+    parts = preflight.parts(desired.role, addresses, desired.archives, desired.registries)
+    try:
+        found = read_all(parts)
+    except SudoFailed as error:
+        return PreflightState(sudo=str(error))
+    unread = {
+        name: str(value) for name, value in found.items() if isinstance(value, FactProcessError)
+    }
+    known = {name: value for name, value in found.items() if name not in unread}
+    return PreflightState(**known, unread=unread)
 
 
 @operation()
@@ -87,8 +93,6 @@ def check(show_all: bool = False) -> Commands:
     """
 
     gathered = runs.of(state).part(_Gathered)
-    if not state.is_executing:
-        _wait_for_all(gathered.nodes)
     _show(gathered, show_all)
     holder = gathered.nodes[host.name].observed.run_lock
     if holder and lock.of(state).is_another(holder) and state.is_executing and not show_all:
@@ -98,19 +102,6 @@ def check(show_all: bool = False) -> Commands:
         raise HostFailure(messages.NOT_READY(checks=", ".join(failed)))
     host.noop(count([*results.values()]))
     yield from ()
-
-
-def _wait_for_all(nodes: dict[str, Node]) -> None:
-    """Wait for the other hosts, which pyinfra does not order while it prepares. With fewer at a
-    time than there are (``--parallel``), that could take forever."""
-    if state.pool.size is not None and state.pool.size < len(state.activated_hosts):
-        return
-    end = time.monotonic() + _WAIT_S
-    while time.monotonic() < end:
-        here = {each.name for each in state.activated_hosts - state.failed_hosts}
-        if here <= nodes.keys():
-            return
-        gevent.sleep(0.05)
 
 
 def _show(gathered: _Gathered, show_all: bool) -> None:
