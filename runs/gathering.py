@@ -159,19 +159,27 @@ class Gathering:
         waiting: dict[Host, list[pyinfra_internals.Queued]] = {}
         with self._as_in_a_dry_run(state):
             for host, operations in queued.items():
-                for each in operations:
-                    generator = getattr(each.function, ASKS, None)
-                    if generator is None:
-                        continue  # pyinfra's own, which reads its facts live
-                    self._inherited = each.global_arguments
-                    try:
-                        with ctx_host.use(host), suppress(Exception):
-                            commands = generator(*each.args, **each.kwargs)
-                            next(commands, None)
-                            commands.close()
-                    except Asked:
-                        waiting.setdefault(host, []).append(each)
+                # No exception may leave it: pyinfra would stay with that host.
+                with ctx_host.use(host):
+                    asking = [each for each in operations if self._asks(each)]
+                if asking:
+                    waiting[host] = asking
         return waiting
+
+    def _asks(self, operation: pyinfra_internals.Queued) -> bool:
+        """Note what an operation of the present host asks, up to its first command."""
+        generator = getattr(operation.function, ASKS, None)
+        if generator is None:
+            return False  # pyinfra's own, which reads its facts live
+        self._inherited = operation.global_arguments
+        try:
+            with suppress(Exception):
+                commands = generator(*operation.args, **operation.kwargs)
+                next(commands, None)
+                commands.close()
+        except Asked:
+            return True
+        return False
 
     @contextmanager
     def _as_in_a_dry_run(self, state: State) -> Iterator[None]:

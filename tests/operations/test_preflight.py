@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from pyinfra.context import ctx_host, ctx_state
@@ -395,39 +394,6 @@ def test_the_table_counts_and_has_a_line_for_each_check() -> None:
     (memory,) = (line for line in lines if " memory  " in line)
     assert memory.startswith("failure  memory  ")
     assert codes(memory) == ["PRE022"]
-
-
-@pytest.mark.parametrize("size", [None, 3])
-def test_a_node_is_checked_once_all_were_read(
-    monkeypatch: pytest.MonkeyPatch, size: int | None
-) -> None:
-    """While pyinfra prepares; hosts that have failed are not waited for."""
-    nodes, seen = cluster(), dict[str, Any]()
-    late = [("node1", nodes["node1"]), ("node2", nodes["node2"])]
-    monkeypatch.setattr(preflight, "state", Hosts(size, failed=("node3",)))
-    monkeypatch.setattr("gevent.sleep", lambda seconds: seen.update([late.pop(0)]))
-    preflight._wait_for_all(seen)
-    assert list(seen) == ["node1", "node2"]
-
-
-def test_hosts_that_cannot_be_read_meanwhile_are_not_waited_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(preflight, "state", Hosts(size=1))
-    preflight._wait_for_all({})
-
-
-class Hosts:
-    """Of pyinfra's state, who is there and how many of them at a time."""
-
-    def __init__(self, size: int | None, failed: tuple[str, ...] = ()) -> None:
-        self.pool = SimpleNamespace(size=size)
-        self.activated_hosts = {Named(name) for name in ("node1", "node2", "node3")}
-        self.failed_hosts = {Named(name) for name in failed}
-
-
-class Named(NamedTuple):
-    name: str
 
 
 def test_the_checks_of_a_node_run_once_for_the_same_nodes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import tokenize
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,13 +25,24 @@ import paramiko
 import pyinfra
 import pytest
 from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
-from pyinfra.api import Config, Inventory, State, StringCommand
+from pyinfra.api import (
+    Config,
+    FactBase,
+    FunctionCommand,
+    Host,
+    Inventory,
+    State,
+    StringCommand,
+    operation,
+)
+from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.operations import run_host_op
 from pyinfra.connectors import ssh, util
 from pyinfra.connectors.sshuserclient import SSHClient
 from pyinfra.connectors.sshuserclient.client import get_ssh_config
 from pyinfra.context import ctx_config, ctx_host, ctx_state
+from typing_extensions import override
 
 from remote import pyinfra_internals, shell
 from remote.pyinfra_internals import Line, parse_line
@@ -213,6 +225,116 @@ def test_an_odd_error_of_paramiko_is_the_failure_of_one_host(
 def test_the_environment_of_config_still_does_not_reach_operations() -> None:
     """When this fails, ``config.ENV`` can replace a patch of ``wrap_commands``."""
     assert Config(ENV={"LC_ALL": "C"}).copy().ENV == {}
+
+
+# --- the operations of a deploy -------------------------------------------------------------------
+
+
+class Name(FactBase[str]):
+    @override
+    def command(self, path: str, times: int = 1) -> StringCommand:
+        return StringCommand("true")
+
+
+def test_queued_operations_are_known_with_what_they_were_given(state: State) -> None:
+    def generator(word: str, number: int = 0) -> Iterator[StringCommand]:
+        yield StringCommand("true")
+
+    called: Any = operation()(generator)
+    host = state.inventory.get_host("node1")
+    with ctx_state.use(state), ctx_host.use(host):
+        called("a", number=1, name="First", _sudo=True)
+        called("b", name="Second")
+    first, second = pyinfra_internals.queued(state, host)
+    assert (first.function, first.args, first.kwargs) == (generator, ("a",), {"number": 1})
+    assert (first.global_arguments["_sudo"], second.args) == (True, ("b",))
+    assert pyinfra_internals.queued(state, state.inventory.get_host("node2")) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "inherited", "known"),
+    [
+        ({"path": "/a"}, {}, {"path": "/a", "times": 1}),
+        ({"path": "/a", "times": 2, "_sudo": True}, {}, {"path": "/a", "times": 2}),
+        ({"path": "/a", "_sudo": False}, {}, None),
+        ({"path": "/a"}, {"_sudo": False}, None),
+        ({"path": "/a"}, {"_sudo_user": "pi"}, None),
+        ({"path": "/a", "_timeout": 5}, {}, None),
+        ({"path": "/a"}, {"_env": {"A": "b"}}, None),
+        ({"path": "/a"}, {"_serial": True}, {"path": "/a", "times": 1}),
+    ],
+    ids=str,
+)
+def test_the_arguments_of_a_fact_that_root_reads(
+    given: dict[str, Any], inherited: dict[str, Any], known: dict[str, Any] | None
+) -> None:
+    state = State(Inventory((["node1"], {})), Config(SUDO=True))
+    host = state.inventory.get_host("node1")
+    assert pyinfra_internals.arguments_by_root(host, Name, given, inherited) == known
+    host.current_op_global_arguments = inherited  # type: ignore[assignment]
+    assert pyinfra_internals.arguments_by_root(host, Name, given, None) == known
+
+
+def test_every_command_of_pyinfra_is_seen_before_it_is_executed(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = PyinfraCommand.__subclasses__()
+    assert {each.__name__ for each in kinds} >= {
+        "StringCommand",
+        "FileUploadCommand",
+        "FileDownloadCommand",
+        "FunctionCommand",
+        "RsyncCommand",
+    }
+    done: list[str] = []
+    for kind in kinds:
+        monkeypatch.setattr(kind, "execute", lambda *_: done.append("executed"))
+    pyinfra_internals.before_commands(lambda state: done.append("seen"))
+    pyinfra_internals.before_commands(lambda state: done.append("twice"))
+    for kind in kinds:
+        kind.__new__(kind).execute(state, None, None)
+    assert done == ["seen", "executed"] * len(kinds)
+    done.clear()
+
+    def nothing(state: State, host: Host) -> None:
+        pass
+
+    nothing.changes_nothing = True  # type: ignore[attr-defined]
+    FunctionCommand(nothing, (), {}).execute(state, None, None)  # type: ignore[arg-type]
+    assert done == ["executed"]
+
+
+def test_a_host_whose_operation_fails_while_it_is_checked_fails_alone(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyinfra_cli import cli
+
+    def generator() -> Iterator[StringCommand]:
+        if ctx_host.get().name == "node1":
+            raise ValueError("odd")
+        yield StringCommand("true")
+
+    def load(state: State, *_: object) -> str:
+        called: Any = operation()(generator)
+        for each in state.inventory:
+            state.activate_host(each)
+            with ctx_host.use(each):
+                called(name="First")
+        return "loaded"
+
+    failed: list[tuple[str, str]] = []
+    monkeypatch.setattr(cli, "_handle_commands", load)
+    pyinfra_internals.check_after_loading(
+        lambda host, error: failed.append((host.name, str(error)))
+    )
+    with ctx_state.use(state):
+        assert cli._handle_commands(state) == "loaded"
+    assert failed == [("node1", "odd")]
+    assert {each.name for each in state.failed_hosts} == {"node1"}
+    (op_hash,) = state.get_op_order()
+    metas = [state.ops[each][op_hash].operation_meta for each in state.inventory]
+    assert [each._maybe_is_change for each in metas] == [False, True]
+    assert state.should_check_for_changes()
 
 
 # --- the run --------------------------------------------------------------------------------------
