@@ -1,6 +1,4 @@
-"""
-Several facts in one remote execution.
-"""
+"""Several facts in one remote execution."""
 
 from __future__ import annotations
 

@@ -37,9 +37,7 @@ _SECONDS = 300  # for all facts of a node; each has limits of its own for what i
 
 
 class Asked(BaseException):
-    """
-    Ends an operation that is run to learn what it asks. No ``except Exception`` may catch it.
-    """
+    """Ends an operation that is run to learn what it asks, past every ``except Exception``."""
 
 
 @dataclass(frozen=True)
