@@ -20,10 +20,10 @@ def run(folder: Path, *scripts: str, sudo: str = local_nodes.SUDO) -> list[str]:
     command = together.command([ask(each) for each in scripts])
     done = subprocess.run(
         ["sh", "-c", command.get_raw_value()],
-        input=command.connector_arguments["_stdin"],
+        input=str(command.connector_arguments["_stdin"]),
         env=os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "TMPDIR": str(folder)},
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         errors="backslashreplace",
         check=True,
     )

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -237,7 +237,7 @@ class Name(FactBase[str]):
 
 
 def test_queued_operations_are_known_with_what_they_were_given(state: State) -> None:
-    def generator(word: str, number: int = 0) -> Iterator[StringCommand]:
+    def generator(word: str, number: int = 0) -> Generator[StringCommand, None, None]:
         yield StringCommand("true")
 
     called: Any = operation()(generator)
@@ -292,7 +292,8 @@ def test_every_command_of_pyinfra_is_seen_before_it_is_executed(
     pyinfra_internals.before_commands(lambda state: done.append("seen"))
     pyinfra_internals.before_commands(lambda state: done.append("twice"))
     for kind in kinds:
-        kind.__new__(kind).execute(state, None, None)
+        command: Any = kind.__new__(kind)
+        command.execute(state, None, None)
     assert done == ["seen", "executed"] * len(kinds)
     done.clear()
 
@@ -309,7 +310,7 @@ def test_a_host_whose_operation_fails_while_it_is_checked_fails_alone(
 ) -> None:
     from pyinfra_cli import cli
 
-    def generator() -> Iterator[StringCommand]:
+    def generator() -> Generator[StringCommand, None, None]:
         if ctx_host.get().name == "node1":
             raise ValueError("odd")
         yield StringCommand("true")
