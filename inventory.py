@@ -2,7 +2,8 @@
 
 + address: on the cluster network; every node has one
 + uplink_address: on the network in front of the cluster. With topology "nat" exactly one node has
-  one: the gateway, which routes for all others. It may be the control plane or a worker
+  one: the gateway, which routes for all others. It may be the control plane or a worker. With
+  topology "router" no node has one
 + first_address: where a node answers until its first deploy (from DHCP, for example), if elsewhere
 """
 

@@ -271,7 +271,7 @@ def _check_nameserver(text: str) -> None:
         near = "one such as 192.168.1.1"
         raise ValueError(INVALID(value=repr(text), kind="an IP address", instead=near)) from None
     if address.is_loopback or address.is_unspecified:
-        raise ValueError(NAMESERVER_LOOP(server=text))
+        raise ValueError(NAMESERVER_LOOP(server=text, node="the node"))
     if address.is_multicast or (
         address.version == 4 and (address.is_reserved or address.is_link_local)
     ):

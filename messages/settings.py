@@ -12,6 +12,7 @@ _WIFI_KEY_FILE = """Write wifi_psk_file = ".cluster/wifi_psk", and the key into 
 
 OUT_OF_RANGE = Message("""SET001
     {value} is out of range ({range})
+    Remedy: Write a value in this range.
     Meaning: The number is smaller or larger than the setting allows.""")
 NOT_ONE_OF = Message("""SET002
     {value} is not one of {allowed}
@@ -24,7 +25,7 @@ WRONG_TYPE = Message("""SET003
     True or False do not, lists in [...], mappings in {...}.""")
 TRAILING_COMMA = Message("""SET004
     {value} is a tuple
-    Remedy: Remove the comma at the end of the line.
+    Remedy: Remove the comma behind the value.
     Meaning: In Python a comma behind a value makes a tuple of it.""")
 INVALID = Message("""SET005
     {value} is not {kind}
@@ -103,6 +104,11 @@ UNKNOWN_GROUP = Message("""SET028
     Remedy: {remedy}
     Meaning: pyinfra reads a file of group_data/ for the group of the same name.""")
 
+NOT_GROUP_DATA = Message("""SET029
+    the file is not read: group_data/ is Python
+    Remedy: Write its settings in {instead}, as `name = value`, and remove it.
+    Meaning: pyinfra reads only the files of group_data/ whose names end in .py.""")
+
 # --- the nodes ------------------------------------------------------------------------------------
 
 NOT_A_NODE_LIST = Message("""SET030
@@ -111,7 +117,7 @@ NOT_A_NODE_LIST = Message("""SET030
     Meaning: A group in inventory.py is a list of nodes.""")
 NOT_A_NODE = Message("""SET031
     {value} is not a node
-    Remedy: Write ("node2", {{"address": "192.168.2.12"}}).
+    Remedy: Write {instead}.
     Meaning: A node is its name and one mapping with all its data; the names in it are in
     quotes.""")
 MISNAMED_GROUP = Message("""SET032
@@ -179,8 +185,8 @@ NAMESERVER_IN_CLUSTER = Message("""SET059
     Remedy: Write the address of a resolver outside the cluster.
     Meaning: A node cannot resolve names at a service of the cluster that it is about to start.""")
 NAMESERVER_LOOP = Message("""SET060
-    nameserver {server} is the node itself
-    Remedy: Write the address of the resolver behind it.
+    nameserver {server} is {node} itself
+    Remedy: Write the address of a resolver on another machine.
     Meaning: Pods get the node's list of nameservers, and CoreDNS would ask itself in a loop.""")
 NAME_TAKEN = Message("""SET061
     {value} is the name of a node
@@ -331,6 +337,12 @@ SEVERAL_GATEWAYS = Message("""SET098
     Remedy: Remove it from all but one of them.
     Meaning: With topology `nat` exactly one node routes for the others: the one that has an
     `uplink_address`.""")
+
+NO_UPLINK = Message("""SET099
+    topology "router" has no gateway, so no node has an uplink
+    Remedy: Remove uplink_address here, or write topology = "nat" in group_data/all.py.
+    Meaning: With topology `router` a router of the cluster's own connects all nodes. One of the
+    nodes is the gateway only with topology `nat`.""")
 
 # --- Python ---------------------------------------------------------------------------------------
 

@@ -103,8 +103,17 @@ def _problems(error: ValidationError, sources: Sources, first: Host) -> Iterator
         file = host.data[name].file if name in host.data else sources.inventory
         setting = None if name == "name" else name
         at_host = host.name if file == sources.inventory else None
+        written = host.data[name].value if name in host.data else None
+        if _is_listed(written):
+            yield Problem(file, messages.TRAILING_COMMA(value=shown(written)), at_host, setting)
+            continue
         for said in _said(detail, name):
             yield Problem(file, said, at_host, setting)
+
+
+def _is_listed(value: object) -> bool:
+    """Tell whether a comma at the end of the line has made a tuple of a list."""
+    return isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], (list, dict))
 
 
 def _said(detail: Mapping[str, Any], name: str) -> tuple[Said, ...]:
@@ -116,7 +125,7 @@ def _said(detail: Mapping[str, Any], name: str) -> tuple[Said, ...]:
             # Someone may have written the key itself here.
             return (messages.SECRET_NOT_A_PATH(),)
         return found
-    given = "this" if name in _SECRET else shown(value)
+    given = "this" if name in _SECRET and value is not None else shown(value)
     if isinstance(value, tuple) and len(value) == 1 and kind != "tuple_type":
         return (messages.TRAILING_COMMA(value=given),)
     if kind == "literal_error":
@@ -130,8 +139,10 @@ def _said(detail: Mapping[str, Any], name: str) -> tuple[Said, ...]:
         instead = "one text in quotes, without brackets"
     elif kind == "string_type" and (value is None or isinstance(value, bool)):
         instead = "a text in quotes"
-    elif kind == "tuple_type" and isinstance(value, str):
-        instead = json.dumps(re.split(r"[,; ]+", value.strip()))
+    elif kind == "tuple_type" and value and isinstance(value, (str, set)):
+        words = re.split(r"[,; ]+", value.strip()) if isinstance(value, str) else value
+        if all(isinstance(word, str) for word in words):
+            instead = json.dumps(sorted(words) if isinstance(words, set) else words)
     return (messages.WRONG_TYPE(value=given, kind=form, instead=instead),)
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 import socket
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from difflib import get_close_matches
+from contextlib import contextmanager, suppress
+from difflib import SequenceMatcher, get_close_matches
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, NetmaskValueError
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -64,7 +65,9 @@ class Typed(str):
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Find the known word that was probably meant; None when none is near."""
-    return next(iter(get_close_matches(word.lower(), sorted(known), n=1)), None)
+    found = get_close_matches(word.lower(), sorted(known), n=2)
+    ratios = {SequenceMatcher(None, each, word.lower()).ratio() for each in found}
+    return found[0] if len(found) == len(ratios) > 0 else None
 
 
 def invalid(value: object, kind: str, *instead: str | None) -> ValueError:
@@ -168,6 +171,7 @@ def host_name(name: str) -> str:
         raise invalid(name, kind, "one such as node2")
     if not _LABEL.fullmatch(name):
         bare = re.sub(r"^[a-z]+://|[:/].*$", "", name.lower())
+        bare = unicodedata.normalize("NFKD", bare).encode("ascii", "ignore").decode()
         near = re.sub(r"[^a-z0-9]+", "-", bare)[:63].strip("-")
         raise invalid(name, kind, near if near not in _TAKEN else None, "one such as node2")
     if name in _TAKEN:
@@ -196,9 +200,11 @@ def ipv4_address(text: str) -> IPv4Address:
         return IPv4Address(text)
     near, slash, _ = _repaired(text).partition("/")
     if _is(IPv4Address, near):
-        alone = "an address: the prefix length belongs to its network"
-        kind = alone if slash else "an IPv4 address"
-        raise invalid(text, kind, near)
+        if not slash:
+            raise invalid(text, "an IPv4 address", near)
+        with suppress(ValueError):  # of a network's own address, the first one in it
+            near = str(IPv4Network(_repaired(text))[1])
+        raise invalid(text, "an address: the prefix length belongs to its network", near)
     within = re.findall(r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9.])", text)
     found = [each for each in within if _is(IPv4Address, each)]
     if len(found) > 1:
@@ -243,8 +249,9 @@ def _is(form: Callable[[str], object], text: str) -> bool:
 
 
 def _repaired(text: str) -> str:
-    """Remove blanks and leading zeros, and replace commas by dots."""
-    dotted = re.sub(r"\s", "", text).replace(",", ".").replace("\\", "/")
+    """Remove blanks and leading zeros, and replace commas by dots, wide digits by ASCII's."""
+    ascii_text = unicodedata.normalize("NFKC", text)
+    dotted = re.sub(r"\s", "", ascii_text).replace(",", ".").replace("\\", "/")
     return re.sub(r"(?<![0-9])0+(?=[0-9])", "", dotted)
 
 
@@ -281,9 +288,9 @@ def not_a_url(text: str, instead: str) -> ValueError:
 
 
 def _user(name: str) -> None:
-    if name == "root":
+    if name.strip().lower() == "root":
         raise not_allowed(name, "SSH does not accept root", "a user, who gets sudo")
-    if name in _SYSTEM_USERS:
+    if name.strip().lower() in _SYSTEM_USERS:
         raise not_allowed(name, "it is a user or a group of Debian", "another name")
 
 
@@ -328,7 +335,7 @@ def _printable(text: str) -> str:
 def as_written(path: Path) -> str:
     """Write a path for a message, with ~ for the home folder."""
     home = Path.home()
-    return f"'~/{path.relative_to(home)}'" if path.is_relative_to(home) else f"'{path}'"
+    return f"'{Path('~', path.relative_to(home)) if path.is_relative_to(home) else path}'"
 
 
 Text = Annotated[str, Strict()]

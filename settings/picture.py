@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -259,17 +259,34 @@ def pictures(project: Path) -> dict[str, str]:
 
     Raises `SettingsError` when they are wrong for the topology that is set.
     """
-    own = build(sources.read(project, "inventory.py", {}))
+    read = sources.read(project, "inventory.py", {})
+    own = build(read)
     found = {}
     for topology in ("nat", "router"):
         try:
-            cluster = build(sources.read(project, "inventory.py", {"topology": topology}))
+            cluster = build(_with_topology(read, topology))
         except SettingsError:
             if topology == own.topology:
                 raise
             continue
         found[f"topology-{topology}.svg"] = draw(cluster)
     return found
+
+
+def _with_topology(read: sources.Sources, topology: str) -> sources.Sources:
+    """The same nodes in another topology: with "router" none has an uplink."""
+    unused = ("topology", "uplink_address") if topology == "router" else ("topology",)
+    hosts = [
+        replace(
+            host,
+            data={
+                "topology": sources.Value(topology, "topology"),
+                **{name: value for name, value in host.data.items() if name not in unused},
+            },
+        )
+        for host in read.hosts
+    ]
+    return replace(read, hosts=tuple(hosts))
 
 
 def main() -> None:

@@ -78,6 +78,8 @@ def _groups(sources: Sources) -> Iterator[Problem]:
     for group in sorted(sources.groups.keys() - groups):
         near = nearest(group, groups)
         remedy = f"Rename it to {near}.py." if near else "Remove the file."
+        if group in (host.name for host in sources.hosts):
+            remedy = f"Move its settings to {group} in inventory.py, and remove the file."
         yield Problem(f"group_data/{group}.py", messages.UNKNOWN_GROUP(remedy=remedy))
 
 
@@ -104,15 +106,19 @@ def _control_plane(sources: Sources) -> Iterator[Problem]:
 
 
 def _gateway(sources: Sources) -> Iterator[Problem]:
-    """Check that with topology "nat" exactly one node has an uplink_address."""
+    """Check that with topology "nat" exactly one node has an uplink_address, otherwise none."""
     nothing, names = Value(None, ""), []
+    topologies = {str(host.data.get("topology", nothing).value) for host in sources.members}
     for host in sources.members:
         uplink = host.data.get("uplink_address", nothing)
-        if host.data.get("topology", nothing).value != "nat" or is_misplaced(
-            "uplink_address", uplink
-        ):
+        if is_misplaced("uplink_address", uplink):
             return
         names += [host.name] if uplink.value is not None else []
+    if topologies == {"router"}:
+        for name in names:
+            yield Problem(sources.inventory, messages.NO_UPLINK(), name, "uplink_address")
+    if topologies != {"nat"}:
+        return
     if not any("control_plane" in host.groups for host in sources.members):
         return  # already reported
     if not names:
@@ -162,11 +168,12 @@ def _different_settings(sources: Sources) -> Iterator[Problem]:
     for name in CLUSTER_WIDE:
         for host in others:
             assert first is not None
-            found = [each.data[name] for each in (host, first) if name in each.data]
-            if len(found) == 2 and _same(found[0].value, found[1].value):
+            found = [(each.data[name], each) for each in (host, first) if name in each.data]
+            if len(found) == 2 and _same(found[0][0].value, found[1][0].value):
                 continue
             if found:
-                mistaken = min(found, key=lambda value: value.file == ALL)
-                said = messages.OF_THE_CLUSTER(value=shown(mistaken.value))
-                yield Problem(mistaken.file, said, setting=name)
+                value, mistaken = min(found, key=lambda pair: pair[0].file == ALL)
+                said = messages.OF_THE_CLUSTER(value=shown(value.value))
+                at_host = mistaken.name if value.file == sources.inventory else None
+                yield Problem(value.file, said, at_host, name)
                 break

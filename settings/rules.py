@@ -23,7 +23,7 @@ from formats.unreadable import Unreadable
 from messages import Said
 from messages import settings as messages
 from settings import images, kubernetes_fields, private_key, wifi_key
-from settings.fields import as_written, asking_the_system, invalid, path
+from settings.fields import as_written, asking_the_system, not_allowed, path
 
 _KUBECONFIG = "the path of a file, such as ~/.kube/config"
 _NETWORKS = ("cluster_network", "uplink_network", "pod_network", "service_network")
@@ -167,8 +167,7 @@ def host_address(address: IPv4Address | None, info: ValidationInfo[Any]) -> None
 def unique_address(address: IPv4Address | None, info: ValidationInfo[Any]) -> None:
     """Check that no two nodes have one address, and none has its gateway's."""
     seen: Seen = info.context
-    unused = info.field_name == "uplink_address" and seen.cluster.get("topology") == "router"
-    if address is None or unused:
+    if address is None:
         return
     name = str(info.data.get("name"))
     owner = seen.taken.setdefault(address, name)
@@ -196,6 +195,14 @@ def nameservers(servers: tuple[IPv4Address | str, ...], info: ValidationInfo[Any
                     server=server, name=name, network=cluster[name]
                 )
                 raise ValueError(said)
+    for server in found:
+        if server and server in (info.data.get("address"), info.data.get("uplink_address")):
+            node = info.data.get("name")
+            raise ValueError(messages.NAMESERVER_LOOP(server=server, node=node))
+    if cluster.get("topology") == "nat" and cluster.get("router") in servers:
+        reason = 'with topology "nat" no machine has the address of `router`'
+        instead = '"router" in quotes, which stands for uplink_gateway'
+        raise not_allowed(str(cluster["router"]), reason, instead)
     for name in ("cluster_network", "uplink_network"):
         for server in found:
             if isinstance(server, IPv4Address) and server in cluster.get(name, ()):
@@ -284,7 +291,8 @@ def one_file(path: Path, info: ValidationInfo[Any]) -> None:
     if file.exists():
         _kubeconfig(file, shown)
     if os.pathsep in str(path) and not file.exists():
-        raise invalid(str(path), "the path of one file", _KUBECONFIG)
+        said = messages.INVALID(value=shown, kind="the path of one file", instead=_KUBECONFIG)
+        raise ValueError(said)
     blocking = next((parent for parent in file.parents if parent.exists()), None)
     if blocking and not blocking.is_dir():
         instead = f"another path: {shown} is below it"

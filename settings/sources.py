@@ -96,8 +96,13 @@ def read(project: Path, inventory: str, given: Mapping[str, object]) -> Sources:
     """
     problems: list[Problem] = []
     groups: dict[str, dict[str, Value]] = {}
-    for path in sorted((project / "group_data").glob("*.py")):
+    for path in sorted((project / "group_data").glob("*.*")):
         file = f"group_data/{path.name}"
+        if path.suffix in (".yml", ".yaml", ".json", ".toml", ".ini"):
+            said = messages.NOT_GROUP_DATA(instead=f"group_data/{path.stem}.py")
+            problems.append(Problem(file, said))
+        if path.suffix != ".py":
+            continue
         names = _run(path, file, problems)
         groups[path.stem] = {name: Value(value, file) for name, value in names.items()}
     written = _run(project / inventory, inventory, problems)
@@ -114,14 +119,23 @@ def read(project: Path, inventory: str, given: Mapping[str, object]) -> Sources:
             continue
         if group.startswith("_") or not isinstance(value, (list, tuple)):
             continue
-        try:
-            entries, group_data = _members(value)
-        except ValueError as error:
-            problems.append(Problem(inventory, error.args[0], setting=group))
+        if isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], list):
+            said = messages.TRAILING_COMMA(value=shown(value))
+            problems.append(Problem(inventory, said, setting=group))
+            continue
+        whole = isinstance(value, tuple) and len(value) == 2
+        entries, group_data = value if whole else (value, {})
+        if not isinstance(entries, list) or not _is_data(group_data):
+            said = messages.NOT_A_NODE_LIST(value=shown(value))
+            problems.append(Problem(inventory, said, setting=group))
             continue
         inline = {name: Value(item, inventory) for name, item in group_data.items()}
         groups[group] = {**inline, **groups.get(group, {})}
-        for name, data in entries:
+        for entry in entries:
+            name, data = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, {})
+            if not isinstance(name, str) or not _is_data(data):
+                problems.append(_not_a_node(inventory, group, entry))
+                continue
             listed.append((group, name))
             host_data.setdefault(name, {}).update(
                 {key: Value(item, inventory) for key, item in data.items()}
@@ -170,25 +184,31 @@ def _has_nodes(value: object) -> bool:
     return isinstance(value, list) and any(isinstance(entry, tuple) for entry in value)
 
 
-def _members(value: Any) -> tuple[list[tuple[str, dict[str, Any]]], dict[str, Any]]:
-    """Read the nodes of a group, and the group's own data; ``ValueError`` for a mistake."""
-    whole = isinstance(value, tuple) and len(value) == 2
-    entries: Any = value[0] if whole else value
-    data: Any = value[1] if whole else {}
-    texts = isinstance(data, dict) and all(isinstance(key, str) for key in data)
-    if not isinstance(entries, list) or not texts:
-        raise ValueError(messages.NOT_A_NODE_LIST(value=shown(value)))
-    return [_entry(entry) for entry in entries], data
+def _is_data(value: object) -> bool:
+    """Tell whether it is a mapping of settings to values."""
+    return isinstance(value, dict) and all(isinstance(key, str) for key in value)
 
 
-def _entry(entry: object) -> tuple[str, dict[str, Any]]:
-    """Read a node's name and its data; ``ValueError`` for a mistake."""
-    parts: tuple[Any, ...] = entry if isinstance(entry, tuple) else (entry, {})
-    name, data = parts if len(parts) == 2 else (None, None)
-    named = isinstance(data, dict) and all(isinstance(key, str) for key in data)
-    if not isinstance(name, str) or not isinstance(data, dict) or not named:
-        raise ValueError(messages.NOT_A_NODE(value=shown(entry)))
-    return name, data
+def _not_a_node(inventory: str, group: str, entry: object) -> Problem:
+    """Name the node, if its name can be read, otherwise the group."""
+    pairs = [*entry.items()] if isinstance(entry, dict) else []
+    name, *rest = pairs[0] if len(pairs) == 1 else _parts(entry) or (None,)
+    rest = rest if name is not None else [entry]
+    addresses = [{"address": each} for each in rest if isinstance(each, str) and each]
+    data = {
+        key: value
+        for each in (*addresses, *(each for each in rest if isinstance(each, dict)))
+        for key, value in each.items()
+        if isinstance(key, str)
+    }
+    known = isinstance(name, str)
+    right = (name if known else "node2", data or {"address": "192.168.2.…"})
+    said = messages.NOT_A_NODE(value=shown(entry), instead=shown(right))
+    return Problem(inventory, said, name if known else None, None if known else group)
+
+
+def _parts(entry: object) -> list[Any]:
+    return [*entry] if isinstance(entry, (tuple, list)) else []
 
 
 def _run(path: Path, file: str, problems: list[Problem]) -> dict[str, Any]:
@@ -228,7 +248,9 @@ def _without_effect(tree: ast.Module, source: str, file: str) -> Iterator[Proble
     """Find lines that Python accepts and that have another effect than they seem to."""
     for node in tree.body:
         if isinstance(node, ast.AnnAssign) and node.value is None:
-            line = f"{ast.unparse(node.target)} = {ast.unparse(node.annotation)}"
+            value = node.annotation
+            is_type = isinstance(value, (ast.Name, ast.Subscript))
+            line = f"{ast.unparse(node.target)} = {'VALUE' if is_type else ast.unparse(value)}"
             yield Problem(f"{file} line {node.lineno}", messages.SETS_NOTHING(instead=line))
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Compare):
             said = messages.SETS_NOTHING(instead="= in place of ==")

@@ -12,18 +12,19 @@ from messages import Said
 
 def says(said: object, expected: str) -> bool:
     """
-    Whether the message has the code, and one of its values contains the text.
+    Whether the message has the code, and each text is in one of its values.
 
     + said: the message, or an exception that was raised with it
-    + expected: "SET005 192.168.2.11"; a code alone is enough
+    + expected: "SET090 node1 & 192.168.2.11"; a code alone is enough
     """
     if isinstance(said, BaseException):
         said = said.args[0]
     assert isinstance(said, Said), said
-    code, _, text = expected.partition(" ")
+    code, _, texts = expected.partition(" ")
     assert said.message.code == code, said
     assert "\n" not in said
-    assert not text or any(text in str(value) for value in said.values.values()), said
+    for text in texts.split(" & "):
+        assert not text or any(text in str(value) for value in said.values.values()), said
     return True
 
 

@@ -121,7 +121,7 @@ _RANGES = {
 }
 # Each type in words, and an example.
 _TYPES = {
-    "bool": ("a bool", "True or False"),
+    "bool": ("True or False", "one of them, without quotes"),
     "text": ("a text", "a text in quotes"),
     "quantity": ("a quantity", 'one such as "100Mi"'),
     "duration": ("a duration", 'one such as "1m30s"'),
@@ -166,7 +166,7 @@ def _mistakes(
                 shape, _, of = forms[name].partition(" of ")
                 kind, instead = _TYPES[shape]
                 if of:
-                    kind, instead = f"{kind} of {of}", f"{instead}, each value {_TYPES[of][0]}"
+                    kind, instead = f"{kind}, each value {_TYPES[of][0]}", f"it like {instead}"
                 found.append(WRONG_TYPE(value=f"{name}: {value!r}", kind=kind, instead=instead))
             else:
                 found += _out_of_range(name, value)

@@ -15,6 +15,7 @@ import settings
 from operations import interfaces, kubeadm, resolv_conf
 from operations.preflight.node import Specification
 from settings import specifications
+from tests.project import behind_a_router
 
 ROOT = Path(__file__).parents[2]
 WIFI = 'wifi_ssid = "home"\nwifi_country = "GB"\nwifi_security = "wpa3"\nwifi_hidden = True\n'
@@ -25,8 +26,8 @@ def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> settings.Cluster:
     project = tmp_path / "project"
     shutil.copytree(ROOT / "group_data", project / "group_data")
     shutil.copy(ROOT / "inventory.py", project)
-    with (project / "group_data/all.py").open("a") as file:
-        file.write(f'topology = "{request.param}"\n')
+    if request.param == "router":
+        behind_a_router(project)
     with (project / "group_data/all.py").open("a") as file:
         file.write(WIFI)
     (project / ".cluster").mkdir()

@@ -126,7 +126,7 @@ def test_mistake_has_its_messages(
 def test_every_line_names_its_file_and_a_code() -> None:
     for _, _, said in CASES:
         for line in said:
-            place = r"(inventory|group_data/\w+)\.py( line \S+)?: "
+            place = r"(inventory\.py|group_data/\w+\.\w+)( line \S+)?: "
             assert re.match(rf"{place}.*\b(SET|FMT)\d{{3}}\b", line), line
 
 

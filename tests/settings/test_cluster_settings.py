@@ -11,6 +11,7 @@ import settings
 from messages import codes
 from settings import kubernetes, overrides, sources
 from settings.build import build
+from tests.project import behind_a_router
 
 
 def append(project: Path, file: str, text: str) -> None:
@@ -49,7 +50,7 @@ def test_behind_a_gateway_the_other_nodes_go_through_it(project: Path) -> None:
 
 
 def test_with_a_router_all_nodes_go_through_it(project: Path) -> None:
-    append(project, "group_data/all.py", 'topology = "router"\n')
+    behind_a_router(project)
     cluster = settings.load(project)
     for node in cluster.nodes:
         assert cluster.default_gateway(node) == IPv4Address("192.168.2.1")

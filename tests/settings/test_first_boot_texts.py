@@ -10,6 +10,7 @@ import yaml
 
 import settings
 from settings import first_boot, wifi_key
+from tests.project import behind_a_router
 from tests.said import says
 
 
@@ -44,27 +45,22 @@ def test_user_data_lets_the_operator_in(project: Path) -> None:
 def test_a_head_whose_radio_has_no_network_is_told(project: Path) -> None:
     cluster = settings.load(project)
     (remark,) = first_boot.remarks(cluster, cluster.first_control_plane)
-    assert says(remark, "SET115 wlan0")
-    assert says(remark, "SET115 node1")
+    assert says(remark, "SET115 wlan0 & node1")
     assert first_boot.remarks(cluster, cluster.node("node2")) == []
 
 
 @pytest.mark.parametrize(
-    ("file", "setting"),
-    [
-        ("all", 'topology = "router"'),
-        ("all", 'uplink_interface = "eth1"'),
-        ("all", 'wifi_ssid = "home"\nwifi_country = "DE"'),
-    ],
+    "setting",
+    ["", 'uplink_interface = "eth1"\n', 'wifi_ssid = "home"\nwifi_country = "DE"\n'],
 )
-def test_a_gateway_with_another_uplink_is_not_told_of_a_radio(
-    project: Path, file: str, setting: str
-) -> None:
+def test_a_gateway_with_another_uplink_is_not_told_of_a_radio(project: Path, setting: str) -> None:
     key = project / ".cluster/wifi_psk"
     key.parent.mkdir(mode=0o700)
     key.touch(mode=0o600)
     key.write_text("correct horse\n")
-    append(project, f"group_data/{file}.py", f"{setting}\n")
+    append(project, "group_data/all.py", setting)
+    if not setting:
+        behind_a_router(project)
     cluster = settings.load(project)
     assert first_boot.remarks(cluster, cluster.first_control_plane) == []
 
@@ -111,7 +107,8 @@ def test_a_gateway_has_its_uplink_too(project: Path) -> None:
 
 
 def test_with_a_router_all_nodes_are_alike(project: Path) -> None:
-    append(project, "group_data/all.py", 'topology = "router"\nsearch_domains = ["home.arpa"]\n')
+    behind_a_router(project)
+    append(project, "group_data/all.py", 'search_domains = ["home.arpa"]\n')
     for number in (1, 2, 3):
         assert network(project, f"node{number}")["ethernets"] == {
             "eth0": {
@@ -133,7 +130,7 @@ def test_a_node_with_a_first_address_begins_on_dhcp(project: Path) -> None:
         "eth0": {"dhcp4": False, "addresses": ["192.168.2.11/24"]},
         "wlan0": {"dhcp4": True},
     }
-    append(project, "group_data/all.py", 'topology = "router"\n')
+    behind_a_router(project)
     assert network(project, "node1")["ethernets"] == {"eth0": {"dhcp4": True}}
 
 
