@@ -60,7 +60,6 @@ def holder_of(text: str, now: str) -> RunLockState:
     + text: its content, in base64
     + now: the node's time, in seconds
     """
-
     identity, _, then, rest = text_of(text).splitlines()
     known: dict[str, Any] = json.loads(rest)
     return RunLockState(

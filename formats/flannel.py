@@ -24,7 +24,6 @@ def adapted(manifest: str, pod_network: str, interface: str) -> list[dict[str, A
     + interface: such as ``eth0``; the same name on every node
     + raises ``Unreadable``: it is not flannel's manifest
     """
-
     objects = manifests.documents(manifest)
     _set_network(_find(objects, "configmap", CONFIG[0]), pod_network)
     _set_interface(_find(objects, "daemonset", DAEMON_SET), interface)

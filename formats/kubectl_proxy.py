@@ -73,7 +73,6 @@ def unit(address: str, port: int, accept_hosts: str, kubeconfig: str) -> str:
     + accept_hosts: the option's value, from ``formats.kubectl_proxy``
     + kubeconfig: whose rights everybody who reaches the proxy has
     """
-
     words = ["/usr/bin/kubectl", "proxy", f"--address={address}", f"--port={port}"]
     # ``%d`` is systemd's specifier for the folder of credentials, so it is not escaped.
     command = f"{command_line(words)} --kubeconfig=%d/kubeconfig "

@@ -23,7 +23,6 @@ def get(text: str) -> str | None:
 
     + text: the whole file; ``ValueError`` when one mark is missing, doubled or out of place
     """
-
     marks = len(_MARK.findall(text))
     part = _PART.search(text)
     if marks == 0:
@@ -41,7 +40,6 @@ def put(text: str, body: str | None, why: str = "") -> str:
     + body: whole lines; None removes the part
     + why: a comment in the first mark
     """
-
     if body is not None:
         body = f"{BEGIN}{f' ({why})' if why else ''}\n{body}{END}\n"
     if get(text) is not None:

@@ -73,7 +73,6 @@ def parse_ruleset(ruleset: str, listing: str) -> dict[tuple[str, str], Table]:
     + listing: what ``nft -a list ruleset`` prints; without it a rule's text is its handle
     + raises ``ValueError``
     """
-
     texts, devices = _texts(listing)
     asleep = set(_DORMANT.findall(listing))
     tables: dict[tuple[str, str], Table] = {}

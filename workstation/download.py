@@ -54,7 +54,6 @@ def fetch_text(url: str, checksum: str, folder: str) -> str:
 
     Raises ``DownloadError``.
     """
-
     if "://" not in url:
         content = _read(url)
         _check_sum(url, sha256(content).hexdigest(), checksum)
@@ -85,7 +84,6 @@ def fetch(
     A download that broke off is resumed when the server supports ranges and confirms that the file
     is unchanged. Raises ``DownloadError``.
     """
-
     place = _place(url, checksum, folder)
     if copy := kept_copy(url, checksum, folder):
         return copy
@@ -126,7 +124,6 @@ def published_checksum(url: str, folder: str) -> str:
 
     Raises ``DownloadError``.
     """
-
     place = published_place(url, folder)
     if place.is_file():
         found = _first_checksum(_read_text(place))

@@ -50,7 +50,6 @@ def replace(path: str, content: str, backup: bool = True) -> str | None:
     + backup: whether to keep the old file beside it
     + returns: path of the backup; None: there was no file
     """
-
     target = Path(path).expanduser().resolve()
     owner = _make_folder(target.parent)
     kept = None

@@ -17,7 +17,6 @@ def probe(server: str, ca_data: str) -> str | None:
     + server: such as ``https://192.168.1.32:6443``
     + ca_data: the certificate authority that must have signed its certificate, base64 of PEM
     """
-
     address = urlsplit(server)
     context = ssl.create_default_context(cadata=b64decode(ca_data).decode())
     connection = http.client.HTTPSConnection(

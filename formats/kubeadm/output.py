@@ -60,7 +60,6 @@ def causes(lines: Iterable[str]) -> list[Said]:
 
     Falls back on kubeadm's own last line.
     """
-
     lines = [masked(line) for line in lines]
     errors = [problem for problem in problems(lines) if problem.kind == "ERROR"]
     pulls = [problem for problem in errors if problem.name == "ImagePull"]

@@ -69,7 +69,6 @@ def init(
     An existing control plane is never changed. ``HostFailure``: it is incomplete, or a setting
     differs that can't be changed in a running cluster.
     """
-
     observed = read(ControlPlane, patience=90)
     installed = observed.version.partition("+")[0]
     offered = (
@@ -128,7 +127,6 @@ def join(
     A node that has joined is not changed. ``HostFailure``: its join is incomplete, or it belongs to
     another cluster.
     """
-
     registration = config.Registration(node, address, tuple(ignore_preflight_errors))
     all_timeouts = {**config.JOIN_TIMEOUTS, **(timeouts or {})}
     _check_settings(registration.mistakes() + config.timeout_mistakes(all_timeouts))

@@ -70,7 +70,6 @@ def join_credentials(control_plane: Host) -> Generator[JoinCredentials, None, No
 
     Raises ``HostFailure`` when the control plane can't make a token.
     """
-
     shared = runs.of(control_plane.state).part(_Shared)
     with shared.lock:
         if shared.credentials is None:

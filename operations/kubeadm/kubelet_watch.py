@@ -31,7 +31,6 @@ class KubeletWatch:
 
         Raises ``RemoteFailure`` when the node does not answer.
         """
-
         before, now = self._last, self._read()
         self._last = now
         if not now.configured:

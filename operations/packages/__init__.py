@@ -47,7 +47,6 @@ def repository(url: str, fingerprint: str) -> Commands:
     expiry date is extended now and then, and an old copy ends in EXPKEYSIG. ``HostFailure``: it has
     another fingerprint, or another repository of Kubernetes packages is there.
     """
-
     url = f"{url.rstrip('/')}/"
     key = _accepted_key(f"{url}Release.key", fingerprint)
     observed = read(Repository)
@@ -123,7 +122,6 @@ def installed(version: str, url: str) -> Commands:
 
     ``HostFailure``: it would be a downgrade, or an upgrade on a node of a cluster.
     """
-
     desired = parse_desired(version)
     observed = read(Packages, version=str(desired))
     releases = {name: parse_package(observed.installed.get(name, "")) for name in VERSIONED}

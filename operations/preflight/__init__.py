@@ -58,7 +58,6 @@ def gather(**specification: Any) -> Commands:
 
     + specification: the fields of ``operations.preflight.node.Specification``
     """
-
     gathered = runs.of(state).part(_Gathered)
     if host.name not in gathered.nodes:
         desired = Specification(**specification)
@@ -91,7 +90,6 @@ def check(show_all: bool = False) -> Commands:
 
     + show_all: show a table of all checks, not only those that are not OK
     """
-
     gathered = runs.of(state).part(_Gathered)
     _show(gathered, show_all)
     holder = gathered.nodes[host.name].observed.run_lock

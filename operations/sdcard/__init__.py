@@ -113,7 +113,6 @@ def card(
     A disk is refused unless it is whole, removable, unmounted, unused, of an SD card's size, and
     not the one that the system runs from.
     """
-
     if host.name != "@local":
         raise HostFailure(messages.NOT_LOCAL())
     require_mtools()

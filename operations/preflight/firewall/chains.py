@@ -158,7 +158,6 @@ def walk(chains: Iterable[BaseChain], stages: Iterable[Stage]) -> Outcome:
     After a base chain that drops it, evaluation continues as if that chain had accepted it, so that
     all places are found at once.
     """
-
     ordered = sorted(chains, key=lambda chain: chain.priority)
     drops: list[Place] = []
     doubts: list[Place] = []

@@ -62,7 +62,6 @@ def base_chains(program: str, tables: Tables) -> Iterator[BaseChain]:
     + program: the command that changes them: "iptables", "iptables-legacy", "iptables-nft"
     + tables: as iptables-save prints them
     """
-
     for table, found in tables.items():
         if table not in _PRIORITIES:
             continue

@@ -18,7 +18,6 @@ def commands(dropped: Iterable[tuple[Trip, Place]], site: Site) -> list[str]:
 
     + dropped: packets, and where they are dropped
     """
-
     by_program: dict[tuple[str, ...], list[tuple[Trip, Place]]] = {}
     for trip, place in dropped:
         by_program.setdefault(_program(place), []).append((trip, place))
