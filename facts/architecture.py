@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact
 
 _SCRIPT = "uname -m; dpkg --print-architecture 2>/dev/null || echo"
 
@@ -26,10 +23,7 @@ class ArchitectureState(State):
 class Architecture(WholeFact[ArchitectureState]):
     """Read the architecture of kernel and system: a 64-bit kernel can run a 32-bit system."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_SCRIPT)
+    script = (_SCRIPT,)
 
-    @override
     def parse(self, kernel: str, userland: str) -> ArchitectureState:
         return ArchitectureState(kernel, userland)

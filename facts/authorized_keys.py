@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pyinfra.api import StringCommand
-from typing_extensions import override
 
 from facts.base import State, UnexpectedLine, WholeFact, ask, one_of
 from facts.files import READ_FILES, FileState, parse_files
@@ -57,11 +56,9 @@ class AuthorizedKeys(WholeFact[KeysState]):
     + user: name of the user
     """
 
-    @override
     def command(self, user: str) -> StringCommand:
         return ask(_SCRIPT, user)
 
-    @override
     def parse(
         self, entry: str, group: str, patterns: str, strict: str, home: str, *files: str
     ) -> KeysState:

@@ -66,9 +66,11 @@ class WholeFact(FactBase[T | None]):
     Its parameters set how many lines there must be: one each, and with ``*rest`` any number more.
     Whatever it raises makes the fact ``None``; the message names the first line that it failed on.
 
+    + script: of a fact that takes no arguments: for sh, with the script's own arguments behind it
     + secret: whether the answer may contain a secret: none of its lines is shown then
     """
 
+    script: ClassVar[tuple[str, ...]]
     parse: Callable[..., T]
     secret: ClassVar[bool] = False
 
@@ -76,6 +78,10 @@ class WholeFact(FactBase[T | None]):
     @override
     def default() -> None:
         return None
+
+    @override
+    def command(self, *arguments: Any, **named: Any) -> StringCommand:
+        return ask(*self.script)
 
     @classmethod
     def at_once(cls, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import State, WholeFact, ask, data_of
+from facts.base import State, WholeFact, data_of
 
 _COLUMNS = "PATH,TYPE,SIZE,RM,HOTPLUG,RO,TRAN,VENDOR,MODEL,FSTYPE,LABEL"
 # util-linux before 2.37 (Debian 11) shows only one mount point of each device.
@@ -47,11 +44,8 @@ class BlockDevice(State):
 class BlockDevices(WholeFact[list[BlockDevice]]):
     """Read all block devices, each disk before its parts; none without lsblk (macOS)."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_SCRIPT)
+    script = (_SCRIPT,)
 
-    @override
     def parse(self, *lines: str) -> list[BlockDevice]:
         found = data_of(*lines).get("blockdevices", [])
         return [device for disk in found for device in _flat(disk, disk["path"])]

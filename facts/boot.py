@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import WholeFact, ask
+from facts.base import WholeFact
 
 
 class BootId(WholeFact[str]):
@@ -17,10 +14,7 @@ class BootId(WholeFact[str]):
     (In a container, the uptime is its host's.)
     """
 
-    @override
-    def command(self) -> StringCommand:
-        return ask("cat /proc/sys/kernel/random/boot_id")
+    script = ("cat /proc/sys/kernel/random/boot_id",)
 
-    @override
     def parse(self, boot: str) -> str:
         return str(UUID(boot))

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import State, WholeFact, ask, one_of
+from facts.base import State, WholeFact, one_of
 from facts.files import READ_FILES, FileState, parse_files
 
 # Since Debian 12 the first is in effect, and the second only a note that names it.
@@ -44,11 +41,8 @@ class CgroupState(State):
 class MemoryCgroup(WholeFact[CgroupState]):
     """Read whether the memory cgroup is on, and the present and next kernel command line."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_SCRIPT, *FILES)
+    script = (_SCRIPT, *FILES)
 
-    @override
     def parse(self, memory: str, running: str, *files: str) -> CgroupState:
         memory = one_of(memory, "v2", "v1", "off")
         return CgroupState(memory, running.strip(), parse_files(files, FILES))

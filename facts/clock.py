@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 
 from pyinfra.api import StringCommand
-from typing_extensions import override
 
 from facts.base import State, WholeFact, ask, number, one_of, words_of
 
@@ -51,12 +50,10 @@ class ClockState(State):
 class Clock(WholeFact[ClockState]):
     """Compare a node's clock with this computer's."""
 
-    @override
     def command(self) -> StringCommand:
         self.asked = time.time()
         return ask(_SCRIPT)
 
-    @override
     def parse(
         self,
         seconds: str,

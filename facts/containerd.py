@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyinfra.api import StringCommand
-from typing_extensions import override
 
 from facts.base import State, UnexpectedLine, WholeFact, ask, one_of, text_of
 from facts.files import READ_FILES, FileState, parse_files
@@ -69,12 +68,10 @@ class Containerd(WholeFact[ContainerdState]):
 
     secret = True  # the files may hold a registry's password
 
-    @override
     def command(self, paths: list[str]) -> StringCommand:
         self.paths = list(paths)
         return ask(_SCRIPT, *self.paths)
 
-    @override
     def parse(
         self,
         version: str,

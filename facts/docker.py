@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import State, WholeFact, ask, one_of
+from facts.base import State, WholeFact, one_of
 
 _SCRIPT = """command -v dockerd >/dev/null && echo engine || echo -;
 command -v docker >/dev/null && echo client || echo -;
@@ -31,11 +28,8 @@ class DockerState(State):
 class Docker(WholeFact[DockerState]):
     """Read the state of Docker Engine: a ``DockerState``."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_SCRIPT)
+    script = (_SCRIPT,)
 
-    @override
     def parse(self, engine: str, client: str, enabled: str, active: str) -> DockerState:
         return DockerState(
             one_of(engine, "engine", "-") == "engine",

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pyinfra.api import StringCommand
-from typing_extensions import override
 
 from facts.base import IncompleteAnswer, State, UnexpectedLine, WholeFact, ask, one_of, text_of
 
@@ -61,12 +60,10 @@ class Files(WholeFact[dict[str, FileState]]):
 
     secret = True
 
-    @override
     def command(self, paths: list[str]) -> StringCommand:
         self.paths = list(paths)
         return ask(READ_FILES, *self.paths)
 
-    @override
     def parse(self, *lines: str) -> dict[str, FileState]:
         return parse_files(lines, self.paths)
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import State, WholeFact, ask, one_of, text_of, words_of
+from facts.base import State, WholeFact, one_of, text_of, words_of
 
 # JSON has no rules as a person types them, so both lists are read.
 _SCRIPT = """for u in ufw firewalld; do
@@ -36,11 +33,8 @@ class FirewallState(State):
 class Firewall(WholeFact[FirewallState]):
     """Firewalls besides the rules that iptables-save shows."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_SCRIPT)
+    script = (_SCRIPT,)
 
-    @override
     def parse(self, programs: str, nft: str, ruleset: str, listing: str) -> FirewallState:
         running = words_of(programs, ("ufw", "firewalld"))
         if one_of(nft, "ok", "absent", "failed") == "failed":

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import IncompleteAnswer, State, UnexpectedLine, WholeFact, ask, text_of
+from facts.base import IncompleteAnswer, State, UnexpectedLine, WholeFact, text_of
 
 FOLDER = "/var/lib/bramble/guard/previous"
 
@@ -59,11 +56,8 @@ class GuardState(State):
 class Guard(WholeFact[GuardState]):
     """Read what the guard has saved; ``None`` when it could not be read."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_SCRIPT, FOLDER)
+    script = (_SCRIPT, FOLDER)
 
-    @override
     def parse(
         self,
         pending: str,

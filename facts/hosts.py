@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pyinfra.api import StringCommand
-from typing_extensions import override
 
 from facts.base import State, WholeFact, ask
 from facts.files import READ_FILES, FileState, parse_files
@@ -69,11 +68,9 @@ class Hosts(WholeFact[HostsState]):
 
     paths = (HOSTS, TEMPLATE)
 
-    @override
     def command(self) -> StringCommand:
         return _command("manage_etc_hosts", self.paths)
 
-    @override
     def parse(self, hostname: str, setting: str, *files: str) -> HostsState:
         states = parse_files(files, self.paths)
         if _is_true(setting) or setting.lower() == "template":
@@ -86,11 +83,9 @@ class Hostname(WholeFact[HostnameState]):
 
     paths = (HOSTNAME, PRESERVE)
 
-    @override
     def command(self) -> StringCommand:
         return _command("preserve_hostname", self.paths)
 
-    @override
     def parse(self, hostname: str, setting: str, *files: str) -> HostnameState:
         states = parse_files(files, self.paths)
         return HostnameState(hostname, setting != "", _is_true(setting), states)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import State, WholeFact, ask, one_of
+from facts.base import State, WholeFact, one_of
 
 _SCRIPT = """dpkg --print-architecture 2>/dev/null || echo;
 if i=$(ctr -n k8s.io images ls -q 2>/dev/null); then echo answers;
@@ -31,11 +28,8 @@ class ImagesState(State):
 class Images(WholeFact[ImagesState]):
     """Read the images that the kubelet finds on a node: an ``ImagesState``."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_SCRIPT)
+    script = (_SCRIPT,)
 
-    @override
     def parse(self, architecture: str, containerd: str, *names: str) -> ImagesState:
         return ImagesState(
             architecture, one_of(containerd, "answers", "stopped", "absent"), list(names)

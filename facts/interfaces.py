@@ -7,10 +7,7 @@ from configparser import ConfigParser
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import State, UnexpectedLine, WholeFact, ask, data_of, text_of
+from facts.base import State, UnexpectedLine, WholeFact, data_of, text_of
 from facts.files import Kind
 
 # Files first: those that ifupdown reads, others in the same directory, and those that decide which
@@ -121,11 +118,8 @@ class InterfacesFiles(WholeFact[InterfacesState]):
 
     secret = True
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_SCRIPT)
+    script = (_SCRIPT,)
 
-    @override
     def parse(self, *lines: str) -> InterfacesState:
         for line in lines:
             if line.partition(" ")[0] not in _WORDS:

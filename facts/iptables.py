@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 
 from pyinfra.api import FactProcessError, StringCommand
-from typing_extensions import override
 
 from facts.base import State, UnexpectedLine, WholeFact, ask, one_of, text_of
 from facts.files import READ_FILES, FileState, parse_files
@@ -76,12 +75,10 @@ class Iptables(WholeFact[IptablesState]):
     + trial: rules to try in a network namespace: see ``OwnChains.trial``
     """
 
-    @override
     def command(self, unit: str, paths: list[str], trial: str = "") -> StringCommand:
         self.paths = list(paths)
         return ask(_SCRIPT, unit, trial, _TRIAL, *self.paths)
 
-    @override
     def parse(
         self,
         version: str,

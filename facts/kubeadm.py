@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pyinfra.api import FactProcessError, StringCommand
-from typing_extensions import override
 
 from facts.base import State, WholeFact, ask, one_of, text_of
 from facts.kubelet import KUBELET
@@ -142,20 +141,16 @@ class ControlPlane(WholeFact[ControlPlaneState]):
     """
 
     @classmethod
-    @override
     def at_once(cls, arguments: dict[str, Any]) -> dict[str, Any]:
         return arguments | {"patience": 0}
 
     @classmethod
-    @override
     def is_settled(cls, value: ControlPlaneState) -> bool:
         return value.state in ("absent", "worker", "finished")
 
-    @override
     def command(self, patience: int = 90) -> StringCommand:
         return ask(_CONTROL_PLANE, str(patience), *_WRITTEN_BY_INIT)
 
-    @override
     def parse(self, *lines: str) -> ControlPlaneState:
         said, files, flags = _read(lines)
         objects = _objects(said.get("objects", ""))
@@ -192,11 +187,8 @@ class ControlPlane(WholeFact[ControlPlaneState]):
 class Member(WholeFact[MemberState]):
     """Read how far ``kubeadm join`` has come: a ``MemberState``."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_MEMBER, *_WRITTEN_BY_JOIN)
+    script = (_MEMBER, *_WRITTEN_BY_JOIN)
 
-    @override
     def parse(self, *lines: str) -> MemberState:
         said, files, flags = _read(lines)
         left = files + tuple(f"{path} (empty)" for path in flags.get("empty", ()))
@@ -219,11 +211,8 @@ class Member(WholeFact[MemberState]):
 class ClusterAuthority(WholeFact[str]):
     """Read the certificate authority (PEM) of this control plane's cluster; "" without one."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask("base64 -w0 /etc/kubernetes/pki/ca.crt 2>/dev/null; echo")
+    script = ("base64 -w0 /etc/kubernetes/pki/ca.crt 2>/dev/null; echo",)
 
-    @override
     def parse(self, certificate: str) -> str:
         return text_of(certificate)
 

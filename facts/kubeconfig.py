@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from pyinfra.api import StringCommand
-from typing_extensions import override
 
 from facts.base import State, WholeFact, ask, one_of
 from facts.kubectl import ADMIN_CONF
@@ -73,11 +72,9 @@ class AdminCredentials(WholeFact[Credentials]):
 
     secret = True
 
-    @override
     def command(self, owner: str = "") -> StringCommand:
         return ask(_SCRIPT, owner)
 
-    @override
     def parse(self, *lines: str) -> Credentials:
         said = {}
         for line in lines:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyinfra.api import StringCommand
-from typing_extensions import override
 
 from facts.base import State, WholeFact, ask, number, raw, text_of
 
@@ -47,7 +46,6 @@ class Objects(WholeFact[ClusterObjects]):
       (``nodes``) for all of them
     """
 
-    @override
     def command(self, names: list[str]) -> StringCommand:
         groups: dict[str, list[str]] = {}
         lists = []
@@ -63,7 +61,6 @@ class Objects(WholeFact[ClusterObjects]):
         ]
         return ask(_SCRIPT, *words)
 
-    @override
     def parse(self, *lines: str) -> ClusterObjects:
         objects: list[dict[str, Any]] = []
         for line in lines:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import State, WholeFact, ask, one_of, text_of
+from facts.base import State, WholeFact, one_of, text_of
 
 UNIT = "bramble-kubectl-proxy.service"
 PATH = f"/etc/systemd/system/{UNIT}"
@@ -33,11 +30,8 @@ class ProxyState(State):
 class ProxyService(WholeFact[ProxyState]):
     """Read the service that runs ``kubectl proxy``: a ``ProxyState``."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_SCRIPT)
+    script = (_SCRIPT,)
 
-    @override
     def parse(self, *lines: str) -> ProxyState:
         said = {}
         for line in lines:

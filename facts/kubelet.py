@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import State, WholeFact, ask, number, one_of, text_of
+from facts.base import State, WholeFact, number, one_of, text_of
 
 # Shell functions, for other facts too. The last line is sought in three places: the lines of the
 # last invocation, whose ID systemd keeps until the next start; else the unit's lines since kubeadm
@@ -53,11 +50,8 @@ class KubeletState(State):
 class Kubelet(WholeFact[KubeletState]):
     """Read the kubelet's service: a ``KubeletState``."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_SCRIPT)
+    script = (_SCRIPT,)
 
-    @override
     def parse(self, restarts: str, state: str, configured: str, words: str) -> KubeletState:
         said = text_of(words, "replace").strip()
         there = one_of(configured, "yes", "no") == "yes"

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import State, WholeFact, ask, words_of
+from facts.base import State, WholeFact, words_of
 
 # Each distribution's program, at the path where its installer puts it.
 DISTRIBUTIONS = {
@@ -41,11 +38,8 @@ class LeftoversState(State):
 class Leftovers(WholeFact[LeftoversState]):
     """Read traces of clusters that kubeadm's own files do not show: a ``LeftoversState``."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_SCRIPT, *DISTRIBUTIONS.values())
+    script = (_SCRIPT, *DISTRIBUTIONS.values())
 
-    @override
     def parse(self, programs: str, networks: str, interfaces: str) -> LeftoversState:
         names = {path: name for name, path in DISTRIBUTIONS.items()}
         return LeftoversState(

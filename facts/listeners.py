@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import UnexpectedLine, WholeFact, ask
+from facts.base import UnexpectedLine, WholeFact
 
 _PROGRAM = re.compile(r'users:\(\("([^"]+)"')
 
@@ -19,11 +16,8 @@ class Listeners(WholeFact[dict[str, str]]):
     Ports of the loopback count as well: kubeadm requires those of the control plane there.
     """
 
-    @override
-    def command(self) -> StringCommand:
-        return ask("ss -Hltnp || echo ss failed")
+    script = ("ss -Hltnp || echo ss failed",)
 
-    @override
     def parse(self, *lines: str) -> dict[str, str]:
         found: dict[str, str] = {}
         for line in lines:

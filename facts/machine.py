@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import State, UnexpectedLine, WholeFact, ask, number
+from facts.base import State, UnexpectedLine, WholeFact, number
 
 SYNCED_WRITES = 8
 _LONGEST_S = 4  # for all of them
@@ -54,11 +51,8 @@ class MachineState(State):
 class Machine(WholeFact[MachineState]):
     """The board and the system on it. Writes and removes one small file in /var/tmp."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_SCRIPT)
+    script = (_SCRIPT,)
 
-    @override
     def parse(
         self,
         model: str,

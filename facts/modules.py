@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyinfra.api import StringCommand
-from typing_extensions import override
 
 from facts.base import IncompleteAnswer, State, WholeFact, ask, one_of
 from facts.files import READ_FILES, FileState, parse_files
@@ -50,12 +49,10 @@ class Modules(WholeFact[ModulesState]):
     + names: of the modules, with underscores
     """
 
-    @override
     def command(self, names: list[str]) -> StringCommand:
         self.names = list(names)
         return ask(_SCRIPT, " ".join(self.names), LOAD_FILE)
 
-    @override
     def parse(self, *lines: str) -> ModulesState:
         states, rest = lines[: len(self.names)], lines[len(self.names) :]
         if not rest:

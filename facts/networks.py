@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import State, WholeFact, ask, data_of
+from facts.base import State, WholeFact, data_of
 
 # networkd records the interfaces that a .network file assigns to it; the records outlive it.
 _SCRIPT = """uname -n; cat /proc/sys/kernel/random/boot_id;
@@ -45,11 +42,8 @@ class NetworksState(State):
 class Networks(WholeFact[NetworksState]):
     """A node's name, addresses and routes as they are."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_SCRIPT)
+    script = (_SCRIPT,)
 
-    @override
     def parse(
         self, hostname: str, boot: str, addresses: str, routes: str, hardware: str, networkd: str
     ) -> NetworksState:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import State, WholeFact, ask, text_of
+from facts.base import State, WholeFact, text_of
 from formats import node_record
 from formats.node_record import NodeRecord
 
 FOLDER = "/var/lib/bramble"
 PATH = f"{FOLDER}/record.json"
 KEPT = f"{FOLDER}/kept"  # paths below it: what bramble replaced
+# Prints a digest of the file; also of no file.
+DIGEST = f"cat {PATH} 2>/dev/null | sha256sum | cut -c1-64"
 
 
 @dataclass(frozen=True)
@@ -32,18 +31,11 @@ class RecordState(State):
 class Record(WholeFact[RecordState]):
     """Read the record: a ``RecordState``."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(f"cat {PATH} 2>/dev/null | base64 -w0; echo; {DIGEST}")
+    script = (f"cat {PATH} 2>/dev/null | base64 -w0; echo; {DIGEST}",)
 
-    @override
     def parse(self, content: str, digest: str) -> RecordState:
         text = text_of(content)
         try:
             return RecordState(node_record.parse(text) if text else NodeRecord(), "", digest)
         except ValueError as error:
             return RecordState(damage=str(error), digest=digest)
-
-
-# Prints a digest of the file; also of no file.
-DIGEST = f"cat {PATH} 2>/dev/null | sha256sum | cut -c1-64"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyinfra.api import StringCommand
-from typing_extensions import override
 
 from facts.base import State, UnexpectedLine, WholeFact, ask, number, one_of
 from facts.files import READ_FILES, FileState, parse_files
@@ -48,11 +47,8 @@ class RepositoryState(State):
 class Repository(WholeFact[RepositoryState]):
     """Read the repositories of Kubernetes packages that a node's apt has: a ``RepositoryState``."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_REPOSITORY, SOURCE, KEY)
+    script = (_REPOSITORY, SOURCE, KEY)
 
-    @override
     def parse(self, sources: str, *files: str) -> RepositoryState:
         return RepositoryState(
             [path for path in sources.split("|") if path], parse_files(files, [SOURCE, KEY])
@@ -88,11 +84,9 @@ class Packages(WholeFact[PackagesState]):
     + version: the desired one, "1.36" or "1.36.4"
     """
 
-    @override
     def command(self, version: str) -> StringCommand:
         return ask(_PACKAGES, version.replace(".", "\\."))
 
-    @override
     def parse(self, free: str, joined: str, enabled: str, *rest: str) -> PackagesState:
         installed, held, broken = {}, [], []
         available: dict[str, list[str]] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pyinfra.api import StringCommand
-from typing_extensions import override
 
 from facts.base import UnexpectedLine, WholeFact, ask, text_of
 
@@ -44,13 +43,11 @@ class Reach(WholeFact[dict[str, dict[str, str]]]):
     + registries: URLs
     """
 
-    @override
     def command(
         self, addresses: list[str], archives: list[str], registries: list[str]
     ) -> StringCommand:
         return ask(_SCRIPT, " ".join(addresses), " ".join(archives), " ".join(registries))
 
-    @override
     def parse(self, *lines: str) -> dict[str, dict[str, str]]:
         found: dict[str, dict[str, str]] = {"address": {}, "archive": {}, "registry": {}}
         for line in lines:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import State, WholeFact, ask, one_of, text_of, words_of
+from facts.base import State, WholeFact, one_of, text_of, words_of
 from facts.files import READ_FILES, FileState, parse_files
 
 PATH = "/etc/resolv.conf"
@@ -91,11 +88,8 @@ class ResolverState(State):
 class Resolver(WholeFact[ResolverState]):
     """Read /etc/resolv.conf and the programs that may write it; ``None`` when that failed."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_SCRIPT, *FILES)
+    script = (_SCRIPT, *FILES)
 
-    @override
     def parse(
         self,
         text: str,

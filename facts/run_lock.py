@@ -6,10 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import State, WholeFact, ask, text_of
+from facts.base import State, WholeFact, text_of
 
 # In memory, so that a power cut ends it. Its lines: the ID of the run that holds it, the process on
 # the node, the node's time then, and the rest as JSON.
@@ -44,11 +41,8 @@ class RunLockState(State):
 class RunLock(WholeFact[RunLockState]):
     """The run that changes this node now: a ``RunLockState``."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_SCRIPT)
+    script = (_SCRIPT,)
 
-    @override
     def parse(self, holder: str, now: str) -> RunLockState:
         return holder_of(holder, now) if holder else RunLockState()
 

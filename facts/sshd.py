@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import State, WholeFact, ask, one_of
+from facts.base import State, WholeFact, one_of
 from facts.files import READ_FILES, FileState, parse_files
 
 # Sorts before 50-cloud-init.conf of cloud-init: sshd uses the first value of a setting.
@@ -41,11 +38,8 @@ class SshdState(State):
 class Sshd(WholeFact[SshdState]):
     """Read whether sshd accepts passwords; ``None`` when that failed."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_SCRIPT, PATH)
+    script = (_SCRIPT, PATH)
 
-    @override
     def parse(self, installed: str, passwords: str, dialogues: str, *file: str) -> SshdState:
         state = parse_files(file, [PATH])[PATH]
         return SshdState(

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import State, WholeFact, ask, number, one_of, text_of
+from facts.base import State, WholeFact, number, one_of, text_of
 from facts.files import READ_FILES, FileState, parse_files
 
 FSTAB = "/etc/fstab"
@@ -96,11 +93,8 @@ class SwapState(State):
 class Swap(WholeFact[SwapState]):
     """Read all swap of a node and its sources."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_SCRIPT, *FILES)
+    script = (_SCRIPT, *FILES)
 
-    @override
     def parse(
         self,
         swaps: str,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyinfra.api import StringCommand
-from typing_extensions import override
 
 from facts.base import IncompleteAnswer, State, UnexpectedLine, WholeFact, ask, text_of
 from facts.files import READ_FILES, FileState, parse_files
@@ -45,12 +44,10 @@ class Sysctl(WholeFact[SysctlState]):
     + path: a file of sysctl.d
     """
 
-    @override
     def command(self, keys: list[str], path: str) -> StringCommand:
         self.keys, self.path = list(keys), path
         return ask(_SCRIPT, path, " ".join(path_of(key) for key in self.keys))
 
-    @override
     def parse(self, *lines: str) -> SysctlState:
         count = len(self.keys)
         middle = count

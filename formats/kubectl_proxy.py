@@ -140,5 +140,5 @@ def octet(low: int, high: int) -> str:
     if low == high:
         return str(low)
     if (low, high) == (0, 255):
-        return "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+        return "([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])"
     return f"({'|'.join(map(str, range(low, high + 1)))})"
