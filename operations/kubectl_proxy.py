@@ -12,9 +12,17 @@ from facts.kubectl import ADMIN_CONF
 from facts.kubectl_proxy import PATH, UNIT, ProxyService
 from formats import kubectl_proxy
 from formats.kubectl_proxy import accept_hosts
+from formats.node_record import fingerprint
 from messages import kubernetes as messages
 from operations import files
-from operations.base import Commands, HostFailure, operation, plan_change, read
+from operations.base import (
+    Commands,
+    HostFailure,
+    declare_recorded,
+    operation,
+    plan_change,
+    read,
+)
 
 # systemd counts a service that exits at once (its port is in use, its address does not exist) as
 # started, so it is asked again a second later.
@@ -63,7 +71,9 @@ def service(
     if not 1024 <= port <= 65535:
         reason = f"port {port} is out of range (1024 to 65535)"
         raise HostFailure(messages.BAD_PROXY_SETTINGS(reason=reason))
-    commands = list(files.ensure(PATH, desired, resource=f"unit {UNIT}"))
+    content = fingerprint("644", "root", "root", desired)
+    declare_recorded(f"unit {UNIT}", content, keeps=[PATH], path=PATH)
+    commands = list(files.ensure(PATH, desired, recorded=False))
     if not commands and observed.active and observed.enabled:
         host.noop(f"kubectl proxy listens on {address}:{port}")
         return
