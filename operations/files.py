@@ -18,6 +18,7 @@ from operations.base import (
     declare,
     declare_recorded,
     diff,
+    note_removed,
     plan_change,
     read,
 )
@@ -120,6 +121,7 @@ def ensure(
     if text is None:
         if now.kind == "absent":
             return
+        note_removed(resource)
         diff(path, now.text, None, secret, resource)
         yield StringCommand("rm", "-f", "--", QuoteString(path))
     elif differs(now, text, mode, user, group):

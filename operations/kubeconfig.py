@@ -17,7 +17,15 @@ from facts.kubectl import ADMIN_CONF
 from formats import kubeconfig
 from formats.unreadable import Unreadable
 from messages import kubernetes as messages
-from operations.base import Commands, HostFailure, declare, operation, plan_change, read
+from operations.base import (
+    Commands,
+    HostFailure,
+    declare,
+    note_removed,
+    operation,
+    plan_change,
+    read,
+)
 from workstation import context_record, tls_probe
 from workstation import files as local_files
 
@@ -128,6 +136,7 @@ def proxy(path: str, context: str, server: str, record: str, present: bool = Tru
         )
         yield FunctionCommand(change_proxy_context, (path, context, server, record, True), {})
     else:
+        note_removed(resource)
         plan_change(f"remove the context {context} from {path} on this computer", resource)
         yield FunctionCommand(change_proxy_context, (path, context, server, record, False), {})
 

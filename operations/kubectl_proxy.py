@@ -19,6 +19,7 @@ from operations.base import (
     Commands,
     HostFailure,
     declare_recorded,
+    note_removed,
     operation,
     plan_change,
     read,
@@ -58,6 +59,7 @@ def service(
         if observed.unit is None and not observed.active:
             host.noop(f"{UNIT} is not installed")
             return
+        note_removed(f"unit {UNIT}")
         plan_change(f"stop {UNIT} and remove it", f"unit {UNIT}")
         yield StringCommand("systemctl", "disable", "--now", "--quiet", UNIT)
         yield StringCommand("rm", "-f", "--", QuoteString(PATH))

@@ -108,6 +108,8 @@ def _removals(nodes: Mapping[str, str], guarded: bool) -> dict[str, list[Pyinfra
     if record.newer:
         plan(messages.RECORD_NEWER())
     declared = {name for work in _works() for name in work.declared}
+    if not state.is_executing:  # other operations show that they remove it
+        declared |= {name for work in _works() for name in work.removed}
     undeclared = {
         resource: entry
         for resource, entry in record.entries.items()

@@ -1,0 +1,329 @@
+"""What the settings no longer have goes away: the nodes are as if they had never had it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from facts.node_record import PATH
+from lab.api import Lab
+from lab.waiting import until
+from messages import codes
+from messages import nodes as messages
+from tests.lab.clusters import kubeconfig, kubectl, nodes
+from tests.lab.runs import CLUSTER, Run, differences, ok, pyinfra, snapshot, start
+
+pytestmark = pytest.mark.slow
+
+INVENTORY = """
+control_plane = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
+workers = [("node2", {"address": "192.168.2.12"})]
+"""
+LABELLED = INVENTORY.replace(
+    '"192.168.2.12"', '"192.168.2.12", "node_labels": {"disktype": "ssd", "own": "1"}'
+)
+PLAIN = INVENTORY.replace('"192.168.2.12"', '"192.168.2.12", "node_labels": {}')
+EXTRAS = {
+    "kubectl_proxy": True,
+    "registry_mirrors": {"docker.io": "http://192.168.1.1:5000"},
+    "password_login": False,
+}
+WITHOUT = {"kubectl_proxy": False, "registry_mirrors": {}, "password_login": None}
+PROXY = "unit bramble-kubectl-proxy.service"
+MIRROR = "/etc/containerd/certs.d/docker.io/hosts.toml"
+# What an earlier bramble could have left, by resource: how it is made, and its entry.
+FILE = "/etc/sysctl.d/60-bramble-old.conf"
+UNIT = "bramble-old.service"
+UNIT_FILE = f"/etc/systemd/system/{UNIT}"
+_UNIT_TEXT = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+
+
+def configure(lab: Lab, inventory: str = PLAIN, **settings: object) -> None:
+    """Write settings into the files, as a person does."""
+    path = lab.project / "group_data" / "all.py"
+    text = path.read_text()
+    for name, value in settings.items():
+        text, found = re.subn(rf"(?m)^{name}\b[^=]*=.*$", f"{name} = {value!r}", text)
+        assert found == 1, name
+    path.write_text(text)
+    end = "\nimport settings as _settings\n\n_settings.prepare(__file__)\n"
+    (lab.project / "inventory.py").write_text(inventory + end)
+
+
+def deploy(lab: Lab, *arguments: str) -> Run:
+    return pyinfra(lab, "-y", *arguments, deploys=CLUSTER)
+
+
+def removed(run: Run) -> dict[str, set[str]]:
+    """What the summary says was removed, or will be, by node."""
+    found: dict[str, set[str]] = {}
+    for node, words in re.findall(r"(?m)^(?:To be r|R)emoved from (\S+): (.*)$", run.output):
+        found.setdefault(node, set()).update(words.split(", "))
+    return found
+
+
+def record(lab: Lab, node: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(ok(lab.console(node, ["cat", PATH])))
+    return found
+
+
+def everything(lab: Lab) -> dict[str, set[str]]:
+    """All that a deploy could change on the nodes, and the labels in the cluster."""
+    found = snapshot(lab)
+    for name, node in nodes(lab).items():
+        labels = node["metadata"]["labels"].items()
+        found[name] |= {f"label {key}={value}" for key, value in labels}
+    return found
+
+
+def is_settled(lab: Lab) -> None:
+    """Another run changes nothing, and reads the record in an execution that there was before."""
+    again = deploy(lab, "-vv")
+    assert again.status == 0, again.output
+    for node in ("node1", "node2"):
+        assert again.left_alone(node), again.output
+    sent = [line for line in again.output.splitlines() if ">>>" in line and PATH in line]
+    assert len(sent) == 2, sent
+    assert all("bramble-preflight" in line for line in sent)
+    assert removed(again) == {}
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A cluster, and its nodes before anything was added to the settings."""
+
+    lab: Lab
+    plain: dict[str, set[str]]
+    kubeconfig: str
+
+
+@pytest.fixture(scope="module")
+def cluster(new_lab: Callable[..., Lab]) -> Iterator[Deployed]:
+    lab = new_lab("removals", PLAIN)
+    lab.up()
+    run = deploy(lab)
+    assert run.status == 0, run.output
+    assert removed(run) == {}
+    is_settled(lab)
+    yield Deployed(lab, everything(lab), kubeconfig(lab).read_text())
+    lab.down()
+
+
+def as_never(cluster: Deployed) -> None:
+    """The nodes are, byte for byte, as if nothing had ever been added."""
+    assert differences(cluster.plain, everything(cluster.lab)) == []
+    assert kubeconfig(cluster.lab).read_text() == cluster.kubeconfig
+
+
+def test_what_is_taken_out_of_the_settings_goes_away(cluster: Deployed) -> None:
+    lab = cluster.lab
+    configure(lab, LABELLED, **EXTRAS)
+    kubectl(lab, "label", "node", "node2", "own=0")
+    with_all = deploy(lab)
+    assert with_all.status == 0, with_all.output
+    is_settled(lab)
+    assert nodes(lab)["node2"]["metadata"]["labels"]["own"] == "1"
+    configure(lab, PLAIN, **WITHOUT)
+    before = everything(lab)
+    dry = pyinfra(lab, "--dry", "--diff", deploys=CLUSTER)
+    assert differences(before, everything(lab)) == []
+    drift = json.loads(lab.run(["python", "-m", "report", "drift", "--json"]).stdout)
+    run = deploy(lab)
+    assert run.status == 0, run.output
+    labels = {"label node2 disktype", "label node2 own"}
+    assert removed(dry) == removed(run)
+    assert labels | {PROXY, "context bramble-proxy"} < removed(run)["node1"]
+    assert f"file {MIRROR}" in removed(run)["node2"]
+    assert labels < {name for name, state in drift["nodes"]["node1"]["resources"].items()
+                     if state == "changed"}  # fmt: skip
+    assert "Will label node2: disktype-" in dry.output
+    assert nodes(lab)["node2"]["metadata"]["labels"]["own"] == "0"
+    kubectl(lab, "label", "node", "node2", "own-")
+    as_never(cluster)
+    is_settled(lab)
+
+
+def test_what_a_mirror_replaced_comes_back(cluster: Deployed) -> None:
+    lab = cluster.lab
+    theirs = f"mkdir -p $(dirname {MIRROR}); echo '# theirs' > {MIRROR}; chmod 640 {MIRROR}"
+    ok(lab.console("node2", ["sh", "-c", theirs]))
+    before = everything(lab)
+    configure(lab, registry_mirrors=EXTRAS["registry_mirrors"])
+    assert deploy(lab).status == 0
+    assert differences(before, everything(lab)) != []
+    configure(lab, registry_mirrors={})
+    assert deploy(lab).status == 0
+    assert differences(before, everything(lab)) == []
+    ok(
+        lab.console(
+            "node2", ["sh", "-c", f"rm -r $(dirname {MIRROR}); rmdir $(dirname {MIRROR})/.."]
+        )
+    )
+    as_never(cluster)
+
+
+def test_a_partial_run_removes_nothing(cluster: Deployed) -> None:
+    lab = cluster.lab
+    configure(lab, LABELLED, registry_mirrors=EXTRAS["registry_mirrors"])
+    assert deploy(lab).status == 0
+    configure(lab)
+    for arguments in (["--limit", "node1"], ["--data", "guard_seconds=61"]):
+        run = deploy(lab, *arguments)
+        assert run.status == 0, run.output
+        assert removed(run) == {}
+    run = pyinfra(lab, "-y", deploys=["deploys/workers.py", "deploys/removals.py"])
+    assert run.status == 0, run.output
+    assert nodes(lab)["node2"]["metadata"]["labels"]["disktype"] == "ssd"
+    assert "label node2 disktype" in removed(deploy(lab))["node1"]
+    configure(lab, registry_mirrors={})
+    assert deploy(lab).status == 0
+    as_never(cluster)
+
+
+def test_a_context_is_removed_unless_it_was_changed(cluster: Deployed) -> None:
+    lab = cluster.lab
+    configure(lab, kube_context="former")
+    assert deploy(lab).status == 0
+    assert "name: former\n" in kubeconfig(lab).read_text()
+    ok(lab.run(["kubectl", "config", "set-context", "former", "--namespace=mine"]))
+    configure(lab, kube_context="bramble")
+    run = deploy(lab)
+    assert codes(run.output) == [messages.CHANGED_SINCE.code]
+    ok(lab.run(["kubectl", "config", "set-context", "former", "--namespace="]))
+    again = deploy(lab)
+    assert codes(again.output) == []
+    assert "former" not in kubeconfig(lab).read_text()
+    as_never(cluster)
+
+
+# --- as of an earlier bramble ---------------------------------------------------------------------
+
+_OLD = f"""printf 'vm.swappiness = 7\\n' > {FILE}; sysctl -q -p {FILE};
+printf '{_UNIT_TEXT.encode("unicode_escape").decode()}' > {UNIT_FILE};
+systemctl daemon-reload; systemctl enable -q --now {UNIT}"""
+
+
+def leave_behind(lab: Lab) -> None:
+    """Make what an earlier bramble had on node2, and record it."""
+    from formats.node_record import fingerprint
+
+    swappiness = ok(lab.console("node2", ["sysctl", "-n", "vm.swappiness"]))
+    ok(lab.console("node2", ["sh", "-c", _OLD]))
+    status = ("644", "root", "root")
+    entries = {
+        f"unit {UNIT}": {
+            "content": [fingerprint(*status, _UNIT_TEXT)],
+            "arguments": {"path": UNIT_FILE},
+            "keeps": [UNIT_FILE],
+        },
+        f"file {FILE}": {
+            "content": [fingerprint(*status, "vm.swappiness = 7\n")],
+            "arguments": {"path": FILE},
+            "keeps": [FILE],
+        },
+        "sysctl vm.swappiness": {
+            "content": ["7"],
+            "arguments": {"path": FILE},
+            "before": swappiness,
+        },
+    }
+    data = record(lab, "node2")
+    data["resources"] |= entries
+    write = f"umask 077; printf %s '{json.dumps(data)}' > {PATH}"
+    ok(lab.console("node2", ["sh", "-c", write]))
+
+
+def swappiness(lab: Lab) -> str:
+    return ok(lab.console("node2", ["sysctl", "-n", "vm.swappiness"]))
+
+
+def test_a_file_that_was_edited_by_hand_is_left_and_named_until_it_is_removed(
+    cluster: Deployed,
+) -> None:
+    lab = cluster.lab
+    usual = swappiness(lab)
+    leave_behind(lab)
+    ok(lab.console("node2", ["sh", "-c", f"echo '# mine' >> {FILE}"]))
+    for _ in range(2):
+        run = deploy(lab)
+        assert codes(run.output) == [messages.CHANGED_SINCE.code], run.output
+        assert f"file {FILE}" in run.output
+        assert f"file {FILE}" in record(lab, "node2")["resources"]
+    assert ok(lab.console("node2", ["cat", FILE])).endswith("# mine")
+    command = re.search(r"as root on the node \(`([^`]+)`\)", run.output)
+    assert command
+    ok(lab.console("node2", ["sh", "-c", command[1]]))
+    assert codes(deploy(lab).output) == []
+    assert swappiness(lab) == usual
+    as_never(cluster)
+    is_settled(lab)
+
+
+@pytest.mark.parametrize(
+    "gone", [f"! test -e {UNIT_FILE}", f"! test -e {FILE}", "! systemctl -q is-enabled " + UNIT]
+)
+def test_a_power_cut_at_a_removal_is_completed_by_the_next_run(
+    cluster: Deployed, gone: str
+) -> None:
+    lab = cluster.lab
+    usual = swappiness(lab)
+    leave_behind(lab)
+    running = start(lab, "-y", deploys=CLUSTER)
+    assert until(lambda: lab.console("node2", ["sh", "-c", gone]).returncode == 0, pause=0)
+    lab.power_off("node2")
+    running.communicate()
+    lab.power_on("node2")
+    run = deploy(lab)
+    assert run.status == 0, run.output
+    assert swappiness(lab) == usual
+    assert not {f"unit {UNIT}", f"file {FILE}"} & record(lab, "node2")["resources"].keys()
+    as_never(cluster)
+    is_settled(lab)
+
+
+def test_a_lost_or_damaged_record_is_made_anew_and_nothing_is_removed(cluster: Deployed) -> None:
+    lab = cluster.lab
+    before = record(lab, "node2")
+    for spoil, code in ((f"rm {PATH}", []), (f"echo '{{' > {PATH}", ["NOD051"])):
+        leave_behind(lab)
+        ok(lab.console("node2", ["sh", "-c", spoil]))
+        run = deploy(lab)
+        assert run.status == 0, run.output
+        assert set(codes(run.output)) == set(code)
+        assert removed(run) == {}
+        assert ok(lab.console("node2", ["cat", FILE]))
+        after = record(lab, "node2")
+        assert after["resources"].keys() >= {
+            name for name in before["resources"] if not name.startswith("sysctl")
+        }
+        assert after["nodes"] == before["nodes"]
+    ok(lab.console("node2", ["sh", "-c", f"systemctl disable -q --now {UNIT}; rm {UNIT_FILE}"]))
+    ok(
+        lab.console(
+            "node2",
+            ["sh", "-c", f"rm {FILE}; systemctl daemon-reload; sysctl -qw vm.swappiness=60"],
+        )
+    )
+    as_never(cluster)
+
+
+def test_another_inventory_that_has_no_use_for_most_of_a_node_stops(cluster: Deployed) -> None:
+    lab = cluster.lab
+    data = record(lab, "node2")
+    strange = {
+        f"file /etc/strange-{n}": {"arguments": {"path": f"/etc/strange-{n}"}} for n in range(99)
+    }
+    other = {**data, "nodes": {"nodeA": "10.0.0.1"}, "resources": data["resources"] | strange}
+    ok(lab.console("node2", ["sh", "-c", f"printf %s '{json.dumps(other)}' > {PATH}"]))
+    run = deploy(lab)
+    assert run.status == 1
+    assert messages.OTHER_INVENTORY.code in codes(run.output)
+    ok(lab.ssh("node2", f"sudo rm {PATH}"))  # its remedy
+    assert deploy(lab).status == 0
+    as_never(cluster)
+    is_settled(lab)
