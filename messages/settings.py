@@ -420,3 +420,8 @@ WIFI_KEY_IN_SETTINGS = Message(f"""SET116
     Remedy: {_WIFI_KEY_FILE}
     Meaning: Settings may be published; the key is a secret. It stands in a file of its own,
     which git ignores.""")
+NOT_AN_INVENTORY = Message("""SET117
+    {value} is not an inventory file
+    Remedy: Run `pyinfra inventory.py {deploy}`, with `--limit NAME` for one node.
+    Meaning: The deploys take the nodes and their addresses from inventory.py. Only
+    deploys/sdcard.py runs on this computer, `@local`.""")

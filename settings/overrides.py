@@ -66,9 +66,9 @@ def _options() -> dict[str, Any]:
 
 
 def inventory() -> str:
-    """The inventory file that pyinfra was given, if it is one; otherwise "inventory.py"."""
+    """The inventory file that pyinfra was given; "inventory.py" if it was given a host."""
     named = str(_options().get("inventory"))
-    return named if named.endswith(".py") else "inventory.py"
+    return named if Path(named).is_file() else "inventory.py"
 
 
 def given() -> dict[str, object]:
@@ -96,11 +96,18 @@ def is_whole_run() -> bool:
 
 
 def check_deploys() -> None:
-    """Raise ``SettingsError`` if a deploy for this computer is to run on the nodes."""
-    for path in _options().get("operations", ()):
-        if Path(path).name == _LOCAL:
-            said = messages.NOT_FOR_NODES(deploy=f"deploys/{_LOCAL}")
-            raise SettingsError([Problem(str(path), said)])
+    """Raise ``SettingsError`` if the deploys do not run on what pyinfra was given as inventory."""
+    named = Path(str(_options().get("inventory", "inventory.py")))
+    deploys = [Path(path) for path in _options().get("operations", ()) if path.endswith(".py")]
+    own = [path for path in deploys if path.parent.name == "deploys" and path.name != _LOCAL]
+    no_inventory = not named.is_file() and (own or named.suffix == ".py")
+    if no_inventory or named.parent.name == "deploys":
+        deploy = next(iter(own), named if named.parent.name == "deploys" else "deploys/cluster.py")
+        said = messages.NOT_AN_INVENTORY(value=repr(str(named)), deploy=deploy)
+        raise SettingsError([Problem("pyinfra", said)])
+    if named.is_file() and any(path.name == _LOCAL for path in deploys):
+        said = messages.NOT_FOR_NODES(deploy=f"deploys/{_LOCAL}")
+        raise SettingsError([Problem(f"deploys/{_LOCAL}", said)])
 
 
 def check_limits(known: Collection[str]) -> None:

@@ -39,13 +39,15 @@ class Kept:
 
 def check_files() -> None:
     """
-    Check that the inventory and group_data/ are Python that runs, before pyinfra runs them.
+    Check the command line, and that the inventory and group_data/ are Python that runs, before
+    pyinfra runs them.
 
     Called by config.py. Mistakes end the program with their messages and exit status 1.
     """
-    inventory = overrides.inventory()
-    if Path(inventory).exists():
-        with _ending_the_program():
+    with _ending_the_program():
+        overrides.check_deploys()
+        inventory = overrides.inventory()
+        if Path(inventory).exists():
             _kept().sources = sources.read(Path.cwd(), inventory, overrides.given())
 
 
@@ -61,7 +63,6 @@ def prepare(inventory: str) -> None:
     if sources.reading.get():
         return
     with _ending_the_program():
-        overrides.check_deploys()
         kept = _kept()
         kept.whole = overrides.is_whole_run()
         if kept.sources is None or kept.sources.inventory != inventory:

@@ -274,14 +274,27 @@ def test_a_version_on_the_command_line_needs_no_quotes_within_quotes(
     assert cluster.kubernetes_version == "1.36"
 
 
-def test_a_card_is_not_written_by_the_nodes(project: Path) -> None:
-    (project / "deploys").symlink_to(ROOT / "deploys")
-    done = pyinfra(project, "inventory.py", "deploys/sdcard.py", "--data", "node=node1")
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["inventory.py", "deploys/sdcard.py", "--data", "node=node1"], "SET112"),
+        (["@local", "deploys/cluster.py"], "SET117"),
+        (["node2", "deploys/cluster.py"], "SET117"),
+        (["inventroy.py", "deploys/cluster.py"], "SET117"),
+        (["inventroy.py", "debug-inventory"], "SET117"),
+        (["deploys/cluster.py", "inventory.py"], "SET117"),
+    ],
+)
+def test_a_deploy_runs_only_where_it_belongs(
+    arguments: list[str], code: str, project: Path
+) -> None:
+    for name in ("deploys", "config.py"):
+        (project / name).symlink_to(ROOT / name)
+    done = pyinfra(project, "-y", *arguments)
     assert done.returncode == 1
-    last = done.stderr.splitlines()[-1]
-    assert last.startswith("deploys/sdcard.py: ")
-    assert codes(last) == ["SET112"]
+    assert codes(done.stderr) == [code]
     assert "Connecting" not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_limit_to_a_node_that_there_is_not_is_refused(project: Path) -> None:
