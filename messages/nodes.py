@@ -133,7 +133,7 @@ DISK_FULL = Message("""NOD046
 
 RECORD_NOT_WRITTEN = Message("""NOD050
     cannot write {path}: {reason}
-    Remedy: Free some space (df -h, sudo apt-get clean), then run this again.
+    Remedy: Free some space (df -h, sudo apt-get clean), then run the same command again.
     Meaning: Before a resource is made on a node, the node's record gets it, so that it can be
     removed again when the settings no longer have it. Nothing is changed without that.""")
 RECORD_DAMAGED = Message("""NOD051
@@ -154,7 +154,7 @@ OTHER_INVENTORY = Message("""NOD054
     the node was set up from another inventory (with the nodes {nodes}), and this one has no use for
     most of it ({count} resources)
     Remedy: Check that this is the right node. If it is, remove /var/lib/bramble/record.json on it,
-    which leaves these resources on the node, then run this again.
+    which leaves these resources on the node, then run the same command again.
     Meaning: A run removes what the settings no longer have. Where that is most of what is recorded
     on a node, and the record is of an inventory with other nodes, the address may be that of the
     wrong node.""")
