@@ -1,9 +1,10 @@
-"""X.509 certificates in PEM (RFC 7468): the hash that kubeadm compares, and the valid names."""
+"""X.509 certificates in PEM (RFC 7468): its hash for kubeadm, names, and end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from hashlib import sha256
 
 from cryptography import x509
@@ -41,6 +42,16 @@ def names(pem: str) -> set[str]:
         dns = extension.value.get_values_for_type(x509.DNSName)
         addresses = extension.value.get_values_for_type(x509.IPAddress)
         return {*dns, *(str(address) for address in addresses)}
+
+
+def expires(pem: str) -> datetime:
+    """
+    Read until when a certificate is valid (UTC).
+
+    + raises ``Unreadable``: the text is not a certificate
+    """
+    with _reading():
+        return _load(pem).not_valid_after_utc
 
 
 @contextmanager

@@ -417,6 +417,16 @@ def same(config: Mapping[str, Any], way: Access, fingerprints: Mapping[str, str]
         return False
 
 
+def certificate(config: Mapping[str, Any], name: str) -> str:
+    """Return the client certificate (PEM) of the context of that name; "" without one."""
+    try:
+        context = _named(config, "contexts", name)["context"]
+        user = _named(config, "users", context.get("user"))["user"]
+        return b64decode(user["client-certificate-data"], validate=True).decode()
+    except (*MALFORMED, ValueError):
+        return ""
+
+
 def fingerprint(data: str) -> str:
     """Compute the sha256 of base64 data; an empty text when it is not base64."""
     try:

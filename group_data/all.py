@@ -150,6 +150,9 @@ flannel_checksum = "1c06a15a771009c263bdb1f51c928af46f7606fe969f3963652167938d53
 pod_network_seconds = 300
 nodes_ready_seconds = 300
 
+# deploys/certificates.py renews certificates that are valid for fewer days: 1 to 364. Default: 60.
+renew_days = 60
+
 # True: pods may run on the control plane as well. Default: False. Useful in a small cluster.
 pods_on_control_plane = False
 

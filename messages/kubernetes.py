@@ -238,3 +238,32 @@ PODS_NOT_READY = Message("""KUB056
     Remedy: Run `kubectl get pods -A` for the details; with a slow SD card, raise
     nodes_ready_seconds and pod_network_seconds in group_data/all.py.
     Meaning: flannel, kube-proxy or CoreDNS does not run on all nodes yet.""")
+NO_CONTROL_PLANE = Message("""KUB057
+    there are no certificates of a control plane on this node
+    Remedy: Run `pyinfra inventory.py deploys/cluster.py`, which makes the cluster.""")
+AUTHORITY_EXPIRES = Message("""KUB058
+    the certificate authority {name} expires soon ({left}), and kubeadm can't renew it
+    Remedy: Make a new cluster before then: `pyinfra inventory.py deploys/reset.py`, then
+    `pyinfra inventory.py deploys/cluster.py`.
+    Meaning: kubeadm makes the authorities for ten years. A cluster can be given new ones by hand,
+    which kubernetes.io describes under "Manual Rotation of CA Certificates".""")
+NOT_RENEWED = Message("""KUB059
+    the certificates could not be renewed: {reason}
+    Remedy: Correct that, then run the same command again: it goes on with what is left.
+    Meaning: kubeadm failed, or the disk is full.""")
+NOT_BACK = Message("""KUB060
+    {what} does not run again after {seconds} s: {reason}
+    Remedy: Run `sudo journalctl -u kubelet` on this node for the reason, then run the same
+    command again.
+    Meaning: The certificates are renewed, and this part of the control plane was stopped, so that
+    the kubelet starts it with them.""")
+NOT_ADMITTED = Message("""KUB061
+    the kubelet got no new client certificate: {reason}
+    Remedy: Run `sudo journalctl -u kubelet` on this node for the reason, then run the same
+    command again.
+    Meaning: The certificate that it had is back in its place. A clock that is wrong, or a control
+    plane that the node does not reach, are the usual reasons.""")
+RESET_NOT_CONFIRMED = Message("""KUB062
+    the cluster was not deleted: that was not confirmed with its name
+    Remedy: Type {cluster} when you are asked, or add `--data yes={cluster}` where nobody is.
+    Meaning: `-y` alone is not enough to delete a cluster. Nothing was changed.""")

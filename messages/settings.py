@@ -425,3 +425,7 @@ NOT_AN_INVENTORY = Message("""SET117
     Remedy: Run `pyinfra inventory.py {deploy}`, with `--limit NAME` for one node.
     Meaning: The deploys take the nodes and their addresses from inventory.py. Only
     deploys/sdcard.py runs on this computer, `@local`.""")
+NOT_IN_PART = Message("""SET118
+    {deploy} deletes the whole cluster, not a part of it
+    Remedy: Leave out --limit and --exclude.
+    Meaning: Workers whose control plane was deleted would go on looking for it.""")

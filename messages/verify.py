@@ -164,8 +164,7 @@ CERTIFICATES_UNREADABLE = Message("""VER057
     Meaning: A certificate is missing or damaged.""")
 CERTIFICATES_EXPIRE = Message("""VER058
     certificates expire soon: {certificates}
-    Remedy: On {node}, run `sudo kubeadm certs renew all; sudo systemctl reboot`; then run
-    `{deploy}` here.
+    Remedy: Run `{deploy}`.
     Meaning: kubeadm's certificates last a year and are renewed by upgrades.""")
 KUBELET_CERTIFICATE_MISSING = Message("""VER059
     there is no {path}
@@ -174,8 +173,7 @@ KUBELET_CERTIFICATE_MISSING = Message("""VER059
 
 KUBELET_CERTIFICATE_EXPIRES = Message("""VER060
     the kubelet's certificate expires in {days} days, though it renews it automatically
-    Remedy: Run on the node: `sudo systemctl restart kubelet; sudo journalctl -u kubelet | grep -i
-    certif`.
+    Remedy: Run `{deploy}`.
     Meaning: Once it has expired the node is lost to the cluster.""")
 FLANNEL_MISSING = Message("""VER061
     there is no interface flannel.1

@@ -36,6 +36,12 @@ cat -- "$1" > "$t"; chown -- "$3:$4" "$t"; chmod 600 "$t"; sync -- "$t"; mv -fT 
 sync -- "$d\""""
 
 
+class Renewal:
+    """Whether this run renews the administrator's certificate, which its copies then follow."""
+
+    planned = False
+
+
 @operation()
 def admin(user: str) -> Commands:
     """
@@ -59,6 +65,7 @@ def admin(user: str) -> Commands:
     declare(resource)
     desired = f"600 {user} {observed.group}"
     current = observed.holds == "more" or (observed.user != "" and observed.user == observed.admin)
+    current = current and not runs.of(host.state).part(Renewal).planned
     if current and observed.status == desired:
         others = " (its other entries are kept)" if observed.holds == "more" else ""
         host.noop(f"{path} is up to date{others}")
@@ -99,7 +106,8 @@ def operator(path: str, context: str, server: str, record: str) -> Commands:
     declare(f"context {context}")
     runs.of(host.state).suggest(f"kubectl {_kubectl_option(path)}--context {context} get nodes")
     fingerprints = {"ca": observed.ca, "cert": observed.cert}
-    if observed.admin and kubeconfig.same(kubeconfig.parse(text), access, fingerprints):
+    same = observed.admin and kubeconfig.same(kubeconfig.parse(text), access, fingerprints)
+    if same and not runs.of(host.state).part(Renewal).planned:
         host.noop(f"the context {context} is in {path}")
         return
     edit(path, text, access)
@@ -139,6 +147,11 @@ def proxy(path: str, context: str, server: str, record: str, present: bool = Tru
         note_removed(resource)
         plan_change(f"remove the context {context} from {path} on this computer", resource)
         yield FunctionCommand(change_proxy_context, (path, context, server, record, False), {})
+
+
+def certificate(path: str, context: str) -> str:
+    """Read the client certificate (PEM) of a context of a local kubeconfig; "" without one."""
+    return kubeconfig.certificate(kubeconfig.parse(read_local(path)), context)
 
 
 def write_context(

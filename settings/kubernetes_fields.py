@@ -171,6 +171,7 @@ Context = Annotated[
     matching(_CONTEXT, "a name of a context (letters, digits, . _ - @ : /)", "one such as bramble"),
 ]
 WaitSeconds = Annotated[fields.Number, fields.between(30, 3600)]
+RenewDays = Annotated[fields.Number, fields.between(1, 364)]
 Port = Annotated[fields.Number, fields.between(1024, 65535), checked(_port)]
 Labels = Annotated[dict[fields.Text, fields.Text | None], Strict(), _each(node.check_label)]
 Mirrors = Annotated[dict[fields.Text, fields.Text], Strict(), _each(containerd.check_mirror)]

@@ -82,6 +82,7 @@ class Cluster(connector_fields.Derived):
     + guard_seconds: after which an unconfirmed change of a node's network is rolled back
     + pod_network_seconds, nodes_ready_seconds: how long a run waits for the pods of flannel,
       kube-proxy and CoreDNS, and for the nodes
+    + renew_days: certificates that are valid for fewer days are renewed
 
     A rule sees only the fields above its own, so their order matters.
     """
@@ -127,6 +128,7 @@ class Cluster(connector_fields.Derived):
     flannel_checksum: kubernetes_fields.Checksum
     pod_network_seconds: kubernetes_fields.WaitSeconds
     nodes_ready_seconds: kubernetes_fields.WaitSeconds
+    renew_days: kubernetes_fields.RenewDays
     pods_on_control_plane: fields.Switch
     kubeconfig: Annotated[fields.FilePath, rules.one_file]
     kube_context: kubernetes_fields.Context

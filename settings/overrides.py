@@ -21,6 +21,9 @@ VARIABLE = "BRAMBLE_OVERRIDES"
 _TARGET = "target"
 
 _LOCAL = "sdcard.py"
+# For all nodes at once, and the answers and choices of single deploys, which are no settings.
+_ALL = "reset.py"
+_OPTIONS = {_ALL: ("yes",), "remove.py": ("node", "packages", "yes")}
 
 _WHOLE = "cluster.py"
 
@@ -73,18 +76,34 @@ def inventory() -> str:
 
 def given() -> dict[str, object]:
     """
-    Read ``--data`` of the running pyinfra; empty outside of pyinfra.
+    Read ``--data`` of the running pyinfra without ``options``; empty outside of pyinfra.
 
     Numbers stay text, unlike pyinfra's: 1.30 is not 1.3, and a version needs no second quotes.
 
     + raises ``SettingsError``: it is not "name=value"
     """
+    own = _own_options()
+    return {name: _value(text) for name, text in _data().items() if name not in own}
+
+
+def options() -> dict[str, str]:
+    """Read the options among ``--data`` that the running deploy has, as they are written."""
+    own = _own_options()
+    return {name: text for name, text in _data().items() if name in own}
+
+
+def _own_options() -> set[str]:
+    deploys = [Path(path).name for path in _options().get("operations", ())]
+    return {name for deploy in deploys for name in _OPTIONS.get(deploy, ())}
+
+
+def _data() -> dict[str, str]:
     values = {}
     for text in _options().get("data", ()):
         name, equals, value = text.partition("=")
         if not (name and equals):
             raise SettingsError([Problem("--data", messages.DATA_FORM(value=repr(text)))])
-        values[name] = _value(value)
+        values[name] = value
     return values
 
 
@@ -108,6 +127,10 @@ def check_deploys() -> None:
     if named.is_file() and any(path.name == _LOCAL for path in deploys):
         said = messages.NOT_FOR_NODES(deploy=f"deploys/{_LOCAL}")
         raise SettingsError([Problem(f"deploys/{_LOCAL}", said)])
+    limited = _options().get("limit") or _options().get("exclude")
+    if limited and any(path.name == _ALL for path in deploys):
+        said = messages.NOT_IN_PART(deploy=f"deploys/{_ALL}")
+        raise SettingsError([Problem(f"deploys/{_ALL}", said)])
 
 
 def check_limits(known: Collection[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,6 +32,7 @@ class Kept:
     + whole: whether the run is for all nodes, with all deploys and the settings as written
     """
 
+    options: Mapping[str, str] = field(default_factory=dict)
     sources: sources.Sources | None = None
     cluster: Cluster | None = None
     whole: bool = False
@@ -65,6 +66,7 @@ def prepare(inventory: str) -> None:
     with _ending_the_program():
         kept = _kept()
         kept.whole = overrides.is_whole_run()
+        kept.options = overrides.options()
         if kept.sources is None or kept.sources.inventory != inventory:
             kept.sources = sources.read(Path.cwd(), inventory, overrides.given())
         cluster = build(kept.sources)
@@ -88,7 +90,7 @@ def of(inventory: PyinfraInventory) -> Cluster:
         given = {
             name: value
             for name, value in inventory.get_override_data().items()
-            if not name.startswith("ssh_")
+            if not name.startswith("ssh_") and name not in kept.options
         }
         kept.cluster = build(kept.sources or sources.read(Path.cwd(), "inventory.py", given))
     return kept.cluster
@@ -97,6 +99,11 @@ def of(inventory: PyinfraInventory) -> Cluster:
 def is_whole() -> bool:
     """Whether this run is for all nodes, with all deploys and the settings as they are written."""
     return _kept().whole
+
+
+def options() -> Mapping[str, str]:
+    """What ``--data`` gives to the running deploy alone, such as ``node`` of deploys/remove.py."""
+    return _kept().options
 
 
 def _kept() -> Kept:

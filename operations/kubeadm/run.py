@@ -49,7 +49,7 @@ def run_init(state: State, host: Host, running: bool) -> bool:
             return False
         command = ["kubeadm", "init", "--config", CONFIG, "--skip-token-print"]
         remote.of(host).job(INIT_UNIT).start("bramble: kubeadm init", command)
-    return _follow(host, "kubeadm init", INIT_UNIT, _INIT_MINUTES)
+    return follow(host, "kubeadm init", INIT_UNIT, _INIT_MINUTES)
 
 
 def run_join(
@@ -77,7 +77,7 @@ def run_join(
 
 def follow_join(state: State, host: Host) -> bool:
     """Follow a kubeadm join that runs, also one that an interrupted run has started."""
-    return _follow(host, "kubeadm join", JOIN_UNIT, _JOIN_MINUTES)
+    return follow(host, "kubeadm join", JOIN_UNIT, _JOIN_MINUTES)
 
 
 def _pull_images(host: Host) -> bool:
@@ -108,17 +108,22 @@ def _pull_images(host: Host) -> bool:
     return outcome.status == 0
 
 
-def _follow(host: Host, command: str, unit: str, minutes: float) -> bool:
-    """Follow a kubeadm command to its end, and print why it failed, a line for each cause."""
+def follow(host: Host, command: str, unit: str, minutes: float, watched: bool = True) -> bool:
+    """
+    Follow a kubeadm command to its end, and print why it failed, a line for each cause.
+
+    + unit: of its job
+    + minutes: after which it is no longer followed
+    + watched: whether it waits for the kubelet, and is stopped when that keeps exiting
+    """
     watch = KubeletWatch(host)
 
     def permanent_failure() -> str | None:
         reason = watch.failure()
         return reason and messages.KUBELET_EXITS_IN_KUBEADM(command=command, reason=reason)
 
-    outcome = (
-        remote.of(host).job(unit).follow(_show_phases(host, command), minutes, permanent_failure)
-    )
+    checks = (permanent_failure,) if watched else ()
+    outcome = remote.of(host).job(unit).follow(_show_phases(host, command), minutes, *checks)
     for cause in _causes(host, command, outcome):
         failed(host, f"{command}: {cause}")
     if outcome.status and (reason := watch.last_words()):

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from typing import Literal
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from messages import Said
 from operations.preflight.node import Node, Nodes
+from operations.table import render
 
 Status = Literal["OK", "warning", "failure"]
 COLOURS: dict[Status, str] = {"OK": "green", "warning": "yellow", "failure": "red"}
-_INDENT = 4  # columns that pyinfra puts before each line
-_WIDE = 100_000  # for a file or a pipe, where a command is to stay on one line
 
 
 @dataclass(frozen=True)
@@ -71,22 +66,12 @@ def count(results: Sequence[Result]) -> str:
 
 def table(node: Node, results: dict[str, Result]) -> list[str]:
     """Render a node's results as lines, coloured and wrapped if stderr is a terminal."""
-    terminal = sys.stderr.isatty()
-    out = StringIO()
-    console = Console(
-        file=out,
-        width=max(60, Console(stderr=True).width - _INDENT) if terminal else _WIDE,
-        force_terminal=terminal,
-        color_system="standard" if terminal else None,
-        highlight=False,
-    )
-    lines = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for check, result in results.items():
-        lines.add_row(Text(result.status, COLOURS[result.status]), check, Text(result.text))
     machine = node.observed.machine
     model = f", {machine.model}" if machine and machine.model else ""
     roles = node.desired.role.replace("_", " ") + (", gateway" if node.desired.is_gateway else "")
     title = f"{node.name} ({roles}{model}): {count([*results.values()])}"
-    console.print(Text(title, "bold"))
-    console.print(lines)
-    return [line.rstrip() for line in out.getvalue().splitlines()]
+    rows = [
+        (Text(result.status, COLOURS[result.status]), check, result.text)
+        for check, result in results.items()
+    ]
+    return render(title, rows)

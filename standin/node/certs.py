@@ -118,3 +118,16 @@ def renew(options: argparse.Namespace) -> None:
         say(f"{by_name[name]['title']} renewed")
     if wanted == "all":
         tell("renewed")
+
+
+def user_kubeconfig(options: argparse.Namespace) -> None:
+    """kubeadm kubeconfig user: a kubeconfig with a new client certificate, printed."""
+    if not options.config:
+        raise Fatal('required flag(s) "config" not set')
+    config = settings.load_init(options.config)
+    authority = pki.load_pair(config.cluster["certificatesDir"], "ca").certificate
+    name, server = config.cluster["clusterName"], f"https://{settings.endpoint(config)}"
+    credentials = pki.client_credentials(config, options.client_name, options.org)
+    pem = pki.certificate_pem(authority)
+    made = kubeconfig.document(server, name, options.client_name, pem, credentials)
+    say(yaml.safe_dump(made))

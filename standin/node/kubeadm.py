@@ -77,6 +77,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], str]] = {
     "token generate": (lambda _: say(settings.new_token()), ""),
     "certs check-expiration": (certs.check_expiration, "-o|--output --config"),
     "certs renew": (certs.renew, "--config"),
+    "kubeconfig user": (certs.user_kubeconfig, "--config --client-name --org"),
     "config images list": (images_list, "--config --kubernetes-version -o|--output"),
     "config images pull": (images_pull, "--config --kubernetes-version"),
 }

@@ -11,7 +11,7 @@ import base64
 import http.server
 import threading
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import yaml
@@ -27,6 +27,7 @@ from .common import (
     Fatal,
     Obj,
     klog,
+    now,
     quote,
     replace,
     root,
@@ -95,6 +96,23 @@ def _store_certificate(data: bytes) -> None:
     link.rename(root(CURRENT))
 
 
+def _is_valid(path: str) -> bool:
+    """Whether a kubeconfig is there, with a client certificate that has not expired."""
+    try:
+        _, user = kubeconfig.cluster_and_user(kubeconfig.load(path))
+        data = kubeconfig.data(user, "client-certificate")
+        return x509.load_pem_x509_certificate(data).not_valid_after_utc > now()
+    except (Fatal, OSError, ValueError):
+        return False
+
+
+def _make_serving_certificate(name: str) -> None:
+    """Make the self-signed pair for port 10250, where there is none."""
+    if not all(root(f"{PKI}/kubelet.{end}").exists() for end in ("crt", "key")):
+        made = pki.new_authority(f"{name}@{int(time.time())}", "RSA-2048", timedelta(days=365))
+        pki.write_pair(PKI, "kubelet", made)
+
+
 def _bootstrap(name: str, path: str, content: Obj) -> None:
     """Get a client certificate with the bootstrap token (TLS bootstrapping), write kubelet.conf."""
     cluster, _ = kubeconfig.cluster_and_user(content)
@@ -141,11 +159,12 @@ class Kubelet:
             why = text("kubelet-no-runtime", endpoint=self.runtime.endpoint, why=error)
             raise _refused(why) from None
         boot = self.flags.get("bootstrap-kubeconfig", "")
-        if not root(self.flags["kubeconfig"]).exists() and not root(boot).exists():
+        if not _is_valid(self.flags["kubeconfig"]) and not root(boot).exists():
             raise _refused(text("kubelet-no-bootstrap", path=boot))
 
     def listen(self) -> None:
         """Serve the health port; hold the kubelet's own port, on which nothing is served."""
+        _make_serving_certificate(self.name)
         port = int(self.config.get("healthzPort", 10248))
         server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Health)
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -160,7 +179,7 @@ class Kubelet:
     def _credentials(self) -> Client:
         """Return the client of kubelet.conf, through TLS bootstrapping when there is none yet."""
         path = self.flags["kubeconfig"]
-        if not root(path).exists():
+        if not _is_valid(path):
             _bootstrap(self.name, path, kubeconfig.load(self.flags["bootstrap-kubeconfig"]))
         content = kubeconfig.load(path)
         _, user = kubeconfig.cluster_and_user(content)

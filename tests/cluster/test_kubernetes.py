@@ -108,8 +108,7 @@ def test_certificates(node: Node, host: Any, show: Callable[[str], None]) -> Non
     show(f"{min(left.values())} days")
     if soon := {name: days for name, days in left.items() if days < DAYS}:
         text = listed(f"{name} ({days} days)" for name, days in soon.items())
-        step = deploy("access")
-        wrong(messages.CERTIFICATES_EXPIRE(certificates=text, node=node.name, deploy=step))
+        wrong(messages.CERTIFICATES_EXPIRE(certificates=text, deploy=deploy("certificates")))
 
 
 def test_certificate_of_the_kubelet(host: Any, show: Callable[[str], None]) -> None:
@@ -123,7 +122,7 @@ def test_certificate_of_the_kubelet(host: Any, show: Callable[[str], None]) -> N
     days = (certificate.not_valid_after_utc - datetime.now(UTC)).days
     show(f"{days} days")
     if days < DAYS:
-        wrong(messages.KUBELET_CERTIFICATE_EXPIRES(days=days))
+        wrong(messages.KUBELET_CERTIFICATE_EXPIRES(days=days, deploy=deploy("certificates")))
 
 
 def test_flannel(node: Node, host: Any) -> None:

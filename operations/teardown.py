@@ -1,0 +1,136 @@
+"""
+Remove Kubernetes from a node: kubeadm reset, and what it leaves.
+
+The network, SSH access, NAT rules and all rules of others stay. Afterwards the node is as
+``deploys/packages.py`` has left it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+
+import click
+from gevent.lock import RLock
+from pyinfra import host
+from pyinfra.api import FunctionCommand
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+
+import remote
+import runs
+from facts.kubeconfig import AdminCredentials
+from facts.traces import INTERFACES, LISTS, PATHS, RESET_UNIT, Traces
+from formats.node_record import NodeRecord
+from messages import kubernetes as messages
+from operations import node_record
+from operations.base import Commands, HostFailure, operation, plan, plan_change, read
+from operations.kubeadm.run import follow
+
+_MINUTES = 15
+
+# Jumps into chains of Kubernetes are deleted one by one, its chains then emptied and removed, in
+# one transaction for each table. Comments may hold any text, so they are not searched.
+_CHAINS = r"""/^\*/ { print; next }
+/^:(KUBE|FLANNEL)-/ { chain = substr($1, 2); chains[chain]; print "-F", chain; next }
+/^-A (KUBE|FLANNEL)-/ { next }
+/^-A / { rule = $0; gsub(/"([^"\\]|\\.)*"/, "", rule);
+if (rule ~ / -[jg] (KUBE|FLANNEL)-/) { sub(/^-A/, "-D"); print } }
+/^COMMIT/ { for (chain in chains) print "-X", chain; delete chains; print }"""
+
+# --one-file-system: a volume that could not be unmounted keeps its data.
+_RESET = f"""{LISTS}
+systemctl stop bramble-kubeadm-init bramble-kubeadm-join bramble-kubeadm-images 2>/dev/null;
+if [ -n "$1" ]; then rm -f -- "$1"; rmdir -- "$(dirname -- "$1")" 2>/dev/null; fi;
+if command -v kubeadm >/dev/null; then kubeadm reset -f || exit; fi;
+systemctl stop kubepods.slice 2>/dev/null;
+find /sys/fs/cgroup -depth -type d -path '*/kubepods*' -exec rmdir {{}} + 2>/dev/null;
+for i in {INTERFACES}; do [ ! -e "/sys/class/net/$i" ] || ip link delete "$i" || exit; done;
+for s in $(saves); do $s-save 2>/dev/null | awk "$2" | "$s-restore" --noflush || exit; done;
+nft_tables | while read -r table; do nft delete $table || exit; done;
+rm -rf --one-file-system -- {PATHS} || exit;
+rmdir /root/.kube 2>/dev/null;
+kept | while read -r p; do [ -e "$p" ] || {{ : > "$p"; chmod 644 "$p"; }}; done;
+! systemctl is-enabled --quiet kubelet 2>/dev/null || systemctl start --no-block kubelet"""
+
+
+class _Answer:
+    """The answer to the question whether to delete the cluster, asked once in a run."""
+
+    def __init__(self) -> None:
+        self.lock = RLock()
+        self.given: str | None = None
+
+
+@operation()
+def reset(cluster: str, yes: str | None, user: str = "") -> Commands:
+    """
+    Remove Kubernetes from this node, and ask for the cluster's name before.
+
+    + cluster: its name
+    + yes: the name as it was given with ``--data``; None: a person is asked for it
+    + user: whose ``~/.kube/config`` is removed, if it is a copy of the administrator's
+
+    ``HostFailure``: not confirmed, or kubeadm fails.
+    """
+
+    observed = read(Traces)
+    copy = ""
+    if user:
+        credentials = read(AdminCredentials, owner=user)
+        copy = f"{credentials.home}/.kube/config" if credentials.holds == "copy" else ""
+    found = [*observed.found, *([f"path {copy}"] if copy else [])]
+    if observed.running:
+        plan_change("follow the kubeadm reset that is running there")
+    elif found:
+        kinds = Counter(each.partition(" ")[0] for each in found)
+        others = [each for each in found if each.partition(" ")[0] not in ("path", "chain")]
+        shown = [f"{kinds['path']} files and folders", *others]
+        shown += [f"{kinds['chain']} chains of iptables"] if kinds["chain"] else []
+        plan(f"Will run kubeadm reset, and remove what it leaves: {', '.join(shown)}")
+        paths = [each.removeprefix("path ") for each in found if each.startswith("path ")]
+        plan_change(f"remove {', '.join(paths) or 'the rest of Kubernetes'}", *found)
+    else:
+        host.noop("there is nothing of Kubernetes on this node")
+        return
+    yield FunctionCommand(_reset, (cluster, yes, copy, observed.running), {})
+
+
+def _reset(
+    state: State, host: Host, cluster: str, yes: str | None, copy: str, running: bool
+) -> bool:
+    if not running:
+        _confirm(state, cluster, yes)
+        command = ["sh", "-c", _RESET, "reset", copy, _CHAINS]
+        remote.of(host).job(RESET_UNIT).start("bramble: kubeadm reset", command)
+    if not follow(host, "kubeadm reset", RESET_UNIT, _MINUTES, watched=False):
+        return False
+    node_record.write(host, _without_labels)
+    return True
+
+
+def _without_labels(record: NodeRecord) -> NodeRecord:
+    """The labels of a cluster's nodes, which its control plane has recorded, went with it."""
+    return record.without([name for name in record.entries if name.startswith("label ")])
+
+
+def _confirm(state: State, cluster: str, yes: str | None) -> None:
+    """Ask a person for the cluster's name, unless it was given; ``HostFailure`` without it."""
+    answer = runs.of(state).part(_Answer)
+    with answer.lock:
+        if answer.given is None:
+            answer.given = yes if yes is not None else _ask(cluster)
+    if answer.given != cluster:
+        raise HostFailure(messages.RESET_NOT_CONFIRMED(cluster=cluster))
+
+
+def _ask(cluster: str) -> str:
+    if not sys.stdin.isatty():
+        return ""
+    question = f"    The cluster and all its data will be deleted. Type its name, {cluster}"
+    try:
+        answer = click.prompt(question, default="", show_default=False, err=True)
+    except click.Abort:  # Ctrl-D
+        click.echo(err=True)
+        return ""
+    return str(answer).strip()

@@ -1,0 +1,87 @@
+"""What is removed after a reset: chains of Kubernetes and the jumps to them, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from operations import teardown
+
+# Everybody's rules, the comments of some of which look like a jump.
+OTHERS = """*filter
+:INPUT ACCEPT [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+:BRAMBLE-FORWARD - [0:0]
+:MY-KUBE-RULES - [0:0]
+-A INPUT -p tcp -m tcp --dport 22 -m comment --comment "not -j KUBE-FIREWALL \\"at\\" all" -j ACCEPT
+-A INPUT -m comment --comment KUBE-FIREWALL -j MY-KUBE-RULES
+-A FORWARD -j BRAMBLE-FORWARD
+-A BRAMBLE-FORWARD -s 192.168.2.0/24 -j ACCEPT
+COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+-A POSTROUTING -s 192.168.2.0/24 -o wlan0 -j MASQUERADE
+COMMIT
+"""
+# What kube-proxy, flannel and the kubelet add: jumps from chains of all kinds, also with a goto.
+KUBERNETES = """*filter
+:KUBE-FIREWALL - [0:0]
+:KUBE-FORWARD - [0:0]
+:FLANNEL-FWD - [0:0]
+-I INPUT -j KUBE-FIREWALL
+-A FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD
+-A FORWARD -m comment --comment "flanneld forward" -j FLANNEL-FWD
+-A MY-KUBE-RULES -s 192.0.2.1/32 -g KUBE-FORWARD
+-A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -j DROP
+-A KUBE-FORWARD -m mark --mark 0x4000/0x4000 -j ACCEPT
+-A FLANNEL-FWD -s 10.244.0.0/16 -j ACCEPT
+COMMIT
+*nat
+:KUBE-SERVICES - [0:0]
+:KUBE-SVC-NPX46M4PTMTKRN6Y - [0:0]
+-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A KUBE-SERVICES -d 10.96.0.1/32 -p tcp -m tcp --dport 443 -j KUBE-SVC-NPX46M4PTMTKRN6Y
+COMMIT
+*mangle
+:KUBE-KUBELET-CANARY - [0:0]
+COMMIT
+"""
+SAVE = "iptables-save | sed -e '/^#/d' -e 's/\\[[0-9:]*\\]/[0:0]/'"
+
+
+def shell(script: str, *arguments: str) -> str:
+    """Run a script in a network namespace of its own."""
+    command = ["unshare", "--net", "sh", "-ec", script, "sh", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("backend", ["iptables", "iptables-nft"])
+def test_only_kubernetes_chains_and_jumps_are_removed(backend: str) -> None:
+    load = f'printf %s "$1" | {backend}-restore; printf %s "$2" | {backend}-restore --noflush;'
+    removal = f'{backend}-save | awk "$3" | {backend}-restore --noflush;'
+    save = SAVE.replace("iptables", backend)
+    saved = shell(
+        f"{load} {save}; {removal} echo ---; {save}", OTHERS, KUBERNETES, teardown._CHAINS
+    )
+    before, after = saved.split("---\n")
+    assert "KUBE-SERVICES" in before
+    # A table that Kubernetes made stays, empty.
+    empty = "".join(
+        f":{chain} ACCEPT [0:0]\n"
+        for chain in ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
+    )
+    tables = sorted(f"*{each}" for each in after.split("*")[1:])
+    assert tables == sorted(
+        [*(f"*{each}" for each in OTHERS.split("*")[1:]), f"*mangle\n{empty}COMMIT\n"]
+    )
+    # And once more: nothing is left to do.
+    assert (
+        shell(f"{load} {removal} {removal} {save}", OTHERS, KUBERNETES, teardown._CHAINS) == after
+    )
