@@ -1,15 +1,13 @@
-"""Firewalls that are not iptables': programs that run one, and the rules of nftables."""
+"""The rules of nftables."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from facts.base import State, WholeFact, one_of, text_of, words_of
+from facts.base import State, WholeFact, one_of, text_of
 
 # JSON has no rules as a person types them, so both lists are read.
-_SCRIPT = """for u in ufw firewalld; do
-systemctl is-active --quiet $u && printf '%s ' $u; done; echo;
-if ! command -v nft >/dev/null; then echo absent; echo; echo;
+_SCRIPT = """if ! command -v nft >/dev/null; then echo absent; echo; echo;
 elif j=$(nft -j list ruleset 2>/dev/null); then echo ok; printf %s "$j" | base64 -w0; echo;
 nft -a list ruleset 2>/dev/null | base64 -w0; echo;
 else echo failed; nft -j list ruleset 2>&1 >/dev/null | head -n 1 | base64 -w0; echo; echo; fi"""
@@ -18,28 +16,25 @@ else echo failed; nft -j list ruleset 2>&1 >/dev/null | head -n 1 | base64 -w0; 
 @dataclass(frozen=True)
 class FirewallState(State):
     """
-    + programs: those that run: "ufw", "firewalld"
     + nft: "ok", "absent" (there is no nft), or what nft says when it fails
     + ruleset: what ``nft -j list ruleset`` prints
     + listing: what ``nft -a list ruleset`` prints
     """
 
-    programs: list[str]
     nft: str
     ruleset: str
     listing: str
 
 
 class Firewall(WholeFact[FirewallState]):
-    """Firewalls besides the rules that iptables-save shows."""
+    """Read the rules of nftables, of which iptables-save shows only iptables' own."""
 
     script = (_SCRIPT,)
 
-    def parse(self, programs: str, nft: str, ruleset: str, listing: str) -> FirewallState:
-        running = words_of(programs, ("ufw", "firewalld"))
+    def parse(self, nft: str, ruleset: str, listing: str) -> FirewallState:
         if one_of(nft, "ok", "absent", "failed") == "failed":
-            return FirewallState(running, _text(ruleset).strip() or "it failed", "", "")
-        return FirewallState(running, nft, _text(ruleset), _text(listing))
+            return FirewallState(_text(ruleset).strip() or "it failed", "", "")
+        return FirewallState(nft, _text(ruleset), _text(listing))
 
 
 def _text(line: str) -> str:

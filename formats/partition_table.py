@@ -35,12 +35,10 @@ class Partition:
     """
     One partition.
 
-    + number: as in the device's name, from 1
     + start, size: in bytes
     + fat: whether its type is one of those that hold a FAT file system
     """
 
-    number: int
     start: int
     size: int
     fat: bool
@@ -70,13 +68,13 @@ def parse(beginning: bytes) -> list[Partition]:
     if any(entry[4] == _PROTECTIVE for entry in entries):
         return _gpt(beginning)
     found = []
-    for number, entry in enumerate(entries, start=1):
+    for entry in entries:
         kind = entry[4]
         start, size = struct.unpack_from("<II", entry, 8)
         if kind and size:
             if not start:
                 raise Unreadable("a damaged partition table")
-            found.append(Partition(number, start * SECTOR, size * SECTOR, kind in _FAT))
+            found.append(Partition(start * SECTOR, size * SECTOR, kind in _FAT))
     return found
 
 
@@ -118,5 +116,5 @@ def _gpt(beginning: bytes) -> list[Partition]:
         if kind != bytes(16):
             fat = uuid.UUID(bytes_le=kind) in _GPT_FAT
             size = (last - first + 1) * SECTOR
-            found.append(Partition(index + 1, first * SECTOR, size, fat))
+            found.append(Partition(first * SECTOR, size, fat))
     return found

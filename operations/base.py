@@ -66,14 +66,8 @@ T = TypeVar("T")
 Commands = Generator[PyinfraCommand | str, None, None]
 
 
-def operation(
-    is_idempotent: bool = True,
-) -> Callable[[Callable[P, Commands]], Any]:
-    """
-    pyinfra's ``@operation()``, after which no exception of one host ends the run of the others.
-
-    + is_idempotent: whether a second call with the same arguments changes nothing
-    """
+def operation() -> Callable[[Callable[P, Commands]], Any]:
+    """pyinfra's ``@operation()``, after which no exception of one host ends the run of others."""
 
     def decorator(function: Callable[P, Commands]) -> Any:
         @wraps(function)
@@ -104,7 +98,7 @@ def operation(
                 yield from _fail(error)
 
         setattr(guarded, gathering.ASKS, function)
-        return pyinfra_operation(is_idempotent=is_idempotent)(guarded)
+        return pyinfra_operation()(guarded)
 
     return decorator
 

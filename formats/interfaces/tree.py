@@ -85,21 +85,20 @@ def asked(lines: Iterable[str]) -> tuple[list[str], list[str]]:
     return list(dict.fromkeys(read)), stops
 
 
-def walk(texts: Mapping[str, str], start: str = ROOT) -> Iterator[tuple[str, Item]]:
+def walk(texts: Mapping[str, str]) -> Iterator[tuple[str, Item]]:
     """
     Read every item in ifupdown's order, with its file, where no ifupdown is installed.
 
     A file that is named twice is read once; a file with an error is read up to it.
 
     + texts: the content of every file, by its absolute path
-    + start: the file that ifupdown begins with
     """
-    for path, item in _read(texts, start):
+    for path, item in _read(texts):
         if item is not None:
             yield path, item
 
 
-def _read(texts: Mapping[str, str], start: str) -> Iterator[tuple[str, Item | None]]:
+def _read(texts: Mapping[str, str]) -> Iterator[tuple[str, Item | None]]:
     """Read the same, with a None at the beginning of every file."""
     seen: set[str] = set()
 
@@ -114,7 +113,7 @@ def _read(texts: Mapping[str, str], start: str) -> Iterator[tuple[str, Item | No
                 for found in sources(item, path, texts):
                     yield from visit(found)
 
-    return visit(start)
+    return visit(ROOT)
 
 
 def items(texts: Mapping[str, str], read: Sequence[str] = ()) -> Iterator[tuple[str, Item]]:
@@ -150,11 +149,11 @@ def is_read(path: str, texts: Mapping[str, str], read: Sequence[str] = ()) -> bo
     return any(path in paths for paths in named)
 
 
-def errors(texts: Mapping[str, str], start: str = ROOT) -> list[tuple[str, InterfacesError]]:
+def errors(texts: Mapping[str, str]) -> list[tuple[str, InterfacesError]]:
     """Find where ifupdown stops reading, where no ifupdown is installed."""
     found = []
     before: list[Definition] = []
-    for path, item in _read(texts, start):
+    for path, item in _read(texts):
         if item is None:
             try:
                 parse(texts[path])

@@ -86,7 +86,7 @@ def observed(name: str) -> PreflightState:
         clock=ClockState(0, "2026-11-23 20:00:00", True, ["systemd-timesyncd"], [], True),
         control_plane=ControlPlaneState("absent") if first else None,
         member=None if first else MemberState("absent"),
-        firewall=FirewallState([], "ok", '{"nftables": []}', ""),
+        firewall=FirewallState("ok", '{"nftables": []}', ""),
         interfaces=interfaces,
         iptables=IptablesState("nf_tables", "", "", False, False, {}),
         leftovers=LeftoversState([], [], []),
