@@ -85,20 +85,21 @@ def asked(lines: Iterable[str]) -> tuple[list[str], list[str]]:
     return list(dict.fromkeys(read)), stops
 
 
-def walk(texts: Mapping[str, str]) -> Iterator[tuple[str, Item]]:
+def walk(texts: Mapping[str, str], start: str = ROOT) -> Iterator[tuple[str, Item]]:
     """
     Read every item in ifupdown's order, with its file, where no ifupdown is installed.
 
     A file that is named twice is read once; a file with an error is read up to it.
 
     + texts: the content of every file, by its absolute path
+    + start: the file that ifupdown begins with
     """
-    for path, item in _read(texts):
+    for path, item in _read(texts, start):
         if item is not None:
             yield path, item
 
 
-def _read(texts: Mapping[str, str]) -> Iterator[tuple[str, Item | None]]:
+def _read(texts: Mapping[str, str], start: str) -> Iterator[tuple[str, Item | None]]:
     """Read the same, with a None at the beginning of every file."""
     seen: set[str] = set()
 
@@ -113,7 +114,7 @@ def _read(texts: Mapping[str, str]) -> Iterator[tuple[str, Item | None]]:
                 for found in sources(item, path, texts):
                     yield from visit(found)
 
-    return visit(ROOT)
+    return visit(start)
 
 
 def items(texts: Mapping[str, str], read: Sequence[str] = ()) -> Iterator[tuple[str, Item]]:
@@ -149,11 +150,11 @@ def is_read(path: str, texts: Mapping[str, str], read: Sequence[str] = ()) -> bo
     return any(path in paths for paths in named)
 
 
-def errors(texts: Mapping[str, str]) -> list[tuple[str, InterfacesError]]:
+def errors(texts: Mapping[str, str], start: str = ROOT) -> list[tuple[str, InterfacesError]]:
     """Find where ifupdown stops reading, where no ifupdown is installed."""
     found = []
     before: list[Definition] = []
-    for path, item in _read(texts):
+    for path, item in _read(texts, start):
         if item is None:
             try:
                 parse(texts[path])
