@@ -20,6 +20,7 @@ from formats.node_record import Entry, NodeRecord
 from messages import nodes as messages
 from operations import containerd, files, guard, node_record, nodes, sysctl, units
 from operations.base import Commands, HostFailure, hide, note_removed, operation, plan
+from runs import gathering
 from runs.record import Work
 
 # What removes a resource of each kind, given "KIND NAME" and its entry. It shows what it will do
@@ -103,6 +104,8 @@ def _removals(nodes: Mapping[str, str], guarded: bool) -> dict[str, list[Pyinfra
     """The commands that remove each resource which is recorded and no longer declared."""
     node = ctx_host.get()
     record = node_record.of(node)
+    if gathering.of(state).is_asking:
+        return {}  # what is declared is not known yet
     if why := node_record.damage(node):
         plan(messages.RECORD_DAMAGED(reason=why))
     if record.newer:
