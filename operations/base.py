@@ -240,9 +240,8 @@ def hide() -> None:
 
 
 def note_removed(*resources: str) -> None:
-    """Note which resources this operation removes, and show it in one line."""
+    """Note which resources this operation removes, for the summary."""
     _work().removed.extend(resources)
-    plan(f"No longer in the settings, to be removed: {', '.join(resources)}")
 
 
 def diff(

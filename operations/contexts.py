@@ -59,6 +59,7 @@ def removed(record: str, path: str, contexts: Collection[str], whole: bool) -> C
             commands.append(FunctionCommand(_remove, (file, context), {}))
     if commands:
         note_removed(*gone)
+        plan(f"No longer in the settings, to be removed: {', '.join(gone)}")
     for message in left:
         plan(message)
     if not commands:

@@ -137,6 +137,7 @@ def _removals(nodes: Mapping[str, str], guarded: bool) -> dict[str, list[Pyinfra
     commands = {resource: each for resource, each in commands.items() if each}
     if commands:
         note_removed(*commands)
+        plan(f"No longer in the settings, to be removed: {', '.join(commands)}")
     elif not left:
         hide()
     return commands

@@ -16,10 +16,10 @@ from pyinfra_testing.util import FakeState, create_host
 import runs
 from messages import Message
 from messages import kubernetes as messages
-from operations import kubeconfig
+from operations import contexts, kubeconfig
 from operations.base import HostFailure
 from tests.fake_node import Host
-from workstation import tls_probe
+from workstation import context_record, tls_probe
 
 
 def data(content: str) -> str:
@@ -219,3 +219,82 @@ def test_suggested_command_names_a_kubeconfig_that_kubectl_would_not_read(
         f"kubectl --kubeconfig={path} --context bramble get nodes",
         "kubectl --context bramble get nodes",
     ]
+
+
+def removed(path: Path, *names: str, whole: bool = True, executing: bool = True) -> list[Any]:
+    """What is removed while the settings have these contexts, and removed for real."""
+    state = FakeState()
+    host = create_host(state, "node1")
+    host.log_styled = host.log = lambda *_, **__: None
+    runs.of(state)
+    state.is_executing, state.should_check_for_changes = executing, lambda: False
+    inner = contexts.removed._inner.__wrapped__
+    with ctx_state.use(state), ctx_host.use(host):
+        found = []
+        for command in inner(str(record_of(path)), str(path), names, whole):
+            found.append(command.args)
+            if executing:
+                command.function(state, host, *command.args)
+    return found
+
+
+def test_a_context_that_the_settings_no_longer_have_is_removed(
+    control_plane: Host, tmp_path: Path
+) -> None:
+    path = tmp_path / "home" / "config"
+    path.parent.mkdir()
+    path.write_text("kind: Config\ncurrent-context: other\n")
+    write(control_plane, path)
+    assert removed(path, "bramble") == []
+    assert removed(path, "new", whole=False) == []
+    dry = removed(path, "new", executing=False)
+    assert removed(path, "new") == dry == [(str(path), "bramble")]
+    assert yaml.safe_load(path.read_text())["contexts"] == []
+    assert removed(path, "new") == []
+
+
+def test_a_context_in_a_kubeconfig_of_earlier_settings_is_removed(
+    control_plane: Host, tmp_path: Path
+) -> None:
+    before, after = tmp_path / "home" / "before", tmp_path / "home" / "after"
+    write(control_plane, before)
+    write(control_plane, after)
+    assert removed(after, "bramble") == [(str(before), "bramble")]
+    assert yaml.safe_load(after.read_text())["contexts"] != []
+
+
+def test_one_kubeconfig_written_in_two_ways_is_one(
+    control_plane: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "home" / "config"
+    monkeypatch.setenv("HOME", str(path.parent))
+    write(control_plane, path)
+    assert context_record.resource("bramble", "~/config") == context_record.resource(
+        "bramble", str(path)
+    )
+
+
+@pytest.mark.parametrize("record", [None, "{", '{"format": 99}'])
+def test_a_context_that_is_not_recorded_is_left_and_then_adopted(
+    control_plane: Host, tmp_path: Path, record: str | None
+) -> None:
+    path = tmp_path / "home" / "config"
+    write(control_plane, path)
+    Path(record_of(path)).unlink()
+    if record:
+        Path(record_of(path)).write_text(record)
+    assert removed(path, "new") == []
+    assert removed(path, "bramble") == []
+    newer = record is not None and "99" in record
+    assert removed(path, "new") == ([] if newer else [(str(path), "bramble")])
+
+
+def test_a_context_that_was_changed_is_left(control_plane: Host, tmp_path: Path) -> None:
+    path = tmp_path / "home" / "config"
+    write(control_plane, path)
+    ours = path.read_text()
+    path.write_text(ours.replace("cluster: bramble\n", "cluster: bramble\n    namespace: mine\n"))
+    for _ in range(2):
+        assert removed(path, "new") == []
+    path.write_text(ours)
+    assert removed(path, "new") == [(str(path), "bramble")]
