@@ -45,12 +45,11 @@ def target(cluster: Cluster) -> str:
     return f"Target: {name.replace('{nodes}', ', '.join(node.name for node in cluster.nodes))}"
 
 
-def load(project: Path | None = None, inventory: str = "inventory.py") -> Cluster:
+def load(project: Path | None = None) -> Cluster:
     """
     Read the cluster from the files.
 
     + project: the folder of the inventory and group_data/; None: the working directory
-    + inventory: the inventory file's name in it
     + raises ``SettingsError``
     """
-    return _build(sources.read(project or Path.cwd(), inventory, {}))
+    return _build(sources.read(project or Path.cwd(), "inventory.py", {}))

@@ -12,6 +12,7 @@ from settings.build import build
 from settings.fields import nearest
 from settings.model import SETTINGS, Cluster, Node
 from settings.problems import Problem, SettingsError
+from settings.run import ending_the_program
 
 _OWN = ("node", "device", "file", "yes", "any_disk")
 
@@ -43,10 +44,8 @@ def asked(data: Mapping[str, object], project: Path | None = None) -> Request:
     + data: pyinfra's ``inventory.get_override_data()``
     + project: the folder of inventory.py; None: the working directory
     """
-    try:
+    with ending_the_program():
         return _asked(data, project or Path.cwd())
-    except SettingsError as error:
-        raise SystemExit(str(error)) from None
 
 
 def _asked(data: Mapping[str, object], project: Path) -> Request:

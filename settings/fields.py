@@ -275,6 +275,11 @@ def url(text: str) -> bool:
     return port != 0
 
 
+def bare_hexadecimal(text: str) -> str:
+    """Leave out blanks, and "sha256:" before the digits."""
+    return re.sub(r"^sha256:|\s", "", text.strip(), flags=re.IGNORECASE)
+
+
 def without_password(text: str) -> str:
     """Write a URL for a message."""
     return repr(re.sub(r"(?<=://)[^/@]*@", "…@", text))

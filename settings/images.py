@@ -9,7 +9,16 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 from messages import settings as messages
-from settings.fields import Text, checked, invalid, nearest, not_a_url, url, without_password
+from settings.fields import (
+    Text,
+    bare_hexadecimal,
+    checked,
+    invalid,
+    nearest,
+    not_a_url,
+    url,
+    without_password,
+)
 
 # Which cloud-init reads the SD card's files: today's, or HypriotOS' version of 2016.
 Dialect = Literal["cloud-init", "cloud-init-0.7.9"]
@@ -87,8 +96,7 @@ def _file_url(text: str) -> bool:
 
 
 def _checksum(value: str) -> str:
-    text = re.sub(r"\s", "", value)
-    text = text[7:] if text.lower().startswith("sha256:") else text
+    text = bare_hexadecimal(value)
     if re.fullmatch(r"[0-9A-Fa-f]{64}", text) or _file_url(text):
         return text
     kind = "a SHA-256 checksum (64 hexadecimal digits) or the URL of a file with one"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Strict, ValidationInfo
 
-from formats import containerd, docker_archive, kubectl_proxy, kubernetes_version, node
+from formats import containerd, kubectl_proxy, kubernetes_version, node
 from formats.kubeadm import components
 from formats.kubeadm import config as kubeadm
 from messages import Said
@@ -38,12 +37,10 @@ def _placeholders(text: str) -> None:
         raise fields.invalid(word, "a placeholder", "{minor}")
 
 
-def hexadecimal(digits: int, what: str) -> Any:
-    """Validate hexadecimal digits; blanks and "sha256:" before them are left out."""
+def _hexadecimal(digits: int, what: str) -> AfterValidator:
 
     def parse(value: str) -> str:
-        text = re.sub(r"\s", "", value)
-        text = text[7:] if text.lower().startswith("sha256:") else text
+        text = fields.bare_hexadecimal(value)
         if not re.fullmatch(rf"[0-9A-Fa-f]{{{digits}}}", text):
             raise fields.invalid(value, f"a {what}", f"its {digits} hexadecimal digits")
         return text
@@ -120,16 +117,6 @@ def component(mistakes: Any) -> AfterValidator:
     return AfterValidator(check)
 
 
-def archives(folder: Path, written: Path) -> None:
-    """Check the folder that the nodes' images are read from."""
-    if not folder.is_dir():
-        instead = "a folder with image archives, or None"
-        raise ValueError(messages.NOT_A_FOLDER(path=f"'{written}'", instead=instead))
-    if not any(folder.glob(docker_archive.PATTERN)):
-        pattern = docker_archive.PATTERN
-        raise ValueError(messages.NO_ARCHIVES(path=f"'{written}'", pattern=pattern))
-
-
 def _released(text: str) -> None:
     """Check that the minor is released: three appear in a year, and 1.37 did in August 2026."""
     newest = 37 + max((date.today() - date(2026, 8, 26)).days, 0) // 90
@@ -146,8 +133,8 @@ Repository = Annotated[
     fields.Text, checked(_placeholders), AfterValidator(_url), AfterValidator(_same_minor)
 ]
 Manifest = Annotated[fields.Text, checked(manifest)]
-Fingerprint = Annotated[fields.Text, hexadecimal(40, "fingerprint of a key")]
-Checksum = Annotated[fields.Text, hexadecimal(64, "SHA-256 checksum")]
+Fingerprint = Annotated[fields.Text, _hexadecimal(40, "fingerprint of a key")]
+Checksum = Annotated[fields.Text, _hexadecimal(64, "SHA-256 checksum")]
 ImageRepository = Annotated[
     fields.Text,
     matching(

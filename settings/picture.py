@@ -19,6 +19,7 @@ from settings import sources
 from settings.build import build
 from settings.model import Cluster, Node
 from settings.problems import SettingsError
+from settings.run import ending_the_program
 
 _FONT = "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif"
 _FIXED = "ui-monospace, 'SF Mono', 'DejaVu Sans Mono', monospace"
@@ -292,12 +293,10 @@ def _with_topology(read: sources.Sources, topology: str) -> sources.Sources:
 def main() -> None:
     """Draw the cluster of the working directory: `python -m settings.picture FOLDER`."""
     folder = Path(sys.argv[1])
-    try:
+    with ending_the_program():
         for name, text in pictures(Path.cwd()).items():
             (folder / name).write_text(text, encoding="utf-8")
             print(f"{folder / name}")
-    except SettingsError as error:
-        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def check(project: Path, written: Path, agent: bool) -> None:
         raise ValueError(messages.KEY_UNREADABLE(path=shown))
     if path.stat().st_mode & 0o077:
         raise ValueError(messages.KEY_NOT_PRIVATE(path=shown))
-    public, shown_public = _public_half(path), as_written(_public_half(written))
+    public, shown_public = public_half(path), as_written(public_half(written))
     command = ["ssh-keygen", "-y", "-P", "", "-f", str(path)]
     asked = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     encrypted = "passphrase" in asked.stderr
@@ -58,5 +58,6 @@ def _held_by_agent() -> list[list[str]]:
     return [line.split()[:2] for line in said.splitlines()]
 
 
-def _public_half(private: Path) -> Path:
+def public_half(private: Path) -> Path:
+    """The path of the public half, beside the private one."""
     return private.with_name(private.name + ".pub")

@@ -17,12 +17,12 @@ from typing import Any
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
-from formats import kubeconfig, resolv_conf
+from formats import docker_archive, kubeconfig, resolv_conf
 from formats.kubeadm import config as kubeadm
 from formats.unreadable import Unreadable
 from messages import Said
 from messages import settings as messages
-from settings import images, kubernetes_fields, private_key, wifi_key
+from settings import images, private_key, wifi_key
 from settings.fields import as_written, asking_the_system, not_allowed, path
 
 _KUBECONFIG = "the path of a file, such as ~/.kube/config"
@@ -270,8 +270,14 @@ def own_key(path: Path | None, info: ValidationInfo[Any]) -> None:
 
 @_rule
 def archives(folder: Path | None, info: ValidationInfo[Any]) -> None:
-    if folder is not None:
-        kubernetes_fields.archives(info.data["project"] / folder, folder)
+    if folder is None:
+        return
+    there, written = info.data["project"] / folder, f"'{folder}'"
+    if not there.is_dir():
+        instead = "a folder with image archives, or None"
+        raise ValueError(messages.NOT_A_FOLDER(path=written, instead=instead))
+    if not any(there.glob(docker_archive.PATTERN)):
+        raise ValueError(messages.NO_ARCHIVES(path=written, pattern=docker_archive.PATTERN))
 
 
 @_rule

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from messages import settings as messages
 from settings import known_hosts, overrides, sources, ssh_config
@@ -14,13 +14,10 @@ from settings.build import build
 from settings.model import Cluster
 from settings.problems import Problem, SettingsError
 
+if TYPE_CHECKING:
+    from pyinfra.api.inventory import Inventory
+
 _ATTRIBUTE = "bramble_settings"
-
-
-class PyinfraInventory(Protocol):
-    """The part of ``pyinfra.api.Inventory`` that is used here."""
-
-    def get_override_data(self) -> Mapping[str, Any]: ...
 
 
 @dataclass
@@ -45,7 +42,7 @@ def check_files() -> None:
 
     Called by config.py. Mistakes end the program with their messages and exit status 1.
     """
-    with _ending_the_program():
+    with ending_the_program():
         overrides.check_deploys()
         inventory = overrides.inventory()
         if Path(inventory).exists():
@@ -63,7 +60,7 @@ def prepare(inventory: str) -> None:
     """
     if sources.reading.get():
         return
-    with _ending_the_program():
+    with ending_the_program():
         kept = _kept()
         kept.whole = overrides.is_whole_run()
         kept.options = overrides.options()
@@ -77,7 +74,7 @@ def prepare(inventory: str) -> None:
         kept.cluster = cluster
 
 
-def of(inventory: PyinfraInventory) -> Cluster:
+def of(inventory: Inventory) -> Cluster:
     """
     The cluster of this run: that of the files, with what ``--data`` overrides.
 
@@ -120,7 +117,8 @@ def _kept() -> Kept:
 
 
 @contextmanager
-def _ending_the_program() -> Iterator[None]:
+def ending_the_program() -> Iterator[None]:
+    """End the program with the mistakes and exit status 1."""
     try:
         yield
     except SettingsError as error:

@@ -10,6 +10,7 @@ from formats.cloud_init import HostKey
 from messages import settings as messages
 from settings.cluster_folder import locked
 from settings.model import Cluster, Node
+from settings.private_key import public_half
 from settings.problems import Problem, SettingsError
 
 
@@ -24,7 +25,7 @@ def operator_key(cluster: Cluster) -> Path:
 
 def operator_public_key(cluster: Cluster) -> str:
     """Read the operator's public key, a line of authorized_keys."""
-    return _public(operator_key(cluster)).read_text(encoding="utf-8").strip()
+    return public_half(operator_key(cluster)).read_text(encoding="utf-8").strip()
 
 
 def host_key(cluster: Cluster, node: Node) -> HostKey:
@@ -36,12 +37,8 @@ def host_key(cluster: Cluster, node: Node) -> HostKey:
         path = _pair(keys / f"{node.name}_ed25519", node.name)
     return HostKey(
         private=path.read_text(encoding="utf-8"),
-        public=_public(path).read_text(encoding="utf-8").strip(),
+        public=public_half(path).read_text(encoding="utf-8").strip(),
     )
-
-
-def _public(private: Path) -> Path:
-    return private.with_name(private.name + ".pub")
 
 
 def _pair(path: Path, comment: str) -> Path:
@@ -56,6 +53,6 @@ def _pair(path: Path, comment: str) -> Path:
             subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
         except FileNotFoundError:
             raise SettingsError([Problem("ssh-keygen", messages.NO_SSH_KEYGEN())]) from None
-        _public(new).replace(_public(path))
+        public_half(new).replace(public_half(path))
         new.replace(path)
     return path
