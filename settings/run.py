@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ class Kept:
     """
     What was read in this run.
 
+    + options: what `--data` gives to the running deploy alone
     + cluster: once it is built
     + whole: whether the run is for all nodes, with all deploys and the settings as written
     """
