@@ -8,17 +8,17 @@ CONTAINERD_TOO_OLD = Message("""CRI001
     containerd {version} is too old for Kubernetes {kubernetes}, which needs 2.0 or newer
     Remedy: Set kubernetes_version to "{newest}", or install containerd.io 2 from Docker's
     repository on the nodes.
-    Meaning: Debian's containerd 1.7 can't tell the kubelet its cgroup driver, which newer versions
-    of Kubernetes ask for.""")
+    Meaning: Debian's containerd 1.7 cannot tell the kubelet its cgroup driver, which newer
+    versions of Kubernetes ask for.""")
 OVERRIDDEN = Message("""CRI002
     a file that {path} imports sets {names} to another value
     Remedy: Remove {names} from the imported file.
     Meaning: containerd merges the files in `imports`, and they override what Kubernetes needs.""")
 BAD_CONFIG = Message("""CRI003
-    {path} can't be used: {reason}
+    {path} cannot be used: {reason}
     Remedy: Correct the file, or move it away, then run the same command again.""")
 CONFIG_REJECTED = Message("""CRI004
-    containerd can't read {path}: {reason}
+    containerd cannot read {path}: {reason}
     Remedy: Correct the file, then run the same command again.""")
 NOT_STARTED = Message("""CRI005
     containerd does not start: {reason}
@@ -39,7 +39,7 @@ NO_ARCHIVES = Message("""CRI009
     no image archives (*.tar) in {folder} on this computer
     Remedy: Make some with `docker save`, or set image_archives to another folder or to None.""")
 BAD_ARCHIVE = Message("""CRI010
-    {path} can't be used: {reason}
+    {path} cannot be used: {reason}
     Remedy: Make it with `docker save`, or remove it.""")
 NO_ROOM_FOR_IMAGE = Message("""CRI011
     could not import {name}: the node's disk is full

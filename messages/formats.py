@@ -107,7 +107,7 @@ KUBECONFIG_IN_USE = Message("""FMT052
 
 DISK_FULL = Message("""FMT080
     the node's disk is full
-    Remedy: Make room on / (`df -h`, `sudo apt-get clean`).""")
+    Remedy: Free some space (`df -h`, `sudo apt-get clean`).""")
 APT_BUSY = Message("""FMT081
     another apt or dpkg is running{holder}
     Remedy: Wait until it has finished.

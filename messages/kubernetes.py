@@ -12,13 +12,13 @@ BAD_SETTINGS = Message("""KUB001
     Remedy: Correct these settings in group_data/.
     Meaning: kubeadm itself would accept some of these values, and fail later.""")
 NOT_UNDERSTOOD = Message("""KUB002
-    {what} can't be understood: {reason}
+    {what} cannot be understood: {reason}
     Remedy: Look at it on the node, and restore it from a backup if it is damaged.
     Meaning: A file or object that kubeadm makes does not have the form that kubeadm gives it.""")
 FIXED_SETTING = Message("""KUB003
     the cluster was initialized with the {name} {observed}, not {desired}
     Remedy: Put the setting back, or make a new cluster.
-    Meaning: That setting can't be changed in a running cluster. Nothing was changed.""")
+    Meaning: That setting cannot be changed in a running cluster. Nothing was changed.""")
 CERTIFICATE_NAMES = Message("""KUB004
     the API server's certificate is not valid for {names}
     Remedy: On this node, add them to certSANs in /etc/kubernetes/kubeadm-config.yaml, then run
@@ -26,7 +26,7 @@ CERTIFICATE_NAMES = Message("""KUB004
     kubeadm init phase certs apiserver --config /etc/kubernetes/kubeadm-config.yaml && sudo reboot`.
     Meaning: A warning: the certificate was made before these names were in the settings.""")
 IS_WORKER = Message(f"""KUB005
-    this node has joined a cluster as a worker, so it can't become a control plane
+    this node has joined a cluster as a worker, so it cannot become a control plane
     Remedy: {_RESET}""")
 API_NOT_ANSWERING = Message("""KUB006
     the API server does not answer: {reason}
@@ -38,9 +38,9 @@ INIT_INTERRUPTED = Message("""KUB007
     kubeadm init was interrupted on this node: {missing} missing
     Remedy: Run `sudo kubeadm reset -f` on this node, which deletes /etc/kubernetes, /var/lib/etcd
     and /var/lib/kubelet (all state of this cluster), then run the same command again.
-    Meaning: Half a control plane is there. kubeadm can't continue, and bramble resets nothing.""")
+    Meaning: Half a control plane is there. kubeadm cannot continue, and bramble resets nothing.""")
 IS_CONTROL_PLANE = Message("""KUB008
-    this node is a control plane, so it can't join a cluster as a worker
+    this node is a control plane, so it cannot join a cluster as a worker
     Remedy: Move the node to control_plane in inventory.py, or run `sudo kubeadm reset -f` on it,
     which deletes its cluster.""")
 JOIN_INTERRUPTED = Message(f"""KUB009
@@ -64,7 +64,7 @@ KUBELET_EXITS_IN_KUBEADM = Message("""KUB013
     {command}: the kubelet keeps exiting: {reason}
     Remedy: Correct that (sudo journalctl -u kubelet on this node says more), remove what kubeadm
     left with `sudo kubeadm reset -f`, then run the same command again.
-    Meaning: kubeadm waits for a kubelet that can't start, so it was stopped.""")
+    Meaning: kubeadm waits for a kubelet that cannot start, so it was stopped.""")
 KUBELET_EXITED = Message(f"""KUB014
     the kubelet has exited: {{reason}}
     Remedy: {_JOURNAL}
@@ -118,7 +118,7 @@ TOKEN_UNKNOWN = Message("""KUB026
     Remedy: Run the same command again: a new token is made.
     Meaning: Join tokens are valid for 15 minutes.""")
 API_UNREACHABLE = Message("""KUB027
-    the API server at {server} can't be reached from this node: {reason}
+    the API server at {server} cannot be reached from this node: {reason}
     Remedy: Check that the control plane is on, that its kubelet runs, and that its cable and
     firewall let this node reach it; then run the same command again.
     Meaning: kubeadm join asks the API server for the cluster's certificate authority first.""")
@@ -173,10 +173,10 @@ KUBECONFIG_KEPT = Message("""KUB040
     Remedy: Correct the file, or set kubeconfig in group_data/all.py to another one.
     Meaning: The file has a form in which nothing can be changed safely.""")
 KUBECONFIG_NOT_READ = Message("""KUB041
-    {path} on this computer can't be read: {reason}
+    {path} on this computer cannot be read: {reason}
     Remedy: Make it readable for you, or set kubeconfig in group_data/all.py to another file.""")
 KUBECONFIG_NOT_WRITTEN = Message("""KUB042
-    {path} on this computer can't be written: {reason}
+    {path} on this computer cannot be written: {reason}
     Remedy: Make it writable for you, or set kubeconfig in group_data/all.py to another file.""")
 SERVER_NOT_ANSWERING = Message("""KUB043
     the context is written, but {server} does not answer this computer: {reason}
@@ -184,10 +184,10 @@ SERVER_NOT_ANSWERING = Message("""KUB043
     {server}/version`.
     Meaning: A warning: kubectl on this computer will not work until the address answers.""")
 BAD_PROXY_SETTINGS = Message("""KUB044
-    kubectl proxy can't be set up: {reason}
+    kubectl proxy cannot be set up: {reason}
     Remedy: Correct the kubectl_proxy settings in group_data/all.py.""")
 BAD_MANIFEST = Message("""KUB045
-    {url} can't be used as flannel's manifest: {reason}
+    {url} cannot be used as flannel's manifest: {reason}
     Remedy: Correct flannel_manifest and flannel_checksum in group_data/all.py.""")
 OTHER_REPOSITORY = Message("""KUB046
     {files} also names a repository of Kubernetes packages
@@ -242,14 +242,14 @@ NO_CONTROL_PLANE = Message("""KUB057
     there are no certificates of a control plane on this node
     Remedy: Run `pyinfra inventory.py deploys/cluster.py`, which makes the cluster.""")
 AUTHORITY_EXPIRES = Message("""KUB058
-    the certificate authority {name} expires soon ({left}), and kubeadm can't renew it
-    Remedy: Make a new cluster before then: `pyinfra inventory.py deploys/reset.py`, then
-    `pyinfra inventory.py deploys/cluster.py`.
-    Meaning: kubeadm makes the authorities for ten years. A cluster can be given new ones by hand,
-    which kubernetes.io describes under "Manual Rotation of CA Certificates".""")
+    the certificate authority {name} expires soon ({left}), and kubeadm cannot renew it
+    Remedy: Make a new cluster before then: `pyinfra inventory.py deploys/reset.py`, then `pyinfra
+    inventory.py deploys/cluster.py`.
+    Meaning: kubeadm makes the authorities for ten years. A cluster can be given new ones by
+    hand, which kubernetes.io describes under "Manual Rotation of CA Certificates".""")
 NOT_RENEWED = Message("""KUB059
     the certificates could not be renewed: {reason}
-    Remedy: Correct that, then run the same command again: it goes on with what is left.
+    Remedy: Correct that, then run the same command again: it continues with what is left.
     Meaning: kubeadm failed, or the disk is full.""")
 NOT_BACK = Message("""KUB060
     {what} does not run again after {seconds} s: {reason}
@@ -264,6 +264,6 @@ NOT_ADMITTED = Message("""KUB061
     Meaning: The certificate that it had is back in its place. A clock that is wrong, or a control
     plane that the node does not reach, are the usual reasons.""")
 RESET_NOT_CONFIRMED = Message("""KUB062
-    the cluster was not deleted: that was not confirmed with its name
-    Remedy: Type {cluster} when you are asked, or add `--data yes={cluster}` where nobody is.
+    the cluster was not deleted: its name was not typed as confirmation
+    Remedy: Type {cluster} when asked; without a terminal, add `--data yes={cluster}`.
     Meaning: `-y` alone is not enough to delete a cluster. Nothing was changed.""")

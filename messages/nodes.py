@@ -126,14 +126,14 @@ WRITE_FAILED = Message("""NOD045
     the end of its life.""")
 DISK_FULL = Message("""NOD046
     cannot write {path}: the disk is full
-    Remedy: Free some space (df -h, sudo apt-get clean), then run the same command again.
+    Remedy: Free some space (`df -h`, `sudo apt-get clean`), then run the same command again.
     Meaning: The file system has no free space or no free inodes.""")
 
 # --- the record, and removals --------------------------------------------------------------------
 
 RECORD_NOT_WRITTEN = Message("""NOD050
     cannot write {path}: {reason}
-    Remedy: Free some space (df -h, sudo apt-get clean), then run the same command again.
+    Remedy: Free some space (`df -h`, `sudo apt-get clean`), then run the same command again.
     Meaning: Before a resource is made on a node, the node's record gets it, so that it can be
     removed again when the settings no longer have it. Nothing is changed without that.""")
 RECORD_DAMAGED = Message("""NOD051

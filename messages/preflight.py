@@ -6,9 +6,9 @@ from messages import Message
 
 NOT_READY = Message("""PRE001
     the node failed preflight checks ({checks}), and nothing was changed on it
-    Remedy: Fix what the failures above name, then run the same command again.
-    Meaning: `deploys/cluster.py` changes only nodes without failures. Each failure is shown before
-    this message, with its own code and remedy.""")
+    Remedy: Correct what the failures above name, then run the same command again.
+    Meaning: `deploys/cluster.py` changes only nodes without failures. Each failure is shown
+    before this message, with its own code and remedy.""")
 UNREAD = Message("""PRE002
     the check could not read the node's state: {reason}
     Meaning: The node did not answer the question, or answered in an unexpected form. Log in and

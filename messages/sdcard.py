@@ -26,7 +26,7 @@ TOO_SMALL = Message("""SDC005
     Remedy: Use a larger card.
     Meaning: The last partition of the image would end behind the end of the card.""")
 NO_LSBLK = Message("""SDC006
-    this computer has no lsblk, so disks can't be told apart
+    this computer has no lsblk, so disks cannot be told apart
     Remedy: Make an image file with --data file=node1.img and write it with another tool, as
     docs/parts-and-cards.md shows.
     Meaning: Cards are written on Linux only. On macOS, make an image file.""")
@@ -82,7 +82,7 @@ IMAGE_CUT_SHORT = Message("""SDC017
     {image} ends before its last partition does
     Remedy: Download the image again.""")
 NOT_UNPACKED = Message("""SDC018
-    {image} can't be unpacked: {reason}
+    {image} cannot be unpacked: {reason}
     Remedy: Download the image again.
     Meaning: The file is cut short or damaged. Images may be .img, or that as .xz, .gz, .zst or
     .zip.""")
@@ -91,15 +91,15 @@ NOT_ONE_IMAGE = Message("""SDC019
     Remedy: Set image in group_data/all.py to the .img file itself.
     Meaning: An archive with several images, or with none, does not say which is meant.""")
 BAD_COMMAND_LINE = Message("""SDC020
-    cmdline.txt of the image can't be used: {reason}
+    cmdline.txt of the image cannot be used: {reason}
     Remedy: Correct cmdline.txt on the image, or use another image.
     Meaning: The kernel's command line is one line that is not empty, with each quotation
     closed.""")
 BOOT_FILES = Message("""SDC021
-    the files for the first boot can't be made: {reason}
-    Meaning: The settings name a file of this computer, such as a key, that can't be used.""")
+    the files for the first boot cannot be made: {reason}
+    Meaning: The settings name a file of this computer, such as a key, that cannot be used.""")
 BOOT_PARTITION = Message("""SDC022
-    {name} on the boot partition of {path} can't be {done}: {reason}
+    {name} on the boot partition of {path} cannot be {done}: {reason}
     Remedy: Use another card, or another image.
     Meaning: mtools, which reads and writes the FAT boot partition, reports the reason.""")
 NO_MTOOLS = Message("""SDC023
@@ -150,16 +150,16 @@ DISK_FULL = Message("""SDC034
     Meaning: A counterfeit card claims to be larger than it is; an image file has filled its
     disk.""")
 DISK_ERROR = Message("""SDC035
-    {path} can't be read or written: {reason}""")
+    {path} cannot be read or written: {reason}""")
 LOCAL_FILE = Message("""SDC036
-    {path} can't be read: {reason}
+    {path} cannot be read: {reason}
     Remedy: Correct its path in the settings, or make it readable for you.""")
 DOWNLOAD_FAILED = Message("""SDC037
-    {url} can't be downloaded: {reason}
+    {url} cannot be downloaded: {reason}
     Remedy: Check the address and this computer's internet access, then run the same command again.
     Meaning: What was downloaded before a break is kept, and the next run continues from there.""")
 DOWNLOAD_NOT_WRITTEN = Message("""SDC038
-    {path} can't be written: {reason}
+    {path} cannot be written: {reason}
     Remedy: Free space on this computer's disk, or make the folder writable.
     Meaning: Downloads are kept in `.cluster/downloads`.""")
 DOWNLOAD_RUNNING = Message("""SDC039
@@ -182,6 +182,6 @@ KEPT_NO_CHECKSUM = Message("""SDC043
     Remedy: Remove that file, then run the same command again: the checksum is downloaded again.
     Meaning: The copy of a publisher's checksum was damaged.""")
 NOT_RECORDED = Message("""SDC044
-    {path} is written, but its host key can't be recorded on this computer: {reason}
+    {path} is written, but its host key cannot be recorded on this computer: {reason}
     Remedy: Free space on this computer's disk, then run the same command again.
     Meaning: `.cluster/known_hosts` gets the host key that the node will show at its first boot.""")

@@ -14,7 +14,7 @@ UNREACHABLE = Message("""VER003
     Remedy: Check its power and cable, then try `ssh -F .cluster/ssh_config {node}`.""")
 GATEWAY_UNREACHABLE = Message("""VER004
     the node is reached through {gateway}, which does not answer
-    Remedy: Fix {gateway} first.""")
+    Remedy: Correct {gateway} first.""")
 SUDO_PASSWORD = Message("""VER005
     {user} may not use sudo without a password: {reason}
     Remedy: Run on the node, as root: `echo '{user} ALL=(ALL) NOPASSWD: ALL' >
