@@ -11,12 +11,12 @@ import copy
 import re
 import secrets
 from dataclasses import dataclass, field
-from typing import Any
+from http import HTTPStatus
 
 import yaml
 
 from . import patch, protobuf, rbac, tables
-from .common import LOADER, Obj, text
+from .common import LOADER, Obj, lookup, text
 from .resources import BY_KEY, BY_PATH, Resource
 from .store import Conflict, Store
 
@@ -25,16 +25,6 @@ PATH = re.compile(
     r"(?:/namespaces/(?P<namespace>[^/]+)(?=/[^/]+(?:/|$))(?!/(?:status|finalize)$))?"
     r"/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>[^/]+))?"
 )
-REASONS = {
-    400: "BadRequest",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "NotFound",
-    405: "MethodNotAllowed",
-    409: "Conflict",
-    415: "UnsupportedMediaType",
-    422: "Invalid",
-}
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -45,7 +35,8 @@ class Problem(Exception):
         self, status: int, message: str, reason: str = "", details: Obj | None = None
     ) -> None:
         self.status, self.details = status, details or {}
-        self.reason = reason or REASONS[status]
+        phrase = HTTPStatus(status).phrase.replace(" ", "")
+        self.reason = reason or ("Invalid" if status == 422 else phrase)
         super().__init__(message)
 
     def body(self) -> Obj:
@@ -106,13 +97,6 @@ def verb(request: Request, what: Target) -> str:
     return VERBS[request.method]
 
 
-def _lookup(content: Obj, path: str) -> str:
-    value: Any = content
-    for part in path.split("."):
-        value = value.get(part, "") if isinstance(value, dict) else ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _label_matches(labels: Obj, term: str) -> bool:
     if match := re.fullmatch(r"\s*([^=!\s]+)\s*(==?|!=)\s*(\S*)\s*", term):
         return (labels.get(match[1]) == match[3]) != (match[2] == "!=")
@@ -128,7 +112,9 @@ def matches(content: Obj, query: dict[str, str]) -> bool:
         return False
     for term in query.get("fieldSelector", "").split(","):
         match = re.fullmatch(r"([^=!]+)(==?|!=)(.*)", term)
-        if match and (_lookup(content, match[1]) == match[3]) == (match[2] == "!="):
+        value = lookup(content, match[1]) if match else None
+        plain = str(value).lower() if isinstance(value, bool) else str(value or "")
+        if match and (plain == match[3]) == (match[2] == "!="):
             return False
     return True
 

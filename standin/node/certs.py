@@ -6,13 +6,12 @@ import argparse
 import json
 from datetime import UTC, datetime
 
-import yaml
 from cryptography import x509
 
 from . import config as settings
 from . import kubeconfig, pki
 from .client import ApiError, Unreachable, admin
-from .common import SYSTEM, Fatal, Obj, moment, root, say, short_age, stamp, tell, text
+from .common import Fatal, Obj, moment, root, say, short_age, stamp, tell, text
 
 
 def _load(path: str, phase: str, is_quiet: bool = False) -> settings.Config:
@@ -23,9 +22,7 @@ def _load(path: str, phase: str, is_quiet: bool = False) -> settings.Config:
     show("reading", phase=phase)
     cluster: Obj = {}
     try:
-        maps = f"/api/v1/namespaces/{SYSTEM}/configmaps"
-        stored = admin().request("GET", f"{maps}/kubeadm-config")
-        cluster = yaml.safe_load(stored["data"]["ClusterConfiguration"])
+        cluster = admin().stored("kubeadm-config", "ClusterConfiguration")
     except (ApiError, Unreachable, Fatal):
         show("not-read", phase=phase)
     return settings.with_defaults({"ClusterConfiguration": cluster})

@@ -13,8 +13,10 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from . import kubeconfig
-from .common import Fatal, Obj
+from .common import LOADER, SYSTEM, Fatal, Obj
 
 ERRNO = {
     errno.ECONNREFUSED: "connect: connection refused",
@@ -139,6 +141,11 @@ class Client:
             if error.status == 404:
                 return None
             raise
+
+    def stored(self, name: str, key: str) -> Obj:
+        """Return the document that a ConfigMap of kube-system has under a key."""
+        found = self.request("GET", f"/api/v1/namespaces/{SYSTEM}/configmaps/{name}")
+        return dict(yaml.load(found["data"][key], LOADER))
 
     def put(self, collection: str, content: Obj) -> None:
         """Make an object, or replace the one of the same name."""

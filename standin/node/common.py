@@ -109,6 +109,38 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
+def lookup(content: Obj, path: str) -> Any:
+    """Return what stands at a path, `status.phase`; None when nothing does."""
+    value: Any = content
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def condition(content: Obj, kind: str) -> Obj:
+    """Return one of status.conditions, {} when absent."""
+    listed = lookup(content, "status.conditions") or []
+    return next((one for one in listed if one["type"] == kind), {})
+
+
+def new_condition(content: Obj, kind: str, is_true: bool, **more: str) -> Obj:
+    """Return a condition for an object's status; it keeps the time of its last change."""
+    before, status = condition(content, kind), "True" if is_true else "False"
+    since = before.get("lastTransitionTime") if before.get("status") == status else None
+    return {"type": kind, "status": status, "lastTransitionTime": since or stamp()} | more
+
+
+def is_ready(content: Obj) -> bool:
+    """Whether a node or a pod is Ready."""
+    return bool(condition(content, "Ready").get("status") == "True")
+
+
+def has_swap() -> bool:
+    """Whether swap is on."""
+    file = root("/proc/swaps")
+    return file.exists() and len(file.read_text().splitlines()) > 1
+
+
 def duration(text: str) -> timedelta:
     """Read a duration of Go's, `24h0m0s`; Fatal with Go's message when it is none."""
     if text == "0":

@@ -21,15 +21,12 @@ from cryptography.x509.oid import NameOID
 
 from . import pki, rbac, workloads
 from .addons import secret_text
-from .common import SYSTEM, Obj, moment, now, stamp, template
-from .resources import BY_KEY, BY_KIND, RBAC
+from .common import SYSTEM, Obj, condition, moment, now, stamp, template
+from .resources import BY_KEY, BY_KIND
 from .store import Conflict, Store
-from .tables import condition
 from .tokens import signature
 
-NODES, SECRETS, MAPS, NAMESPACES = (
-    BY_KEY[one] for one in ("nodes", "secrets", "configmaps", "namespaces")
-)
+NODES, SECRETS, MAPS = (BY_KEY[one] for one in ("nodes", "secrets", "configmaps"))
 LEASES = BY_KEY["leases.coordination.k8s.io"]
 CSRS = BY_KEY["certificatesigningrequests.certificates.k8s.io"]
 SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
@@ -42,40 +39,13 @@ NOT_READY, UNREACHABLE, UNSCHEDULABLE = (
 READY_TAINTS = {"True": [], "Unknown": [UNREACHABLE]}
 
 
-def ensure(store: Store, kind: str, name: str, **content: object) -> None:
-    """Make an object unless it is there; kind: `ClusterRole`, of the group that has it."""
-    resource = next(one for one in BY_KIND.values() if one.kind == kind)
-    namespace = content.pop("namespace", None)
-    meta: Obj = {"name": name} | ({"namespace": namespace} if namespace else {})
-    meta |= {"labels": content.pop("labels")} if "labels" in content else {}
-    about: Obj = {"apiVersion": resource.api_version, "kind": kind, "metadata": meta}
-    with contextlib.suppress(Conflict):
-        store.create(resource, about | content)
-
-
 def bootstrap(store: Store, flags: dict[str, str]) -> None:
     """Make what an API server makes at its start: namespaces, default roles, its own Service."""
-    for name in ("default", "kube-node-lease", "kube-public", SYSTEM):
-        own = {"kubernetes.io/metadata.name": name}
-        ensure(store, "Namespace", name, labels=own, status={"phase": "Active"})
-    labels = {"kubernetes.io/bootstrapping": "rbac-defaults"}
-    default = template("rbac")[0]
-    for name, rules in default["roles"].items():
-        ensure(store, "ClusterRole", name, labels=labels, rules=rules)
-    for name, groups in default["groups"].items():
-        reference = {"apiGroup": RBAC, "kind": "ClusterRole", "name": name}
-        subjects = [{"apiGroup": RBAC, "kind": "Group", "name": one} for one in groups]
-        binding = {"roleRef": reference, "subjects": subjects}
-        ensure(store, "ClusterRoleBinding", name, labels=labels, **binding)
-    proxy = {"kind": "ServiceAccount", "name": "kube-proxy", "namespace": SYSTEM}
-    reference = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "system:node-proxier"}
-    ensure(store, "ClusterRoleBinding", "kubeadm:node-proxier", roleRef=reference, subjects=[proxy])
     network = ipaddress.ip_network(flags["service-cluster-ip-range"])
     values = {"address": str(network[1]), "port": flags["secure-port"]}
     for one in template("bootstrap", advertised=flags["advertise-address"], **values):
-        resource = BY_KIND[(one["apiVersion"], one["kind"])]
         with contextlib.suppress(Conflict):
-            store.create(resource, one)
+            store.create(BY_KIND[(one["apiVersion"], one["kind"])], one)
 
 
 def run(store: Store, manager: dict[str, str]) -> None:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 
 from . import addons, kubeconfig, manifests, pki, preflight, services
 from . import config as settings
-from .client import ApiError, Client, Unreachable
+from .client import ApiError, Client, Unreachable, admin
 from .common import Fatal, Obj, duration, go_duration, quote, root, say, tell, text, write
 from .config import Config
 
@@ -31,10 +31,6 @@ LABELS = (
 
 def _seconds(config: Config, timeout: str) -> float:
     return duration(config.init["timeouts"][timeout]).total_seconds()
-
-
-def _admin() -> Client:
-    return Client.of(kubeconfig.load(kubeconfig.ADMIN))
 
 
 def _preflight(config: Config) -> None:
@@ -170,12 +166,12 @@ def _wait_control_plane(config: Config) -> None:
 
 def _upload_kubeadm(config: Config) -> None:
     tell("upload-config")
-    addons.upload_kubeadm(_admin(), config)
+    addons.upload_kubeadm(admin(), config)
 
 
 def _upload_kubelet(config: Config) -> None:
     tell("upload-kubelet")
-    addons.upload_kubelet(_admin(), config)
+    addons.upload_kubelet(admin(), config)
 
 
 def _mark_control_plane(config: Config) -> None:
@@ -189,7 +185,7 @@ def _mark_control_plane(config: Config) -> None:
             name=name,
             taints=" ".join(f"{one['key']}:{one['effect']}" for one in taints),
         )
-    client, path = _admin(), f"/api/v1/nodes/{name}"
+    client, path = admin(), f"/api/v1/nodes/{name}"
     failure = text("not-marked", name=name)
     node = _wait_for(lambda: client.get(path), _seconds(config, "kubernetesAPICall"), failure)
     own = {one["key"] for one in taints}
@@ -199,7 +195,7 @@ def _mark_control_plane(config: Config) -> None:
 
 
 def _bootstrap_token(config: Config) -> None:
-    client, tokens = _admin(), config.init["bootstrapTokens"]
+    client, tokens = admin(), config.init["bootstrapTokens"]
     tell("bootstrap-token", token=tokens[0]["token"])
     for one in tokens:
         client.put(addons.SECRETS, addons.token_secret(one))
@@ -219,7 +215,7 @@ def _kubelet_finalize(_: Config) -> None:
 
 def _addons(config: Config) -> None:
     for name in ("CoreDNS", "kube-proxy"):
-        addons.apply_addon(_admin(), name.lower(), config)
+        addons.apply_addon(admin(), name.lower(), config)
         tell("addon", name=name)
 
 

@@ -13,8 +13,7 @@ from cryptography import x509
 from . import config as settings
 from . import init, kubeconfig, pki, preflight, services, tokens
 from .client import ApiError, Client, Unreachable
-from .common import SYSTEM, TOKEN, Fatal, Obj, duration, root, tell, text, write
-from .tables import condition
+from .common import TOKEN, Fatal, Obj, duration, is_ready, root, tell, text, write
 
 INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
 BOOTSTRAP = "/etc/kubernetes/bootstrap-kubelet.conf"
@@ -65,13 +64,11 @@ def discover(join: Obj) -> Obj:
 def _fetch(client: Client) -> tuple[Obj, Obj]:
     """Return ClusterConfiguration and KubeletConfiguration of the cluster."""
     tell("reading", phase="preflight")
-    maps, found = f"/api/v1/namespaces/{SYSTEM}/configmaps", []
-    for name, key in (("kubeadm-config", "ClusterConfiguration"), ("kubelet-config", "kubelet")):
-        try:
-            found.append(yaml.safe_load(client.request("GET", f"{maps}/{name}")["data"][key]))
-        except (ApiError, Unreachable) as error:
-            raise Fatal(text("no-config-map", why=error)) from None
-    return found[0], found[1]
+    try:
+        cluster = client.stored("kubeadm-config", "ClusterConfiguration")
+        return cluster, client.stored("kubelet-config", "kubelet")
+    except (ApiError, Unreachable) as error:
+        raise Fatal(text("no-config-map", why=error)) from None
 
 
 def _kubelet_start(join: Obj, cluster: Obj, cluster_name: str, kubelet: Obj) -> None:
@@ -85,7 +82,7 @@ def _kubelet_start(join: Obj, cluster: Obj, cluster_name: str, kubelet: Obj) -> 
         write(join["caCertPath"], authority)
     registration = join["nodeRegistration"]
     node = Client.of(content).get(f"/api/v1/nodes/{registration['name']}") or {}
-    if condition(node, "Ready").get("status") == "True":
+    if is_ready(node):
         raise Fatal(text("node-there", name=registration["name"]))
     services.kubelet("stop")
     init.write_kubelet_files(kubelet, registration["criSocket"])

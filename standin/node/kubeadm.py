@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from . import certs, init, join, reset, tokens
+from . import certs, init, join, reset, resources, tokens
 from . import config as settings
-from .common import MAJOR, MINOR, VERSION, Fatal, quote, say
+from .common import VERSION, Fatal, quote, say
 from .containerd import CriError, Runtime
 from .images import of_cluster, pull
 
@@ -21,15 +21,10 @@ def _fail(message: str) -> NoReturn:
 
 def version(options: argparse.Namespace) -> None:
     """kubeadm version."""
-    info = {"major": str(MAJOR), "minor": str(MINOR), "gitVersion": VERSION}
-    info |= {"gitCommit": "stand-in", "gitTreeState": "clean", "platform": "linux"}
-    if options.output == "short":
-        say(VERSION)
-    elif options.output == "json":
-        say(json.dumps({"clientVersion": info}, indent=2))
-    else:
-        fields = ", ".join(f'{name[0].upper()}{name[1:]}:"{one}"' for name, one in info.items())
-        say(f"kubeadm version: &version.Info{{{fields}}}")
+    info = resources.version()
+    fields = ", ".join(f'{name[0].upper()}{name[1:]}:"{one}"' for name, one in info.items())
+    is_short = options.output == "short"
+    say(VERSION if is_short else f"kubeadm version: &version.Info{{{fields}}}")
 
 
 def _image_config(options: argparse.Namespace) -> settings.Config:

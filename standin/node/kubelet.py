@@ -26,6 +26,7 @@ from .common import (
     VERSION,
     Fatal,
     Obj,
+    has_swap,
     klog,
     now,
     quote,
@@ -81,8 +82,7 @@ def load_config(path: str) -> Obj:
 
 def check_swap(config: Obj) -> None:
     """Fatal when swap is on and may not be."""
-    lines = root("/proc/swaps").read_text().splitlines() if root("/proc/swaps").exists() else []
-    if len(lines) > 1 and config.get("failSwapOn", True):
+    if has_swap() and config.get("failSwapOn", True):
         raise _refused(text("kubelet-swap"))
 
 

@@ -6,7 +6,7 @@ import os
 import platform
 from dataclasses import dataclass, field
 
-from .common import VERSION, Obj, root, stamp, template, text
+from .common import VERSION, Obj, condition, new_condition, root, stamp, template, text
 from .config import default_address
 from .containerd import CriError, Runtime
 
@@ -81,30 +81,22 @@ def new_node(name: str) -> Obj:
     return template("node", name=name, architecture=ARCHITECTURE)[0]
 
 
-def _condition(old: Obj, kind: str, is_true: bool, reason: str, message: str) -> Obj:
-    """Return a condition; it keeps the time of its last change."""
-    status = "True" if is_true else "False"
-    is_same = old.get("status") == status
-    since = old["lastTransitionTime"] if is_same and "lastTransitionTime" in old else stamp()
-    made = {"type": kind, "status": status, "reason": reason, "message": message}
-    return made | {"lastHeartbeatTime": stamp(), "lastTransitionTime": since}
-
-
 def _conditions(old: Obj, state: State, is_flannel_up: bool) -> list[Obj]:
-    before = {one["type"]: one for one in old.get("conditions", [])}
-    network = before.get("NetworkUnavailable", {})
+    node, beat = {"status": old}, stamp()
+    network = condition(node, "NetworkUnavailable")
     if is_flannel_up:
-        words = ("FlannelIsUp", "Flannel is running on this node")
-        network = _condition(network, "NetworkUnavailable", False, *words)
-    found = [network] if network else []
-    for kind, words in PRESSURES.items():
-        found.append(_condition(before.get(kind, {}), kind, False, *words))
-    ready, problem = before.get("Ready", {}), ", ".join(state.problems)
+        about = {"reason": "FlannelIsUp", "message": "Flannel is running on this node"}
+        network = new_condition(node, "NetworkUnavailable", False, lastHeartbeatTime=beat, **about)
+    words = dict(PRESSURES)
+    problem = ", ".join(state.problems)
+    words["Ready"] = ("KubeletReady", "kubelet is posting ready status")
     if problem:
-        problem = f"[{problem}]" if len(state.problems) > 1 else problem
-        return [*found, _condition(ready, "Ready", False, "KubeletNotReady", problem)]
-    words = ("KubeletReady", "kubelet is posting ready status")
-    return [*found, _condition(ready, "Ready", True, *words)]
+        words["Ready"] = "KubeletNotReady", f"[{problem}]" if state.problems[1:] else problem
+    found = [network] if network else []
+    for kind, (reason, message) in words.items():
+        about = {"reason": reason, "message": message, "lastHeartbeatTime": beat}
+        found.append(new_condition(node, kind, kind == "Ready" and not problem, **about))
+    return found
 
 
 def status(old: Obj, name: str, node_ip: str, state: State, is_flannel_up: bool) -> Obj:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -52,20 +53,6 @@ def subject(user: str, group: str = "") -> x509.Name:
     return x509.Name([*names, x509.NameAttribute(NameOID.COMMON_NAME, user)])
 
 
-def _builder(name: x509.Name, key: PublicKey, is_authority: bool) -> x509.CertificateBuilder:
-    basic = x509.BasicConstraints(ca=is_authority, path_length=None)
-    # Digital signatures and key encipherment; an authority also signs certificates.
-    usage = x509.KeyUsage(True, False, True, False, False, is_authority, False, False, False)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .add_extension(basic, critical=True)
-        .add_extension(usage, critical=True)
-    )
-
-
 @dataclass
 class Pair:
     """A certificate and its key."""
@@ -79,42 +66,48 @@ class Pair:
         uses: list[x509.ObjectIdentifier],
         key: PublicKey,
         lifetime: timedelta,
-        alternatives: list[str] | None = None,
+        alternatives: Sequence[str] = (),
     ) -> x509.Certificate:
         """Return a certificate signed by this authority; alternatives: DNS names and addresses."""
         own = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
-        builder = (
-            _builder(name, key, False)
-            .issuer_name(self.certificate.subject)
-            .not_valid_before(self.certificate.not_valid_before_utc)
-            .not_valid_after(now() + lifetime)
-            .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
-            .add_extension(own, critical=False)
-        )
-        if alternatives:
-            names = [
-                x509.IPAddress(ipaddress.ip_address(one)) if is_address(one) else x509.DNSName(one)
-                for one in alternatives
-            ]
-            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        return builder.sign(self.key, hashes.SHA256())
+        more: list[x509.ExtensionType] = [x509.ExtendedKeyUsage(uses), own]
+        names = [
+            x509.IPAddress(ipaddress.ip_address(one)) if is_address(one) else x509.DNSName(one)
+            for one in alternatives
+        ]
+        more += [x509.SubjectAlternativeName(names)] if names else []
+        issuer, since = self.certificate.subject, self.certificate.not_valid_before_utc
+        return _signed(name, key, issuer, self.key, since, lifetime, more)
+
+
+def _signed(
+    name: x509.Name,
+    key: PublicKey,
+    issuer: x509.Name,
+    issuer_key: Key,
+    since: datetime,
+    lifetime: timedelta,
+    extensions: list[x509.ExtensionType],
+) -> x509.Certificate:
+    is_authority = name == issuer
+    # Digital signatures and key encipherment; an authority also signs certificates.
+    usage = x509.KeyUsage(True, False, True, False, False, is_authority, False, False, False)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(issuer).public_key(key)
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(since)
+    builder = builder.not_valid_after(now() + lifetime).add_extension(usage, critical=True)
+    basic = x509.BasicConstraints(ca=is_authority, path_length=None)
+    builder = builder.add_extension(basic, critical=True)
+    for one in extensions:
+        builder = builder.add_extension(one, critical=False)
+    return builder.sign(issuer_key, hashes.SHA256())
 
 
 def new_authority(common_name: str, algorithm: str, lifetime: timedelta) -> Pair:
     """Make a self-signed authority, valid from five minutes ago as kubeadm's are."""
-    key, name = new_key(algorithm), subject(common_name)
-    alternative = x509.SubjectAlternativeName([x509.DNSName(common_name)])
+    key, name, since = new_key(algorithm), subject(common_name), now() - timedelta(minutes=5)
     own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    certificate = (
-        _builder(name, key.public_key(), True)
-        .issuer_name(name)
-        .not_valid_before(now() - timedelta(minutes=5))
-        .not_valid_after(now() + lifetime)
-        .add_extension(own, critical=False)
-        .add_extension(alternative, critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    return Pair(certificate, key)
+    more = [own, x509.SubjectAlternativeName([x509.DNSName(common_name)])]
+    return Pair(_signed(name, key.public_key(), name, key, since, lifetime, more), key)
 
 
 def load_pair(directory: str, file: str) -> Pair:
@@ -155,58 +148,52 @@ def table(config: settings.Config) -> Obj:
     point = config.init["localAPIEndpoint"]
     local = f"https://{point['advertiseAddress']}:{point['bindPort']}"
     endpoint = f"https://{settings.endpoint(config)}"
-    return template("certificates", node=node, endpoint=endpoint, local=local)[0]
+    networking = config.cluster["networking"]
+    values = {"address": point["advertiseAddress"], "domain": networking["dnsDomain"]}
+    values["service"] = str(ipaddress.ip_network(networking["serviceSubnet"])[1])
+    return template("certificates", node=node, endpoint=endpoint, local=local, **values)[0]
 
 
 def alternative_names(leaf: Obj, config: settings.Config) -> tuple[list[str], list[str]]:
     """Return a serving certificate's DNS names and addresses, in kubeadm's printed order."""
-    node = config.init["nodeRegistration"]["name"]
-    address = config.init["localAPIEndpoint"]["advertiseAddress"]
-    if leaf["name"] in ("etcd/server", "etcd/peer"):
-        return sorted([node, "localhost"]), [address, "127.0.0.1", "::1"]
-    if leaf["name"] != "apiserver":
-        return [], []
-    networking = config.cluster["networking"]
-    network = ipaddress.ip_network(networking["serviceSubnet"])
-    service = "kubernetes.default.svc"
-    found = ["kubernetes", "kubernetes.default", service, f"{service}.{networking['dnsDomain']}"]
-    found += [node, str(network[1]), address]
-    if config.cluster["controlPlaneEndpoint"]:
-        found.append(config.cluster["controlPlaneEndpoint"].rpartition(":")[0])
-    found = list(dict.fromkeys(found + (config.cluster["apiServer"].get("certSANs") or [])))
+    found = list(leaf.get("names", []))
+    if leaf["name"] == "apiserver":
+        endpoint = config.cluster["controlPlaneEndpoint"].rpartition(":")[0]
+        found += [endpoint] if endpoint else []
+        found = list(dict.fromkeys(found + (config.cluster["apiServer"].get("certSANs") or [])))
     addresses = [one for one in found if is_address(one)]
     return sorted(set(found) - set(addresses)), addresses
 
 
+def _issue(config: settings.Config, leaf: Obj, uses: str, alternatives: Sequence[str]) -> Pair:
+    """Make a key, and have an authority of the cluster sign it."""
+    key = new_key(config.cluster["encryptionAlgorithm"])
+    lifetime = duration(config.cluster["certificateValidityPeriod"])
+    name, authority = subject(leaf["user"], leaf.get("group", "")), leaf.get("ca", "ca")
+    signer = load_pair(config.directory, authority)
+    return Pair(signer.sign(name, USES[uses], key.public_key(), lifetime, alternatives), key)
+
+
 def make_leaf(leaf: Obj, config: settings.Config) -> tuple[list[str], list[str]]:
     """Sign a certificate of the set, write it, return its alternative names."""
-    directory = config.cluster["certificatesDir"]
-    key = new_key(config.cluster["encryptionAlgorithm"])
     names, addresses = alternative_names(leaf, config)
-    lifetime = duration(config.cluster["certificateValidityPeriod"])
-    name = subject(leaf["user"], leaf.get("group", ""))
-    authority = load_pair(directory, leaf["ca"])
-    uses = USES[leaf["use"]]
-    made = authority.sign(name, uses, key.public_key(), lifetime, names + addresses)
-    write_pair(directory, leaf["name"], Pair(made, key))
+    made = _issue(config, leaf, leaf["use"], names + addresses)
+    write_pair(config.directory, leaf["name"], made)
     return names, addresses
 
 
 def client_credentials(config: settings.Config, user: str, group: str = "") -> Obj:
     """Return a client certificate signed by the cluster's authority, as a kubeconfig embeds it."""
-    authority = load_pair(config.cluster["certificatesDir"], "ca")
-    key = new_key(config.cluster["encryptionAlgorithm"])
-    lifetime = duration(config.cluster["certificateValidityPeriod"])
-    made = authority.sign(subject(user, group), [CLIENT], key.public_key(), lifetime)
+    made = _issue(config, {"user": user, "group": group}, "client", ())
     return {
-        "client-certificate-data": base64.b64encode(certificate_pem(made)).decode(),
-        "client-key-data": base64.b64encode(key_pem(key)).decode(),
+        "client-certificate-data": base64.b64encode(certificate_pem(made.certificate)).decode(),
+        "client-key-data": base64.b64encode(key_pem(made.key)).decode(),
     }
 
 
 def make_kubeconfig(file: Obj, config: settings.Config) -> None:
     """Write one of kubeadm's kubeconfig files."""
-    authority = certificate_pem(load_pair(config.cluster["certificatesDir"], "ca").certificate)
+    authority = certificate_pem(load_pair(config.directory, "ca").certificate)
     credentials = client_credentials(config, file["user"], file.get("group", ""))
     name = config.cluster["clusterName"]
     content = kubeconfig.document(file["server"], name, file["user"], authority, credentials)

@@ -11,7 +11,7 @@ import yaml
 
 from . import rules
 from .client import ApiError, Client
-from .common import SYSTEM, Obj, stamp
+from .common import SYSTEM, Obj, new_condition, stamp
 from .containerd import CriError, Runtime
 from .flannel import Flannel, NotRunning
 from .node import State, internal_address
@@ -150,9 +150,10 @@ class Pods:
             one |= {"ready": is_running, "started": is_running, "restartCount": 0}
             states.append(one | {"state": running if is_running else {"waiting": waiting}})
         true = CONDITIONS if is_running else ("PodScheduled", "Initialized")
+        conditions = [new_condition(pod, kind, kind in true) for kind in CONDITIONS]
         status: Obj = {
             "phase": "Running" if is_running or reason == "CrashLoopBackOff" else "Pending",
-            "conditions": [_condition(old, kind, kind in true) for kind in CONDITIONS],
+            "conditions": conditions,
             "hostIP": internal_address(self.node_ip),
             "containerStatuses": states,
             "startTime": old.get("startTime", stamp()),
@@ -168,11 +169,3 @@ class Pods:
             except ApiError as error:
                 if error.status not in (404, 409):
                     raise
-
-
-def _condition(old: Obj, kind: str, is_true: bool) -> Obj:
-    wanted = "True" if is_true else "False"
-    before: Obj = next((one for one in old.get("conditions", []) if one["type"] == kind), {})
-    if before.get("status") == wanted:
-        return before
-    return {"type": kind, "status": wanted, "lastProbeTime": None, "lastTransitionTime": stamp()}

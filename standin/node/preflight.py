@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from . import config as settings
 from . import images, manifests
-from .common import MINOR, Fatal, Obj, klog, root, say, tell, text
+from .common import MINOR, Fatal, Obj, has_swap, klog, root, say, tell, text
 from .containerd import CriError, Runtime
 
 # What a check returns: warnings and errors.
@@ -104,8 +104,7 @@ def _runtime(endpoint: str) -> list[Check]:
 
 def swap() -> Result:
     """Warn of swap."""
-    lines = root("/proc/swaps").read_text().splitlines() if root("/proc/swaps").exists() else []
-    return ([text("swap")], []) if len(lines) > 1 else FINE
+    return ([text("swap")], []) if has_swap() else FINE
 
 
 def _system() -> Result:

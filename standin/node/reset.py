@@ -9,7 +9,7 @@ import yaml
 
 from . import kubeconfig, manifests, preflight, services
 from .client import ApiError, Client, Unreachable
-from .common import SYSTEM, Fatal, Obj, klog, root, tell, text
+from .common import Fatal, Obj, klog, root, tell, text
 
 NAMES = ("admin", "super-admin", "kubelet", "bootstrap-kubelet", "controller-manager", "scheduler")
 FILES = tuple(f"/etc/kubernetes/{name}.conf" for name in NAMES)
@@ -24,8 +24,7 @@ def _cluster() -> Obj | None:
         return None
     tell("reading", phase="reset")
     try:
-        found = client.request("GET", f"/api/v1/namespaces/{SYSTEM}/configmaps/kubeadm-config")
-        return dict(yaml.safe_load(found["data"]["ClusterConfiguration"]))
+        return client.stored("kubeadm-config", "ClusterConfiguration")
     except (ApiError, Unreachable) as error:
         why = str(error).replace('kubeadm-config"', 'kubeadm-config?timeout=10s"')
         klog("W", "reset.go:141", text("reset-no-config", why=why))

@@ -1,115 +1,73 @@
 """
-What kubectl prints: the API server makes the columns (meta.k8s.io/v1 Table).
+What kubectl prints: the API server makes the tables (meta.k8s.io/v1 Table, templates/columns.yaml).
 
 Source: kubernetes.io, "Receiving resources as Tables"; the columns are those of kubectl's output.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from datetime import UTC, datetime
-from typing import Any
 
-from .common import Obj, moment
+from .common import Obj, condition, lookup, moment, template
 from .resources import Resource
 
+COLUMNS = template("columns")[0]
 NONE = "<none>"
-Row = Callable[[Obj], list[Any]]
+ROLE = "node-role.kubernetes.io/"
 
 
 def long_age(seconds: float) -> str:
     """Return a time as kubectl's AGE has it: `4s`, `2m1s`, `23h`, `364d`."""
     total = max(int(seconds), 0)
     minutes, hours, days = total // 60, total // 3600, total // 86400
-
-    def parts(large: int, unit: str, small: int, small_unit: str) -> str:
-        return f"{large}{unit}{small}{small_unit}" if small else f"{large}{unit}"
-
     if total < 120:
         return f"{total}s"
-    if minutes < 10:
-        return parts(minutes, "m", total % 60, "s")
-    if minutes < 180:
-        return f"{minutes}m"
-    if hours < 8:
-        return parts(hours, "h", minutes % 60, "m")
-    if hours < 48:
-        return f"{hours}h"
-    if days < 8:
-        return parts(days, "d", hours % 24, "h")
-    return f"{days}d" if days < 730 else parts(days // 365, "y", days % 365, "d")
+    # Up to when a unit is shown, the unit, and, until when, the smaller one beside it.
+    for number, end, unit, rest, both_until, small in (
+        (minutes, 180, "m", total % 60, 10, "s"),
+        (hours, 48, "h", minutes % 60, 8, "m"),
+        (days, 730, "d", hours % 24, 8, "h"),
+    ):
+        if number < end:
+            return f"{number}{unit}" + (f"{rest}{small}" if rest and number < both_until else "")
+    return f"{days // 365}y{days % 365}d".removesuffix("y0d")
 
 
-def condition(content: Obj, kind: str) -> Obj:
-    """Return one of status.conditions, {} when absent."""
-    listed = content.get("status", {}).get("conditions") or []
-    return next((one for one in listed if one["type"] == kind), {})
-
-
-def _pairs(chosen: Obj | None) -> str:
-    return ",".join(f"{name}={value}" for name, value in sorted((chosen or {}).items())) or NONE
-
-
-def _node(one: Obj) -> list[Any]:
+def _of_node(one: Obj) -> Obj:
     ready = condition(one, "Ready").get("status", "")
     shown = "Ready" if ready == "True" else "NotReady" if ready else "Unknown"
-    if one.get("spec", {}).get("unschedulable"):
-        shown += ",SchedulingDisabled"
-    prefix, labels = "node-role.kubernetes.io/", one["metadata"].get("labels", {})
-    roles = ",".join(
-        sorted(name.removeprefix(prefix) for name in labels if name.startswith(prefix))
-    )
-    status = one.get("status", {})
-    addresses = {each["type"]: each["address"] for each in reversed(status.get("addresses", []))}
-    info = status.get("nodeInfo", {})
-    more = [info.get(name, "") for name in ("osImage", "kernelVersion", "containerRuntimeVersion")]
-    own = [addresses.get("InternalIP", NONE), addresses.get("ExternalIP", NONE)]
-    return [shown, roles or NONE, _AGE, info.get("kubeletVersion", ""), *own, *more]
+    shown += ",SchedulingDisabled" if one.get("spec", {}).get("unschedulable") else ""
+    labels = one["metadata"].get("labels", {})
+    roles = sorted(name.removeprefix(ROLE) for name in labels if name.startswith(ROLE))
+    addresses = {each["type"]: each for each in reversed(lookup(one, "status.addresses") or [])}
+    internal = addresses.get("InternalIP", {}).get("address", NONE)
+    return {"state": shown, "roles": ",".join(roles) or NONE, "address": internal}
 
 
-def _pod(one: Obj) -> list[Any]:
-    status = one.get("status", {})
-    states = status.get("containerStatuses") or []
-    shown = status.get("phase", "Unknown")
+def _of_pod(one: Obj) -> Obj:
+    states = lookup(one, "status.containerStatuses") or []
+    shown = lookup(one, "status.phase") or "Unknown"
     for each in states:
         shown = each.get("state", {}).get("waiting", {}).get("reason", shown)
+    shown = "Terminating" if "deletionTimestamp" in one["metadata"] else shown
     count = f"{sum(each['ready'] for each in states)}/{len(one['spec'].get('containers', []))}"
-    restarts = str(sum(each.get("restartCount", 0) for each in states))
-    where = [status.get("podIP", NONE), one["spec"].get("nodeName", NONE), NONE, NONE]
-    return [count, shown, restarts, _AGE, *where]
+    return {"state": shown, "ready": count, "restarts": "0"}
 
 
-def _daemonset(one: Obj) -> list[Any]:
-    status = one.get("status", {})
-    names = ("desiredNumberScheduled", "currentNumberScheduled", "numberReady")
-    counts = [status.get(each, 0) for each in (*names, "updatedNumberScheduled", "numberAvailable")]
-    chosen = one["spec"]["template"]["spec"].get("nodeSelector")
-    return [*counts, _pairs(chosen), _AGE]
+COMPUTED = {"nodes": _of_node, "pods": _of_pod}
 
 
-def _deployment(one: Obj) -> list[Any]:
-    status = one.get("status", {})
-    count = f"{status.get('readyReplicas', 0)}/{one['spec'].get('replicas', 1)}"
-    counts = [status.get(each, 0) for each in ("updatedReplicas", "availableReplicas")]
-    return [count, *counts, _AGE]
+def _cell(one: Obj, form: str) -> str:
+    """Fill in a column's form: `{status.phase}`, with what stands for nothing, `{a.b|0}`."""
 
+    def filled(match: re.Match[str]) -> str:
+        value = lookup(one, match[1])
+        if isinstance(value, dict):
+            value = ",".join(f"{name}={each}" for name, each in sorted(value.items()))
+        return str(match[2] or NONE) if value in (None, "") else str(value)
 
-_AGE = object()  # where a row has the object's age
-# The columns after Name; one with * is shown with -o wide alone.
-COLUMNS: dict[str, tuple[str, Row]] = {
-    "nodes": (
-        "Name Status Roles Age Version Internal-IP* External-IP* OS-Image* Kernel-Version* "
-        "Container-Runtime*",
-        _node,
-    ),
-    "pods": ("Name Ready Status Restarts Age IP* Node* Nominated_Node* Readiness_Gates*", _pod),
-    "daemonsets.apps": (
-        "Name Desired Current Ready Up-to-date Available Node_Selector Age",
-        _daemonset,
-    ),
-    "deployments.apps": ("Name Ready Up-to-date Available Age", _deployment),
-}
-GENERIC: tuple[str, Row] = ("Name Age", lambda _: [_AGE])
+    return re.sub(r"{([\w.]+)(?:\|([^}]*))?}", filled, form)
 
 
 def table(resource: Resource, items: list[Obj], revision: str, include: str) -> Obj:
@@ -118,25 +76,26 @@ def table(resource: Resource, items: list[Obj], revision: str, include: str) -> 
 
     + include: how much of each object goes along: None, Metadata or Object
     """
-    names, row = COLUMNS.get(resource.key, GENERIC)
+    columns: Obj = COLUMNS.get(resource.key) or COLUMNS["other"]
     rows = []
     for one in items:
         meta = one["metadata"]
         age = long_age((datetime.now(UTC) - moment(meta["creationTimestamp"])).total_seconds())
-        cells = [meta["name"], *(age if cell is _AGE else cell for cell in row(one))]
+        own = one | COMPUTED.get(resource.key, lambda _: {})(one) | {"age": age}
         kind = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
         carried = one if include == "Object" else kind | {"metadata": meta}
+        cells = [_cell(own, form) for form in columns.values()]
         rows.append({"cells": cells} | ({"object": carried} if include != "None" else {}))
-    columns = [
+    about: Obj = {"kind": "Table", "apiVersion": "meta.k8s.io/v1"}
+    about |= {"metadata": {"resourceVersion": revision}, "rows": rows}
+    shown = [
         {
-            "name": name.rstrip("*").replace("_", " "),
+            "name": name.rstrip("*"),
             "type": "string",
             "format": "name" if name == "Name" else "",
             "description": "",
             "priority": int(name.endswith("*")),
         }
-        for name in names.split()
+        for name in columns
     ]
-    about: Obj = {"kind": "Table", "apiVersion": "meta.k8s.io/v1"}
-    about |= {"metadata": {"resourceVersion": revision}}
-    return about | {"columnDefinitions": columns, "rows": rows}
+    return about | {"columnDefinitions": shown}

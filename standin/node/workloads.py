@@ -14,10 +14,9 @@ import json
 import secrets
 from collections import Counter
 
-from .common import Obj, stamp
+from .common import Obj, condition, is_ready, stamp
 from .resources import BY_KEY
 from .store import Conflict, Store
-from .tables import condition
 
 NODES, PODS = BY_KEY["nodes"], BY_KEY["pods"]
 DAEMONSETS, DEPLOYMENTS = (BY_KEY[f"{one}.apps"] for one in ("daemonsets", "deployments"))
@@ -71,10 +70,6 @@ def _set_status(store: Store, owner: Obj, status: Obj) -> None:
         store.update(OWNERS[owner["kind"]], owner | {"status": own})
 
 
-def _is_ready(pod: Obj) -> bool:
-    return bool(condition(pod, "Ready").get("status") == "True")
-
-
 def _delete(store: Store, pod: Obj) -> None:
     store.delete(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"])
 
@@ -98,7 +93,7 @@ def _daemonset(store: Store, one: Obj) -> None:
     for name in sorted(wanted - have):
         _make_pod(store, one, labels, spec | {"nodeName": name})
     pods = _owned(store, one)
-    ready = sum(map(_is_ready, pods))
+    ready = sum(map(is_ready, pods))
     counts = {"currentNumberScheduled": len(pods), "desiredNumberScheduled": len(wanted)}
     counts |= {"numberMisscheduled": 0, "numberReady": ready, "numberAvailable": ready}
     counts |= {"updatedNumberScheduled": len(pods), "numberUnavailable": len(wanted) - ready}
@@ -116,7 +111,7 @@ def _deployment(store: Store, one: Obj) -> None:
             _delete(store, pod)
     for _ in range(replicas - len(pods)):
         _make_pod(store, one, labels, template["spec"])
-    ready = sum(map(_is_ready, pods))
+    ready = sum(map(is_ready, pods))
     counts = {"replicas": replicas, "updatedReplicas": replicas, "readyReplicas": ready}
     counts |= {"availableReplicas": ready, "unavailableReplicas": replicas - ready}
     _set_status(store, one, counts)
@@ -147,7 +142,7 @@ def _schedule(store: Store) -> None:
     """Give each pod that has none a node: of those that fit the one with the fewest pods."""
     pods = store.listed(PODS)[0]
     load = Counter(pod["spec"].get("nodeName") for pod in pods)
-    ready = [one for one in store.peek(NODES) if condition(one, "Ready").get("status") == "True"]
+    ready = [one for one in store.peek(NODES) if is_ready(one)]
     for pod in pods:
         fitting = [one["metadata"]["name"] for one in ready if _fits(pod["spec"], one)]
         if fitting and not pod["spec"].get("nodeName"):
@@ -169,7 +164,7 @@ def _collect(store: Store) -> None:
             is_orphan |= owner is None or owner["metadata"]["uid"] != reference["uid"]
         if is_orphan:
             _delete(store, one)
-        elif _is_ready(one) and condition(known[where], "Ready").get("status") == "Unknown":
+        elif is_ready(one) and condition(known[where], "Ready").get("status") == "Unknown":
             for each in one["status"]["conditions"]:
                 if each["type"] in ("Ready", "ContainersReady"):
                     each |= {"status": "False", "lastTransitionTime": stamp()}
