@@ -15,7 +15,7 @@ from http import HTTPStatus
 
 import yaml
 
-from . import patch, protobuf, rbac, tables
+from . import disruption, patch, protobuf, rbac, tables
 from .common import LOADER, Obj, lookup, text
 from .resources import BY_KEY, BY_PATH, Resource
 from .store import Conflict, Store
@@ -143,8 +143,9 @@ def parse(request: Request) -> Obj:
 def fill(what: Target, content: Obj) -> None:
     """Fill in the defaults of a new object that controllers, tables and kubectl rely on."""
     kind, meta, spec = what.resource.kind, content["metadata"], content.get("spec") or {}
-    if what.resource.group == "apps":
+    if what.resource.group in ("apps", "policy"):
         meta["generation"] = 1
+    if what.resource.group == "apps":
         if kind != "DaemonSet":
             spec.setdefault("replicas", 1)
         names = {"Deployment": "strategy", "DaemonSet": "updateStrategy"}
@@ -204,7 +205,7 @@ class Api:
             return 200, self._save(what, self._current(what), parse(request))
         if chosen == "patch":
             return self._patch(request, what)
-        return 200, self._delete(what)
+        return 200, self._delete(request, what)
 
     def _read(self, request: Request, what: Target) -> Obj:
         include = request.query.get("includeObject", "Metadata")
@@ -222,8 +223,9 @@ class Api:
 
     def _create(self, request: Request, what: Target) -> tuple[int, Obj]:
         if what.sub == "eviction":
-            self._current(what)
-            self.store.delete(what.resource, what.namespace, what.name)
+            if why := disruption.evict(self.store, self._current(what)):
+                cause = {"reason": "DisruptionBudget", "message": why}
+                raise Problem(429, text("no-eviction"), details={"causes": [cause]})
             return 201, SUCCESS | {"code": 201}
         content = parse(request)
         self._identify(what, content)
@@ -301,9 +303,13 @@ class Api:
         old = self._current(what)
         return 200, self._save(what, old, patch.merged(old, content, by_name=not is_merge))
 
-    def _delete(self, what: Target) -> Obj:
-        """Delete an object; a namespace takes its content along."""
-        meta = self._current(what)["metadata"]
+    def _delete(self, request: Request, what: Target) -> Obj:
+        """Delete an object; a namespace takes its content along, a pod's kubelet ends it first."""
+        current, options = self._current(what), parse(request) if request.body else {}
+        meta = current["metadata"]
+        if what.resource.kind == "Pod":
+            disruption.end(self.store, current, options.get("gracePeriodSeconds", 30))
+            return current
         for key, namespace, name in list(self.store.objects):
             if what.resource.kind == "Namespace" and namespace == meta["name"]:
                 self.store.delete(BY_KEY[key], namespace, name)

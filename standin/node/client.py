@@ -30,8 +30,8 @@ ERRNO = {
 class ApiError(Exception):
     """An answer with a status of 400 or more; the text is the server's message."""
 
-    def __init__(self, status: int, message: str) -> None:
-        self.status = status
+    def __init__(self, status: int, message: str, body: Any = None) -> None:
+        self.status, self.body = status, body
         super().__init__(message)
 
 
@@ -118,7 +118,7 @@ class Client:
             content = raw.decode(errors="replace")
         if answer.status >= 400:
             message = content.get("message", "") if isinstance(content, dict) else content
-            raise ApiError(answer.status, message or answer.reason)
+            raise ApiError(answer.status, message or answer.reason, content)
         return content
 
     def _why(self, error: Exception) -> str:

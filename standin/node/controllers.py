@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from . import pki, rbac, workloads
+from . import disruption, pki, rbac, workloads
 from .addons import secret_text
 from .common import SYSTEM, Obj, condition, moment, now, stamp, template
 from .resources import BY_KEY, BY_KIND
@@ -57,6 +57,7 @@ def run(store: Store, manager: dict[str, str]) -> None:
         # After a start nodes get their time to report, as under the real controller manager.
         lambda: nodes(store, manager, time.monotonic() - started),
         lambda: workloads.run(store),
+        lambda: disruption.run(store),
     ]
     while True:
         for step in steps:

@@ -53,6 +53,12 @@ class Pods:
         is_due = state.runs_pods and time.monotonic() - self.checked > RESYNC
         is_flannel_up, runs_all = False, True
         for pod in pods:
+            meta = pod["metadata"]
+            if "deletionTimestamp" in meta:
+                path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}"
+                client.request("DELETE", path, {"gracePeriodSeconds": 0})
+                runs_all = False
+                continue
             problem = self._problem(client, pod, node, state, is_due)
             is_flannel = pod["metadata"].get("labels", {}).get("app") == "flannel"
             is_flannel_up |= is_flannel and problem is None

@@ -42,6 +42,9 @@ def _decode(data: bytes) -> dict[int, list[Any]]:
 def _value(raw: Any, kind: str) -> Any:
     if kind in MESSAGES:
         return _message(raw, kind)
+    if kind == "IntOrString":  # its type, the number, the string
+        fields = _decode(raw)
+        return fields[3][0].decode() if fields.get(1) == [1] else fields.get(2, [0])[0]
     if kind == "number":
         return raw
     return base64.b64encode(raw).decode() if kind == "bytes" else raw.decode()

@@ -15,10 +15,10 @@ import secrets
 from collections import Counter
 
 from .common import Obj, condition, is_ready, stamp
+from .disruption import NODES, PODS, end, is_ending
 from .resources import BY_KEY
 from .store import Conflict, Store
 
-NODES, PODS = BY_KEY["nodes"], BY_KEY["pods"]
 DAEMONSETS, DEPLOYMENTS = (BY_KEY[f"{one}.apps"] for one in ("daemonsets", "deployments"))
 OWNERS = {one.kind: one for one in (DAEMONSETS, DEPLOYMENTS, NODES)}
 LETTERS = "bcdfghjklmnpqrstvwxz2456789"
@@ -70,10 +70,6 @@ def _set_status(store: Store, owner: Obj, status: Obj) -> None:
         store.update(OWNERS[owner["kind"]], owner | {"status": own})
 
 
-def _delete(store: Store, pod: Obj) -> None:
-    store.delete(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"])
-
-
 def _daemonset(store: Store, one: Obj) -> None:
     """Have one pod on each node that fits; count them."""
     spec = copy.deepcopy(one["spec"]["template"]["spec"])
@@ -85,14 +81,14 @@ def _daemonset(store: Store, one: Obj) -> None:
         where = pod["spec"].get("nodeName", "")
         is_old = pod["metadata"]["labels"].get("controller-revision-hash") != current
         if where not in wanted - have or is_old:
-            _delete(store, pod)
-        else:
-            have.add(where)
+            end(store, pod)
+        if where in wanted:
+            have.add(where)  # a new one comes when the old one has ended
     generation = str(one["metadata"].get("generation", 1))
     labels = {"controller-revision-hash": current, "pod-template-generation": generation}
     for name in sorted(wanted - have):
         _make_pod(store, one, labels, spec | {"nodeName": name})
-    pods = _owned(store, one)
+    pods = [pod for pod in _owned(store, one) if not is_ending(pod)]
     ready = sum(map(is_ready, pods))
     counts = {"currentNumberScheduled": len(pods), "desiredNumberScheduled": len(wanted)}
     counts |= {"numberMisscheduled": 0, "numberReady": ready, "numberAvailable": ready}
@@ -105,10 +101,11 @@ def _deployment(store: Store, one: Obj) -> None:
     template, replicas = one["spec"]["template"], one["spec"].get("replicas", 1)
     labels, pods = {"pod-template-hash": _digest(template)}, list[Obj]()
     for pod in _owned(store, one):
-        if labels.items() <= pod["metadata"]["labels"].items() and len(pods) < replicas:
+        is_current = labels.items() <= pod["metadata"]["labels"].items() and not is_ending(pod)
+        if is_current and len(pods) < replicas:
             pods.append(pod)
         else:
-            _delete(store, pod)
+            end(store, pod)
     for _ in range(replicas - len(pods)):
         _make_pod(store, one, labels, template["spec"])
     ready = sum(map(is_ready, pods))
@@ -163,7 +160,7 @@ def _collect(store: Store) -> None:
             owner = store.get(kind, namespace, reference["name"])
             is_orphan |= owner is None or owner["metadata"]["uid"] != reference["uid"]
         if is_orphan:
-            _delete(store, one)
+            end(store, one)
         elif is_ready(one) and condition(known[where], "Ready").get("status") == "Unknown":
             for each in one["status"]["conditions"]:
                 if each["type"] in ("Ready", "ContainersReady"):

@@ -23,8 +23,10 @@ VALUES = (
     (r'"residualTime": \d+', '"residualTime": SECONDS'),
     (r"after [\d.]+(µs|ms|s)", "after DURATION"),
     (r"\b\d+(s|m|m\d+s|h)(?= |$)", "AGE"),
-    (r"-[a-z0-9]{5}\b(?= +\d/)", "-RANDOM"),
-    (r"-[a-f0-9]{10}(?=-RANDOM)", "-HASH"),
+    (r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b", "-RANDOM"),
+    (r"-[a-f0-9]{8,10}(?=-RANDOM)", "-HASH"),
+    (r"timeout reached: \d+s", "timeout reached: AGE"),
+    (r"cannot delete (?=cannot delete)", ""),  # said twice by Debian's kubectl, 1.32
     (r" +", " "),
 )
 

@@ -16,13 +16,16 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from lab import kubernetes
 from standin.node import (
     addons,
+    containerd,
     controllers,
+    flannel,
     images,
     kubeadm,
     kubeconfig,
@@ -30,11 +33,12 @@ from standin.node import (
     manifests,
     node,
     pki,
+    pods,
     preflight,
     server,
     services,
 )
-from standin.node.client import Client
+from standin.node.client import ApiError, Client, Unreachable
 from standin.node.common import Obj
 from standin.node.store import Store
 from tests.standin.recordings import normal, recorded
@@ -54,6 +58,9 @@ controlPlaneEndpoint: 127.0.0.1:{port}
 networking: {{podSubnet: 10.244.0.0/16}}
 apiServer: {{certSANs: [10.98.0.10]}}
 """
+
+
+RULES = ("kubelet", "proxy", "has_chain")
 
 
 class Containerd:
@@ -140,6 +147,24 @@ class Cluster:
         boot = kubeconfig.load("/etc/kubernetes/bootstrap-kubelet.conf")
         kubelet._bootstrap("w1", path, boot)
         self.register("w1", kubeconfig.load(path))
+
+    def run_pods(self, name: str, address: str, over: threading.Event) -> threading.Thread:
+        """Run the pods of a node, until it is over, as its kubelet does."""
+        self.on(name)
+        client = Client.of(kubeconfig.load("/etc/kubernetes/kubelet.conf"))
+        runtime = containerd.Runtime("")
+        of_node = pods.Pods(name, address, runtime)
+        images_here = {"docker.io/library/busybox:1.37": 1}
+
+        def forever() -> None:
+            while not over.wait(0.2):
+                with contextlib.suppress(ApiError, Unreachable, KeyError):
+                    state = node.State(images=images_here)
+                    of_node.sync(client, client.get(f"/api/v1/nodes/{name}"), state)
+
+        thread = threading.Thread(target=forever, daemon=True)
+        thread.start()
+        return thread
 
     def register(self, name: str, config: Obj) -> None:
         """Make the Node as its kubelet does, Ready."""
@@ -274,6 +299,50 @@ def test_kubectl_create_is_understood(joined: Cluster) -> None:
         assert joined.kubectl(*command.split()) == (said, 0)
     client = Client.of(kubeconfig.load(kubeconfig.ADMIN))
     assert client.get("/api/v1/namespaces/default/configmaps/one")["data"] == {"a": "b"}
+
+
+BUSY = """
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: bb, namespace: default}
+spec:
+  selector: {matchLabels: {app: bb}}
+  template:
+    metadata: {labels: {app: bb}}
+    spec: {containers: [{name: bb, image: "docker.io/library/busybox:1.37"}]}
+"""
+
+
+@pytest.fixture(scope="module")
+def busy(joined: Cluster) -> Iterator[Cluster]:
+    """The cluster with the pods that it was recorded with, all of them running."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(containerd.Runtime, "pull", lambda self, name: None)
+        patch.setattr(pods, "rules", SimpleNamespace(**dict.fromkeys(RULES, lambda *_: True)))
+        patch.setattr(flannel.Flannel, "run", lambda *_: {})
+        over, addresses = threading.Event(), {"w1": "10.98.0.11", "head": "10.98.0.10"}
+        threads = [joined.run_pods(name, one, over) for name, one in addresses.items()]
+        (joined.base / "busy.yaml").write_text(BUSY)
+        for file in (REPOSITORY / "standin/kube-flannel.yml", joined.base / "busy.yaml"):
+            said, status = joined.kubectl("apply", "-f", str(file))
+            assert status == 0, said
+        yield joined
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_cordon_drain_and_a_budget_answer_as_recorded(busy: Cluster) -> None:
+    ready = "wait --for=condition=Ready pod --all -A --timeout=60s"
+    assert busy.kubectl(*ready.split())[1] == 0
+    for command, answer, status in recorded("drain"):
+        found, code = busy.kubectl(*command.replace("=12s", "=1s").split())
+        said, wanted = (set(one.splitlines()) for one in (found, answer))  # retries repeat lines
+        if command.startswith("rollout"):
+            said, wanted = (
+                {one for one in each if "Waiting for" not in one} for each in (said, wanted)
+            )
+        assert (said, code) == (wanted, status), command
 
 
 def test_reset_of_the_control_plane_says_what_was_recorded(head: Cluster) -> None:
