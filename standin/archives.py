@@ -43,14 +43,9 @@ def archive(name: str, architecture: str) -> bytes:
     text = f"{name}: a stand-in made by the lab, there is nothing to run in it\n"
     layer = _tar({"stand-in": text.encode()})
     digest = hashlib.sha256(layer).hexdigest()
-    about = {"Cmd": ["/stand-in"], "Labels": {"bramble.stand-in": name}}
-    config = {
-        "architecture": architecture,
-        "os": "linux",
-        "config": about,
-        "created": "1970-01-01T00:00:00Z",
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
-    }
+    config: dict[str, object] = {"architecture": architecture, "os": "linux"}
+    config["config"] = {"Cmd": ["/stand-in"], "Labels": {"bramble.stand-in": name}}
+    config["rootfs"] = {"type": "layers", "diff_ids": [f"sha256:{digest}"]}
     data = json.dumps(config, sort_keys=True).encode()
     file, inside = f"{hashlib.sha256(data).hexdigest()}.json", f"{digest}/layer.tar"
     manifest = json.dumps([{"Config": file, "RepoTags": [name], "Layers": [inside]}])

@@ -64,17 +64,9 @@ def _index(folder: Path) -> bytes:
 
 
 def _release(minor: str, files: dict[str, bytes]) -> bytes:
-    fields = {
-        "Origin": "bramble's lab (stand-in)",
-        "Label": f"core:stable:v{minor} (stand-in)",
-        "Archive": "deb",
-        "Codename": "deb",
-        "Date": formatdate(time.time(), usegmt=True),
-        "Architectures": packages.architecture(),
-        "Description": "stand-ins for Kubernetes' packages, made on this machine",
-        "SHA256": "",
-    }
-    text = "".join(f"{name}: {value}\n" for name, value in fields.items())
+    text = f"Origin: bramble's lab (stand-in)\nLabel: core:stable:v{minor} (stand-in)\n"
+    text += f"Archive: deb\nCodename: deb\nDate: {formatdate(time.time(), usegmt=True)}\n"
+    text += f"Architectures: {packages.architecture()}\nSHA256:\n"
     for file, data in files.items():
         text += f" {hashlib.sha256(data).hexdigest()} {len(data)} {file}\n"
     return text.encode()

@@ -14,7 +14,7 @@ import yaml
 from . import config as settings
 from . import images, kubeconfig
 from .client import Client
-from .common import SYSTEM, TOKEN, Obj, duration, now, root, stamp, template
+from .common import SYSTEM, TOKEN, Obj, duration, now, root, stamp, tell, template
 from .resources import path_of
 
 SECRETS = f"/api/v1/namespaces/{SYSTEM}/secrets"
@@ -84,16 +84,18 @@ def token_secret(entry: Obj) -> Obj:
     return about | {"metadata": meta, "data": encoded}
 
 
-def apply_addon(client: Client, name: str, config: settings.Config) -> None:
-    """Make CoreDNS or kube-proxy, or replace them when init runs again."""
+def apply_addons(client: Client, config: settings.Config) -> None:
+    """Make CoreDNS and kube-proxy, or replace them when init runs again."""
     networking = config.cluster["networking"]
     network = ipaddress.ip_network(networking["serviceSubnet"])
+    token = {"tokenFile": "/var/run/secrets/kubernetes.io/serviceaccount/token"}
     server = f"https://{settings.endpoint(config)}"
-    if name == "kube-proxy":
-        token = {"tokenFile": "/var/run/secrets/kubernetes.io/serviceaccount/token"}
-        own = kubeconfig.document(server, "default", "default", b"", token)
-        text = {"config.conf": settings.proxy_document(config), "kubeconfig.conf": own}
-        data = {name: yaml.safe_dump(one) for name, one in text.items()}
-        config_map(client, SYSTEM, "kube-proxy", data)
-    image, domain = images.of_cluster(config.cluster)[name], networking["dnsDomain"]
-    apply(client, name, image=image, domain=domain, address=str(network[10]))
+    own = kubeconfig.document(server, "default", "default", b"", token)
+    files = {"config.conf": settings.proxy_document(config), "kubeconfig.conf": own}
+    data = {name: yaml.safe_dump(one) for name, one in files.items()}
+    config_map(client, SYSTEM, "kube-proxy", data)
+    values = {"domain": networking["dnsDomain"], "address": str(network[10])}
+    for name in ("CoreDNS", "kube-proxy"):
+        image = images.of_cluster(config.cluster)[name.lower()]
+        apply(client, name.lower(), image=image, **values)
+        tell("addon", name=name)

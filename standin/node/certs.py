@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from datetime import UTC, datetime
 
 from cryptography import x509
@@ -11,7 +10,7 @@ from cryptography import x509
 from . import config as settings
 from . import kubeconfig, pki
 from .client import ApiError, Unreachable, admin
-from .common import Fatal, Obj, moment, root, say, short_age, stamp, tell, text
+from .common import Fatal, Obj, as_json, moment, root, say, short_age, stamp, tell, text
 
 
 def _load(path: str, phase: str, is_quiet: bool = False) -> settings.Config:
@@ -41,51 +40,40 @@ def _entry(name: str, data: bytes, authority: str = "") -> Obj:
     return entry | ({"caName": _name(authority)} if authority else {}) | {"missing": not data}
 
 
-def _certificates(config: settings.Config) -> tuple[list[Obj], list[Obj]]:
-    """Return the certificates and the authorities, by name."""
-    directory = config.cluster["certificatesDir"]
-    if not root(f"{directory}/apiserver.key").exists():
-        raise Fatal(text("no-authority", key=f"{directory}/apiserver.key"))
-    table, found = pki.table(config), []
+def _certificates(config: settings.Config) -> dict[str, list[Obj]]:
+    """Return the certificates and the authorities, by name, as the JSON has them."""
+    if not root(f"{config.directory}/apiserver.key").exists():
+        raise Fatal(text("no-authority", key=f"{config.directory}/apiserver.key"))
+
+    def entry(name: str, authority: str = "") -> Obj:
+        return _entry(name, root(f"{config.directory}/{name}.crt").read_bytes(), authority)
+
+    table = pki.table(config)
+    found = [entry(one["name"], one["ca"]) for one in table["leaves"]]
     for file in table["kubeconfigs"]:
-        path = f"{pki.DIRECTORY}/{file['name']}"
-        if file["title"]:
-            data = b""
-            if root(path).exists():
-                _, user = kubeconfig.cluster_and_user(kubeconfig.load(path))
-                data = kubeconfig.data(user, "client-certificate")
-            found.append(_entry(file["name"], data, "ca"))
-    for one in table["leaves"]:
-        data = root(f"{directory}/{one['name']}.crt").read_bytes()
-        found.append(_entry(one["name"], data, one["ca"]))
-    authorities = [
-        _entry(one, root(f"{directory}/{one}.crt").read_bytes()) for one in table["authorities"]
-    ]
-    return tuple(sorted(each, key=lambda one: str(one["name"])) for each in (found, authorities))  # type: ignore[return-value]
+        path, data = f"{pki.DIRECTORY}/{file['name']}", b""
+        if file["title"] and root(path).exists():
+            _, user = kubeconfig.cluster_and_user(kubeconfig.load(path))
+            data = kubeconfig.data(user, "client-certificate")
+        found += [_entry(file["name"], data, "ca")] if file["title"] else []
+    authorities = [entry(one) for one in table["authorities"]]
+    listed = {"certificates": found, "certificateAuthorities": authorities}
+    return {name: sorted(each, key=lambda one: str(one["name"])) for name, each in listed.items()}
 
 
 def check_expiration(options: argparse.Namespace) -> None:
     """kubeadm certs check-expiration: two tables, or one JSON object."""
-    listed, authorities = _certificates(
-        _load(options.config, "check-expiration", options.output == "json")
-    )
-    if options.output == "json":
-        about = {
-            "kind": "CertificateExpirationInfo",
-            "apiVersion": "output.kubeadm.k8s.io/v1alpha3",
-        }
-        say(
-            json.dumps(
-                about | {"certificates": listed, "certificateAuthorities": authorities}, indent=4
-            )
-        )
+    is_json = options.output == "json"
+    found = _certificates(_load(options.config, "check-expiration", is_json))
+    if is_json:
+        say(as_json("CertificateExpirationInfo", found))
         return
     times = f"{'EXPIRES':<25}{'RESIDUAL TIME':<16}"
     say(f"{'CERTIFICATE':<27}{times}{'CERTIFICATE AUTHORITY':<24}EXTERNALLY MANAGED")
-    for one in listed:
+    for one in found["certificates"]:
         say(f"{one['name']:<27}{_times(one)}{one['caName']:<24}{'no':<8}")
     say(f"\n{'CERTIFICATE AUTHORITY':<24}{times}EXTERNALLY MANAGED")
-    for one in authorities:
+    for one in found["certificateAuthorities"]:
         say(f"{one['name']:<24}{_times(one)}{'no':<8}")
 
 

@@ -88,6 +88,12 @@ def tell(key: str, /, **values: object) -> None:
     say(text(key, **values))
 
 
+def as_json(kind: str, content: Obj) -> str:
+    """Return a document of kubeadm's `-o json`."""
+    about = {"kind": kind, "apiVersion": "output.kubeadm.k8s.io/v1alpha3"}
+    return json.dumps(about | content, indent=4)
+
+
 def quote(text: str) -> str:
     """Return a string as Go's %q does."""
     return json.dumps(text, ensure_ascii=False)

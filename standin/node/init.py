@@ -97,7 +97,7 @@ def _etcd(config: Config) -> None:
 
 def _control_plane(config: Config) -> None:
     tell("control-plane")
-    for component in manifests.EXTRA:
+    for component in list(manifests.EXTRA)[:-1]:
         tell("static-pod", name=component)
         manifests.make(component, config)
 
@@ -179,12 +179,8 @@ def _mark_control_plane(config: Config) -> None:
     registration = config.init["nodeRegistration"]
     name, taints = registration["name"], registration["taints"]
     tell("mark-labels", name=name, labels=" ".join(LABELS))
-    if taints:
-        tell(
-            "mark-taints",
-            name=name,
-            taints=" ".join(f"{one['key']}:{one['effect']}" for one in taints),
-        )
+    if shown := " ".join(f"{one['key']}:{one['effect']}" for one in taints):
+        tell("mark-taints", name=name, taints=shown)
     client, path = admin(), f"/api/v1/nodes/{name}"
     failure = text("not-marked", name=name)
     node = _wait_for(lambda: client.get(path), _seconds(config, "kubernetesAPICall"), failure)
@@ -214,9 +210,7 @@ def _kubelet_finalize(_: Config) -> None:
 
 
 def _addons(config: Config) -> None:
-    for name in ("CoreDNS", "kube-proxy"):
-        addons.apply_addon(admin(), name.lower(), config)
-        tell("addon", name=name)
+    addons.apply_addons(admin(), config)
 
 
 PHASES: dict[str, Callable[[Config], None]] = {

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from typing import NoReturn
 
 from . import certs, init, join, reset, resources, tokens
 from . import config as settings
-from .common import VERSION, Fatal, quote, say
+from .common import VERSION, Fatal, as_json, quote, say
 from .containerd import CriError, Runtime
 from .images import of_cluster, pull
 
@@ -38,8 +37,7 @@ def images_list(options: argparse.Namespace) -> None:
     """kubeadm config images list."""
     listed = list(of_cluster(_image_config(options).cluster).values())
     if options.output == "json":
-        about = {"kind": "Images", "apiVersion": "output.kubeadm.k8s.io/v1alpha3"}
-        say(json.dumps(about | {"images": listed}, indent=4))
+        say(as_json("Images", {"images": listed}))
     else:
         say("\n".join(listed))
 

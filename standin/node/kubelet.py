@@ -240,7 +240,7 @@ class Kubelet:
         if time.monotonic() - self.beat > HEARTBEAT:
             self._lease(client)
             self.beat = time.monotonic()
-        if not node.is_unchanged(old, new):
+        if node.still(old) != node.still(new):
             client.merge(f"{path}/status", {"status": new})
         known = own["metadata"].get("annotations", {})
         if self.pods.is_flannel_up and not self.pods.annotations.items() <= known.items():

@@ -12,11 +12,12 @@ from . import images
 from .common import Obj, root, template, write
 
 DIRECTORY = "/etc/kubernetes/manifests"
-COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
+# Where the configuration has the flags that are given for a component.
 EXTRA = {
     "kube-apiserver": "apiServer",
     "kube-controller-manager": "controllerManager",
     "kube-scheduler": "scheduler",
+    "etcd": "etcd",
 }
 
 
@@ -47,22 +48,15 @@ def make(component: str, config: settings.Config) -> None:
         services=networking["serviceSubnet"],
         domain=networking["dnsDomain"],
     )[0][component]
-    part = (
-        config.cluster["etcd"]["local"] if component == "etcd" else config.cluster[EXTRA[component]]
-    )
+    where = EXTRA[component]
+    part = config.cluster["etcd"]["local"] if where == "etcd" else config.cluster[where]
     extra = {one["name"]: one["value"] for one in part.get("extraArgs") or []}
     chosen = {name: str(one) for name, one in (found["flags"] | extra).items() if one != ""}
-    text = [f"--{name}={value}" for name, value in sorted(chosen.items())]
-    (pod,) = template(
-        "static-pod",
-        component=component,
-        image=images.of_cluster(config.cluster)[component],
-        cpu=found["cpu"],
-    )
+    image = images.of_cluster(config.cluster)[component]
+    (pod,) = template("static-pod", component=component, image=image, cpu=found["cpu"])
     pod["metadata"]["annotations"] = found["annotations"]
-    container = pod["spec"]["containers"][0]
-    container["command"] = [component, *text]
-    mounts = found["mounts"].items()
+    container, mounts = pod["spec"]["containers"][0], found["mounts"].items()
+    container["command"] = [component, *(f"--{name}={chosen[name]}" for name in sorted(chosen))]
     container["volumeMounts"] = [{"name": name, "mountPath": where} for name, where in mounts]
     pod["spec"]["volumes"] = [{"name": name, "hostPath": {"path": one}} for name, one in mounts]
     write(path(component), yaml.safe_dump(pod), 0o600)

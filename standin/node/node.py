@@ -122,11 +122,7 @@ def status(old: Obj, name: str, node_ip: str, state: State, is_flannel_up: bool)
     return made | {"capacity": made["allocatable"]}
 
 
-def is_unchanged(old: Obj, new: Obj) -> bool:
-    """Whether nothing but heartbeats differs."""
-
-    def still(one: Obj) -> Obj:
-        conditions = [each | {"lastHeartbeatTime": ""} for each in one.get("conditions", [])]
-        return one | {"conditions": conditions}
-
-    return still(old) == still(new)
+def still(status: Obj) -> Obj:
+    """Return a status without its heartbeats."""
+    conditions = [one | {"lastHeartbeatTime": ""} for one in status.get("conditions", [])]
+    return status | {"conditions": conditions}

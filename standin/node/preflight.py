@@ -173,7 +173,7 @@ def init_checks(config: settings.Config) -> list[Check]:
         _when("NumCPU", lambda: count < 2, text("few-processors", count=count)),
         _when("Mem", lambda: size < 1700, text("little-memory", size=size)),
         *map(port_open, (config.init["localAPIEndpoint"]["bindPort"], 10259, 10257)),
-        *(file_available(manifests.path(one)) for one in manifests.COMPONENTS),
+        *(file_available(manifests.path(one)) for one in manifests.EXTRA),
         *_common(config.init["nodeRegistration"], version),
         FORWARDING,
         port_open(2379),

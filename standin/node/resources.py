@@ -67,10 +67,11 @@ def version() -> Obj:
 
 
 def _group(name: str) -> Obj:
-    several = [one for one in GROUP_VERSIONS if one.partition("/")[0] == name]
-    versions = [{"groupVersion": one, "version": one.rpartition("/")[2]} for one in several]
-    about = {"kind": "APIGroup", "apiVersion": "v1", "name": name, "versions": versions}
-    return about | {"preferredVersion": versions[0]}
+    """Return a group's document; each has one version."""
+    own = next(one for one in GROUP_VERSIONS if one.partition("/")[0] == name)
+    version = {"groupVersion": own, "version": own.partition("/")[2]}
+    about = {"kind": "APIGroup", "apiVersion": "v1", "name": name}
+    return about | {"versions": [version], "preferredVersion": version}
 
 
 def _resource_list(api_version: str) -> Obj:

@@ -25,6 +25,11 @@ class Conflict(Exception):
     """Another request changed the object in between; or it exists already."""
 
 
+def _name(key: str, content: Obj) -> Name:
+    meta = content["metadata"]
+    return key, meta.get("namespace", ""), meta["name"]
+
+
 class Store:
     """All objects of a cluster, below one directory."""
 
@@ -38,9 +43,7 @@ class Store:
         (directory / "member").chmod(0o700)
         for file in self.directory.glob("*/*/*.json"):
             content = json.loads(file.read_text())
-            meta = content["metadata"]
-            name = (file.parent.parent.name, meta.get("namespace", ""), meta["name"])
-            self.objects[name] = content
+            self.objects[_name(file.parent.parent.name, content)] = content
         known = (int(one["metadata"]["resourceVersion"]) for one in self.objects.values())
         # A gap, because what was deleted last has left no trace of its revision.
         self.revision = max(known, default=0) + 100
@@ -71,18 +74,16 @@ class Store:
 
     def create(self, resource: Resource, content: Obj) -> Obj:
         """Add an object; Conflict when there is one of this name."""
-        meta = content["metadata"]
-        name = (resource.key, meta.get("namespace", ""), meta["name"])
+        name = _name(resource.key, content)
         with self.lock:
             if name in self.objects:
                 raise Conflict
-            meta |= {"uid": str(uuid.uuid4()), "creationTimestamp": stamp()}
+            content["metadata"] |= {"uid": str(uuid.uuid4()), "creationTimestamp": stamp()}
             return self._save("ADDED", name, content)
 
     def update(self, resource: Resource, content: Obj) -> Obj:
         """Replace an object; Conflict when it was changed since its resourceVersion."""
-        meta = content["metadata"]
-        name = (resource.key, meta.get("namespace", ""), meta["name"])
+        name, meta = _name(resource.key, content), content["metadata"]
         with self.lock:
             old = self.objects.get(name)
             if old is None:
@@ -96,26 +97,25 @@ class Store:
             return self._save("MODIFIED", name, content)
 
     def _save(self, kind: str, name: Name, content: Obj) -> Obj:
-        self.revision += 1
-        content["metadata"]["resourceVersion"] = str(self.revision)
         content = copy.deepcopy(content)
+        self._happened(kind, name, content)
         replace(self._file(name), json.dumps(content).encode())
         self.objects[name] = content
+        return copy.deepcopy(content)
+
+    def _happened(self, kind: str, name: Name, content: Obj) -> None:
+        self.revision += 1
+        content["metadata"]["resourceVersion"] = str(self.revision)
         self.events.append((self.revision, kind, name, content))
         self.changed.notify_all()
-        return copy.deepcopy(content)
 
     def delete(self, resource: Resource, namespace: str, name: str) -> None:
         """Remove an object, if it is there."""
         key = (resource.key, namespace, name)
         with self.lock:
-            content = copy.deepcopy(self.objects.pop(key, None))
-            if content is not None:
+            if content := copy.deepcopy(self.objects.pop(key, None)):
                 self._file(key).unlink(missing_ok=True)
-                self.revision += 1
-                content["metadata"]["resourceVersion"] = str(self.revision)
-                self.events.append((self.revision, "DELETED", key, content))
-                self.changed.notify_all()
+                self._happened("DELETED", key, content)
 
     def changes(
         self, resource: Resource, namespace: str, since: int, wait: float

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from . import config as settings
 from .addons import SECRETS, secret_text, token_secret
 from .client import ApiError, Unreachable, admin
-from .common import TOKEN, Fatal, Obj, moment, quote, say, short_age, text
+from .common import TOKEN, Fatal, Obj, as_json, moment, quote, say, short_age, text
 
 OF_TYPE = f"{SECRETS}?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken"
 
@@ -52,8 +52,6 @@ def _shown(secret: Obj) -> Obj:
     prefix = "usage-bootstrap-"
     usages = [name for name, one in value.items() if name.startswith(prefix) and one == "true"]
     found: Obj = {
-        "kind": "BootstrapToken",
-        "apiVersion": "output.kubeadm.k8s.io/v1alpha3",
         "token": f"{value['token-id']}.{value['token-secret']}",
         "description": value.get("description"),
         "expires": value.get("expiration"),
@@ -71,7 +69,7 @@ def show(options: argparse.Namespace) -> None:
         raise Fatal(f"failed to list bootstrap tokens: {error}") from None
     if options.output == "json":
         for one in found:
-            say(json.dumps(one, indent=4))
+            say(as_json("BootstrapToken", one))
         return
     if found:
         say(f"{'TOKEN':<26}{'TTL':<12}{'EXPIRES':<23}{'USAGES':<25}{'DESCRIPTION':<59}EXTRA GROUPS")
