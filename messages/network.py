@@ -64,19 +64,82 @@ CHANGE_PENDING = Message("""NET020
     The node restores the state before that change.""")
 CHANGE_NOT_STARTED = Message("""NET021
     {change}: the change was not started: {reason}
-    Meaning: The node could not save its present state, or another change of its network is in
-    progress. Nothing was changed.""")
+    Meaning: The node could not save its present state or start its timer. Nothing was changed.""")
 ROLLED_BACK = Message("""NET022
     rolled back after {seconds} s: {reason} (change of {change})
-    Meaning: The change cut the connection, failed, or left the node without what it could do
-    before: reach its gateway, resolve names. The node has restored the state before the change.
-    Correct the setting that the reason points to, then run the same command again. If the
-    network is right but slow (a DHCP server, Wi-Fi), raise guard_seconds.""")
+    Meaning: A command of the change failed, with the line that is shown. The node has restored
+    the state before the change.""")
 ROLLBACK_NOT_SEEN = Message("""NET023
-    {address} does not answer after the change of {change} ({reason})
+    {address} does not answer after the change of {change}, which was not confirmed
     Remedy: Power the node off and on: it restores the state before the change when it boots.
-    Meaning: The change was not confirmed, and the node does not answer at its previous address
-    although the time for its rollback is over.""")
+    Meaning: The node does not answer at its previous address although the time for its rollback
+    is over.""")
+CHANGE_BY_ANOTHER_RUN = Message("""NET024
+    another run is changing the network of this node
+    Remedy: Run the same command again when that run is done.
+    Meaning: A node makes one change of its network at a time. Nothing was changed.""")
+CHANGE_WITHOUT_SPACE = Message("""NET025
+    the node has no space in {path} for its state before the change
+    Remedy: Make room (`df -h {path}` shows how much there is), then run the same command again.
+    Meaning: The node saves what it would need to roll back. Nothing was changed.""")
+GATEWAY_SILENT = Message("""NET026
+    rolled back after {seconds} s: the gateway {gateway} does not answer (change of {change})
+    Remedy: Correct the gateway (uplink_gateway, router), or switch it on, then run the same command
+    again.
+    Meaning: After the change, neither ping nor ARP reached the default gateway, which a node
+    needs for everything outside of its network. The state before the change was restored.""")
+ROUTE_MISSING = Message("""NET027
+    rolled back after {seconds} s: {interface} has no default route via {gateway} (change of
+    {change})
+    Remedy: See what set another one with `journalctl -b` on the node, then run the same command
+    again.
+    Meaning: The interface came up without the default route of the settings: something else
+    configures it too. The state before the change was restored.""")
+DEFAULT_ROUTE_LOST = Message("""NET028
+    rolled back after {seconds} s: the node had no default route any more (change of {change})
+    Remedy: Correct the gateway (uplink_gateway, router), then run the same command again.
+    Meaning: The node had a default route before, and the change did not remove the interface
+    that it used. The state before the change was restored.""")
+NAMES_UNRESOLVED = Message("""NET029
+    rolled back after {seconds} s: names no longer resolved (change of {change})
+    Remedy: Correct nameservers: use one that answers from this network, then run the same command
+    again.
+    Meaning: The name of the node's package archive resolved before the change and not after it.
+    The state before the change was restored.""")
+ADDRESS_SILENT = Message("""NET060
+    rolled back after {seconds} s: {address} did not answer: {why} (change of {change})
+    Remedy: Correct the address, the prefix or the rules that the change sets; if they are right
+    and the network is slow (DHCP, Wi-Fi), raise guard_seconds.
+    Meaning: No new SSH connection to the address could be opened in time: the change cut the
+    node off. The state before the change was restored.""")
+ADDRESS_TAKEN = Message("""NET061
+    rolled back after {seconds} s: another machine ({machine}) has the address {address} (change of
+    {change})
+    Remedy: Choose an address that no other machine has, then run the same command again.
+    Meaning: The address answered before the node had it, or with a host key that is not the
+    node's. The state before the change was restored.""")
+KEY_NOT_ACCEPTED = Message("""NET062
+    rolled back after {seconds} s: a new connection needed a password (change of {change})
+    Remedy: Check that ssh_private_key is the key that opens the node, then run the same command
+    again.
+    Meaning: A change of SSH keys or of sshd is confirmed with the key alone: otherwise it could
+    lock you out once passwords are refused. The state before the change was restored.""")
+RESTARTED_UNCONFIRMED = Message("""NET063
+    rolled back after {seconds} s: the node was restarted before the confirmation (change of
+    {change})
+    Remedy: Run the same command again.
+    Meaning: A node that boots with an unconfirmed change restores the state before it.""")
+CHANGE_TOO_SLOW = Message("""NET064
+    rolled back after {seconds} s: the change did not finish in time (change of {change})
+    Remedy: Raise guard_seconds, then run the same command again.
+    Meaning: The commands of the change still ran when the time for it was over. The state before
+    the change was restored.""")
+NO_LEASE = Message("""NET065
+    rolled back after {seconds} s: {interface} got no address by DHCP within {patience} s (change of
+    {change})
+    Remedy: Check its cable, or its Wi-Fi network and key, then run the same command again.
+    Meaning: No DHCP server answered on the interface, or it is not connected to its network. The
+    state before the change was restored.""")
 
 # --- name servers ------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@
 #             /guard.confirmed      id of the last confirmed change since boot
 #
 # State changes are atomic renames: the loser of a race (timer or operator) finds no directory.
+# Reasons are lines `CODE|name=value…`: a message and its values (messages/network.py), or a text.
 
 export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 kept=/var/lib/bramble/guard
@@ -25,23 +26,22 @@ die() { echo "$1" >&2; exit 1; }
 # SECONDS FOLDER new|previous: save the state, set the timer, start the change in FOLDER outside of
 # any session. The third argument names the state whose abilities are expected afterwards.
 begin() {
-    mkdir -p -m 755 "${kept%/*}" && mkdir -p -m 700 "$kept" || die "cannot create $kept"
+    mkdir -p -m 755 "${kept%/*}" && mkdir -p -m 700 "$kept" || die "NET025|path=/var"
     exec 9> "$run.lock"
-    flock -n 9 || die "another run is changing the network of this node; run the same command again when it is done"
+    flock -n 9 || die "NET024"
     for at in pending restoring; do
-        [ ! -d "$kept/$at" ] || die "a change of $(cat "$kept/$at/what") was not confirmed and is \
-being rolled back; run the same command again in a minute, or reboot the node to roll back at once"
+        [ ! -d "$kept/$at" ] || die "NET020|change=$(cat "$kept/$at/what")"
     done
     rm -rf "$kept/new" "$kept/gone"
     mkdir "$kept/new" "$kept/new/old" &&
         (cd "$2" && cp guard.sh state.sh id what address paths interfaces prefixes reload \
             default-routes network "$kept/new/") && save "$kept/new" ||
-        die "cannot save the current state in $kept; check free space with \`df -h\`"
+        die "NET025|path=/var"
     [ ! -s "$2/network" ] || observe > "$kept/new/before"
     cp "$kept/${3:-new}/before" "$kept/new/expected" 2> /dev/null
     write_unit "$kept/new" || die "cannot write $unit"
     rm -rf "$run"
-    cp -r "$2" "$run" || { rm -rf "$run"; die "/run is full; check \`df -h /run\`"; }
+    cp -r "$2" "$run" || { rm -rf "$run"; die "NET025|path=/run"; }
     id=$(cat "$run/id")
     sync -f "$kept" "$unit"
     mv -T "$kept/new" "$kept/pending" && sync "$kept" || die "cannot write $kept/pending"
@@ -126,7 +126,7 @@ confirm() {
     [ ! -s "$kept/pending/network" ] || { to=previous; mv -T "$kept/previous" "$kept/gone"; }
     mv -T "$kept/pending" "$kept/$to" || {
         [ "$to" = gone ] || mv -T "$kept/gone" "$kept/previous"
-        echo "the confirmation came too late"
+        echo late
         return
     }
     sync "$kept"
@@ -164,11 +164,11 @@ failed_check() {
     while read -r interface gateway; do
         [ -n "$gateway" ] || continue
         ip -4 route show default dev "$interface" | grep -qF "via $gateway " ||
-            { echo "$interface has no default route via $gateway"; return; }
+            { echo "NET027|interface=$interface|gateway=$gateway"; return; }
     done < "$desired"
     for gateway in $(gateways); do
         grep -qxF "mute $gateway" "$expected" || answers "$gateway" || answers "$gateway" ||
-            { echo "the gateway $gateway does not answer"; return; }
+            { echo "NET026|gateway=$gateway"; return; }
     done
     # Losing the default route is allowed only if the change removes every interface that had one.
     keeps=$(grep ' .' "$desired")
@@ -176,13 +176,13 @@ failed_check() {
         grep -qx "$had " "$desired" || keeps=yes
     done
     [ -n "$keeps" ] || return
-    [ -n "$(ip -4 route show default)" ] || { echo "the default route is gone"; return; }
+    [ -n "$(ip -4 route show default)" ] || { echo NET028; return; }
     grep -qx names "$expected" || return
     for again in 1 2 3; do
         ! resolves || return
         sleep 1
     done
-    echo "names no longer resolve"
+    echo NET029
 }
 
 # --- roll back -----------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ rollback() {
     mv -T "$kept/pending" "$kept/restoring" 2> /dev/null || [ -d "$kept/restoring" ] || return 0
     if [ "$1" = boot ]; then
         mkdir -p "$run" && cp "$kept/restoring/id" "$run/"
-        echo "the node was restarted before the confirmation" > "$run/reason"
+        echo NET063 > "$run/reason"
     else
         systemctl kill --signal=KILL "bramble-change-$(cat "$run/id").service" 2> /dev/null
         systemctl stop "bramble-change-$(cat "$run/id").service" 2> /dev/null

@@ -11,6 +11,7 @@ import time
 from base64 import encodebytes
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 
@@ -19,13 +20,32 @@ from paramiko import PKey
 from pyinfra.api.host import Host
 
 import remote
-from messages import Said, network
+from messages import Message, Said, network
 from operations.guard.step import Step
 from remote import pyinfra_internals
 from remote.failures import RemoteFailure, Unreachable
 from runs.output import failed
 
 _HERE = Path(__file__).parent
+# What guard.sh and ifup.py say by a code.
+_OF_THE_NODE = {
+    message.code: message
+    for message in (
+        network.CHANGE_PENDING,
+        network.CHANGE_BY_ANOTHER_RUN,
+        network.CHANGE_WITHOUT_SPACE,
+        network.GATEWAY_SILENT,
+        network.ROUTE_MISSING,
+        network.DEFAULT_ROUTE_LOST,
+        network.NAMES_UNRESOLVED,
+        network.ADDRESS_TAKEN,
+        network.RESTARTED_UNCONFIRMED,
+        network.NO_LEASE,
+    )
+}
+# A rollback's message, without `change` and `seconds`.
+Reason = partial[Said]
+_OTHER_KEY = "another machine answers there: its host key is not this node's"
 _PAUSE_S = 1  # between two attempts to connect
 _PENALTY_S = 6  # after a failed login: sshd blocks clients that retry faster (PerSourcePenalties)
 _BEGIN_S = 10  # for saving the state, and for hearing how the change ends
@@ -115,7 +135,10 @@ def apply(host: Host, steps: Sequence[Step], seconds: float) -> bool:
     except Unreachable:
         pass  # the change may have begun: _confirm finds out
     except RemoteFailure as error:
-        return failed(host, network.CHANGE_NOT_STARTED(change=change.what, reason=error))
+        known, values = _parsed(str(error))
+        problem = known(**values) if known else None
+        more = {"change": change.what, "reason": error}
+        return failed(host, problem or network.CHANGE_NOT_STARTED(**more))
     reason = _confirm(host, change, applied=state[:1] == ["applied"])
     problem = _follow_rollback(host, change, reason) if reason is not None else None
     if problem is not None:
@@ -124,7 +147,7 @@ def apply(host: Host, steps: Sequence[Step], seconds: float) -> bool:
     return True
 
 
-def _confirm(host: Host, change: _Change, applied: bool) -> str | None:
+def _confirm(host: Host, change: _Change, applied: bool) -> Reason | None:
     """
     Confirm the change over a new connection.
 
@@ -132,27 +155,30 @@ def _confirm(host: Host, change: _Change, applied: bool) -> str | None:
     + returns: why it could not be confirmed; None: it is
     """
     end = change.started + change.seconds
-    reason = f"{change.target} did not answer in time"
+    reason = partial(network.ADDRESS_SILENT, address=change.target, why="no time was left")
     while time.monotonic() < end:
         why = _connect(host, change, change.target)
         if why is not None:
-            reason = f"{change.target} did not answer ({why})"
+            reason = partial(network.ADDRESS_SILENT, address=change.target, why=why)
+            if why == _OTHER_KEY:
+                about = {"address": change.target, "machine": "with another host key"}
+                reason = partial(network.ADDRESS_TAKEN, **about)
             # The new address may not be set yet, or the node may have rolled back already.
             if change.stays or _connect(host, change, change.address):
                 continue
         if why is not None or not applied:
             state, said = _state(host, change)
             if state in ("restoring", "restored"):
-                return said or reason
+                return _reason(said) if said else reason
             if state == "confirmed":
                 return None
             if state == "running":
-                reason = "the change did not finish in time"
+                reason = partial(network.CHANGE_TOO_SLOW)
             # Only a connection opened after the change proves that the node can be reached.
             applied = state == "applied"
             continue
         if change.by_key and remote.of(host).opened_by_password:
-            return "the new connection was opened with a password, not with the key"
+            return partial(network.KEY_NOT_ACCEPTED)
         try:
             answer = remote.of(host).run(_CONFIRM, seconds=30)
         except RemoteFailure:
@@ -161,11 +187,11 @@ def _confirm(host: Host, change: _Change, applied: bool) -> str | None:
         if answer[-1:] == ["confirmed"]:
             return None
         # A connection that opened only after the rollback comes too late: keep the real reason.
-        return answer[-1] if answer and "too late" not in answer[-1] else reason
+        return _reason(answer[-1]) if answer and answer[-1] != "late" else reason
     return reason
 
 
-def _follow_rollback(host: Host, change: _Change, reason: str) -> Said | None:
+def _follow_rollback(host: Host, change: _Change, reason: Reason) -> Said | None:
     """
     Wait until the node has rolled back.
 
@@ -179,15 +205,27 @@ def _follow_rollback(host: Host, change: _Change, reason: str) -> Said | None:
                 return None  # only the answer was lost
             if state == "restored":
                 after = f"{time.monotonic() - change.started:.0f}"
-                return network.ROLLED_BACK(change=change.what, seconds=after, reason=said or reason)
-    return network.ROLLBACK_NOT_SEEN(change=change.what, address=change.address, reason=reason)
+                return (_reason(said) if said else reason)(change=change.what, seconds=after)
+    return network.ROLLBACK_NOT_SEEN(change=change.what, address=change.address)
+
+
+def _parsed(line: str) -> tuple[Message | None, dict[str, str]]:
+    """Return the message of a line of guard.sh's, ``CODE|name=value…``, and its values."""
+    code, *pairs = line.split("|")
+    message = _OF_THE_NODE.get(code)
+    return message, dict(pair.split("=", 1) for pair in pairs) if message else {}
+
+
+def _reason(line: str) -> Reason:
+    message, values = _parsed(line)
+    return partial(message, **values) if message else partial(network.ROLLED_BACK, reason=line)
 
 
 def _connect(host: Host, change: _Change, address: str) -> str | None:
     """Open a new connection to this very node; return why there is none, after a pause."""
     why = remote.of(host).reconnect(address, seconds=0)
     if why is None and change.key is not None and remote.of(host).host_key != change.key:
-        why = "another machine answers there: its host key is not this node's"
+        why = _OTHER_KEY
     if why is not None:
         gevent.sleep(_PENALTY_S if "Authentication" in why else _PAUSE_S)
     return why

@@ -15,7 +15,7 @@ _NETWORKING = [
 # First checks that ifupdown understands the new files and that nobody else has the address. Then:
 # down by the definition it came up with (standard input); NetworkManager and dhcpcd release it;
 # clear what they left (a second address would stay); up; check the result. The last line of its
-# output is the reason of a failure, upon which the guard rolls back.
+# output is the reason of a failure, upon which the guard rolls back (guard.sh has its form).
 # NetworkManager manages an interface that the files named when it started only after a restart,
 # which leaves the other interfaces up.
 _BRING_UP = r"""export LC_ALL=C;
@@ -31,7 +31,7 @@ ifquery "$interface" > "$log" 2>&1 || fail "ifupdown rejects its files: $(said)"
 if [ -n "$address" ] && ! now | grep -q "^${address%/*}/"; then
 ping -c 1 -W 1 -q "${address%/*}" > /dev/null 2>&1;
 other=$(ip -4 neigh show to "${address%/*}" dev "$interface" | grep -o '[^ ]*:[^ ]*:[^ ]*');
-[ -z "$other" ] || fail "another machine ($other) already has the address ${address%/*}";
+[ -z "$other" ] || fail "NET061|address=${address%/*}|machine=$other";
 fi;
 systemctl is-enabled --quiet networking || systemctl enable --quiet networking;
 [ -z "$radio" ] || rfkill unblock wifi; # Raspberry Pi OS blocks it until a country is set
@@ -63,7 +63,7 @@ n=$((n+1)); [ $n -lt "$patience" ] || break; sleep 1;
 done;
 is_up || case $method in
 static) fail "$interface came up without its address $address${gateway:+ or gateway $gateway}";;
-*) fail "$interface got no address by DHCP within $patience s; check its cable, or its Wi-Fi key";;
+*) fail "NET065|interface=$interface|patience=$patience";;
 esac"""
 
 

@@ -14,7 +14,7 @@ from tests.lab.runs import Run, differences, ok, snapshot
 # Seconds until nodes roll back: where they cannot be reached meanwhile, where they can be asked for
 # the reason, and where a change is good, or is seen not to be.
 UNREACHED_S, HEARD_S, SECONDS = 8, 24, 300
-ROLLED_BACK = "NET022"
+CUT_OFF = "NET060"
 INVENTORY = """
 control_plane = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
 workers = [(f"node{n}", {"address": f"192.168.2.1{n}"}) for n in range(2, 6)]
@@ -100,16 +100,16 @@ def nothing_is_left(lab: Lab, *nodes: str) -> None:
 
 
 def all_rolled_back(
-    lab: Lab, done: Run, before: dict[str, set[str]], reasons: Mapping[str, str]
+    lab: Lab, done: Run, before: dict[str, set[str]], reasons: Mapping[str, tuple[str, str]]
 ) -> None:
     """
     Check that each node gives one reason, can be reached, and has its state from before.
 
-    + reasons: by node, a pattern of that reason
+    + reasons: by node, its code, and a pattern of its values
     """
     assert done.status != 0
-    for node, reason in reasons.items():
-        said = [line for line in done.lines(node) if codes(line) == [ROLLED_BACK]]
+    for node, (code, reason) in reasons.items():
+        said = [line for line in done.lines(node) if codes(line) == [code]]
         assert len(said) == 1, done.output
         assert re.search(reason, said[0]), said
     opens(lab, *reasons)
