@@ -127,7 +127,7 @@ def start(plan: Plan, group: str, cluster: Cluster, source: Source, project: Pat
     if source.folder:
         _serve(plan, group, source.folder)
         values |= _places(plan, cluster, source.folder)
-    _noted(plan.name).write_text(json.dumps(values))
+    _noted(plan.name).write_text(json.dumps({"settings": values, "runs_pods": source.real}))
 
 
 def files_of_card(source: Source) -> dict[str, str]:
@@ -137,18 +137,21 @@ def files_of_card(source: Source) -> dict[str, str]:
 
 def environment(lab: str, project: Path) -> dict[str, str]:
     """
-    What an operator's command gets: the lab's kubeconfig, and the file with the lab's settings.
+    What an operator's command gets: the lab's kubeconfig, the file with the lab's settings, and
+    pytest's options for `make verify`.
 
     Those that it adds to the project's own are added to what its files say at this moment.
     """
     if not _noted(lab).exists():
         return {}
-    values = json.loads(_noted(lab).read_text())
+    noted = json.loads(_noted(lab).read_text())
+    values = noted["settings"]
     # Mistakes in the settings are reported by the command itself.
     with contextlib.suppress(SettingsError):
         values |= _of_virtual_nodes(load(project))
     host.replace(_overrides(lab), json.dumps(values, indent=1))
-    return {VARIABLE: str(_overrides(lab)), "KUBECONFIG": str(project / ".cluster" / "kubeconfig")}
+    own = {VARIABLE: str(_overrides(lab)), "KUBECONFIG": str(project / ".cluster" / "kubeconfig")}
+    return own if noted["runs_pods"] else own | {"PYTEST_ADDOPTS": "--no-pods"}
 
 
 def kubectl_folder() -> Path:

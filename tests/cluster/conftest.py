@@ -36,6 +36,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--reboot", action="store_true", help="reboot all nodes, then run all checks again"
     )
     group.addoption(
+        "--no-pods", action="store_true", help="run no test pods: skip the checks that need them"
+    )
+    group.addoption(
         "--pod-image",
         default="busybox:1.37",
         help="what test pods run: any image with busybox's sh, httpd, nslookup, wget (%(default)s)",

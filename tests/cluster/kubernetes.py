@@ -71,11 +71,6 @@ class Kubernetes:
             wrong(messages.NODE_UNKNOWN(deploy=deploy("workers")))
         return nodes[name]
 
-    def runs_containers(self) -> bool:
-        """Whether the kubelets run containers: a stand-in's version says that it is one."""
-        versions = [node["status"]["nodeInfo"]["kubeletVersion"] for node in self.nodes().values()]
-        return not any("stand-in" in version for version in versions)
-
     def wait_until_ready(self) -> None:
         """Wait until the nodes that answer have become Ready since their boot; if they take too
         long, the checks report it."""

@@ -63,7 +63,9 @@ def test_a_new_cluster_passes_and_so_it_does_after_a_reboot(cluster: Lab, tmp_pa
     """One node is kept from rebooting: nothing else fails, in either round."""
     before = [each.status.boots for each in cluster.status()]
     with injected(cluster, REBOOT):
-        found = verify(cluster, tmp_path / "report.xml", "--reboot", password_login=False)
+        found = verify(
+            cluster, tmp_path / "report.xml", "--reboot", changed={"password_login": False}
+        )
     assert_found(found, REBOOT)
     boots = [each.status.boots for each in cluster.status()]
     assert [now - then for now, then in zip(boots, before, strict=True)] == [1, 1, 0]
@@ -79,7 +81,7 @@ def test_a_new_cluster_passes_and_so_it_does_after_a_reboot(cluster: Lab, tmp_pa
         "test_dns_in_pods",
         "test_services_across_nodes",
     }
-    assert "Skipped (stand-in kubelets run no containers): " in found.output
+    assert "Skipped (--no-pods): " in found.output
 
 
 @pytest.mark.parametrize("batch", [FIRST, SECOND], ids=["first", "second"])
@@ -88,7 +90,7 @@ def test_each_fault_is_found_and_nothing_else(
 ) -> None:
     with injected(cluster, batch):
         changed = {name: value for each in batch for name, value in each.settings.items()}
-        found = verify(cluster, tmp_path / "report.xml", **changed)
+        found = verify(cluster, tmp_path / "report.xml", changed=changed)
     assert_found(found, batch)
 
 
@@ -103,10 +105,11 @@ def assert_found(found: Verified, batch: tuple[Fault, ...]) -> None:
 
 
 def test_pods_are_checked_where_containers_run_and_removed(cluster: Lab, tmp_path: Path) -> None:
-    """A kubectl on the head claims that the stand-in runs containers."""
+    """A kubectl on the control plane answers for the pods, which the stand-in does not run."""
     with injected(cluster, PODS):
         image = settings.load(cluster.project).pause_image
-        found = verify(cluster, tmp_path / "report.xml", "-k", "test_pods", f"--pod-image={image}")
+        only_pods = ("-k", "test_pods", f"--pod-image={image}")
+        found = verify(cluster, tmp_path / "report.xml", *only_pods, pytest_options="")
         namespaces = ok(cluster.ssh("node1", "/usr/bin/kubectl get namespaces -o name"))
     assert_found(found, PODS)
     assert found.skipped == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -31,19 +32,29 @@ class Verified:
     skipped: set[str]
 
 
-def verify(lab: Lab, report: Path, *arguments: str, **changed: object) -> Verified:
+def verify(
+    lab: Lab,
+    report: Path,
+    *arguments: str,
+    pytest_options: str | None = None,
+    changed: Mapping[str, object] | None = None,
+) -> Verified:
     """
     Run it.
 
     + report: where to write its report
     + arguments: pytest's
+    + pytest_options: in place of the lab's own
     + changed: settings that differ for this run
     """
     overrides = report.with_name("overrides.json")
     known = json.loads(Path(lab.operator_environment()[VARIABLE]).read_text())
-    overrides.write_text(json.dumps(known | changed))
+    overrides.write_text(json.dumps(known | dict(changed or {})))
     command = [*VERIFY, f"--junitxml={report}", *arguments]
-    done = lab.run(command, env={VARIABLE: str(overrides)})
+    environment = {VARIABLE: str(overrides)}
+    if pytest_options is not None:
+        environment["PYTEST_ADDOPTS"] = pytest_options
+    done = lab.run(command, env=environment)
     failed, passed, skipped = {}, set(), set()
     assert report.exists(), done.stdout + done.stderr
     for case in ElementTree.parse(report).iter("testcase"):
