@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
+import yaml
 from cryptography import x509
 
 from . import config as settings
