@@ -42,11 +42,13 @@ class _Left:
 
 
 @guard.operation
-def network(whole: bool, nodes: Mapping[str, str], settings: str) -> Commands:
+def network(
+    whole: bool, nodes: Mapping[str, str], settings: str, take_over: str | None = None
+) -> Commands:
     """
     Remove what is part of the guard's transaction; to be called last inside of ``guard.change``.
 
-    + whole, nodes, settings: as for ``rest``
+    + whole, nodes, settings, take_over: as for ``rest``
 
     **Example:**
 
@@ -56,7 +58,7 @@ def network(whole: bool, nodes: Mapping[str, str], settings: str) -> Commands:
             interfaces.interface(…)
             removals.network(name="Network removals", **specifications.whole_run(cluster))
     """
-    commands = _removals(nodes, guarded=True) if whole else {}
+    commands = _removals(nodes, take_over, guarded=True) if whole else {}
     if not commands:
         host.noop("nothing to remove")
         return
@@ -70,7 +72,9 @@ def network(whole: bool, nodes: Mapping[str, str], settings: str) -> Commands:
 
 
 @operation()
-def rest(whole: bool, nodes: Mapping[str, str], settings: str) -> Commands:
+def rest(
+    whole: bool, nodes: Mapping[str, str], settings: str, take_over: str | None = None
+) -> Commands:
     """
     Remove everything else, and record what the settings have now; the last step of a whole run.
 
@@ -78,6 +82,8 @@ def rest(whole: bool, nodes: Mapping[str, str], settings: str) -> Commands:
       all nodes, with the settings as they are written
     + nodes: the address of each node of the inventory, by name
     + settings: their fingerprint
+    + take_over: name of a node on which most may be removed, though it was set up from another
+      inventory
 
     **Example:**
 
@@ -91,7 +97,7 @@ def rest(whole: bool, nodes: Mapping[str, str], settings: str) -> Commands:
         hide()
         host.noop("only a run of cluster.py for all nodes removes anything")
         return
-    commands = _removals(nodes, guarded=False)
+    commands = _removals(nodes, take_over, guarded=False)
     if not commands:
         host.noop("nothing to remove")
     for each in commands.values():
@@ -100,7 +106,9 @@ def rest(whole: bool, nodes: Mapping[str, str], settings: str) -> Commands:
         node_record.write(ctx_host.get(), lambda record: _settled(record, nodes, settings))
 
 
-def _removals(nodes: Mapping[str, str], guarded: bool) -> dict[str, list[PyinfraCommand | str]]:
+def _removals(
+    nodes: Mapping[str, str], take_over: str | None, guarded: bool
+) -> dict[str, list[PyinfraCommand | str]]:
     """The commands that remove each resource which is recorded and no longer declared."""
     node = ctx_host.get()
     record = node_record.of(node)
@@ -118,9 +126,11 @@ def _removals(nodes: Mapping[str, str], guarded: bool) -> dict[str, list[Pyinfra
         for resource, entry in record.entries.items()
         if resource not in declared and _kind(resource) in KINDS
     }
-    if not record.is_of(nodes) and 2 * len(undeclared) > len(record.entries):
+    most = 2 * len(undeclared) > len(record.entries)
+    if most and not record.is_of(nodes) and take_over != host.name:
+        others = ", ".join(record.nodes)
         raise HostFailure(
-            messages.OTHER_INVENTORY(nodes=", ".join(record.nodes), count=len(undeclared))
+            messages.OTHER_INVENTORY(nodes=others, count=len(undeclared), node=host.name)
         )
     left = runs.of(state).part(_Left).resources.setdefault(host.name, set())
     commands = {}

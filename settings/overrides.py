@@ -22,10 +22,8 @@ _TARGET = "target"
 
 _LOCAL = "sdcard.py"
 # For all nodes at once, and the answers and choices of single deploys, which are no settings.
-_ALL = "reset.py"
-_OPTIONS = {_ALL: ("yes",), "remove.py": ("node", "packages", "yes")}
-
-_WHOLE = "cluster.py"
+_ALL, _WHOLE = "reset.py", "cluster.py"
+_OPTIONS = {_ALL: ("yes",), "remove.py": ("node", "packages", "yes"), _WHOLE: ("take_over",)}
 
 
 def of_environment() -> dict[str, object]:
@@ -108,10 +106,10 @@ def _data() -> dict[str, str]:
 
 
 def is_whole_run() -> bool:
-    """Whether the running pyinfra is for all nodes, with ``cluster.py`` and without ``--data``."""
+    """Whether the running pyinfra is for all nodes, with ``cluster.py`` and no other settings."""
     options = _options()
     whole = any(Path(path).name == _WHOLE for path in options.get("operations", ()))
-    return whole and not any(options.get(name) for name in ("limit", "exclude", "data"))
+    return whole and not (options["limit"] or options["exclude"] or given())
 
 
 def check_deploys() -> None:

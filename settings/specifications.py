@@ -7,7 +7,7 @@ from typing import Any
 
 from settings import kubernetes
 from settings.model import Cluster, Interface, Node
-from settings.run import is_whole
+from settings.run import is_whole, options
 
 # The registry of the images in flannel's published manifest.
 _FLANNEL_REGISTRY = "ghcr.io"
@@ -70,6 +70,7 @@ def whole_run(cluster: Cluster) -> dict[str, Any]:
     text = cluster.model_dump_json(exclude={"project"})
     return {
         "whole": is_whole(),
+        "take_over": options().get("take_over"),
         "nodes": {each.name: str(each.address) for each in cluster.nodes},
         "settings": sha256(text.encode()).hexdigest()[:32],
     }

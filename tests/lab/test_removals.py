@@ -323,7 +323,10 @@ def test_another_inventory_that_has_no_use_for_most_of_a_node_stops(cluster: Dep
     run = deploy(lab)
     assert run.status == 1
     assert messages.OTHER_INVENTORY.code in codes(run.output)
-    ok(lab.ssh("node2", f"sudo rm {PATH}"))  # its remedy
-    assert deploy(lab).status == 0
+    assert record(lab, "node2") == other
+    remedy = re.search(r"again with `(--data take_over=node2)`", run.output)
+    assert remedy
+    assert deploy(lab, *remedy[1].split()).status == 0
+    assert record(lab, "node2") == data
     as_never(cluster)
     is_settled(lab)

@@ -86,13 +86,19 @@ def removed(
     whole: bool = True,
     present: Mapping[str, str] = NODES,
     guarded: bool = False,
+    take_over: str | None = None,
 ) -> list[str]:
     with node() as host:
-        return _removed(host, record, whole, present, guarded)
+        return _removed(host, record, whole, present, guarded, take_over)
 
 
 def _removed(
-    host: Any, record: NodeRecord, whole: bool, present: Mapping[str, str], guarded: bool
+    host: Any,
+    record: NodeRecord,
+    whole: bool,
+    present: Mapping[str, str],
+    guarded: bool,
+    take_over: str | None = None,
 ) -> list[str]:
     node_record.put(host, RecordState(record))
     work = runs.of(host.state).record.begin("node1", "an operation")
@@ -100,7 +106,7 @@ def _removed(
     work.recorded["first kept"] = Entry(("new",))
     operation = removals.network.__wrapped__ if guarded else removals.rest
     inner = operation._inner.__wrapped__  # without base.operation
-    commands = list(inner(whole=whole, nodes=present, settings="5f"))
+    commands = list(inner(whole=whole, nodes=present, settings="5f", take_over=take_over))
     return said([command.args[0] if guarded else command for command in commands])
 
 
@@ -128,6 +134,9 @@ def test_another_inventory_that_has_no_use_for_most_of_a_node_stops() -> None:
         removed(RECORD, present=OTHERS)
     assert reason.value.args[0].message is messages.OTHER_INVENTORY
     assert reason.value.args[0].values["count"] == 5
+    with pytest.raises(HostFailure):
+        removed(RECORD, present=OTHERS, take_over="node2")
+    assert removed(RECORD, present=OTHERS, take_over="node1") == removed(RECORD)
     most = {f"first {n}": Entry() for n in range(9)}
     with node() as host:
         work = runs.of(host.state).record.begin("node1", "another")
