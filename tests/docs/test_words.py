@@ -41,7 +41,7 @@ def test_a_thing_has_no_second_name(word: str, instead: str) -> None:
 
 # A phrase that output and pages do not use, and what they say.
 PHRASES = {
-    r"(run|try) (this |it )?again\b": "run the same command again",
+    r"(run (this|it)|try( it)?) again\b": "run the same command again",
     r"goes on with": "continues with",
     r"\bshall\b|is no [a-z]+ (that|which)|for good|by itself": "plain words",
     r"\b(ours|we)\b": "the one who acts, named",
