@@ -109,7 +109,7 @@ def test_the_comment_of_every_setting_names_its_default() -> None:
     """A comment may stand over several settings that belong together."""
     text = (REPOSITORY / "group_data/all.py").read_text().split("# --- pyinfra's connection")[0]
     comment, without = "", []
-    for block in re.findall(r"(?m)^#(?! ---).*(?:\n#.*)*|^\w+", text):
+    for block in re.findall(r"(?m)^#(?! ---).*(?:\n#.*)*|^\w+(?=(?:: .+)? = )", text):
         comment = block if block.startswith("#") else comment
         if not block.startswith("#") and not re.search(r"\bDefaults?\b", comment):
             without.append(block)
