@@ -153,7 +153,7 @@ CHANGED_SINCE = Message("""NOD053
 OTHER_INVENTORY = Message("""NOD054
     the node was set up from another inventory (with the nodes {nodes}), and this one has no use for
     most of it ({count} resources)
-    Remedy: Check that this is the right node; if it is, run this again with `--data
+    Remedy: Check that this is the right node; if it is, run the same command again with `--data
     take_over={node}`, which removes these resources.
     Meaning: A run removes what the settings no longer have. Where that is most of what is recorded
     on a node, and the record is of an inventory with other nodes, the address may be that of the
