@@ -16,7 +16,6 @@ _64_BIT_KERNELS = ("aarch64", "x86_64")
 @operation()
 def supported() -> Commands:
     """Check that Kubernetes has packages for this node: a 64-bit Debian or a derivative."""
-
     state = read(Architecture)
     check(state)
     host.noop(f"the architecture is {state.userland}")

@@ -46,7 +46,6 @@ def key(user: str, keys: str | list[str], present: bool = True) -> Commands:
     file (StrictModes, AuthorizedKeysFile), if a link is in the way, and if the key of pyinfra's own
     connection would be removed.
     """
-
     desired = [_key(line) for line in ([keys] if isinstance(keys, str) else keys)]
     now = read(AuthorizedKeys, user=user)
     file, directory, home = _check_paths(user, now)

@@ -40,7 +40,6 @@ def memory(required: bool = True) -> Commands:
     A reboot cuts the connections through a node: run this on the gateway first, then (after
     ``base.depends_on``) on the nodes behind it.
     """
-
     state = read(MemoryCgroup)
     if state.memory != "off":
         commands = list(_also_at_the_next_boot(state))

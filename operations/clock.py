@@ -30,7 +30,6 @@ def synchronized() -> Commands:
     compared with this computer's: where NTP cannot be reached, as in a container, a right clock is
     enough.
     """
-
     clock = read(Clock)
     far = is_far(clock)
     resource = f"unit {clock.services[0] if clock.services else 'systemd-timesyncd'}.service"

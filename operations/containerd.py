@@ -92,7 +92,6 @@ def runtime(
     installed, so that the first start uses it already. ``HostFailure``: containerd is too old, or
     its configuration can't be changed safely.
     """
-
     hosts = {
         f"{CERTS_DIR}/{registry}/hosts.toml": hosts_toml(registry, mirror)
         for registry, mirror in (mirrors or {}).items()

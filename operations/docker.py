@@ -19,7 +19,6 @@ def engine() -> Commands:
     ``containerd.runtime`` and with IP forwarding on: when dockerd has to turn it on, it also sets
     the policy of the FORWARD chain to DROP.
     """
-
     observed = read(Docker)
     declare("package docker.io", "package docker-cli", "unit docker.service")
     if observed.engine and observed.client and observed.enabled and observed.active:

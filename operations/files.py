@@ -52,7 +52,6 @@ def write_command(path: str, text: str, mode: str, user: str, group: str) -> Str
     + mode: octal, such as ``"644"``
     + user, group: the owner
     """
-
     check_utf8(path, text)
     return StringCommand(
         "sh",
@@ -107,7 +106,6 @@ def ensure(
 
     The host fails if there is a link, a directory or a bind mount at that path.
     """
-
     now = now or read(Files, paths=[path])[path]
     resource = resource or f"file {path}"
     if recorded and text is not None:

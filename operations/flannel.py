@@ -43,7 +43,6 @@ def flannel(
     Applied server-side when a live object differs: manual changes of its fields are reverted,
     fields that others added are kept.
     """
-
     try:
         desired = manifest.adapted(fetch_text(url, checksum, folder), pod_network, interface)
         own = f"{manifest.namespace(desired)}/daemonset/{manifest.DAEMON_SET}"

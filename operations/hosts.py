@@ -35,7 +35,6 @@ def entries(entries: dict[str, list[str]], own_name: str | None = None) -> Comma
     If cloud-init generates /etc/hosts at each boot (``manage_etc_hosts: true``), its template is
     changed in the same way.
     """
-
     try:
         hosts_file.check(entries)
     except ValueError as error:
@@ -68,7 +67,6 @@ def hostname(hostname: str) -> Commands:
     cloud-init is configured to keep it. pyinfra's ``server.hostname`` compares the live name only,
     so it would not correct an /etc/hostname that differs.
     """
-
     try:
         hosts_file.check_name(hostname)
     except ValueError as error:

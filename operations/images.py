@@ -33,7 +33,6 @@ def imported(folder: str) -> Commands:
     An archive is sent only when one of its images is missing. It is streamed into containerd, so
     nothing is left on the node when the connection is lost.
     """
-
     archives = sorted(Path(folder).glob(docker_archive.PATTERN))
     if not archives:
         raise HostFailure(messages.NO_ARCHIVES(folder=folder))

@@ -52,7 +52,6 @@ def admin(user: str) -> Commands:
     A copy that this made earlier is replaced when the certificates were renewed. A file that holds
     this administrator and other entries is kept. ``HostFailure``: any other file is there.
     """
-
     observed = read(AdminCredentials, owner=user)
     if not observed.home:
         raise HostFailure(messages.NO_SUCH_USER(user=user))
@@ -99,7 +98,6 @@ def operator(path: str, context: str, server: str, record: str) -> Commands:
     The current context is set only where there is none. A backup is kept beside the file.
     ``HostFailure``: the file can't be changed safely.
     """
-
     observed = read(AdminCredentials, owner="")
     text = read_local(path)
     access = kubeconfig.Access(context, server)
@@ -127,7 +125,6 @@ def proxy(path: str, context: str, server: str, record: str, present: bool = Tru
     + record: as for ``operator``
     + present: False: remove it, if it is for that server
     """
-
     text = read_local(path)
     access = kubeconfig.Access(context, server)
     exists = kubeconfig.same(kubeconfig.parse(text), access, None)

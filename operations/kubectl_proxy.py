@@ -53,7 +53,6 @@ def service(
 
     ``HostFailure``: a value is not valid.
     """
-
     observed = read(ProxyService)
     if not present:
         if observed.unit is None and not observed.active:

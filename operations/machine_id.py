@@ -29,7 +29,6 @@ def unique() -> Commands:
 
     With ``-y`` only the second clone fails; otherwise both do.
     """
-
     ids = runs.of(state).part(_Ids)
     ids[host.name] = read(MachineId)
     check(host.name, ids)

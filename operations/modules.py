@@ -22,7 +22,6 @@ def loaded(names: list[str]) -> Commands:
 
     + names: all modules: the list replaces that of an earlier run
     """
-
     state = read(Modules, names=names)
     missing = [name for name in names if state.modules[name] == "missing"]
     if missing:

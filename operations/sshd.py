@@ -35,7 +35,6 @@ def passwords(allowed: bool | None) -> Commands:
 
     It is a guarded change that is confirmed by a login with a key: if that fails, passwords stay.
     """
-
     now = read(Sshd)
     if not now.installed:
         raise HostFailure(access.NO_SSHD())

@@ -32,7 +32,6 @@ def off() -> Commands:
     and services that call swapon. A warning names swap of unknown origin, and scripts that call
     swapon among other things.
     """
-
     swap = read(Swap)
     declare(_RESOURCE)
     # Sources first: if swap cannot be emptied now, a reboot is the remedy.

@@ -36,7 +36,6 @@ def settings(values: dict[str, str | int], path: str) -> Commands:
     + path: .conf file in /etc/sysctl.d for these parameters only. Files there are read in the order
       of their names: the host fails if a later one has another value
     """
-
     if posixpath.dirname(path) not in sysctl.DIRECTORIES or not path.endswith(".conf"):
         raise HostFailure(nodes.SYSCTL_FILE_IGNORED(path=path))
     now = read(Sysctl, keys=list(values), path=path)

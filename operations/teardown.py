@@ -73,7 +73,6 @@ def reset(cluster: str, yes: str | None, user: str = "") -> Commands:
 
     ``HostFailure``: not confirmed, or kubeadm fails.
     """
-
     observed = read(Traces)
     copy = ""
     if user:

@@ -17,7 +17,6 @@ def data(found: Result) -> dict[str, Any]:
     What ``drift --json`` prints: each node's state (``same``, ``drift``, ``unknown``), all of its
     declared resources (``same`` or ``changed``), and the steps that would do something.
     """
-
     return {
         "nodes": {
             node: {

@@ -152,7 +152,6 @@ def lines(here: list[steps.Step], hosts: int) -> list[str]:
     + here: on each host that it is for
     + hosts: how many there are in all: an operation for all of them needs no names
     """
-
     found = []
     for outcome in ("changed", "planned", "failed"):
         those = [each for each in here if each.outcome == outcome]

@@ -194,7 +194,6 @@ def install() -> None:
 
     With ``-v`` and more all of pyinfra's own lines stay on the screen.
     """
-
     state = ctx_state.get()
     report = Report(state)
     logger.addFilter(report.filter)

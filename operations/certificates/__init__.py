@@ -79,7 +79,6 @@ def control_plane(
     ``HostFailure``: there is no control plane, or it does not come back.
 
     """
-
     observed = read(Certificates, user=user)
     if f"{PKI}/apiserver.crt" not in observed.files:
         raise HostFailure(messages.NO_CONTROL_PLANE())
@@ -125,7 +124,6 @@ def worker(node: str, control_plane: str, renew_days: int) -> Commands:
     certificate; it keeps the one that it had.
 
     """
-
     observed = read(Certificates, user="")
     if f"{PKI}/ca.crt" not in observed.files:
         host.noop(f"{node} has not joined a cluster")

@@ -38,7 +38,6 @@ def ready(names: Sequence[str], seconds: int = 300) -> Commands:
     + names: of the nodes
     + seconds: how long to wait; then each node that is not Ready fails with the reason
     """
-
     rollouts = [FLANNEL, *SYSTEM]
     running = {each.name for each in state.activated_hosts - state.failed_hosts}
     present = [name for name in names if name in running]
@@ -69,7 +68,6 @@ def labels_and_taints(
     A node that the cluster does not know yet is skipped. ``HostFailure``: the API server does not
     answer.
     """
-
     observed = read(Objects, names=["nodes"])
     if not observed.answers and state.is_executing:
         raise HostFailure(messages.API_NOT_ANSWERING(reason=observed.why))

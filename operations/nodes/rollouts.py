@@ -45,7 +45,6 @@ def not_rolled_out(
     + rollouts: ``NAMESPACE/KIND/NAME``
     + gone: nodes whose pods are not waited for, though the cluster may still count them as Ready
     """
-
     known = nodes(objects)
     down = sum(1 for name, node in known.items() if node.trouble or name in gone)
     found = []
@@ -68,7 +67,6 @@ def pending(
     Ready nodes alone are not enough: CNI files left by a reset make a node Ready before flannel
     runs.
     """
-
     waiting = [f"{name}: {reason}" for name, reason in not_ready(objects, names).items()]
     return waiting + not_rolled_out(objects, rollouts)
 
@@ -83,7 +81,6 @@ def wait_until_ready(
     node that no longer answers, or whose kubelet keeps exiting, fails at once, and the wait for the
     others continues.
     """
-
     wait = _Wait(state, host, names, rollouts, seconds)
     try:
         return wait.run()
@@ -199,7 +196,6 @@ def _watch(host: Host, reconnect: bool) -> Said:
 
     + reconnect: whether to open a lost connection again
     """
-
     watch = KubeletWatch(host)
     while True:
         try:
