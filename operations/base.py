@@ -180,16 +180,16 @@ def read_from(other: Host, fact: type[FactBase[T | None]], **arguments: Any) -> 
 
 
 def read_all(
-    facts: Mapping[str, tuple[type[WholeFact[Any]], Mapping[str, Any]]],
-) -> dict[str, Any]:
+    facts: Mapping[type[WholeFact[Any]], Mapping[str, Any]],
+) -> dict[type[WholeFact[Any]], Any]:
     """
     Read several facts of this host by root, in one remote execution.
 
-    + facts: by name, each with its arguments
+    + facts: each with its arguments
     + returns: their values; of one that could not be read, the ``FactProcessError`` that says why
     + raises ``facts.together.SudoFailed``; ``HostFailure``: the host does not answer
     """
-    questions = {name: Question(*each) for name, each in facts.items()}
+    questions = [Question(*each) for each in facts.items()]
     return gathering.of(state).all_of(ctx_host.get(), questions)
 
 

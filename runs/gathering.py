@@ -11,7 +11,7 @@ any operation on any node; after that all facts are read live.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass
@@ -127,9 +127,9 @@ class Gathering:
             return None
         return deepcopy(value)
 
-    def all_of(self, host: Host, questions: Mapping[str, Question]) -> dict[str, Any]:
+    def all_of(self, host: Host, questions: Sequence[Question]) -> dict[type[WholeFact[Any]], Any]:
         """
-        The values of several facts by name; those that are not known are read in one execution.
+        The values of several facts; those that are not known are read in one execution.
 
         One that could not be read is the ``FactProcessError`` that says why.
 
@@ -138,14 +138,14 @@ class Gathering:
         if host.name in self._refusals:
             raise self._refusals[host.name]
         found = self._answers.get(host.name, {})
-        missing = [each for each in questions.values() if each.key not in found]
+        missing = [each for each in questions if each.key not in found]
         if missing and self.is_asking:
             for each in missing:
                 self._note(host, each)
             raise Asked
         if missing:
             found = found | _read(host, missing)
-        return {name: deepcopy(found[each.key]) for name, each in questions.items()}
+        return {each.fact: deepcopy(found[each.key]) for each in questions}
 
     def _note(self, host: Host, question: Question) -> None:
         self._asked.setdefault(host, {})[question.key] = question

@@ -10,12 +10,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pyinfra import host, logger, state
-from pyinfra.api import FactProcessError
 from pyinfra.context import ctx_host
 
 import runs
-from facts import preflight
-from facts.preflight import PreflightState
+from facts.architecture import Architecture
+from facts.base import WholeFact
+from facts.cgroup import MemoryCgroup
+from facts.clock import Clock
+from facts.firewall import Firewall
+from facts.interfaces import InterfacesFiles
+from facts.iptables import Iptables
+from facts.kubeadm import ControlPlane, Member
+from facts.leftovers import Leftovers
+from facts.listeners import Listeners
+from facts.machine import Machine
+from facts.machine_id import MachineId
+from facts.networks import Networks
+from facts.node_record import Record
+from facts.reach import Reach
+from facts.resolv_conf import Resolver
+from facts.run_lock import RunLock
+from facts.swap import Swap
 from facts.together import SudoFailed
 from messages import preflight as messages
 from operations import node_record
@@ -24,6 +39,12 @@ from operations.preflight import checks
 from operations.preflight.node import Node, Specification
 from operations.preflight.results import COLOURS, Result, count, table
 from runs import lock
+
+# All without arguments.
+_FACTS: tuple[type[WholeFact[Any]], ...] = (
+    *(Architecture, Clock, Firewall, InterfacesFiles, Leftovers, Listeners, Machine, MachineId),
+    *(MemoryCgroup, Networks, Record, Resolver, RunLock, Swap),
+)
 
 
 @dataclass
@@ -61,26 +82,31 @@ def gather(**specification: Any) -> Commands:
     gathered = runs.of(state).part(_Gathered)
     if host.name not in gathered.nodes:
         desired = Specification(**specification)
-        observed = _observed(desired)
-        gathered.nodes[host.name] = Node(host.name, desired, observed)
-        if observed.record is not None:
-            node_record.put(ctx_host.get(), observed.record)
+        try:
+            node = Node(host.name, desired, read_all(_facts(desired)))
+        except SudoFailed as error:
+            node = Node(host.name, desired, {}, sudo=str(error))
+        gathered.nodes[host.name] = node
+        if (record := node.read(Record)) is not None:
+            node_record.put(ctx_host.get(), record)
     host.noop("gathered")
     yield from ()
 
 
-def _observed(desired: Specification) -> PreflightState:
+def _facts(desired: Specification) -> dict[type[WholeFact[Any]], dict[str, Any]]:
+    """Everything that checks read, with the arguments."""
     addresses = [f"{desired.control_plane_address}:{port}" for port in desired.asked_ports]
-    parts = preflight.parts(desired.role, addresses, desired.archives, desired.registries)
-    try:
-        found = read_all(parts)
-    except SudoFailed as error:
-        return PreflightState(sudo=str(error))
-    unread = {
-        name: str(value) for name, value in found.items() if isinstance(value, FactProcessError)
+    archives, registries = list(desired.archives), list(desired.registries)
+    # Only the operation that needs the API server waits for it.
+    of_role: dict[type[WholeFact[Any]], dict[str, Any]] = (
+        {ControlPlane: {"patience": 0}} if desired.role == "control_plane" else {Member: {}}
+    )
+    return {
+        **of_role,
+        **{fact: {} for fact in _FACTS},
+        Iptables: {"unit": "", "paths": []},
+        Reach: {"addresses": addresses, "archives": archives, "registries": registries},
     }
-    known = {name: value for name, value in found.items() if name not in unread}
-    return PreflightState(**known, unread=unread)
 
 
 @operation()
@@ -92,7 +118,7 @@ def check(show_all: bool = False) -> Commands:
     """
     gathered = runs.of(state).part(_Gathered)
     _show(gathered, show_all)
-    holder = gathered.nodes[host.name].observed.run_lock
+    holder = gathered.nodes[host.name].read(RunLock)
     if holder and lock.of(state).is_another(holder) and state.is_executing and not show_all:
         lock.of(state).hold(ctx_host.get())  # fails unless that run has ended meanwhile
     results = gathered.check(host.name)

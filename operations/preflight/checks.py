@@ -43,8 +43,8 @@ def check(node: Node, nodes: Nodes) -> dict[str, Result]:
 
     + nodes: all hosts of this run that could be read, this one too
     """
-    if node.observed.sudo:
-        user, reason = node.desired.user, node.observed.sudo
+    if node.sudo:
+        user, reason = node.desired.user, node.sudo
         return {"sudo": failure(messages.SUDO_PASSWORD(user=user, reason=reason))}
     results = {"sudo": ok("without a password")}
     for name, function in CHECKS.items():
@@ -52,9 +52,8 @@ def check(node: Node, nodes: Nodes) -> dict[str, Result]:
             result = function(node, nodes)
         except HostFailure as error:  # raised by the code that an operation uses too
             result = Result("failure", str(error))
-        except Unread:
-            reason = "; ".join(node.observed.unread.values()) or "no reason given"
-            result = warning(messages.UNREAD(reason=reason))
+        except Unread as error:
+            result = warning(messages.UNREAD(reason=str(error)))
         except Exception as error:  # a mistake in a check must not stop the other hosts
             result = Result("failure", explain(error)[0])
         if result is not None:

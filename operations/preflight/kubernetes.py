@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from facts.iptables import Iptables
+from facts.kubeadm import ControlPlane, Member
+from facts.leftovers import Leftovers
+from facts.listeners import Listeners
 from formats.iptables import parse_save
 from messages import preflight as messages
 from operations import kubeadm
 from operations.base import HostFailure
-from operations.preflight.node import Node, Nodes, known
+from operations.preflight.node import Node, Nodes
 from operations.preflight.results import Result, before_cluster, failure, ok, warning
 
 # Those that kubeadm checks.
@@ -27,7 +31,7 @@ _UNINSTALL = {
 
 def ports(node: Node, nodes: Nodes) -> Result:
     """The ports that Kubernetes needs are free, or its own programs listen there."""
-    taken = known(node.observed.listeners)
+    taken = node.known(Listeners)
     for port, setting in node.desired.ports.items():
         if taken.get(port, "kubectl") != "kubectl":
             program = _program(taken[port])
@@ -53,13 +57,13 @@ def _program(name: str) -> str:
 def _is_used(node: Node) -> bool:
     """Whether kubeadm has done anything here; ``earlier_cluster`` reports what is wrong with it."""
     if node.desired.role == "control_plane":
-        return known(node.observed.control_plane).state != "absent"
-    return known(node.observed.member).state != "absent"
+        return node.known(ControlPlane).state != "absent"
+    return node.known(Member).state != "absent"
 
 
 def earlier_cluster(node: Node, nodes: Nodes) -> Result:
     """Nothing of another cluster is on the node, and no half of this one."""
-    for name in known(node.observed.leftovers).distributions:
+    for name in node.known(Leftovers).distributions:
         message = messages.OTHER_KUBERNETES(name=name, command=_UNINSTALL[name])
         return before_cluster(node, message)
     if node.desired.role == "worker":
@@ -70,31 +74,31 @@ def earlier_cluster(node: Node, nodes: Nodes) -> Result:
 
 
 def _control_plane(node: Node) -> Result | None:
-    now = known(node.observed.control_plane)
+    now = node.known(ControlPlane)
     if now.state in ("worker", "half-finished"):
         raise HostFailure(kubeadm.incomplete(now))
     return warning(messages.API_SERVER_DOWN()) if now.state == "not answering" else None
 
 
 def _check_worker(node: Node, nodes: Nodes) -> None:
-    now = known(node.observed.member)
+    now = node.known(Member)
     kubeadm.check_member(now)
     there = nodes.get(node.desired.control_plane)
-    plane = there.observed.control_plane if there else None
+    plane = there.read(ControlPlane) if there else None
     if now.state == "joined" and plane is not None and plane.state != "running":
         kubeadm.check_cluster(now, node.desired.control_plane, plane.ca)
 
 
 def _pod_network(node: Node) -> Result | None:
     """Warn of what `kubeadm reset` leaves, and of other pod networks' files."""
-    leftovers = known(node.observed.leftovers)
+    leftovers = node.known(Leftovers)
     if first := [name for name in leftovers.networks if name < _FLANNEL]:
         return warning(messages.OTHER_POD_NETWORK(file=first[0]))
     if node.in_cluster:
         return None
     left = [f"/etc/cni/net.d/{name}" for name in leftovers.networks if name == _FLANNEL]
     commands = [f"sudo rm {path}" for path in left]
-    rules = parse_save(known(node.observed.iptables).rules)
+    rules = parse_save(node.known(Iptables).rules)
     chains = [chain for table in rules.values() for chain in table.chains]
     if leftovers.interfaces:
         left.append(f"the interfaces {', '.join(leftovers.interfaces)}")

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 
+from facts.architecture import Architecture
+from facts.cgroup import MemoryCgroup
+from facts.clock import Clock
+from facts.machine import Machine
+from facts.run_lock import RunLock
+from facts.swap import Swap
 from messages import preflight as messages
 from operations import architecture as architectures
 from operations import cgroup, packages
 from operations import clock as clocks
 from operations import swap as swaps
-from operations.preflight.node import Node, Nodes, known
+from operations.preflight.node import Node, Nodes
 from operations.preflight.results import Result, before_cluster, failure, ok, warning
 from runs import lock
 
@@ -29,14 +35,14 @@ IMAGE = "Raspberry Pi OS Lite (64-bit) or Debian 13"
 
 def architecture(node: Node, nodes: Nodes) -> Result:
     """Kernel and programs are 64-bit."""
-    state = known(node.observed.architecture)
+    state = node.known(Architecture)
     architectures.check(state)
     return ok(f"{state.userland}, 64 bits")
 
 
 def system(node: Node, nodes: Nodes) -> Result:
     """The system is a release of Debian or of a derivative that is not too old."""
-    machine = known(node.observed.machine)
+    machine = node.known(Machine)
     name = machine.system_name or "a system without /etc/os-release"
     oldest = OLDEST.get(machine.system)
     if oldest is None:
@@ -49,7 +55,7 @@ def system(node: Node, nodes: Nodes) -> Result:
 
 def memory(node: Node, nodes: Nodes) -> Result:
     """There is the memory that kubeadm requires, or a worker's kubelet needs."""
-    size = known(node.observed.machine).memory_mb
+    size = node.known(Machine).memory_mb
     if node.desired.role == "worker":
         enough = size >= WORKER_MB
         return ok(f"{size} MB") if enough else warning(messages.WORKER_MEMORY(size=size))
@@ -64,7 +70,7 @@ def memory(node: Node, nodes: Nodes) -> Result:
 
 def processors(node: Node, nodes: Nodes) -> Result:
     """There are as many processors as kubeadm requires."""
-    count = known(node.observed.machine).processors
+    count = node.known(Machine).processors
     if node.desired.role == "worker" or count >= CONTROL_PLANE_PROCESSORS:
         return ok(str(count))
     numbers = {"count": count, "required": CONTROL_PLANE_PROCESSORS}
@@ -81,7 +87,7 @@ def _ignoring(node: Node, name: str) -> str:
 
 def disk(node: Node, nodes: Nodes) -> Result:
     """The disk can be written, and packages and images fit."""
-    machine = known(node.observed.machine)
+    machine = node.known(Machine)
     if machine.read_only:
         return failure(messages.READ_ONLY(paths=" and ".join(machine.read_only)))
     if not node.has_packages:
@@ -97,7 +103,7 @@ def disk(node: Node, nodes: Nodes) -> Result:
 
 def write_latency(node: Node, nodes: Nodes) -> Result:
     """A small write, which etcd waits for, is quick."""
-    milliseconds = known(node.observed.machine).sync_ms
+    milliseconds = node.known(Machine).sync_ms
     if milliseconds is None:
         return warning(messages.DISK_NOT_MEASURED())
     if milliseconds < SLOW_MS:
@@ -109,7 +115,7 @@ def write_latency(node: Node, nodes: Nodes) -> Result:
 
 def memory_cgroup(node: Node, nodes: Nodes) -> Result:
     """The memory cgroup is on, or the run can turn it on."""
-    state = known(node.observed.cgroup)
+    state = node.known(MemoryCgroup)
     if state.memory != "off":
         return ok(f"on ({state.memory})")
     if not node.desired.memory_cgroup:
@@ -122,7 +128,7 @@ def memory_cgroup(node: Node, nodes: Nodes) -> Result:
 
 def other_runs(node: Node, nodes: Nodes) -> Result:
     """No other run is changing the node."""
-    holder = known(node.observed.run_lock)
+    holder = node.known(RunLock)
     if lock.current().is_another(holder):
         return warning(messages.OTHER_RUN(run=holder))
     return ok("none")
@@ -130,7 +136,7 @@ def other_runs(node: Node, nodes: Nodes) -> Result:
 
 def swap(node: Node, nodes: Nodes) -> Result:
     """Swap is off, or the run can turn it off permanently."""
-    state = known(node.observed.swap)
+    state = node.known(Swap)
     sources = ", ".join(swaps.sources(state))
     if state.in_use:
         swaps.check_room(state)
@@ -148,7 +154,7 @@ def swap(node: Node, nodes: Nodes) -> Result:
 
 def clock(node: Node, nodes: Nodes) -> Result:
     """The clock is close to this computer's, or its service can correct it."""
-    state = known(node.observed.clock)
+    state = node.known(Clock)
     if clocks.is_far(state):
         return warning(messages.CLOCK_OFF(distance=clocks.distance(state)))
     service = state.services[0] if state.services else "systemd-timesyncd, which the run turns on"

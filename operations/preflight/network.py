@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 from urllib.parse import urlsplit
 
-from facts.interfaces import InterfacesState
-from facts.networks import NetworksState
+from facts.interfaces import InterfacesFiles, InterfacesState
+from facts.iptables import Iptables
+from facts.kubeadm import ControlPlane
+from facts.networks import Networks, NetworksState
+from facts.reach import Reach
+from facts.resolv_conf import Resolver
 from messages import preflight as messages
 from operations import interfaces as definitions
 from operations import resolv_conf as resolvers
 from operations.interfaces.plan import Plan
-from operations.preflight.node import API_PORT, SSH_PORT, Node, Nodes, known
+from operations.preflight.node import API_PORT, SSH_PORT, Node, Nodes
 from operations.preflight.results import Result, before_cluster, failure, ok, warning
 
 # Interfaces that the cluster itself creates.
@@ -22,8 +26,8 @@ _REFUSED = "Connection refused"  # by a machine that is there
 
 def interfaces(node: Node, nodes: Nodes) -> Result:
     """They exist, only one definition names them, and who manages them releases them."""
-    now = known(node.observed.interfaces)
-    networks = known(node.observed.networks)
+    now = node.known(InterfacesFiles)
+    networks = node.known(Networks)
     definitions.check_confirmed(now)
     managers = []
     for each in node.desired.interfaces:
@@ -48,7 +52,7 @@ def _manager(name: str, now: InterfacesState) -> str:
 
 def resolv_conf(node: Node, nodes: Nodes) -> Result:
     """/etc/resolv.conf is as desired, or can be taken over from the programs that write it."""
-    now = known(node.observed.resolver)
+    now = node.known(Resolver)
     resolvers.check_manageable(now)
     resolvers.check_replaceable(now, **node.desired.resolver)
     if resolvers.is_configured(now, **node.desired.resolver):
@@ -60,7 +64,7 @@ def resolv_conf(node: Node, nodes: Nodes) -> Result:
 
 def overlaps(node: Node, nodes: Nodes) -> Result:
     """The node is on none of the cluster's networks by an interface that does not belong there."""
-    for name, network in _networks(known(node.observed.networks)):
+    for name, network in _networks(node.known(Networks)):
         for setting in node.desired.networks:
             desired = node.desired.network(setting)
             if desired.overlaps(network) and not _belongs(name, setting, node):
@@ -98,7 +102,7 @@ def control_plane(node: Node, nodes: Nodes) -> Result | None:
     if node.desired.role == "control_plane":
         return None
     name, address = node.desired.control_plane, node.desired.control_plane_address
-    answers = known(node.observed.reach)["address"]
+    answers = node.known(Reach)["address"]
     there = nodes.get(name)
     if not _has(node, node.desired.address) or (there and not _has(there, address)):
         return ok(f"not checked: {name} or this node does not have its address yet")
@@ -107,7 +111,7 @@ def control_plane(node: Node, nodes: Nodes) -> Result | None:
         message = messages.CONTROL_PLANE_UNREACHABLE(name=name, address=address, reason=reason)
         return before_cluster(node, message)
     reason = answers.get(f"{address}:{API_PORT}", "not checked")
-    plane = there.observed.control_plane if there else None
+    plane = there.read(ControlPlane) if there else None
     if reason and plane is not None and plane.state == "finished":
         server = f"{address}:{API_PORT}"
         message = messages.API_SERVER_UNREACHABLE(name=name, address=server, reason=reason)
@@ -117,7 +121,7 @@ def control_plane(node: Node, nodes: Nodes) -> Result | None:
 
 def package_servers(node: Node, nodes: Nodes) -> Result:
     """The node reaches the servers that apt fetches from, if something is to be fetched."""
-    answers = known(node.observed.reach)["archive"]
+    answers = node.known(Reach)["archive"]
     bad = _unreachable(answers)
     if not bad:
         return ok(", ".join(_server(url) for url in answers) or "none")
@@ -131,7 +135,7 @@ def package_servers(node: Node, nodes: Nodes) -> Result:
 
 def registries(node: Node, nodes: Nodes) -> Result:
     """The node reaches the registries of the images that every node needs."""
-    answers = known(node.observed.reach)["registry"]
+    answers = node.known(Reach)["registry"]
     if not node.desired.registries:
         return ok("not needed: this computer sends the images (image_archives)")
     bad = _unreachable(answers)
@@ -155,7 +159,7 @@ def _list(bad: dict[str, str]) -> str:
 
 
 def _has(node: Node, address: str) -> bool:
-    networks = node.observed.networks
+    networks = node.read(Networks)
     texts = [text for each in networks.addresses.values() for text in each] if networks else []
     return any(text.partition("/")[0] == address for text in texts)
 
@@ -166,8 +170,8 @@ def _has_default_route(node: Node, nodes: Nodes) -> bool:
     if gateway is None:
         return True
     there = nodes.get(gateway)
-    rules = there.observed.iptables if there else None
-    networks = node.observed.networks
+    rules = there.read(Iptables) if there else None
+    networks = node.read(Networks)
     by_gateway = networks is not None and node.desired.peers[gateway] in networks.default
     return by_gateway and (rules is None or "BRAMBLE-POSTROUTING" in rules.rules)
 
@@ -178,7 +182,7 @@ def _later(node: Node) -> Result:
 
 def _run_corrects(node: Node, bad: dict[str, str]) -> bool:
     """Whether the run may correct it: default route missing, or nameservers wrong."""
-    networks, resolver = node.observed.networks, node.observed.resolver
+    networks, resolver = node.read(Networks), node.read(Resolver)
     if networks is not None and not networks.default:
         return True
     unresolved = all("resolv" in reason for reason in bad.values())

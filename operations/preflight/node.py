@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Any, Literal, TypeVar
 
-from facts.preflight import PreflightState
+from pyinfra.api import FactProcessError
+
+from facts.base import WholeFact
+from facts.kubeadm import ControlPlane, Member
+from facts.networks import Networks
 
 Nodes = Mapping[str, "Node"]  # all hosts of this run that could be read, by name
 T = TypeVar("T")
@@ -75,16 +79,40 @@ class Specification:
 
 @dataclass(frozen=True)
 class Node:
-    """A node with its specification and its observed state."""
+    """
+    A node with its specification and what was gathered from it.
+
+    + facts: their values; of one that could not be read, the ``FactProcessError`` that says why
+    + sudo: the message of sudo if it asks for a password; then no fact was read
+    """
 
     name: str
     desired: Specification
-    observed: PreflightState
+    facts: Mapping[type[WholeFact[Any]], Any]
+    sudo: str = ""
+
+    def read(self, fact: type[WholeFact[T]]) -> T | None:
+        """The value of a fact; None: it could not be read, or a node of this role is not asked."""
+        value: T | FactProcessError | None = self.facts.get(fact)
+        return None if isinstance(value, FactProcessError) else value
+
+    def known(self, fact: type[WholeFact[T]]) -> T:
+        """The value of a fact that could be read; raise ``Unread`` otherwise."""
+        value = self.read(fact)
+        if value is None:
+            raise Unread(self.facts.get(fact) or "no reason given")
+        return value
+
+    @property
+    def hardware(self) -> dict[str, str]:
+        """Its interfaces' hardware addresses, as far as they are known."""
+        networks = self.read(Networks)
+        return networks.hardware if networks else {}
 
     @property
     def in_cluster(self) -> bool:
         """Whether kubeadm has set up this node, or is doing so."""
-        plane, member = self.observed.control_plane, self.observed.member
+        plane, member = self.read(ControlPlane), self.read(Member)
         if self.desired.role == "control_plane":
             return plane is not None and plane.state in ("finished", "running", "not answering")
         return member is not None and member.state in ("joined", "running")
@@ -92,16 +120,9 @@ class Node:
     @property
     def has_packages(self) -> bool:
         """Whether the Kubernetes packages, which are installed last, are there."""
-        parts = (self.observed.control_plane, self.observed.member)
+        parts = (self.read(ControlPlane), self.read(Member))
         return any(each and each.version for each in parts)
 
 
 class Unread(Exception):
-    """A part of the observed state could not be read."""
-
-
-def known(part: T | None) -> T:
-    """Return a part that could be read; raise ``Unread`` otherwise."""
-    if part is None:
-        raise Unread
-    return part
+    """A fact could not be read, for the reason that it is given."""

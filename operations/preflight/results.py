@@ -9,6 +9,7 @@ from typing import Literal
 
 from rich.text import Text
 
+from facts.machine import Machine
 from messages import Said
 from operations.preflight.node import Node, Nodes
 from operations.table import render
@@ -66,7 +67,7 @@ def count(results: Sequence[Result]) -> str:
 
 def table(node: Node, results: dict[str, Result]) -> list[str]:
     """Render a node's results as lines, coloured and wrapped if stderr is a terminal."""
-    machine = node.observed.machine
+    machine = node.read(Machine)
     model = f", {machine.model}" if machine and machine.model else ""
     roles = node.desired.role.replace("_", " ") + (", gateway" if node.desired.is_gateway else "")
     title = f"{node.name} ({roles}{model}): {count([*results.values()])}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from facts.machine_id import MachineId
+from facts.networks import Networks
 from messages import preflight as messages
 from operations import machine_id as machine_ids
-from operations.preflight.node import Node, Nodes, known
+from operations.preflight.node import Node, Nodes
 from operations.preflight.results import Result, failure, ok, warning
 
 
@@ -16,7 +18,7 @@ def same_machine(node: Node, nodes: Nodes) -> Result | None:
 
 def hostname(node: Node, nodes: Nodes) -> Result:
     """No other node has its hostname, or the run changes it."""
-    own = known(node.observed.networks).hostname
+    own = node.known(Networks).hostname
     if same := _sharing("hostname", node, nodes):
         return warning(messages.SAME_HOSTNAME(hostname=own, others=same, node=node.name))
     return ok(own if own == node.name else f"{own}: the run sets {node.name}")
@@ -24,9 +26,9 @@ def hostname(node: Node, nodes: Nodes) -> Result:
 
 def hardware_addresses(node: Node, nodes: Nodes) -> Result:
     """No other node's interfaces have the hardware addresses of this one's."""
-    own = {name: mac for name, mac in _hardware(node).items() if name in node.desired.names}
+    own = {name: mac for name, mac in node.hardware.items() if name in node.desired.names}
     for other in _others(node, nodes):
-        for name, address in _hardware(other).items():
+        for name, address in other.hardware.items():
             twins = [mine for mine, value in own.items() if value == address]
             if twins and name in other.desired.names:
                 return failure(
@@ -39,8 +41,8 @@ def hardware_addresses(node: Node, nodes: Nodes) -> Result:
 
 def machine_id(node: Node, nodes: Nodes) -> Result:
     """No other node has its machine-id."""
-    known(node.observed.machine_id)
-    ids = {name: each.observed.machine_id for name, each in nodes.items()}
+    node.known(MachineId)
+    ids = {name: each.read(MachineId) for name, each in nodes.items()}
     machine_ids.check(node.name, {name: value for name, value in ids.items() if value is not None})
     return ok("unique")
 
@@ -51,13 +53,9 @@ def _others(node: Node, nodes: Nodes) -> list[Node]:
 
 def _sharing(field: str, node: Node, nodes: Nodes) -> str:
     """Name the nodes with the same value in a field of ``NetworksState``."""
-    own = getattr(known(node.observed.networks), field)
+    own = getattr(node.known(Networks), field)
     return " and ".join(
         each.name
         for each in _others(node, nodes)
-        if getattr(each.observed.networks, field, None) == own
+        if getattr(each.read(Networks), field, None) == own
     )
-
-
-def _hardware(node: Node) -> dict[str, str]:
-    return node.observed.networks.hardware if node.observed.networks else {}

@@ -6,25 +6,50 @@ from dataclasses import replace
 from typing import Any
 
 from facts import cgroup, resolv_conf, swap
-from facts.architecture import ArchitectureState
-from facts.cgroup import CgroupState
-from facts.clock import ClockState
+from facts.architecture import Architecture, ArchitectureState
+from facts.base import WholeFact
+from facts.cgroup import CgroupState, MemoryCgroup
+from facts.clock import Clock, ClockState
 from facts.files import FileState
-from facts.firewall import FirewallState
-from facts.interfaces import InterfacesState, Link
-from facts.iptables import IptablesState
-from facts.kubeadm import ControlPlaneState, MemberState
-from facts.leftovers import LeftoversState
-from facts.machine import MachineState
-from facts.networks import NetworksState
-from facts.preflight import PreflightState
-from facts.resolv_conf import ResolverState
-from facts.run_lock import RunLockState
-from facts.swap import SwapState
+from facts.firewall import Firewall, FirewallState
+from facts.interfaces import InterfacesFiles, InterfacesState, Link
+from facts.iptables import Iptables, IptablesState
+from facts.kubeadm import ControlPlane, ControlPlaneState, Member, MemberState
+from facts.leftovers import Leftovers, LeftoversState
+from facts.listeners import Listeners
+from facts.machine import Machine, MachineState
+from facts.machine_id import MachineId
+from facts.networks import Networks, NetworksState
+from facts.node_record import Record
+from facts.reach import Reach
+from facts.resolv_conf import Resolver, ResolverState
+from facts.run_lock import RunLock, RunLockState
+from facts.swap import Swap, SwapState
 from operations.preflight.checks import check
 from operations.preflight.node import Node, Specification
 from operations.preflight.results import Result
 
+# The facts by the names that tests give them.
+FACTS: dict[str, type[WholeFact[Any]]] = {
+    "architecture": Architecture,
+    "cgroup": MemoryCgroup,
+    "clock": Clock,
+    "control_plane": ControlPlane,
+    "member": Member,
+    "firewall": Firewall,
+    "interfaces": InterfacesFiles,
+    "iptables": Iptables,
+    "leftovers": Leftovers,
+    "listeners": Listeners,
+    "machine": Machine,
+    "machine_id": MachineId,
+    "networks": Networks,
+    "reach": Reach,
+    "run_lock": RunLock,
+    "resolver": Resolver,
+    "swap": Swap,
+    "record": Record,
+}
 ABSENT = FileState("absent")
 ARCHIVE = "https://pkgs.k8s.io/core:/stable:/v1.36/deb/InRelease"
 REGISTRY = "https://registry.k8s.io/v2/"
@@ -63,7 +88,7 @@ def desired(name: str) -> Specification:
     )
 
 
-def observed(name: str) -> PreflightState:
+def observed(name: str) -> dict[type[WholeFact[Any]], Any]:
     """A freshly flashed board, whose network NetworkManager manages."""
     first, number = name == "node1", int(name[-1])
     names = ["eth0", "wlan0"] if first else ["eth0"]
@@ -80,18 +105,16 @@ def observed(name: str) -> PreflightState:
         "networkmanager": {},
     }
     addresses = {"lo": ["127.0.0.1/8"], "eth0": [f"192.168.2.1{number}/24"]}
-    return PreflightState(
-        architecture=ArchitectureState("aarch64", "arm64"),
-        cgroup=CgroupState("v2", "console=tty1", dict.fromkeys(cgroup.FILES, ABSENT)),
-        clock=ClockState(0, "2026-11-23 20:00:00", True, ["systemd-timesyncd"], [], True),
-        control_plane=ControlPlaneState("absent") if first else None,
-        member=None if first else MemberState("absent"),
-        firewall=FirewallState("ok", '{"nftables": []}', ""),
-        interfaces=interfaces,
-        iptables=IptablesState("nf_tables", "", "", False, False, {}),
-        leftovers=LeftoversState([], [], []),
-        listeners={"22": "sshd"},
-        machine=MachineState(
+    return {
+        Architecture: ArchitectureState("aarch64", "arm64"),
+        MemoryCgroup: CgroupState("v2", "console=tty1", dict.fromkeys(cgroup.FILES, ABSENT)),
+        Clock: ClockState(0, "2026-11-23 20:00:00", True, ["systemd-timesyncd"], [], True),
+        Firewall: FirewallState("ok", '{"nftables": []}', ""),
+        InterfacesFiles: interfaces,
+        Iptables: IptablesState("nf_tables", "", "", False, False, {}),
+        Leftovers: LeftoversState([], [], []),
+        Listeners: {"22": "sshd"},
+        Machine: MachineState(
             model="Raspberry Pi 4 Model B Rev 1.4",
             system="debian",
             version="13",
@@ -103,8 +126,8 @@ def observed(name: str) -> PreflightState:
             read_only=[],
             sync_ms=12.5,
         ),
-        machine_id=str(number) * 32,
-        networks=NetworksState(
+        MachineId: str(number) * 32,
+        Networks: NetworksState(
             hostname=name,
             boot=f"boot-{number}",
             hardware={"lo": "00:00:00:00:00:00", **{n: f"dc:a6:{number}:{n}" for n in names}},
@@ -113,13 +136,13 @@ def observed(name: str) -> PreflightState:
             default=["192.168.1.1"] if first else ["192.168.2.11"],
             networkd=[],
         ),
-        reach={
+        Reach: {
             "address": {} if first else {"192.168.2.11:22": "", "192.168.2.11:6443": "refused"},
             "archive": {ARCHIVE: ""},
             "registry": {REGISTRY: ""},
         },
-        run_lock=RunLockState(),
-        resolver=ResolverState(
+        RunLock: RunLockState(),
+        Resolver: ResolverState(
             text="# Generated by NetworkManager\nnameserver 192.168.1.1\n",
             real="/etc/resolv.conf",
             network_manager="default",
@@ -129,8 +152,10 @@ def observed(name: str) -> PreflightState:
                 resolv_conf.PATH: file("# Generated by NetworkManager\nnameserver 192.168.1.1\n"),
             },
         ),
-        swap=SwapState([], 0, 900000, False, [], [], dict.fromkeys(swap.FILES, ABSENT)),
-    )
+        Swap: SwapState([], 0, 900000, False, [], [], dict.fromkeys(swap.FILES, ABSENT)),
+        **({} if first else {Member: MemberState("absent")}),
+        **({ControlPlane: ControlPlaneState("absent")} if first else {}),
+    }
 
 
 def cluster(changed: str = "node1", /, **parts: Any) -> dict[str, Node]:
@@ -149,15 +174,15 @@ def cluster(changed: str = "node1", /, **parts: Any) -> dict[str, Node]:
 
 
 def _with(node: Node, name: str, value: Any) -> Node:
-    if hasattr(node.observed, name):
-        return replace(node, observed=replace(node.observed, **{name: value}))
+    if name in FACTS:
+        return replace(node, facts={**node.facts, FACTS[name]: value})
     if hasattr(node.desired, name):
         return replace(node, desired=replace(node.desired, **{name: value}))
-    for part in vars(node.observed):
-        state = getattr(node.observed, part)
+    for fact, state in node.facts.items():
         if hasattr(state, "__dataclass_fields__") and name in state.__dataclass_fields__:
-            changed = replace(state, **{name: value})
-            return replace(node, observed=replace(node.observed, **{part: changed}))
+            return replace(node, facts={**node.facts, fact: replace(state, **{name: value})})
+    if name == "sudo":
+        return replace(node, sudo=value)
     raise AssertionError(f"nothing has a {name}")
 
 

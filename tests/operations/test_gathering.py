@@ -17,10 +17,10 @@ from pyinfra.operations import server
 from typing_extensions import override
 
 import runs
-from facts import preflight as preflight_facts
 from facts.base import WholeFact, ask, number
 from operations import preflight
 from operations.base import Commands, depends_on, operation, read, read_from
+from operations.preflight.node import Unread
 from remote import pyinfra_internals
 from runs import gathering
 from tests import local_nodes
@@ -340,20 +340,17 @@ def gathered(nodes: LocalNodes) -> Any:
 def test_preflight_goes_on_without_the_parts_that_are_not_understood(
     nodes: LocalNodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        preflight_facts,
-        "parts",
-        lambda *_: {"machine_id": (Text, {"path": "a"}), "swap": (Broken, {})},
-    )
-    found = gathered(nodes)["node1"].observed
-    assert (found.machine_id, found.swap) == ("node1", None)
-    assert list(found.unread) == ["swap"]
+    monkeypatch.setattr(preflight, "_facts", lambda _: {Text: {"path": "a"}, Broken: {}})
+    found = gathered(nodes)["node1"]
+    assert (found.read(Text), found.read(Broken)) == ("node1", None)
+    with pytest.raises(Unread, match="incomplete"):
+        found.known(Broken)
     assert nodes.count() == {"node1": 1, "node2": 1}
 
 
 def test_preflight_says_what_sudo_says(nodes: LocalNodes) -> None:
     nodes.set_sudo("#!/bin/sh\necho 'sudo: a password is required' >&2; exit 1\n")
-    assert gathered(nodes)["node2"].observed.sudo == "sudo: a password is required"
+    assert gathered(nodes)["node2"].sudo == "sudo: a password is required"
     assert nodes.count() == {"node1": 1, "node2": 1}
 
 

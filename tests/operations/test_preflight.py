@@ -11,15 +11,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pyinfra.api import FactProcessError
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.util import FakeHost, FakeState
 
 import runs
 from facts import cgroup, resolv_conf, swap
 from facts.files import FileState
-from facts.interfaces import InterfacesFile
+from facts.interfaces import InterfacesFile, InterfacesFiles, InterfacesState
 from facts.kubeadm import ControlPlaneState, MemberState
 from facts.leftovers import LeftoversState
+from facts.resolv_conf import Resolver
 from formats.iptables import parse_save
 from messages import codes
 from messages import preflight as messages
@@ -28,7 +30,7 @@ from operations.preflight import checks
 from operations.preflight.firewall import evaluate
 from operations.preflight.firewall.flows import Site
 from operations.preflight.firewall.iptables_rules import base_chains
-from operations.preflight.node import Node, known
+from operations.preflight.node import Node
 from operations.preflight.results import count, table
 from tests.operations.preflight_nodes import (
     ABSENT,
@@ -50,8 +52,8 @@ def a_run() -> Iterator[None]:
         yield
 
 
-INTERFACES = known(observed("node1").interfaces)
-RESOLVER = known(observed("node1").resolver)
+INTERFACES: InterfacesState = observed("node1")[InterfacesFiles]
+RESOLVER: resolv_conf.ResolverState = observed("node1")[Resolver]
 MINE = InterfacesFile("file", "644", "root", "root", "auto eth0\niface eth0 inet dhcp\n")
 SILENT = "no answer in 3 s"
 PASSES = "no rule drops the cluster's traffic"
@@ -359,7 +361,7 @@ def test_without_sudo_nothing_else_is_checked() -> None:
 
 
 def test_what_could_not_be_read_is_a_warning_with_the_reason() -> None:
-    said = results(cluster("node2", iptables=None, unread={"iptables": "no memory"}), "node2")
+    said = results(cluster("node2", iptables=FactProcessError("no memory")), "node2")
     assert said["iptables"].text == messages.UNREAD(reason="no memory")
     assert {said["iptables"].status, said["firewall"].status} == {"warning"}
     assert said["swap"].status == "OK"

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from facts.firewall import Firewall
+from facts.iptables import Iptables
+from facts.networks import Networks
 from formats.iptables import Tables, parse_save
 from formats.nftables import Table, parse_ruleset
 from messages import preflight as messages
@@ -20,7 +23,7 @@ from operations.preflight.firewall.flows import API_PORT, Site, Trip, needed
 from operations.preflight.firewall.iptables_rules import base_chains as iptables_chains
 from operations.preflight.firewall.nft_rules import base_chains as nft_chains
 from operations.preflight.firewall.remedies import commands
-from operations.preflight.node import Node, Nodes, known
+from operations.preflight.node import Node, Nodes
 from operations.preflight.results import Result, ok, warning
 
 _SHOWN = 3  # flows of a rule, rules of a node
@@ -28,7 +31,7 @@ _SHOWN = 3  # flows of a rule, rules of a node
 
 def iptables(node: Node, nodes: Nodes) -> Result:
     """Only one of iptables' back ends is in use, and its rules can be read."""
-    state = known(node.observed.iptables)
+    state = node.known(Iptables)
     try:
         rulesets.check_readable(state, {"filter", "nat"})
     except HostFailure as reason:
@@ -43,7 +46,7 @@ def iptables(node: Node, nodes: Nodes) -> Result:
 def firewall(node: Node, nodes: Nodes) -> Result:
     """No rule drops what the nodes send to each other."""
     site = _site(node, nodes)
-    tables = parse_save(known(node.observed.iptables).rules)
+    tables = parse_save(node.known(Iptables).rules)
     _add_rules_of_the_run(tables, site)
     listed, why = _nftables(node)
     findings = evaluate(_chains(node, tables, listed), site)
@@ -121,11 +124,11 @@ def _place(place: Place) -> str:
 
 
 def _site(node: Node, nodes: Nodes) -> Site:
-    desired, networks = node.desired, known(node.observed.networks)
+    desired, networks = node.desired, node.known(Networks)
     hardware = {
-        name: other.observed.networks.hardware[other.desired.names[0]].lower()
+        name: other.hardware[inner].lower()
         for name, other in nodes.items()
-        if other.observed.networks and other.desired.names[0] in other.observed.networks.hardware
+        if (inner := other.desired.names[0]) in other.hardware
     }
     pods = [str(IPv4Network(each, strict=False)) for each in networks.addresses.get("cni0", [])]
     return Site(
@@ -169,7 +172,7 @@ def _add_rules_of_the_run(tables: Tables, site: Site) -> None:
 def _chains(
     node: Node, tables: Tables, listed: Mapping[tuple[str, str], Table]
 ) -> Iterator[BaseChain]:
-    state = known(node.observed.iptables)
+    state = node.known(Iptables)
     is_nft = state.backend == "nf_tables"
     yield from iptables_chains("iptables", tables)
     others = parse_save(state.other)
@@ -186,7 +189,7 @@ def _chains(
 
 def _nftables(node: Node) -> tuple[dict[tuple[str, str], Table], str]:
     """The tables of nftables, or why they are not known."""
-    others = known(node.observed.firewall)
+    others = node.known(Firewall)
     if others.nft != "ok":
         return {}, "nft is not installed" if others.nft == "absent" else others.nft
     try:
