@@ -12,7 +12,7 @@ from pyinfra.api import StringCommand
 from facts.base import IncompleteAnswer, State, UnexpectedLine, WholeFact, ask, one_of, text_of
 
 Kind = Literal["absent", "file", "link", "directory", "other"]
-_KINDS: dict[str, Kind] = {
+KINDS: dict[str, Kind] = {
     "regular file": "file",
     "regular empty file": "file",
     "symbolic link": "link",
@@ -93,7 +93,7 @@ def _parse(status: str, mount: str, content: str) -> FileState:
     if known is None:
         raise UnexpectedLine(status)
     kind_name, mode, user, group = known.groups()
-    kind = _KINDS.get(kind_name, "other")
+    kind = KINDS.get(kind_name, "other")
     text = None
     if kind in ("file", "link"):
         text = text_of(content)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from facts.base import State, UnexpectedLine, WholeFact, data_of, text_of
-from facts.files import Kind
+from facts.files import KINDS, FileState
 
 # Files first: those that ifupdown reads, others in the same directory, and those that decide which
 # program manages an interface. Of Wi-Fi keys only a digest leaves the node.
@@ -48,22 +48,6 @@ _WORDS = (
 
 
 @dataclass(frozen=True)
-class InterfacesFile(State):
-    """
-    A file of interface configuration.
-
-    ``text`` is the content, also behind a link; None if it is not a regular file. ``mode`` is octal
-    without a leading zero.
-    """
-
-    kind: Kind
-    mode: str
-    user: str
-    group: str
-    text: str | None
-
-
-@dataclass(frozen=True)
 class Link(State):
     """
     The state of an interface.
@@ -97,9 +81,9 @@ class InterfacesState(TypedDict):
     + networkmanager: its configuration in effect, ``section.key``: value
     """
 
-    files: dict[str, InterfacesFile]
+    files: dict[str, FileState]
     ifquery: list[str]
-    keys: dict[str, InterfacesFile]
+    keys: dict[str, FileState]
     tools: list[str]
     units: dict[str, list[str]]
     up: list[str]
@@ -152,19 +136,11 @@ def _parse(lines: list[tuple[str, str]]) -> InterfacesState:
     }
 
 
-def _file(rest: str, decode: bool) -> tuple[str, InterfacesFile]:
-    path, kind, mode, user, group, content = rest.rsplit("|", 5)
+def _file(rest: str, decode: bool) -> tuple[str, FileState]:
+    path, kind_name, mode, user, group, content = rest.rsplit("|", 5)
+    kind = KINDS.get(kind_name, "other")
     text = text_of(content) if decode else content
-    kinds: dict[str, Kind] = {
-        "regular file": "file",
-        "regular empty file": "file",
-        "symbolic link": "link",
-        "directory": "directory",
-    }
-    known = kinds.get(kind, "other")
-    return path, InterfacesFile(
-        known, mode, user, group, text if known in ("file", "link") else None
-    )
+    return path, FileState(kind, mode, user, group, text if kind in ("file", "link") else None)
 
 
 def _links(

@@ -18,7 +18,7 @@ from pyinfra_testing.util import FakeHost, FakeState
 import runs
 from facts import cgroup, resolv_conf, swap
 from facts.files import FileState
-from facts.interfaces import InterfacesFile, InterfacesFiles, InterfacesState
+from facts.interfaces import InterfacesFiles, InterfacesState
 from facts.kubeadm import ControlPlaneState, MemberState
 from facts.leftovers import LeftoversState
 from facts.resolv_conf import Resolver
@@ -54,7 +54,7 @@ def a_run() -> Iterator[None]:
 
 INTERFACES: InterfacesState = observed("node1")[InterfacesFiles]
 RESOLVER: resolv_conf.ResolverState = observed("node1")[Resolver]
-MINE = InterfacesFile("file", "644", "root", "root", "auto eth0\niface eth0 inet dhcp\n")
+MINE = FileState("file", "644", "root", "root", "auto eth0\niface eth0 inet dhcp\n")
 SILENT = "no answer in 3 s"
 PASSES = "no rule drops the cluster's traffic"
 UNNAMED = "Could not resolve 'pkgs.k8s.io'"
@@ -184,7 +184,7 @@ CASES: list[tuple[str, str, dict[str, Any], str, tuple[str, ...]]] = [
     ("machine-id", "node2", {"machine_id": "3" * 32}, "failure", ("node3", "(NOD004)")),
     ("machine-id", "node2", {"machine_id": ""}, "failure", ("'empty'", "(NOD003)")),
     ("same machine", "node2", {"boot": "boot-3"}, "failure", ("PRE010", "node2 and node3 ")),
-    ("interfaces", "node1", {"interfaces": {**INTERFACES, "files": {"/etc/network/interfaces.d/mine": MINE, "/etc/network/interfaces": InterfacesFile("file", "644", "root", "root", "source /etc/network/interfaces.d/*\n")}}}, "failure", ("/etc/network/interfaces.d/mine", "(NET009)")),
+    ("interfaces", "node1", {"interfaces": {**INTERFACES, "files": {"/etc/network/interfaces.d/mine": MINE, "/etc/network/interfaces": FileState("file", "644", "root", "root", "source /etc/network/interfaces.d/*\n")}}}, "failure", ("/etc/network/interfaces.d/mine", "(NET009)")),
     ("interfaces", "node1", {"interfaces": {**INTERFACES, "links": {"lo": INTERFACES["links"]["lo"], "eth0": INTERFACES["links"]["eth0"], "wlan1": INTERFACES["links"]["eth0"]}}}, "failure", ("wlan0", "interface to wlan1", "(NET005)")),
     ("interfaces", "node1", {"interfaces": {**INTERFACES, "pending": "eth0"}}, "failure", ("eth0", "(NET020)")),
     ("interfaces", "node1", {"networkd": ["eth0"]}, "warning", ("PRE050", "eth0")),
