@@ -8,13 +8,15 @@ from functools import partial
 
 from pyinfra import inventory
 
+import settings
 from operations import sdcard
 from settings import first_boot
 from settings.card_request import asked
 from settings.cluster_folder import folder
 
-request = asked(inventory.get_override_data())
-cluster, node = request.cluster, request.node
+cluster = settings.of(inventory)
+request = asked(cluster, settings.options())
+node = request.node
 image = cluster.card_image
 
 sdcard.card(

@@ -14,6 +14,7 @@ import click
 from messages import Said
 from messages import settings as messages
 from settings.fields import nearest
+from settings.model import SETTINGS
 from settings.problems import Problem, SettingsError
 
 # Names a JSON file of settings that differ in one place; its ``target`` is a title, no setting.
@@ -23,7 +24,12 @@ _TARGET = "target"
 _LOCAL = "sdcard.py"
 # For all nodes at once, and the answers and choices of single deploys, which are no settings.
 _ALL, _WHOLE = "reset.py", "cluster.py"
-_OPTIONS = {_ALL: ("yes",), "remove.py": ("node", "packages", "yes"), _WHOLE: ("take_over",)}
+_OPTIONS = {
+    _ALL: ("yes",),
+    _LOCAL: ("node", "device", "file", "yes", "any_disk"),
+    _WHOLE: ("take_over",),
+    "remove.py": ("node", "packages", "yes"),
+}
 
 
 def of_environment() -> dict[str, object]:
@@ -78,10 +84,18 @@ def given() -> dict[str, object]:
 
     Numbers stay text, unlike pyinfra's: 1.30 is not 1.3, and a version needs no second quotes.
 
-    + raises ``SettingsError``: it is not "name=value"
+    + raises ``SettingsError``: it is not "name=value", or an option is misspelled
     """
     own = _own_options()
-    return {name: _value(text) for name, text in _data().items() if name not in own}
+    values = {name: _value(text) for name, text in _data().items() if name not in own}
+    mistyped = [
+        Problem("--data", messages.UNKNOWN_SETTING(remedy=f"Write {near}."), setting=name)
+        for name in values
+        if name not in SETTINGS and (near := nearest(name, own))
+    ]
+    if mistyped:
+        raise SettingsError(mistyped)
+    return values
 
 
 def options() -> dict[str, str]:
@@ -112,6 +126,11 @@ def is_whole_run() -> bool:
     return whole and not (options["limit"] or options["exclude"] or given())
 
 
+def is_local() -> bool:
+    """Whether the running pyinfra writes SD cards in this computer."""
+    return any(Path(path).name == _LOCAL for path in _options().get("operations", ()))
+
+
 def check_deploys() -> None:
     """Raise ``SettingsError`` if the deploys do not run on what pyinfra was given as inventory."""
     named = Path(str(_options().get("inventory", "inventory.py")))
@@ -122,7 +141,7 @@ def check_deploys() -> None:
         deploy = next(iter(own), named if named.parent.name == "deploys" else "deploys/cluster.py")
         said = messages.NOT_AN_INVENTORY(value=repr(str(named)), deploy=deploy)
         raise SettingsError([Problem("pyinfra", said)])
-    if named.is_file() and any(path.name == _LOCAL for path in deploys):
+    if named.is_file() and is_local():
         said = messages.NOT_FOR_NODES(deploy=f"deploys/{_LOCAL}")
         raise SettingsError([Problem(f"deploys/{_LOCAL}", said)])
     limited = _options().get("limit") or _options().get("exclude")

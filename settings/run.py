@@ -41,13 +41,16 @@ def check_files() -> None:
     Check the command line, and that the inventory and group_data/ are Python that runs, before
     pyinfra runs them.
 
-    Called by config.py. Mistakes end the program with their messages and exit status 1.
+    Called by config.py. To write SD cards, all settings are checked: there pyinfra runs no
+    inventory, which would do it. Mistakes end the program with their messages and exit status 1.
     """
     with ending_the_program():
         overrides.check_deploys()
-        inventory = overrides.inventory()
-        if Path(inventory).exists():
-            _kept().sources = sources.read(Path.cwd(), inventory, overrides.given())
+        kept, inventory = _kept(), overrides.inventory()
+        kept.options = overrides.options()
+        if Path(inventory).exists() or overrides.is_local():
+            kept.sources = sources.read(Path.cwd(), inventory, overrides.given())
+            kept.cluster = build(kept.sources) if overrides.is_local() else None
 
 
 def prepare(inventory: str) -> None:
