@@ -15,24 +15,16 @@ from messages import formats as messages
 _STATUS = re.compile(r"(dlstatus|pmstatus):[^:]*(?::[^:]+)?:([0-9.]+):(.*)")
 _NOISE = re.compile(r"(?:dlstatus|pmstatus|pmconffile|media-change):")
 _TROUBLE = re.compile(r"(?:Err|E|W)(?::\d+)?[:,]? ")
-_UNREACHABLE = (
-    "Temporary failure resolving",
-    "Could not resolve",
-    "Could not connect",
-    "Unable to connect",
-    "Connection timed out",
-    "Connection failed",
-    "Network is unreachable",
-    "No route to host",
-    "Connection refused",
+_LOCKED = re.compile("Could not get lock|Unable to acquire the dpkg|lock was locked by another")
+_OUTDATED = re.compile(
+    "Unable to locate package|has no installation candidate|but it is not installable| 404 "
+    "|maybe run apt-get update"
 )
-
-_UNSIGNED = (
-    "NO_PUBKEY",
-    "Missing key",
-    "signatures couldn't be verified",
-    "BADSIG",
-    "Bad signature",
+_EXPIRED = re.compile(r"EXPKEYSIG|\bkey\b.*\bexpired\b")
+_UNSIGNED = re.compile("NO_PUBKEY|Missing key|signatures couldn't be verified|BADSIG|Bad signature")
+_UNREACHABLE = re.compile(
+    "Temporary failure resolving|Could not resolve|(Could not|Unable to) connect"
+    "|Connection (timed out|failed|refused)|Network is unreachable|No route to host"
 )
 
 
@@ -76,20 +68,12 @@ def progress(line: str) -> tuple[float, str] | None:
 
 def is_lock(lines: Sequence[str]) -> bool:
     """Tell whether apt failed because another apt or dpkg is running."""
-    signs = ("Could not get lock", "Unable to acquire the dpkg", "lock was locked by another")
-    return any(sign in line for line in lines for sign in signs)
+    return any(map(_LOCKED.search, lines))
 
 
 def wants_update(lines: Sequence[str]) -> bool:
     """Tell whether apt failed because of old package lists, so that an update can help."""
-    signs = (
-        "Unable to locate package",
-        "has no installation candidate",
-        "but it is not installable",
-        " 404 ",
-        "maybe run apt-get update",
-    )
-    return any(sign in line for line in lines for sign in signs)
+    return any(map(_OUTDATED.search, lines))
 
 
 def reason(lines: Sequence[str]) -> Said:
@@ -105,13 +89,12 @@ def reason(lines: Sequence[str]) -> Said:
     if is_lock(said):
         holder = re.search(r"held by process \d+(?: \([^)]*\))?", text)
         return messages.APT_BUSY(holder=f" ({holder[0]})" if holder else "")
-    if "EXPKEYSIG" in text or re.search(r"\bkey\b.*\bexpired\b", text):
+    if _EXPIRED.search(text):
         return messages.SIGNING_KEY_EXPIRED()
-    if any(sign in text for sign in _UNSIGNED):
+    if _UNSIGNED.search(text):
         return messages.NOT_SIGNED()
-    for sign in _UNREACHABLE:
-        if found := next((line for line in said if sign in line), None):
-            return messages.SERVER_UNREACHABLE(line=_short(found))
+    if found := next(filter(_UNREACHABLE.search, said), None):
+        return messages.SERVER_UNREACHABLE(line=_short(found))
     if found := next((line for line in said if "Failed to fetch" in line), None):
         return messages.FETCH_FAILED(line=_short(found))
     if "is not signed" in text:
