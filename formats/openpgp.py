@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64decode
-from dataclasses import dataclass
 
 from formats.unreadable import Unreadable
 
@@ -19,22 +18,14 @@ _BLOCK = re.compile(
     r"-----BEGIN PGP PUBLIC KEY BLOCK-----[ \t]*\r?\n(.*?)-----END PGP PUBLIC KEY BLOCK-----",
     re.DOTALL,
 )
-_PUBLIC_KEY, _PUBLIC_SUBKEY = 6, 14
-# What else belongs to a public key: signature, trust, user id, user attribute, padding.
-_COMPANIONS = {2, 12, 13, 17, 21}
+_PUBLIC_KEY = 6
+# What else belongs to it: signature, trust, user id, subkey, user attribute, padding.
+_COMPANIONS = (2, 12, 13, 14, 17, 21)
 
 
-@dataclass(frozen=True)
-class PublicKey:
-    """One key: its fingerprint in capital hexadecimal digits, and whether it is a subkey."""
-
-    fingerprint: str
-    subkey: bool = False
-
-
-def public_keys(text: str) -> list[PublicKey]:
+def fingerprints(text: str) -> list[str]:
     """
-    Read each public key and subkey in an armoured text, in its order.
+    Read the fingerprint of each primary key in an armoured text, in capital hexadecimal digits.
 
     + text: one or more armoured blocks, with only white space between them
     + raises ``Unreadable``: another kind of packet (a private key, a message), a damaged block, a
@@ -45,14 +36,12 @@ def public_keys(text: str) -> list[PublicKey]:
         raise Unreadable("no PGP PUBLIC KEY BLOCK")
     if _BLOCK.sub("", text).strip():
         raise Unreadable("text beside the PGP PUBLIC KEY BLOCK")
-    found = []
-    for block in blocks:
-        for tag, body in _packets(_dearmour(block)):
-            if tag in (_PUBLIC_KEY, _PUBLIC_SUBKEY):
-                found.append(PublicKey(_fingerprint(body), tag == _PUBLIC_SUBKEY))
-            elif tag not in _COMPANIONS:
-                raise Unreadable(f"a packet that is not part of a public key (tag {tag})")
-    if not found or found[0].subkey:
+    packets = [packet for block in blocks for packet in _packets(_dearmour(block))]
+    for tag, _ in packets:
+        if tag not in (_PUBLIC_KEY, *_COMPANIONS):
+            raise Unreadable(f"a packet that is not part of a public key (tag {tag})")
+    found = [_fingerprint(body) for tag, body in packets if tag == _PUBLIC_KEY]
+    if not found:
         raise Unreadable("no primary key")
     return found
 

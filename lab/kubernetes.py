@@ -101,8 +101,8 @@ def _check(folder: Path, cluster: Cluster) -> None:
 
 def _fingerprint(key: Path) -> str:
     try:
-        return openpgp.public_keys(key.read_text())[0].fingerprint
-    except (OSError, ValueError, IndexError) as error:
+        return openpgp.fingerprints(key.read_text())[0]
+    except (OSError, ValueError) as error:
         raise LabError(messages.KEY(path=key, reason=error)) from None
 
 

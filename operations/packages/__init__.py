@@ -83,7 +83,7 @@ def available_release(version: str, url: str) -> str | None:
 def _accepted_key(url: str, fingerprint: str) -> str:
     try:
         text = _fetch(url)
-        found = [key.fingerprint for key in openpgp.public_keys(text) if not key.subkey]
+        found = openpgp.fingerprints(text)
     except requests.RequestException as error:
         raise HostFailure(messages.KEY_NOT_FETCHED(url=url, reason=failure_reason(error))) from None
     except ValueError as error:

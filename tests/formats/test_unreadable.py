@@ -86,7 +86,7 @@ READERS: list[tuple[Callable[[str], object], str]] = [
     (put, ADMIN_CONF),
     (certificates.key_hash, PEM),
     (certificates.names, PEM),
-    (openpgp.public_keys, PGP),
+    (openpgp.fingerprints, PGP),
     (docker_archive.images, ARCHIVE),
     (docker_archive.architecture, '{"architecture": "arm64"}'),
     (card_record.parse, RECORD),
