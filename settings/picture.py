@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from html import escape
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -18,7 +18,6 @@ from pathlib import Path
 from settings import sources
 from settings.build import build
 from settings.model import Cluster, Node
-from settings.problems import SettingsError
 from settings.run import ending_the_program
 
 _FONT = "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif"
@@ -55,7 +54,7 @@ _LOOKS = {
     "name": _of_text("#1f2933", "#e6ebf0", "16", _FONT, "600"),
     "soft": _of_text("#5c6b7a", "#9fb0c0", "12.5", _FONT),
     "number": _of_text("#1f2933", "#e6ebf0", "13", _FIXED),
-    "way": _of_text("#c51a4a", "#f0658a", "13", _FIXED),
+    "route": _of_text("#c51a4a", "#f0658a", "13", _FIXED),
 }
 _DARK = "\n".join(
     f"    .{name} {{ fill: {look.dark[0]}; stroke: {look.dark[1]} }}"
@@ -191,7 +190,7 @@ def _board(cluster: Cluster, node: Node) -> _Box:
         address = each.address.ip if each.address else node.uplink_address
         leased = "" if each.address else " (DHCP)"
         lines.append(("number", f"{each.name} {address}{leased}"))
-    lines.append(("way", f"default via {cluster.default_gateway(node)}"))
+    lines.append(("route", f"default via {cluster.default_gateway(node)}"))
     roles = [node.role.replace("_", " "), *(["gateway (NAT)"] if cluster.is_gateway(node) else [])]
     if roles != ["worker"]:
         lines.append(("soft", ", ".join(roles)))
@@ -211,7 +210,7 @@ def _above(cluster: Cluster) -> list[_Box]:
 
 
 def _router(name: str, address: IPv4Address) -> _Box:
-    return _Box(name, [("number", str(address)), ("soft", "the way to the internet")])
+    return _Box(name, [("number", str(address)), ("soft", "to the internet")])
 
 
 def _draw_above(
@@ -256,38 +255,18 @@ def _text(style: str, x: float, y: float, text: str, anchor: str = "middle") -> 
 
 
 def pictures(project: Path) -> dict[str, str]:
-    """The drawings that the settings allow: file name, text.
-
-    Raises `SettingsError` when they are wrong for the topology that is set.
     """
-    read = sources.read(project, "inventory.py", {})
-    own = build(read)
-    found = {}
-    for topology in ("nat", "router"):
-        try:
-            cluster = build(_with_topology(read, topology))
-        except SettingsError:
-            if topology == own.topology:
-                raise
-            continue
-        found[f"topology-{topology}.svg"] = draw(cluster)
-    return found
+    Draw the cluster, and with a gateway also the same nodes behind a router, if it has an address.
 
-
-def _with_topology(read: sources.Sources, topology: str) -> sources.Sources:
-    """The same nodes in another topology: with "router" none has an uplink."""
-    unused = ("topology", "uplink_address") if topology == "router" else ("topology",)
-    hosts = [
-        replace(
-            host,
-            data={
-                "topology": sources.Value(topology, "topology"),
-                **{name: value for name, value in host.data.items() if name not in unused},
-            },
-        )
-        for host in read.hosts
-    ]
-    return replace(read, hosts=tuple(hosts))
+    + returns: the text of each drawing by file name
+    + raises ``SettingsError``
+    """
+    cluster = build(sources.read(project, "inventory.py", {}))
+    drawn = [cluster]
+    if cluster.topology == "nat" and cluster.router in cluster.cluster_network:
+        nodes = [node.model_copy(update={"uplink_address": None}) for node in cluster.nodes]
+        drawn.append(cluster.model_copy(update={"topology": "router", "nodes": tuple(nodes)}))
+    return {f"topology-{each.topology}.svg": draw(each) for each in drawn}
 
 
 def main() -> None:
