@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyinfra.api import StringCommand
-from typing_extensions import override
 
 from facts.base import State, WholeFact, ask, number, text_of
 
@@ -81,11 +80,9 @@ class Certificates(WholeFact[CertificatesState]):
     + user: whose ``~/.kube/config`` is read too
     """
 
-    @override
     def command(self, user: str) -> StringCommand:
         return ask(_SCRIPT, user, *map(str, STATIC_PODS.values()))
 
-    @override
     def parse(self, now: str, *lines: str) -> CertificatesState:
         files, processes, rotates = {}, {}, False
         for line in lines:

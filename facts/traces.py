@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import StringCommand
-from typing_extensions import override
-
-from facts.base import State, WholeFact, ask, one_of
+from facts.base import State, WholeFact, one_of
 
 RESET_UNIT = "bramble-kubeadm-reset"
 
@@ -55,11 +52,8 @@ class TracesState(State):
 class Traces(WholeFact[TracesState]):
     """Read what a cluster has left on a node: a ``TracesState``."""
 
-    @override
-    def command(self) -> StringCommand:
-        return ask(_SCRIPT)
+    script = (_SCRIPT,)
 
-    @override
     def parse(self, *lines: str) -> TracesState:
         found = [line for line in lines if line != "running"]
         for line in found:

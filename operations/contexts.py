@@ -27,18 +27,6 @@ def removed(record: str, path: str, contexts: Collection[str], whole: bool) -> C
     + path: the present kubeconfig
     + contexts: those in it that the settings have
     + whole: as for ``removals.rest``; False removes none
-
-    **Example:**
-
-    .. code:: python
-
-        contexts.removed(
-            name="Former kubeconfig contexts",
-            record=".cluster/record.json",
-            path="~/.kube/config",
-            contexts=["bramble"],
-            whole=True,
-        )
     """
     known = context_record.read(record).entries if whole else {}
     desired = {context_record.resource(context, path): context for context in contexts}

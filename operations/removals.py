@@ -49,14 +49,6 @@ def network(
     Remove what is part of the guard's transaction; to be called last inside of ``guard.change``.
 
     + whole, nodes, settings, take_over: as for ``rest``
-
-    **Example:**
-
-    .. code:: python
-
-        with guard.change("Apply network changes"):
-            interfaces.interface(…)
-            removals.network(name="Network removals", **specifications.whole_run(cluster))
     """
     commands = _removals(nodes, take_over, guarded=True) if whole else {}
     if not commands:
@@ -84,14 +76,6 @@ def rest(
     + settings: their fingerprint
     + take_over: name of a node on which most may be removed, though it was set up from another
       inventory
-
-    **Example:**
-
-    .. code:: python
-
-        removals.rest(
-            name="Removals", whole=True, nodes={"node1": "192.168.2.11"}, settings="5f2b…"
-        )
     """
     if not whole:
         hide()
