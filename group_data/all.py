@@ -153,6 +153,10 @@ nodes_ready_seconds = 300
 # deploys/certificates.py renews certificates that are valid for fewer days: 1 to 364. Default: 60.
 renew_days = 60
 
+# Seconds after which a drain that does not end is undone: 30 to 3600. Default: 300. Increase it for
+# pods that take long to end.
+drain_seconds = 300
+
 # True: pods may run on the control plane as well. Default: False. Useful in a small cluster.
 pods_on_control_plane = False
 

@@ -252,7 +252,7 @@ NOT_RENEWED = Message("""KUB059
     Remedy: Correct that, then run the same command again: it continues with what is left.
     Meaning: kubeadm failed, or the disk is full.""")
 NOT_BACK = Message("""KUB060
-    {what} does not run again after {seconds} s: {reason}
+    {what} has not started after {seconds} s: {reason}
     Remedy: Run `sudo journalctl -u kubelet` on this node for the reason, then run the same
     command again.
     Meaning: The certificates are renewed, and this part of the control plane was stopped, so that
@@ -267,3 +267,33 @@ RESET_NOT_CONFIRMED = Message("""KUB062
     the cluster was not deleted: its name was not typed as confirmation
     Remedy: Type {cluster} when asked; without a terminal, add `--data yes={cluster}`.
     Meaning: `-y` alone is not enough to delete a cluster. Nothing was changed.""")
+BARE_PODS = Message("""KUB063
+    pods that nothing makes again elsewhere are on the node: {pods}
+    Remedy: Save what they hold, delete them with `{commands}`, then run the same command again.
+    Meaning: A pod without a controller (Deployment, StatefulSet, Job) does not come back once its
+    node is drained. Nothing was changed.""")
+BUDGET_NEVER_MET = Message("""KUB064
+    pods can't be evicted, since their disruption budgets ask for as many pods as there are: {pods}
+    Remedy: Raise the replicas (`kubectl scale`), or lower the budget (`kubectl edit pdb`), then run
+    the same command again.
+    Meaning: The drain would wait in vain. Nothing was changed.""")
+NO_ROOM = Message("""KUB065
+    no other node takes pods, so these wait until there is one: {pods}
+    Remedy: Add a worker, or set pods_on_control_plane = True and run
+    `pyinfra inventory.py deploys/cluster.py`.
+    Meaning: A warning. The pods are Pending meanwhile.""")
+NOT_DRAINED = Message("""KUB066
+    {node} is not drained after {seconds} s; left are: {pods}
+    Remedy: See `kubectl describe pod` and `kubectl get pdb -A`, or raise drain_seconds in
+    group_data/all.py; then run the same command again.
+    Meaning: The name of the budget that holds a pod is in brackets. The node takes pods again,
+    unless somebody else had cordoned it; pods that were evicted run elsewhere.""")
+DRAIN_LOST = Message("""KUB067
+    the drain of {node} was interrupted: {reason}
+    Remedy: Run the same command again: it goes on with the drain.
+    Meaning: The node is cordoned, and noted as such by bramble (annotation bramble/cordon).""")
+REMOVAL_NOT_CONFIRMED = Message("""KUB068
+    {node} does not answer, and was not removed from the cluster: that was not confirmed
+    Remedy: Switch it on; or type its name when you are asked, or add `--data yes={node}`.
+    Meaning: A node that is only off for a while comes back to its cluster, unless it is deleted
+    there.""")

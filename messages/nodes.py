@@ -108,6 +108,8 @@ INSTALL_FAILED = Message("""NOD040
     cannot install {packages}: {reason}""")
 UPDATE_FAILED = Message("""NOD041
     cannot fetch the package lists of {source}: {reason}""")
+PURGE_FAILED = Message("""NOD055
+    cannot remove {packages}: {reason}""")
 NOT_UTF8 = Message("""NOD042
     {path}, line {line} is not UTF-8
     Remedy: Correct the line, then run the same command again.""")

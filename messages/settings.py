@@ -429,3 +429,14 @@ NOT_IN_PART = Message("""SET118
     {deploy} deletes the whole cluster, not a part of it
     Remedy: Leave out --limit and --exclude.
     Meaning: Workers whose control plane was deleted would go on looking for it.""")
+NO_NODE_TO_REMOVE = Message("""SET119
+    no node is given
+    Remedy: Write --data node=NAME; the nodes are {nodes}.
+    Meaning: deploys/remove.py removes one node from the cluster.""")
+LAST_CONTROL_PLANE = Message("""SET120
+    {node} is the last control plane
+    Remedy: Run `pyinfra inventory.py deploys/reset.py`, if the whole cluster is to be deleted.
+    Meaning: The cluster can't exist without it.""")
+WRONG_OPTION = Message("""SET121
+    {value} is not possible
+    Remedy: Write {instead}, or leave it out.""")

@@ -7,24 +7,21 @@ The network, SSH access, NAT rules and all rules of others stay. Afterwards the 
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 
-import click
-from gevent.lock import RLock
 from pyinfra import host
 from pyinfra.api import FunctionCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 import remote
-import runs
 from facts.kubeconfig import AdminCredentials
 from facts.traces import INTERFACES, LISTS, PATHS, RESET_UNIT, Traces
 from formats.node_record import NodeRecord
 from messages import kubernetes as messages
 from operations import node_record
 from operations.base import Commands, HostFailure, operation, plan, plan_change, read
+from operations.confirmation import confirm
 from operations.kubeadm.run import follow
 
 _MINUTES = 15
@@ -54,21 +51,13 @@ kept | while read -r p; do [ -e "$p" ] || {{ : > "$p"; chmod 644 "$p"; }}; done;
 ! systemctl is-enabled --quiet kubelet 2>/dev/null || systemctl start --no-block kubelet"""
 
 
-class _Answer:
-    """The answer to the question whether to delete the cluster, asked once in a run."""
-
-    def __init__(self) -> None:
-        self.lock = RLock()
-        self.given: str | None = None
-
-
 @operation()
-def reset(cluster: str, yes: str | None, user: str = "") -> Commands:
+def reset(cluster: str = "", yes: str | None = None, user: str = "") -> Commands:
     """
-    Remove Kubernetes from this node, and ask for the cluster's name before.
+    Remove Kubernetes from this node.
 
-    + cluster: its name
-    + yes: the name as it was given with ``--data``; None: a person is asked for it
+    + cluster: its name, which a person has to type before; "": nobody is asked
+    + yes: the name as it was given with ``--data``: nobody is asked
     + user: whose ``~/.kube/config`` is removed, if it is a copy of the administrator's
 
     ``HostFailure``: not confirmed, or kubeadm fails.
@@ -99,7 +88,9 @@ def _reset(
     state: State, host: Host, cluster: str, yes: str | None, copy: str, running: bool
 ) -> bool:
     if not running:
-        _confirm(state, cluster, yes)
+        question = f"The cluster and all its data will be deleted. Type its name, {cluster}"
+        if cluster and confirm(state, question, yes) != cluster:
+            raise HostFailure(messages.RESET_NOT_CONFIRMED(cluster=cluster))
         command = ["sh", "-c", _RESET, "reset", copy, _CHAINS]
         remote.of(host).job(RESET_UNIT).start("bramble: kubeadm reset", command)
     if not follow(host, "kubeadm reset", RESET_UNIT, _MINUTES, watched=False):
@@ -111,25 +102,3 @@ def _reset(
 def _without_labels(record: NodeRecord) -> NodeRecord:
     """The labels of a cluster's nodes, which its control plane has recorded, went with it."""
     return record.without([name for name in record.entries if name.startswith("label ")])
-
-
-def _confirm(state: State, cluster: str, yes: str | None) -> None:
-    """Ask a person for the cluster's name, unless it was given; ``HostFailure`` without it."""
-    answer = runs.of(state).part(_Answer)
-    with answer.lock:
-        if answer.given is None:
-            answer.given = yes if yes is not None else _ask(cluster)
-    if answer.given != cluster:
-        raise HostFailure(messages.RESET_NOT_CONFIRMED(cluster=cluster))
-
-
-def _ask(cluster: str) -> str:
-    if not sys.stdin.isatty():
-        return ""
-    question = f"    The cluster and all its data will be deleted. Type its name, {cluster}"
-    try:
-        answer = click.prompt(question, default="", show_default=False, err=True)
-    except click.Abort:  # Ctrl-D
-        click.echo(err=True)
-        return ""
-    return str(answer).strip()

@@ -17,7 +17,7 @@ from settings.build import build as _build
 from settings.known_hosts import changed_key
 from settings.model import Cluster, Node
 from settings.problems import Problem, SettingsError
-from settings.run import check_files, is_whole, of, options, prepare
+from settings.run import check_files, is_whole, of, options, prepare, requested_removal
 from settings.ssh_keys import host_key, operator_key, operator_public_key
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "operator_public_key",
     "options",
     "prepare",
+    "requested_removal",
     "target",
 ]
 

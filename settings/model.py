@@ -83,6 +83,7 @@ class Cluster(connector_fields.Derived):
     + pod_network_seconds, nodes_ready_seconds: how long a run waits for the pods of flannel,
       kube-proxy and CoreDNS, and for the nodes
     + renew_days: certificates that are valid for fewer days are renewed
+    + drain_seconds: after which a drain that does not end is undone
 
     A rule sees only the fields above its own, so their order matters.
     """
@@ -129,6 +130,7 @@ class Cluster(connector_fields.Derived):
     pod_network_seconds: kubernetes_fields.WaitSeconds
     nodes_ready_seconds: kubernetes_fields.WaitSeconds
     renew_days: kubernetes_fields.RenewDays
+    drain_seconds: kubernetes_fields.WaitSeconds
     pods_on_control_plane: fields.Switch
     kubeconfig: Annotated[fields.FilePath, rules.one_file]
     kube_context: kubernetes_fields.Context

@@ -23,12 +23,12 @@ _TARGET = "target"
 
 _LOCAL = "sdcard.py"
 # For all nodes at once, and the answers and choices of single deploys, which are no settings.
-_ALL, _WHOLE = "reset.py", "cluster.py"
+_ALL, _REMOVAL, _WHOLE = "reset.py", "remove.py", "cluster.py"
 _OPTIONS = {
     _ALL: ("yes",),
     _LOCAL: ("node", "device", "file", "yes", "any_disk"),
     _WHOLE: ("take_over",),
-    "remove.py": ("node", "packages", "yes"),
+    _REMOVAL: ("node", "packages", "yes"),
 }
 
 
@@ -102,6 +102,11 @@ def options() -> dict[str, str]:
     """Read the options among ``--data`` that the running deploy has, as they are written."""
     own = _own_options()
     return {name: text for name, text in _data().items() if name in own}
+
+
+def is_removal() -> bool:
+    """Whether ``deploys/remove.py`` runs."""
+    return any(Path(path).name == _REMOVAL for path in _options().get("operations", ()))
 
 
 def _own_options() -> set[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from messages import settings as messages
-from settings import known_hosts, overrides, sources, ssh_config
+from settings import known_hosts, overrides, removal, sources, ssh_config
 from settings.build import build
 from settings.model import Cluster
 from settings.problems import Problem, SettingsError
@@ -31,6 +31,7 @@ class Kept:
     """
 
     options: Mapping[str, str] = field(default_factory=dict)
+    removal: removal.Removal | None = None
     sources: sources.Sources | None = None
     cluster: Cluster | None = None
     whole: bool = False
@@ -71,6 +72,8 @@ def prepare(inventory: str) -> None:
         if kept.sources is None or kept.sources.inventory != inventory:
             kept.sources = sources.read(Path.cwd(), inventory, overrides.given())
         cluster = build(kept.sources)
+        if overrides.is_removal():
+            kept.removal = removal.requested(cluster, kept.options, inventory)
         overrides.check_limits(kept.sources.names)
         _check_supported(cluster, inventory)
         known_hosts.unite(cluster)
@@ -100,6 +103,13 @@ def of(inventory: Inventory) -> Cluster:
 def is_whole() -> bool:
     """Whether this run is for all nodes, with all deploys and the settings as they are written."""
     return _kept().whole
+
+
+def requested_removal() -> removal.Removal:
+    """The node that ``deploys/remove.py`` is to remove."""
+    found = _kept().removal
+    assert found is not None, "the inventory file does not call settings.prepare"
+    return found
 
 
 def options() -> Mapping[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pyinfra import host, logger
+from pyinfra import host
 from pyinfra.api import FunctionCommand
 from rich.text import Text
 
@@ -89,8 +89,7 @@ def control_plane(
     names = [each.name for each in due if each.renewable]
     for each in due:
         if each.name in _AUTHORITIES:
-            said = messages.AUTHORITY_EXPIRES(name=each.name, left=each.left)
-            host.log_styled(said, fg="yellow", log_func=logger.warning)
+            plan(messages.AUTHORITY_EXPIRES(name=each.name, left=each.left))
     written = {each.name: observed.files[each.path].written for each in found if each.renewable}
     pods = [
         pod for pod in STATIC_PODS if {*names} & {*USES[pod]} or restarts(observed, written, pod)

@@ -162,6 +162,22 @@ def installed(version: str, url: str) -> Commands:
         yield StringCommand("systemctl", "enable", "--now", "--quiet", "kubelet.service")
 
 
+@operation()
+def purged(version: str) -> Commands:
+    """
+    Remove kubelet, kubeadm, kubectl and kubernetes-cni with their configuration.
+
+    + version: as for ``installed``
+    """
+    observed = read(Packages, version=str(parse_desired(version)))
+    present = [name for name in NAMES if name in {*observed.installed, *observed.broken}]
+    if not present:
+        host.noop("no Kubernetes package is installed")
+        return
+    plan_change(f"remove the packages {', '.join(present)}", *(f"package {n}" for n in present))
+    yield from apt.purge(present)
+
+
 def _check_change(
     name: str, release: Release | None, desired: DesiredVersion, joined: bool
 ) -> None:

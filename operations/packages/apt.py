@@ -50,6 +50,15 @@ def install(packages: list[str], change_held: bool = False) -> Commands:
     yield FunctionCommand(_install, (packages, change_held), {})
 
 
+def purge(packages: list[str]) -> Commands:
+    """
+    Remove packages with their configuration, held ones too; for use in other operations.
+
+    + packages: names
+    """
+    yield FunctionCommand(_purge, (packages,), {})
+
+
 def update(source: str) -> Commands:
     """
     Fetch the package lists of one source; for use in other operations.
@@ -57,6 +66,17 @@ def update(source: str) -> Commands:
     + source: its file, such as "/etc/apt/sources.list.d/kubernetes.sources"
     """
     yield FunctionCommand(_update_source, (source,), {})
+
+
+def _purge(state: State, host: Host, packages: list[str]) -> bool:
+    _run_apt(state, host, StringCommand("sh", "-c", QuoteString(_REPAIR)))
+    names = [QuoteString(package) for package in packages]
+    result = _run_apt(
+        state, host, StringCommand(_APT, "--allow-change-held-packages", "purge", *names)
+    )
+    if result.status == 0:
+        return True
+    return failed(host, nodes.PURGE_FAILED(packages=" ".join(packages), reason=_reason(result)))
 
 
 def _install(state: State, host: Host, packages: list[str], change_held: bool) -> bool:

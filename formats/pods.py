@@ -1,0 +1,110 @@
+"""Pods and PodDisruptionBudgets as plain data (API v1, policy/v1): what a drain does with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# Of a node that bramble has cordoned: which deploy did, and since when. A cordon without it is
+# somebody else's.
+CORDON = "bramble/cordon"
+
+Resource = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """
+    Pods that a drain evicts from a node, each ``NAMESPACE/NAME``.
+
+    + pods: all of them
+    + bare: those that no controller makes again elsewhere
+    + local: those whose local data (emptyDir) is deleted with them
+    + held: those that a budget lets nobody evict now, with the budget's name
+    + stuck: those of them whose budget can't be met: it asks for as many pods as there are
+    """
+
+    pods: tuple[str, ...]
+    bare: tuple[str, ...]
+    local: tuple[str, ...]
+    held: Mapping[str, str]
+    stuck: Mapping[str, str]
+
+
+def leaving(objects: Iterable[Resource], node: str) -> Leaving:
+    """
+    Find the pods that a drain of a node evicts: not those of DaemonSets, not static ones.
+
+    + objects: all pods and budgets, among others
+    """
+    objects = list(objects)
+    pods = {_name(pod): pod for pod in objects if _is_evicted(pod, node)}
+    budgets = [each for each in objects if each["kind"] == "PodDisruptionBudget"]
+    held, stuck = {}, {}
+    for name, pod in pods.items():
+        for budget in budgets:
+            status = budget.get("status") or {}
+            if not _selects(budget, pod) or status.get("disruptionsAllowed", 1) > 0:
+                continue
+            held[name] = budget["metadata"]["name"]
+            if status.get("desiredHealthy", 0) >= status.get("expectedPods", 0):
+                stuck[name] = budget["metadata"]["name"]
+    return Leaving(
+        tuple(pods),
+        tuple(name for name, pod in pods.items() if _owner(pod) is None),
+        tuple(name for name, pod in pods.items() if _has_local_data(pod)),
+        held,
+        stuck,
+    )
+
+
+def cordon(resource: Resource) -> tuple[bool, str]:
+    """Return whether a node is cordoned, and bramble's note on that; "" for another's cordon."""
+    annotations = resource["metadata"].get("annotations") or {}
+    unschedulable = bool((resource.get("spec") or {}).get("unschedulable"))
+    return unschedulable, str(annotations.get(CORDON, "")) if unschedulable else ""
+
+
+def _is_evicted(resource: Resource, node: str) -> bool:
+    if resource["kind"] != "Pod" or (resource.get("spec") or {}).get("nodeName") != node:
+        return False
+    annotations = resource["metadata"].get("annotations") or {}
+    finished = (resource.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    static = "kubernetes.io/config.mirror" in annotations
+    return not finished and not static and _owner(resource) != "DaemonSet"
+
+
+def _owner(pod: Resource) -> str | None:
+    """Return the kind of a pod's controller."""
+    owners = pod["metadata"].get("ownerReferences") or ()
+    return next((str(each["kind"]) for each in owners if each.get("controller")), None)
+
+
+def _has_local_data(pod: Resource) -> bool:
+    return any("emptyDir" in volume for volume in (pod.get("spec") or {}).get("volumes") or ())
+
+
+def _selects(budget: Resource, pod: Resource) -> bool:
+    """Tell whether a budget is for a pod, by the labels that its selector names."""
+    if budget["metadata"].get("namespace") != pod["metadata"].get("namespace"):
+        return False
+    selector = (budget.get("spec") or {}).get("selector") or {}
+    labels = pod["metadata"].get("labels") or {}
+    return all(_holds(each, labels) for each in selector.get("matchExpressions") or ()) and (
+        (selector.get("matchLabels") or {}).items() <= labels.items()
+    )
+
+
+def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    value, values = labels.get(expression["key"]), expression.get("values") or ()
+    return {
+        "In": value in values,
+        "NotIn": value not in values,
+        "Exists": value is not None,
+        "DoesNotExist": value is None,
+    }.get(expression["operator"], True)
+
+
+def _name(resource: Resource) -> str:
+    return f"{resource['metadata'].get('namespace', '')}/{resource['metadata']['name']}"

@@ -1,0 +1,67 @@
+"""The options of deploys/remove.py, and the inventory's line that is to go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+import settings
+from settings import SettingsError
+from settings.removal import requested
+from tests.project import REPOSITORY
+
+INVENTORY = """control_plane = [
+    ("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})
+]
+workers = [("node2", {"address": "192.168.2.12"})]
+# node3 came later
+workers.append(
+    ("node3", {"address": "192.168.2.13"})
+)
+"""
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> settings.Cluster:
+    (tmp_path / "inventory.py").write_text(INVENTORY)
+    (tmp_path / "group_data").symlink_to(REPOSITORY / "group_data")
+    return settings.load(tmp_path)
+
+
+def test_a_worker_and_its_line(cluster: settings.Cluster) -> None:
+    found = requested(cluster, {"node": "node3"}, "inventory.py")
+    assert (found.node.name, found.purge, found.yes) == ("node3", False, None)
+    assert found.line == 'inventory.py line 7: ("node3", {"address": "192.168.2.13"})'
+
+
+def test_packages_and_an_answer(cluster: settings.Cluster) -> None:
+    options = {"node": "node2", "packages": "purge", "yes": "node2"}
+    found = requested(cluster, options, "inventory.py")
+    assert (found.purge, found.yes) == (True, "node2")
+    assert found.line.startswith("inventory.py line 4: workers = [")
+
+
+@pytest.mark.parametrize(
+    ("options", "codes"),
+    [
+        ({}, ["SET119"]),
+        ({"node": ""}, ["SET119"]),
+        ({"node": "node1"}, ["SET120"]),
+        ({"node": "node3", "packages": "keep"}, ["SET121"]),
+        ({"packages": "keep"}, ["SET121", "SET119"]),
+    ],
+)
+def test_mistakes_are_named(
+    cluster: settings.Cluster, options: Mapping[str, str], codes: list[str]
+) -> None:
+    with pytest.raises(SettingsError) as mistakes:
+        requested(cluster, options, "inventory.py")
+    assert [each.text.message.code for each in mistakes.value.problems] == codes
+
+
+def test_a_node_that_the_inventory_does_not_have(cluster: settings.Cluster) -> None:
+    with pytest.raises(SettingsError) as mistakes:
+        requested(cluster, {"node": "node4"}, "inventory.py")
+    assert "node4" in str(mistakes.value)
