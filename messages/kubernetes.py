@@ -290,7 +290,7 @@ NOT_DRAINED = Message("""KUB066
     unless somebody else had cordoned it; pods that were evicted run elsewhere.""")
 DRAIN_LOST = Message("""KUB067
     the drain of {node} was interrupted: {reason}
-    Remedy: Run the same command again: it goes on with the drain.
+    Remedy: Run the same command again: it continues with the drain.
     Meaning: The node is cordoned, and noted as such by bramble (annotation bramble/cordon).""")
 REMOVAL_NOT_CONFIRMED = Message("""KUB068
     {node} does not answer, and was not removed from the cluster: that was not confirmed

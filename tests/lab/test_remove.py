@@ -27,6 +27,8 @@ PREPARED = [
 ]
 CORDON = "bramble/cordon"
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def made(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, dict[str, set[str]]]]:
@@ -136,7 +138,6 @@ def test_a_worker_is_drained_reset_and_deleted(
     all_are_ready(lab, "node1", "node2", "node3")
 
 
-@pytest.mark.slow
 def test_a_drain_that_does_not_end_is_undone(lab: Lab) -> None:
     """Two pods that fit nowhere else, and a budget that asks for one of them."""
     workload(lab, "Deployment", "pinned", replicas=2)
@@ -166,7 +167,6 @@ def test_a_drain_that_does_not_end_is_undone(lab: Lab) -> None:
         kubectl(lab, "delete", "deployment", "pinned")
 
 
-@pytest.mark.slow
 def test_a_run_that_is_killed_in_the_drain_is_continued(
     lab: Lab, made: tuple[Lab, dict[str, set[str]]]
 ) -> None:
@@ -187,7 +187,6 @@ def test_a_run_that_is_killed_in_the_drain_is_continued(
     is_gone(lab, made)
 
 
-@pytest.mark.slow
 def test_the_power_goes_in_the_reset(lab: Lab, made: tuple[Lab, dict[str, set[str]]]) -> None:
     run = start(lab, *NODE3, deploys=DEPLOY)
     assert run.stdout is not None
@@ -203,7 +202,6 @@ def test_the_power_goes_in_the_reset(lab: Lab, made: tuple[Lab, dict[str, set[st
     is_gone(lab, made)
 
 
-@pytest.mark.slow
 def test_a_dead_worker_is_removed_from_the_cluster_alone(
     lab: Lab, made: tuple[Lab, dict[str, set[str]]]
 ) -> None:
@@ -221,7 +219,6 @@ def test_a_dead_worker_is_removed_from_the_cluster_alone(
     is_gone(lab, made)
 
 
-@pytest.mark.slow
 def test_packages_and_files_are_purged(lab: Lab) -> None:
     run = pyinfra(lab, *NODE3, "--data", "packages=purge", deploys=DEPLOY)
     assert run.status == 0, run.output

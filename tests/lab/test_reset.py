@@ -42,7 +42,7 @@ mkdir -p /var/lib/cni/networks/cbr0 /var/lib/cni/results /var/log/containers \
 echo 10.244.1.2 > /var/lib/cni/networks/cbr0/last_reserved_ip.0
 echo log > /var/log/pods/default_bb_1/bb/0.log
 ln -sf /var/log/pods/default_bb_1/bb/0.log /var/log/containers/bb.log
-ip6tables -t mangle -N KUBE-KUBELET-CANARY
+ip6tables -t mangle -N KUBE-KUBELET-CANARY 2>/dev/null || :
 iptables -I OTHERS -j KUBE-FIREWALL"""
 # Beyond what `snapshot` has: everything that kubeadm, kubelet and pods may leave.
 STATE = """find /var/lib/kubelet /var/lib/cni /var/lib/etcd /var/lib/bramble /run/flannel \
