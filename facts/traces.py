@@ -9,12 +9,18 @@ from facts.base import State, WholeFact, one_of
 RESET_UNIT = "bramble-kubeadm-reset"
 
 # What a node has once it is in a cluster, and a prepared node has not.
-PATHS = (
-    "/etc/kubernetes/*.conf /etc/kubernetes/kubeadm-config.yaml /etc/kubernetes/manifests/*.yaml"
-    " /etc/kubernetes/pki /etc/kubernetes/tmp /etc/cni/net.d/10-flannel.conflist"
-    " /opt/cni/bin/flannel /root/.kube/cache /run/flannel /usr/libexec/kubernetes /var/lib/cni"
-    " /var/lib/etcd /var/lib/kubelet/* /var/log/containers /var/log/pods"
+_KUBECONFIGS = "admin super-admin kubelet bootstrap-kubelet controller-manager scheduler"
+PATHS = " ".join(
+    [
+        *(f"/etc/kubernetes/{name}.conf" for name in _KUBECONFIGS.split()),
+        *("/etc/kubernetes/kubeadm-config.yaml", "/etc/kubernetes/manifests/*.yaml"),
+        *("/etc/kubernetes/pki", "/etc/kubernetes/tmp", "/etc/cni/net.d/10-flannel.conflist"),
+        *("/opt/cni/bin/flannel", "/root/.kube/cache", "/run/flannel", "/var/lib/cni"),
+        *("/var/lib/etcd", "/var/lib/kubelet/*", "/var/log/containers", "/var/log/pods"),
+    ]
 )
+# Made by the kubelet; programs in it are somebody's.
+PLUGINS = "/usr/libexec/kubernetes"
 INTERFACES = "cni0 flannel.1 kube-ipvs0"
 
 # Shell functions, for ``operations.teardown`` too. Reading legacy tables would load their modules.
@@ -28,8 +34,10 @@ kept() { dpkg-query -L kubelet 2>/dev/null | grep '/\\.kubelet-keep$'; };"""
 _SCRIPT = f"""{LISTS}
 ! systemctl is-active --quiet {RESET_UNIT} || echo running;
 for p in {PATHS}; do [ ! -e "$p" ] || echo "path $p"; done;
+if [ -d {PLUGINS} ] && [ -z "$(find {PLUGINS} ! -type d -print -quit)" ]; then
+echo "path {PLUGINS}"; fi;
 for i in {INTERFACES}; do [ ! -e "/sys/class/net/$i" ] || echo "interface $i"; done;
-for s in $(saves); do $s-save 2>/dev/null | grep -E '^:(KUBE|FLANNEL)-'; done |
+for s in $(saves); do "$s-save" 2>/dev/null | grep -E '^:(KUBE|FLANNEL)-'; done |
 sed 's/^:/chain /; s/ [-A-Z]* *\\[.*//' | sort -u;
 nft_tables; kept | while read -r p; do [ -e "$p" ] || echo "missing $p"; done;
 if systemctl is-enabled --quiet kubelet 2>/dev/null &&

@@ -16,7 +16,7 @@ from pyinfra.api.state import State
 
 import remote
 from facts.kubeconfig import AdminCredentials
-from facts.traces import INTERFACES, LISTS, PATHS, RESET_UNIT, Traces
+from facts.traces import INTERFACES, LISTS, PATHS, PLUGINS, RESET_UNIT, Traces
 from formats.node_record import NodeRecord
 from messages import kubernetes as messages
 from operations import node_record
@@ -28,24 +28,27 @@ _MINUTES = 15
 
 # Jumps into chains of Kubernetes are deleted one by one, its chains then emptied and removed, in
 # one transaction for each table. Comments may hold any text, so they are not searched.
-_CHAINS = r"""/^\*/ { print; next }
+_CHAINS = r"""without_chains() { awk '/^\*/ { print; next }
 /^:(KUBE|FLANNEL)-/ { chain = substr($1, 2); chains[chain]; print "-F", chain; next }
 /^-A (KUBE|FLANNEL)-/ { next }
 /^-A / { rule = $0; gsub(/"([^"\\]|\\.)*"/, "", rule);
 if (rule ~ / -[jg] (KUBE|FLANNEL)-/) { sub(/^-A/, "-D"); print } }
-/^COMMIT/ { for (chain in chains) print "-X", chain; delete chains; print }"""
+/^COMMIT/ { for (chain in chains) print "-X", chain; delete chains; print }'; };"""
 
 # --one-file-system: a volume that could not be unmounted keeps its data.
 _RESET = f"""{LISTS}
+{_CHAINS}
 systemctl stop bramble-kubeadm-init bramble-kubeadm-join bramble-kubeadm-images 2>/dev/null;
 if [ -n "$1" ]; then rm -f -- "$1"; rmdir -- "$(dirname -- "$1")" 2>/dev/null; fi;
 if command -v kubeadm >/dev/null; then kubeadm reset -f || exit; fi;
 systemctl stop kubepods.slice 2>/dev/null;
 find /sys/fs/cgroup -depth -type d -path '*/kubepods*' -exec rmdir {{}} + 2>/dev/null;
 for i in {INTERFACES}; do [ ! -e "/sys/class/net/$i" ] || ip link delete "$i" || exit; done;
-for s in $(saves); do $s-save 2>/dev/null | awk "$2" | "$s-restore" --noflush || exit; done;
-nft_tables | while read -r table; do nft delete $table || exit; done;
+for s in $(saves); do
+"$s-save" 2>/dev/null | without_chains | "$s-restore" --noflush -w 10 || exit; done;
+nft_tables | while read -r table family name; do nft delete "$table" "$family" "$name"; done;
 rm -rf --one-file-system -- {PATHS} || exit;
+[ ! -d {PLUGINS} ] || find {PLUGINS} -depth -type d -empty -delete;
 rmdir /root/.kube 2>/dev/null;
 kept | while read -r p; do [ -e "$p" ] || {{ : > "$p"; chmod 644 "$p"; }}; done;
 ! systemctl is-enabled --quiet kubelet 2>/dev/null || systemctl start --no-block kubelet"""
@@ -91,7 +94,7 @@ def _reset(
         question = f"The cluster and all its data will be deleted. Type its name, {cluster}"
         if cluster and confirm(state, question, yes) != cluster:
             raise HostFailure(messages.RESET_NOT_CONFIRMED(cluster=cluster))
-        command = ["sh", "-c", _RESET, "reset", copy, _CHAINS]
+        command = ["sh", "-c", _RESET, "reset", copy]
         remote.of(host).job(RESET_UNIT).start("bramble: kubeadm reset", command)
     if not follow(host, "kubeadm reset", RESET_UNIT, _MINUTES, watched=False):
         return False

@@ -65,11 +65,10 @@ def shell(script: str, *arguments: str) -> str:
 @pytest.mark.parametrize("backend", ["iptables", "iptables-nft"])
 def test_only_kubernetes_chains_and_jumps_are_removed(backend: str) -> None:
     load = f'printf %s "$1" | {backend}-restore; printf %s "$2" | {backend}-restore --noflush;'
-    removal = f'{backend}-save | awk "$3" | {backend}-restore --noflush;'
+    removal = f"{backend}-save | without_chains | {backend}-restore --noflush -w 10;"
     save = SAVE.replace("iptables", backend)
-    saved = shell(
-        f"{load} {save}; {removal} echo ---; {save}", OTHERS, KUBERNETES, teardown._CHAINS
-    )
+    load = f"{teardown._CHAINS} {load}"
+    saved = shell(f"{load} {save}; {removal} echo ---; {save}", OTHERS, KUBERNETES)
     before, after = saved.split("---\n")
     assert "KUBE-SERVICES" in before
     # A table that Kubernetes made stays, empty.
@@ -82,6 +81,4 @@ def test_only_kubernetes_chains_and_jumps_are_removed(backend: str) -> None:
         [*(f"*{each}" for each in OTHERS.split("*")[1:]), f"*mangle\n{empty}COMMIT\n"]
     )
     # And once more: nothing is left to do.
-    assert (
-        shell(f"{load} {removal} {removal} {save}", OTHERS, KUBERNETES, teardown._CHAINS) == after
-    )
+    assert shell(f"{load} {removal} {removal} {save}", OTHERS, KUBERNETES) == after
