@@ -12,13 +12,15 @@ from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.util import FakeState, create_host
 
 import runs
+from facts.containerd import CONFIG, ContainerdState
 from facts.files import FileState
 from facts.kubectl import ClusterObjects
 from facts.node_record import KEPT, RecordState
 from facts.sysctl import SysctlState
+from formats.containerd import Runtime, configured
 from formats.node_record import Entry, NodeRecord, fingerprint
 from messages import nodes as messages
-from operations import files, node_record, nodes, removals, sysctl, units
+from operations import containerd, files, node_record, nodes, removals, sysctl, units
 from operations.base import HostFailure
 from operations.node_record import ChangedSince
 
@@ -288,3 +290,32 @@ def _cluster(labels: dict[str, str] | None) -> ClusterObjects:
     return ClusterObjects(
         True, [{"kind": "Node", "metadata": metadata}] if labels is not None else []
     )
+
+
+PAUSE = "registry.k8s.io/pause:3.10.2"
+KEPT_CONFIG = f"{KEPT}{CONFIG}"
+
+
+def _containerd(now: str, kept: str | None) -> dict[str, Any]:
+    config = FileState("file", "644", "root", "root", now)
+    before = FileState("file", "640", "root", "root", kept) if kept is not None else ABSENT
+    paths = {CONFIG: config, KEPT_CONFIG: before}
+    observed = ContainerdState("1.7.24~ds1", "", True, True, True, False, "", paths)
+    return {"containerd.Containerd": {f"paths={[CONFIG, KEPT_CONFIG]}": observed}}
+
+
+@pytest.mark.parametrize("kept", [None, 'version = 2\n[plugins."io.x"]\npath = "/x" # theirs\n'])
+def test_containerd_is_configured_as_if_there_had_never_been_a_mirror(kept: str | None) -> None:
+    mirrored = configured(kept, Runtime(PAUSE, mirrors=True), "1.7.24")
+    content = fingerprint("644", "root", "root", mirrored)
+    entry = Entry((content,), {"pause_image": PAUSE}, keeps=(CONFIG,))
+    with node(_containerd(mirrored, kept)):
+        commands: list[Any] = list(containerd.remove_mirrors("mirrors of containerd", entry))
+    _, write, restart = commands
+    assert write.connector_arguments["_stdin"] == configured(kept, Runtime(PAUSE), "1.7.24")
+    assert str(write).split()[-2:] == ["644" if kept is None else "640", "root:root"]
+    assert restart.function.__name__ == "_restart"
+    with node(_containerd(configured(kept, Runtime(PAUSE), "1.7.24"), kept)):
+        assert list(containerd.remove_mirrors("mirrors of containerd", entry)) == []
+    with node(_containerd(mirrored + "# mine\n", kept)), pytest.raises(ChangedSince):
+        list(containerd.remove_mirrors("mirrors of containerd", entry))
