@@ -88,7 +88,6 @@ def is_settled(lab: Lab) -> None:
     assert again.status == 0, again.output
     for node in ("node1", "node2"):
         assert again.left_alone(node), again.output
-    assert PATH in again.output
     assert Record().command().get_raw_value() not in again.output
     assert WRITES not in again.output
     assert removed(again) == {}
