@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pyinfra.api import StringCommand
-
-from facts.base import State, WholeFact, ask
+from facts.base import State, WholeFact
 from facts.files import READ_FILES, FileState, parse_files
 
 HOSTS = "/etc/hosts"
@@ -66,13 +64,10 @@ class HostnameState(State):
 class Hosts(WholeFact[HostsState]):
     """Read /etc/hosts; ``None`` when it could not be read."""
 
-    paths = (HOSTS, TEMPLATE)
-
-    def command(self) -> StringCommand:
-        return _command("manage_etc_hosts", self.paths)
+    script = (f"{_CLOUD_INIT}cloud manage_etc_hosts;\n{READ_FILES}", HOSTS, TEMPLATE)
 
     def parse(self, hostname: str, setting: str, *files: str) -> HostsState:
-        states = parse_files(files, self.paths)
+        states = parse_files(files, self.script[1:])
         if _is_true(setting) or setting.lower() == "template":
             setting = "template"
         return HostsState(hostname, setting if setting in ("template", "localhost") else "", states)
@@ -81,18 +76,11 @@ class Hosts(WholeFact[HostsState]):
 class Hostname(WholeFact[HostnameState]):
     """Read the hostname; ``None`` when it could not be read."""
 
-    paths = (HOSTNAME, PRESERVE)
-
-    def command(self) -> StringCommand:
-        return _command("preserve_hostname", self.paths)
+    script = (f"{_CLOUD_INIT}cloud preserve_hostname;\n{READ_FILES}", HOSTNAME, PRESERVE)
 
     def parse(self, hostname: str, setting: str, *files: str) -> HostnameState:
-        states = parse_files(files, self.paths)
+        states = parse_files(files, self.script[1:])
         return HostnameState(hostname, setting != "", _is_true(setting), states)
-
-
-def _command(setting: str, paths: tuple[str, ...]) -> StringCommand:
-    return ask(f"{_CLOUD_INIT}cloud {setting};\n{READ_FILES}", *paths)
 
 
 def _is_true(setting: str) -> bool:
