@@ -7,10 +7,6 @@ from messages import Message
 _RESET = "Run `sudo kubeadm reset -f` on this node, then run the same command again."
 _JOURNAL = "Run `sudo journalctl -u kubelet` on this node for the reason."
 
-BAD_SETTINGS = Message("""KUB001
-    kubeadm's configuration is not valid: {problems}
-    Remedy: Correct these settings in group_data/.
-    Meaning: kubeadm itself would accept some of these values, and fail later.""")
 NOT_UNDERSTOOD = Message("""KUB002
     {what} cannot be understood: {reason}
     Remedy: Look at it on the node, and restore it from a backup if it is damaged.

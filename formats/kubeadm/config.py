@@ -2,8 +2,8 @@
 kubeadm's configuration file: kubeadm.k8s.io/v1beta4 (InitConfiguration, ClusterConfiguration and
 JoinConfiguration), kubelet.config.k8s.io/v1beta1 and kubeproxy.config.k8s.io/v1alpha1.
 
-What ``kubeadm config validate`` accepts although it can't work (a pod network inside the service
-network, an unknown kube-proxy mode …) is refused here, before a node is changed.
+The settings refuse, with the functions here, what ``kubeadm config validate`` accepts although it
+can't work (a pod network that is too small, an unknown kube-proxy mode …).
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from ipaddress import IPv4Network, ip_address, ip_network
+from ipaddress import IPv4Network
 from typing import Any
 
 from formats import yaml_documents
-from formats.kubeadm import components
 from formats.unreadable import Unreadable, reading
 from messages import Said
 from messages.settings import (
@@ -25,7 +24,6 @@ from messages.settings import (
     NETWORK_TOO_SMALL,
     NOT_ALLOWED,
     OUT_OF_RANGE,
-    OVERLAP,
 )
 
 API_PORT = 6443
@@ -59,9 +57,7 @@ _CHECKS = (
     "CoreDNSMigration",
 )  # fmt: skip
 _KINDS = ("Port", "FileAvailable", "FileContent", "FileExisting", "DirAvailable", "Service")
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 _DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(ms|h|m|s))+")
-_VERSION = re.compile(r"v?[0-9]+\.([0-9]+)\.[0-9]+([-+][-+.0-9A-Za-z]*)?")
 
 
 @dataclass(frozen=True)
@@ -87,13 +83,6 @@ class Registration:
             made["ignorePreflightErrors"] = list(self.ignore_preflight_errors)
         return made
 
-    def mistakes(self) -> list[Said]:
-        """Tell what is wrong with it."""
-        found = _name_mistakes(self.name, "a node's name (lower case)", "one such as node1")
-        if not _is_address(self.address):
-            found.append(_invalid(self.address, "an IP address", "one such as 192.168.2.11"))
-        return found + ignored_mistakes(self.ignore_preflight_errors)
-
 
 @dataclass(frozen=True)
 class Init:
@@ -115,30 +104,6 @@ class Init:
     timeouts: Mapping[str, str] = field(default_factory=dict)
     kubelet: Mapping[str, Any] = field(default_factory=dict)
     kube_proxy: Mapping[str, Any] = field(default_factory=dict)
-
-    def mistakes(self) -> list[Said]:
-        """Tell what is wrong with it; nothing when kubeadm can work with it."""
-        found = self.registration.mistakes()
-        version = _VERSION.fullmatch(self.version)
-        minor = int(version[1]) if version else 0
-        if not version:
-            kind, near = "a complete version of Kubernetes", "one such as v1.36.3"
-            found.append(_invalid(self.version, kind, near))
-        found += _name_mistakes(
-            self.endpoint, "a name for the API server", "one such as kubernetes-api"
-        )
-        for name in self.cert_names:
-            if not _is_address(name):
-                kind = "an address or a DNS name for a certificate"
-                found += _name_mistakes(name.removeprefix("*."), kind, "one such as node1")
-        found += network_mistakes(self.pod_network, self.service_network)
-        for name in ("pod_network", "service_network"):
-            network, address = getattr(self, name), self.registration.address
-            if _holds(network, address):
-                found.append(OVERLAP(network=network, name="the node's address", other=address))
-        found += timeout_mistakes(self.timeouts)
-        found += components.kube_proxy_mistakes(self.kube_proxy, minor)
-        return found + components.kubelet_mistakes(self.kubelet, minor)
 
     def text(self) -> str:
         """Write the file, one YAML document for each kind."""
@@ -231,19 +196,6 @@ def settled(config_text: str) -> dict[str, str]:
     raise Unreadable(problem)
 
 
-def network_mistakes(pods: str, services: str) -> list[Said]:
-    """Tell what is wrong with Kubernetes' own networks."""
-    found: list[Said | None] = []
-    for mistake, text in ((pod_network_mistake, pods), (service_network_mistake, services)):
-        try:
-            found.append(mistake(IPv4Network(text)))
-        except ValueError:
-            found.append(_invalid(text, "a network", "one such as 10.244.0.0/16"))
-    if not any(found) and IPv4Network(pods).overlaps(IPv4Network(services)):
-        found.append(OVERLAP(network=pods, name="service_network", other=services))
-    return [each for each in found if each]
-
-
 def pod_network_mistake(network: IPv4Network, nodes: int = 1) -> Said | None:
     """
     Tell why it can't be the pod network; None when it can.
@@ -324,26 +276,5 @@ def _seconds(duration: str) -> float:
     return sum(float(number) * units[unit] for number, unit in parts)
 
 
-def _name_mistakes(name: str, kind: str, example: str) -> list[Said]:
-    if _NAME.fullmatch(name) and len(name) <= 253 and not _is_address(name):
-        return []
-    return [_invalid(name, kind, example)]
-
-
 def _invalid(value: object, kind: str, instead: str) -> Said:
     return INVALID(value=repr(value), kind=kind, instead=instead)
-
-
-def _holds(network: str, address: str) -> bool:
-    try:
-        return ip_address(address) in ip_network(network)
-    except ValueError:
-        return False
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

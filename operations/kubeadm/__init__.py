@@ -88,7 +88,6 @@ def init(
         kubelet_config or {},
         kube_proxy_config or {},
     )
-    _check_settings(desired.mistakes())
     if observed.state == "finished":
         _check_unchanged(observed, desired)
         host.noop(f"the control plane {endpoint} is initialized")
@@ -127,9 +126,6 @@ def join(
     A node that has joined is not changed. ``HostFailure``: its join is incomplete, or it belongs to
     another cluster.
     """
-    registration = config.Registration(node, address, tuple(ignore_preflight_errors))
-    all_timeouts = {**config.JOIN_TIMEOUTS, **(timeouts or {})}
-    _check_settings(registration.mistakes() + config.timeout_mistakes(all_timeouts))
     observed = read(Member)
     check_member(observed)
     if observed.state == "joined":
@@ -141,14 +137,9 @@ def join(
     else:
         plan_change(f"join {node} ({address}) to the cluster of {control_plane}")
         ignored = list(ignore_preflight_errors)
+        all_timeouts = {**config.JOIN_TIMEOUTS, **(timeouts or {})}
         arguments = (control_plane, node, address, ignored, endpoint, all_timeouts)
         yield FunctionCommand(run_join, arguments, {})
-
-
-def _check_settings(problems: Sequence[Said]) -> None:
-    if problems:
-        words = "; ".join(problem.words.removesuffix(".") for problem in problems)
-        raise HostFailure(messages.BAD_SETTINGS(problems=words))
 
 
 def _check_unchanged(observed: ControlPlaneState, desired: config.Init) -> None:

@@ -5,7 +5,7 @@ The command that writes a file reads ``sh -c WRITE write PATH MODE USER:GROUP`` 
 content stands under ``_stdin``; likewise ``sh -c BRING_UP up INTERFACE …``, ``sh -c RELOAD …``.
 
 The decision itself is tested: the bare generator, without what ``operations.base.operation`` adds,
-so that a failure is seen as ``exception: {name: HostFailure, message: {code: KUB001, VALUE: …}}``,
+so that a failure is seen as ``exception: {name: HostFailure, message: {code: KUB003, VALUE: …}}``,
 each value as a text, a message among them as its code.
 """
 
