@@ -16,10 +16,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from formats import marked
-from messages.formats import HOST_NAME, HOSTS_ENTRY
 
-_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 # cloud-init's template has these in place of the node's own name.
 TEMPLATE_NAMES = frozenset(["{{fqdn}}", "{{hostname}}", "$fqdn", "$hostname"])
 
@@ -47,40 +44,6 @@ def parse(text: str) -> list[Line]:
 def render(lines: Iterable[Line]) -> str:
     """Write the file; ``render(parse(text))`` is ``text``."""
     return "".join(line.text for line in lines)
-
-
-def check_name(name: str) -> None:
-    """Raise ``ValueError`` unless it is a host name (RFC 1123; Kubernetes takes lower case)."""
-    if not _NAME.fullmatch(name):
-        raise ValueError(HOST_NAME(name=repr(name)))
-
-
-def check(entries: Mapping[str, Sequence[str]]) -> None:
-    """
-    Check entries: addresses that other nodes can reach, and one address for a name.
-
-    + entries: ``{address: names}``
-    + raises ``ValueError``
-    """
-    seen: dict[str, str] = {}
-    for address, names in entries.items():
-
-        def refuse(reason: str, address: str = address, names: Sequence[str] = names) -> ValueError:
-            return ValueError(HOSTS_ENTRY(address=address, names=" ".join(names), reason=reason))
-
-        if not _same(address):
-            raise refuse("not an IP address")
-        parsed = ip_address(_same(address))
-        if parsed.is_loopback or parsed.is_unspecified or parsed.is_multicast:
-            raise refuse("other nodes cannot reach a node at this address")
-        if not names:
-            raise refuse("no name")
-        for name in names:
-            check_name(name)
-            if name.split(".")[0] == "localhost":
-                raise refuse("localhost is the loopback address of every machine")
-            if seen.setdefault(name, str(parsed)) != str(parsed):
-                raise refuse(f"{name} has the address {seen[name]} too")
 
 
 def conflict(text: str, entries: Mapping[str, Sequence[str]]) -> tuple[int, str, str] | None:

@@ -22,14 +22,6 @@ INTERFACE_INVALID = Message("""FMT012
     interface {interface}: {reason}
     Remedy: Correct its settings in inventory.py and group_data/.
     Meaning: ifupdown would read the definition, and the interface would not work.""")
-HOSTS_ENTRY = Message("""FMT013
-    the entry {address} {names} cannot be used: {reason}
-    Remedy: Correct the node's name or address in inventory.py.
-    Meaning: The line would be for /etc/hosts, in which each name has one address.""")
-HOST_NAME = Message("""FMT014
-    {name} is not a host name
-    Remedy: Use a-z, 0-9 and - inside, at most 63 characters between two dots.
-    Meaning: Host names follow RFC 1123; Kubernetes takes lower case only.""")
 MARKS_DAMAGED = Message("""FMT015
     the lines "{begin}" and "{end}" are not one pair
     Remedy: Restore them, or remove both and what is between them.

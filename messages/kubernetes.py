@@ -179,9 +179,6 @@ SERVER_NOT_ANSWERING = Message("""KUB043
     Remedy: Check that this computer reaches that address, for example with `curl -k
     {server}/version`.
     Meaning: A warning: kubectl on this computer will not work until the address answers.""")
-BAD_PROXY_SETTINGS = Message("""KUB044
-    kubectl proxy cannot be set up: {reason}
-    Remedy: Correct the kubectl_proxy settings in group_data/all.py.""")
 BAD_MANIFEST = Message("""KUB045
     {url} cannot be used as flannel's manifest: {reason}
     Remedy: Correct flannel_manifest and flannel_checksum in group_data/all.py.""")

@@ -177,13 +177,6 @@ RESOLVER_IMMUTABLE = Message("""NET036
 
 # --- names of nodes ----------------------------------------------------------------------------
 
-HOSTS_INVALID = Message("""NET040
-    /etc/hosts cannot be set: {problem}
-    Meaning: The names and addresses of the nodes cannot be written to /etc/hosts.""")
-HOSTNAME_INVALID = Message("""NET041
-    the hostname cannot be set: {problem}
-    Meaning: The name of the node is not possible as a hostname: lower case letters, digits and
-    hyphens, 63 characters at most.""")
 HOSTS_CONFLICT = Message("""NET042
     {path}, line {line}: {name} has the address {found}, not {desired}
     Remedy: Remove the name from that line, or change inventory.py, then run the same command again.

@@ -12,8 +12,6 @@ from messages import network
 from operations import files
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 
-MAX_HOSTNAME = 63  # the kernel has 64 bytes, one of which terminates the string
-
 PRESERVE_TEXT = """# bramble sets the hostname.
 preserve_hostname: true
 """
@@ -35,10 +33,6 @@ def entries(entries: dict[str, list[str]], own_name: str | None = None) -> Comma
     If cloud-init generates /etc/hosts at each boot (``manage_etc_hosts: true``), its template is
     changed in the same way.
     """
-    try:
-        hosts_file.check(entries)
-    except ValueError as error:
-        raise HostFailure(network.HOSTS_INVALID(problem=error)) from None
     now = read(Hosts)
     own_name = own_name or now.hostname
     own = any(own_name in names for names in entries.values())
@@ -67,13 +61,6 @@ def hostname(hostname: str) -> Commands:
     cloud-init is configured to keep it. pyinfra's ``server.hostname`` compares the live name only,
     so it would not correct an /etc/hostname that differs.
     """
-    try:
-        hosts_file.check_name(hostname)
-    except ValueError as error:
-        raise HostFailure(network.HOSTNAME_INVALID(problem=error)) from None
-    if len(hostname) > MAX_HOSTNAME:
-        problem = f"hostname {hostname!r} is longer than {MAX_HOSTNAME} characters"
-        raise HostFailure(network.HOSTNAME_INVALID(problem=problem))
     now = read(Hostname)
     commands: list[PyinfraCommand | str] = []
     declare(f"file {HOSTNAME}", "setting hostname")

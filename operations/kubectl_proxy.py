@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import ip_address
 
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand
@@ -13,11 +12,9 @@ from facts.kubectl_proxy import PATH, UNIT, ProxyService
 from formats import kubectl_proxy
 from formats.kubectl_proxy import accept_hosts
 from formats.node_record import fingerprint
-from messages import kubernetes as messages
 from operations import files
 from operations.base import (
     Commands,
-    HostFailure,
     declare_recorded,
     note_removed,
     operation,
@@ -50,8 +47,6 @@ def service(
     + port: 1024 to 65535
     + accept: IPv4 networks, addresses and names that are allowed in a request's Host header
     + present: False: stop and remove it
-
-    ``HostFailure``: a value is not valid.
     """
     observed = read(ProxyService)
     if not present:
@@ -64,14 +59,7 @@ def service(
         yield StringCommand("rm", "-f", "--", QuoteString(PATH))
         yield StringCommand("systemctl", "daemon-reload")
         return
-    try:
-        ip_address(address)
-        desired = kubectl_proxy.unit(address, port, accept_hosts(accept), ADMIN_CONF)
-    except ValueError as error:
-        raise HostFailure(messages.BAD_PROXY_SETTINGS(reason=error.args[0])) from error
-    if not 1024 <= port <= 65535:
-        reason = f"port {port} is out of range (1024 to 65535)"
-        raise HostFailure(messages.BAD_PROXY_SETTINGS(reason=reason))
+    desired = kubectl_proxy.unit(address, port, accept_hosts(accept), ADMIN_CONF)
     content = fingerprint("644", "root", "root", desired)
     declare_recorded(f"unit {UNIT}", content, keeps=[PATH], path=PATH)
     commands = list(files.ensure(PATH, desired, recorded=False))

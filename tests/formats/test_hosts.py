@@ -7,15 +7,12 @@ from hypothesis import strategies as st
 from formats import marked
 from formats.hosts import (
     TEMPLATE_NAMES,
-    check,
-    check_name,
     conflict,
     own_name,
     parse,
     render,
     update,
 )
-from tests.said import saying
 
 RASPBERRY_PI = """127.0.0.1\tlocalhost
 ::1\t\tlocalhost ip6-localhost ip6-loopback
@@ -147,35 +144,6 @@ def test_marked_lines_leave_everything_else_as_it_was(before: str, after: str) -
     assert marked.put(text, "new\n", "why") == (
         f"{before}# bramble begin (why)\nnew\n# bramble end\n{after}"
     )
-
-
-@pytest.mark.parametrize(
-    ("entries", "message"),
-    [
-        ({"192.168.2.300": ["node1"]}, "FMT013 not an IP address"),
-        ({"127.0.1.1": ["node1"]}, "FMT013 other nodes cannot reach a node at this address"),
-        ({"192.168.2.11": []}, "FMT013 no name"),
-        ({"192.168.2.11": ["Node1"]}, "FMT014 'Node1'"),
-        ({"192.168.2.11": ["node_1"]}, "FMT014 'node_1'"),
-        (
-            {"192.168.2.11": ["localhost"]},
-            "FMT013 localhost is the loopback address of every machine",
-        ),
-        (
-            {"192.168.2.11": ["a"], "192.168.2.12": ["a"]},
-            "FMT013 a has the address 192.168.2.11 too",
-        ),
-    ],
-)
-def test_a_mistake_is_named(entries: dict[str, list[str]], message: str) -> None:
-    with saying(message):
-        check(entries)
-
-
-def test_a_label_has_at_most_63_characters() -> None:
-    check_name("a" * 63)
-    with saying("FMT014"):
-        check_name("a" * 64)
 
 
 def test_the_hostname_file_may_have_comments() -> None:

@@ -1,4 +1,4 @@
-"""kubeadm's configuration: what is written, and what the settings refuse that kubeadm would let through."""
+"""kubeadm's configuration: what is written, and what the settings refuse of it."""
 
 from __future__ import annotations
 
