@@ -55,15 +55,11 @@ def configuration(
     + hidden: the network does not announce its name, and is searched by it
     + raises ``WifiError``
     """
-    if country is not None and not re.fullmatch(r"[A-Z]{2}", country):
-        raise WifiError(messages.WIFI_COUNTRY(country=repr(country)))
     key = psk(passphrase, ssid)
     options = {"ssid": _octets(ssid).hex()}
     if hidden:
         options["scan_ssid"] = "1"
     if security == "wpa3":
-        if key == passphrase.lower():
-            raise WifiError(messages.WIFI_HASH(ssid=repr(ssid)))
         # SAE requires protected management frames (IEEE 802.11w). The password is in hexadecimal,
         # as "#" begins a comment even within quotes when there is a quote before it.
         password = passphrase.encode("ascii").hex()

@@ -37,14 +37,6 @@ WIFI_PASSPHRASE = Message("""FMT017
 WIFI_NAME = Message("""FMT018
     the name of Wi-Fi {ssid} has {length} bytes
     Remedy: Use 1 to 32 bytes; a letter outside of ASCII takes several.""")
-WIFI_COUNTRY = Message("""FMT019
-    Wi-Fi country {country} is not a code of ISO 3166
-    Remedy: Use two capital letters, such as US.
-    Meaning: The country decides which channels the radio may use.""")
-WIFI_HASH = Message("""FMT020
-    WPA3 needs the passphrase of Wi-Fi {ssid}, not its hash
-    Remedy: Use the passphrase.
-    Meaning: WPA2 takes both; SAE, which WPA3 uses, takes only the passphrase.""")
 
 # --- SSH ------------------------------------------------------------------------------------------
 

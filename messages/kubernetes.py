@@ -161,9 +161,6 @@ FOREIGN_KUBECONFIG = Message("""KUB038
     Remedy: Move it away, then run the same command again (`KUBECONFIG={path}:OLD kubectl config
     view --raw` merges the two).
     Meaning: A kubeconfig that bramble did not make is in the way.""")
-LIST_OF_FILES = Message("""KUB039
-    {path} is a list of files
-    Remedy: Set kubeconfig in group_data/all.py to the file that the context goes into.""")
 KUBECONFIG_KEPT = Message("""KUB040
     {path} on this computer is left unchanged: {reason}
     Remedy: Correct the file, or set kubeconfig in group_data/all.py to another one.

@@ -199,12 +199,6 @@ def test_a_file_that_can_not_be_changed_is_refused_in_prepare(
     assert os.listdir(tmp_path) == ["config"]
 
 
-def test_a_list_of_files_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(HostFailure) as reason:
-        commands(tmp_path / "a:b")
-    assert reason.value.args[0] == messages.LIST_OF_FILES(path=tmp_path / "a:b")
-
-
 def test_suggested_command_names_a_kubeconfig_that_kubectl_would_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
