@@ -74,10 +74,6 @@ NO_MODULE = Message("""NOD025
     Remedy: Reboot if the kernel was upgraded since the last boot, or install the package of its
     modules (Ubuntu: linux-modules-extra-raspi).
     Meaning: The modules of the running kernel are not installed.""")
-SYSCTL_FILE_IGNORED = Message("""NOD026
-    {path} is not read at boot
-    Remedy: Use a .conf file in /etc/sysctl.d.
-    Meaning: systemd-sysctl reads .conf files in its directories only.""")
 SYSCTL_OVERRIDDEN = Message("""NOD027
     {key} = {value} in {path} has no effect at boot: {other}
     Remedy: Remove that line, then run the same command again.

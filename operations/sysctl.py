@@ -6,8 +6,6 @@ pyinfra's ``server.sysctl`` takes two executions a key and ignores later files t
 
 from __future__ import annotations
 
-import posixpath
-
 from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand
 
@@ -36,8 +34,6 @@ def settings(values: dict[str, str | int], path: str) -> Commands:
     + path: .conf file in /etc/sysctl.d for these parameters only. Files there are read in the order
       of their names: the host fails if a later one has another value
     """
-    if posixpath.dirname(path) not in sysctl.DIRECTORIES or not path.endswith(".conf"):
-        raise HostFailure(nodes.SYSCTL_FILE_IGNORED(path=path))
     now = read(Sysctl, keys=list(values), path=path)
     desired = {key: sysctl.plain(str(value)) for key, value in values.items()}
     text = "".join(f"{key} = {value}\n" for key, value in desired.items())
