@@ -286,6 +286,11 @@ PATH_NOT_FOR_SSH = Message("""SET089
     the path contains {characters}, which an SSH configuration file cannot hold
     Remedy: Move it to another path.
     Meaning: The path is written into .cluster/ssh_config, which OpenSSH and pyinfra read.""")
+KEY_PAIR_DAMAGED = Message("""SET122
+    {path} and {path}.pub are not a key pair
+    Remedy: Restore both from a backup, or remove both: the next run makes new ones.
+    Meaning: bramble makes the pair once. The nodes accept only the key that they know: a new one is
+    installed with a password login (`--ssh-password-prompt`), or with a new SD card.""")
 HOST_KEY_CHANGED = Message("""SET090
     {node} ({address}) has another host key than the one in .cluster/known_hosts
     Remedy: If you know that its SD card was written again, run `ssh-keygen -R {address} -f

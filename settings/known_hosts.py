@@ -9,6 +9,7 @@ from messages import Said
 from messages import settings as messages
 from settings.cluster_folder import folder, locked, write
 from settings.model import Cluster, Node
+from settings.problems import Problem, SettingsError
 
 
 def path(cluster: Cluster) -> Path:
@@ -52,4 +53,8 @@ def _names(node: Node) -> list[str]:
 
 def _read(cluster: Cluster) -> list[known_hosts_format.Line]:
     file = path(cluster)
-    return known_hosts_format.parse(file.read_text(encoding="utf-8")) if file.exists() else []
+    try:
+        return known_hosts_format.parse(file.read_text(encoding="utf-8")) if file.exists() else []
+    except UnicodeDecodeError:
+        said = messages.FOLDER_UNUSABLE(path=file, reason="not UTF-8")
+        raise SettingsError([Problem(".cluster", said)]) from None

@@ -72,10 +72,10 @@ def _options() -> dict[str, Any]:
     return context.params if context else {}
 
 
-def inventory() -> str:
-    """The inventory file that pyinfra was given; "inventory.py" if it was given a host."""
+def inventory(default: str = "inventory.py") -> str:
+    """The inventory file that pyinfra was given; the default if it was given a host."""
     named = str(_options().get("inventory"))
-    return named if Path(named).is_file() else "inventory.py"
+    return named if named.endswith(".py") or Path(named).is_file() else default
 
 
 def given() -> dict[str, object]:
@@ -136,21 +136,31 @@ def is_local() -> bool:
     return any(Path(path).name == _LOCAL for path in _options().get("operations", ()))
 
 
+def needs_inventory() -> bool:
+    """Whether the running pyinfra was given an inventory file, or deploys that need one."""
+    return is_local() or Path(inventory(default="")).suffix == ".py" or bool(_own_deploys())
+
+
+def _own_deploys() -> list[Path]:
+    """The deploys for the nodes, as they are written."""
+    deploys = [Path(path) for path in _options().get("operations", ())]
+    return [path for path in deploys if path.parent.name == "deploys" and path.name != _LOCAL]
+
+
 def check_deploys() -> None:
     """Raise ``SettingsError`` if the deploys do not run on what pyinfra was given as inventory."""
     named = Path(str(_options().get("inventory", "inventory.py")))
-    deploys = [Path(path) for path in _options().get("operations", ()) if path.endswith(".py")]
-    own = [path for path in deploys if path.parent.name == "deploys" and path.name != _LOCAL]
-    no_inventory = not named.is_file() and (own or named.suffix == ".py")
-    if no_inventory or named.parent.name == "deploys":
-        deploy = next(iter(own), named if named.parent.name == "deploys" else "deploys/cluster.py")
+    swapped = named.parent.name == "deploys"
+    mistaken = not named.exists() and Path("inventory.py").is_file()
+    if swapped or (mistaken and (_own_deploys() or named.suffix == ".py")):
+        deploy = named if swapped else next(iter(_own_deploys()), "deploys/cluster.py")
         said = messages.NOT_AN_INVENTORY(value=repr(str(named)), deploy=deploy)
         raise SettingsError([Problem("pyinfra", said)])
     if named.is_file() and is_local():
         said = messages.NOT_FOR_NODES(deploy=f"deploys/{_LOCAL}")
         raise SettingsError([Problem(f"deploys/{_LOCAL}", said)])
     limited = _options().get("limit") or _options().get("exclude")
-    if limited and any(path.name == _ALL for path in deploys):
+    if limited and any(path.name == _ALL for path in _own_deploys()):
         said = messages.NOT_IN_PART(deploy=f"deploys/{_ALL}")
         raise SettingsError([Problem(f"deploys/{_ALL}", said)])
 

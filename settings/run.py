@@ -49,7 +49,7 @@ def check_files() -> None:
         overrides.check_deploys()
         kept, inventory = _kept(), overrides.inventory()
         kept.options = overrides.options()
-        if Path(inventory).exists() or overrides.is_local():
+        if Path(inventory).exists() or overrides.needs_inventory():
             kept.sources = sources.read(Path.cwd(), inventory, overrides.given())
             kept.cluster = build(kept.sources) if overrides.is_local() else None
 

@@ -45,6 +45,10 @@ def _pair(path: Path, comment: str) -> Path:
     """Make the ed25519 key pair when there is none. The private half is written last, so that an
     existing pair is complete."""
     if path.exists():
+        halves = (path, public_half(path))
+        begins = [each.read_text("utf-8", "replace")[:5] for each in halves if each.is_file()]
+        if begins != ["-----", "ssh-e"]:
+            raise SettingsError([Problem(".cluster", messages.KEY_PAIR_DAMAGED(path=path))])
         return path
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as temporary:
         new = Path(temporary) / path.name

@@ -307,3 +307,35 @@ def test_a_limit_to_a_node_that_there_is_not_is_refused(project: Path) -> None:
     for known in ("work*", "node3", "kitchen", "inventory", "all"):
         done = pyinfra(project, "inventory.py", "--limit", known, "debug-inventory")
         assert done.returncode == 0, known
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "code"),
+    [
+        ("known_hosts", b"\xff\xfe\n", "SET114"),
+        ("id_ed25519", b"", "SET122"),
+        ("id_ed25519", b"not a key\n", "SET122"),
+        ("id_ed25519.pub", b"", "SET122"),
+        ("host_keys", b"", None),  # is not used before an SD card is written
+    ],
+)
+def test_what_is_damaged_in_the_cluster_folder_is_named(
+    file: str, content: bytes, code: str | None, project: Path
+) -> None:
+    assert pyinfra(project, "inventory.py", "debug-inventory").returncode == 0
+    (project / ".cluster" / file).write_bytes(content)
+    done = pyinfra(project, "inventory.py", "debug-inventory")
+    assert codes(done.stderr) == ([code] if code else [])
+    assert "Traceback" not in done.stderr
+    if code:
+        assert file.removesuffix(".pub") in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("instead", ["folder", "inventory.py.txt"])
+def test_an_inventory_that_is_not_there_is_named(instead: str, project: Path) -> None:
+    (project / "config.py").symlink_to(ROOT / "config.py")
+    (project / "inventory.py").rename(project / "inventory.py.txt")
+    if instead == "folder":
+        (project / "inventory.py").mkdir()
+    done = pyinfra(project, "inventory.py", "debug-inventory")
+    assert codes(done.stderr) == ["SET101" if instead == "folder" else "SET100"]
