@@ -1,16 +1,24 @@
-"""The scripts that write a node's record, keep what is replaced, and restore it."""
+"""A node's record: when it is written, by which script; what is replaced is kept and restored."""
 
 from __future__ import annotations
 
 import shlex
 import subprocess
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from facts.node_record import FOLDER, Record
+from facts.node_record import FOLDER, Record, RecordState
+from formats.node_record import Entry, NodeRecord, parse
+from messages import nodes as messages
 from operations import files, node_record
+from remote.failures import HostFailure, RemoteFailure
+from runs import lock
+from runs.record import Change, Work
+from tests.fake_node import FakeNode, Host
 
 NOTHING = sha256(b"").hexdigest()
 
@@ -101,3 +109,118 @@ def test_the_fact_reads_what_was_written(tmp_path: Path) -> None:
     assert damaged.record.entries == {}
     assert damaged.damage
     assert damaged.digest == sha256(b"{").hexdigest()
+
+
+# --- when it is written ---------------------------------------------------------------------------
+
+
+@dataclass
+class Remembering:
+    """A node that has a record, and what was written to it."""
+
+    state: RecordState = field(default_factory=RecordState)
+    written: list[NodeRecord] = field(default_factory=list)
+    kept: list[list[str]] = field(default_factory=list)
+    reads: int = 0
+    meanwhile: list[NodeRecord] = field(default_factory=list)  # written by other runs
+
+    def answer(self, script: str, digest: str, *words: str, stdin: str) -> list[str]:
+        if self.meanwhile:
+            self.state = RecordState(self.meanwhile.pop(), digest="another")
+        if digest != self.state.digest:
+            return [node_record._STALE]
+        self.state = RecordState(parse(stdin), digest=f"d{len(self.written)}")
+        self.written.append(self.state.record)
+        self.kept.append(list(words))
+        return [self.state.digest]
+
+    def fact(self, *_: object) -> RecordState:
+        self.reads += 1
+        return self.state
+
+
+@pytest.fixture
+def remembering(monkeypatch: pytest.MonkeyPatch) -> Remembering:
+    found = Remembering()
+    monkeypatch.setattr(FakeNode, "is_ssh", True)
+    monkeypatch.setattr(lock.Lock, "hold", lambda *_: None)
+    return found
+
+
+@pytest.fixture
+def host(remembering: Remembering) -> Any:
+    host = Host()
+    host.node.answer, host.node.fact = remembering.answer, remembering.fact
+    return host
+
+
+FILE = "file /etc/x"
+ENTRY = Entry(("1",), {"path": "/etc/x"}, keeps=("/etc/x",))
+
+
+def work(changed: bool, entry: Entry = ENTRY) -> Work:
+    made = Work(recorded={FILE: entry})
+    made.declare(FILE)
+    if changed:
+        made.add(Change("create /etc/x", (FILE,)))
+    return made
+
+
+def test_what_an_operation_is_about_to_make_is_recorded_once(
+    host: Any, remembering: Remembering
+) -> None:
+    node_record.write_ahead(host, work(changed=True))
+    assert remembering.written == [NodeRecord({FILE: ENTRY})]
+    assert remembering.kept == [["/etc/x", "--"]]
+    node_record.write_ahead(host, work(changed=True))
+    assert (len(remembering.written), remembering.reads) == (1, 1)
+
+
+def test_what_is_there_already_is_neither_read_nor_recorded(
+    host: Any, remembering: Remembering
+) -> None:
+    node_record.write_ahead(host, work(changed=False))
+    plain = Work()
+    plain.add(Change("restart it"))
+    node_record.write_ahead(host, plain)
+    assert (remembering.written, remembering.reads) == ([], 0)
+
+
+def test_a_new_content_is_added_before_it_is_written(host: Any, remembering: Remembering) -> None:
+    remembering.state = RecordState(NodeRecord({FILE: ENTRY}, complete=True))
+    node_record.write_ahead(host, work(changed=True, entry=Entry(("2",), {"path": "/etc/x"})))
+    (record,) = remembering.written
+    assert record.entries[FILE].content == ("1", "2")
+    assert record.entries[FILE].keeps == ("/etc/x",)
+    assert record.complete
+    assert remembering.kept == [["--"]]
+
+
+def test_what_another_run_has_recorded_meanwhile_stays(host: Any, remembering: Remembering) -> None:
+    remembering.meanwhile = [NodeRecord({"file /etc/y": Entry()})]
+    node_record.write_ahead(host, work(changed=True))
+    assert remembering.written == [NodeRecord({"file /etc/y": Entry(), FILE: ENTRY})]
+
+
+def test_an_older_bramble_writes_nothing(host: Any, remembering: Remembering) -> None:
+    remembering.state = RecordState(NodeRecord(newer=True))
+    node_record.write_ahead(host, work(changed=True))
+    assert remembering.written == []
+
+
+def test_a_record_that_can_not_be_written_fails_the_host_before_the_change(host: Any) -> None:
+    def full(*_: object, **__: object) -> list[str]:
+        raise RemoteFailure("No space left on device")
+
+    host.node.answer = full
+    with pytest.raises(HostFailure) as reason:
+        node_record.write_ahead(host, work(changed=True))
+    assert reason.value.args[0].message is messages.RECORD_NOT_WRITTEN
+    assert str(reason.value.args[0].values["reason"]) == "No space left on device"
+
+
+def test_what_was_kept_goes_with_the_entry(host: Any, remembering: Remembering) -> None:
+    remembering.state = RecordState(NodeRecord({FILE: ENTRY}))
+    node_record.write(host, lambda record: record.without([FILE]))
+    assert remembering.written == [NodeRecord()]
+    assert remembering.kept == [["--", "/etc/x"]]
