@@ -7,6 +7,7 @@ pyinfra's ``files.put`` takes three executions, leaves a readable copy in /tmp, 
 from __future__ import annotations
 
 from pyinfra.api import QuoteString, StringCommand
+from pyinfra.context import ctx_host
 
 from facts.files import Files, FileState
 from facts.node_record import KEPT
@@ -22,7 +23,7 @@ from operations.base import (
     plan_change,
     read,
 )
-from operations.node_record import ChangedSince
+from operations.node_record import ChangedSince, was_changed
 
 # A temporary file beside the target and a rename: a power cut leaves the old file or the new one.
 # Its leading dot hides it from programs that read a directory by name pattern (interfaces.d).
@@ -117,7 +118,7 @@ def ensure(
         kind = "mount point" if now.mounted else now.kind
         raise HostFailure(nodes.NOT_A_FILE(path=path, kind=kind, desired="file"))
     if text is None:
-        if now.kind == "absent":
+        if now.kind == "absent" or was_changed(ctx_host.get(), resource, _content(now)):
             return
         note_removed(resource)
         diff(path, now.text, None, secret, resource)
@@ -129,6 +130,10 @@ def ensure(
         else:
             diff(path, now.text, text, secret, resource)
         yield write_command(path, text, mode, user, group)
+
+
+def _content(file: FileState) -> str:
+    return fingerprint(file.mode, file.user, file.group, file.text or "")
 
 
 def remove(resource: str, entry: Entry) -> Commands:
@@ -145,9 +150,7 @@ def remove(resource: str, entry: Entry) -> Commands:
     now, old = both[path], both[kept]
     if now == old:
         return
-    text = now.text or ""
-    content = fingerprint(now.mode, now.user, now.group, text)
-    if now.kind != "absent" and not (now.kind == "file" and entry.holds(content)):
+    if now.kind != "absent" and not (now.kind == "file" and entry.holds(_content(now))):
         raise ChangedSince(f"rm {path}")
     verb = "remove" if old.kind == "absent" else "restore"
     diff(path, now.text, old.text, not entry.content, resource, verb)

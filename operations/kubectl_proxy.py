@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand
+from pyinfra.context import ctx_host
 
 from facts.kubectl import ADMIN_CONF
 from facts.kubectl_proxy import PATH, UNIT, ProxyService
 from formats import kubectl_proxy
 from formats.kubectl_proxy import accept_hosts
 from formats.node_record import fingerprint
-from operations import files
+from operations import files, node_record
 from operations.base import (
     Commands,
     declare_recorded,
@@ -52,6 +53,10 @@ def service(
     if not present:
         if observed.unit is None and not observed.active:
             host.noop(f"{UNIT} is not installed")
+            return
+        content = fingerprint("644", "root", "root", observed.unit or "")
+        if node_record.was_changed(ctx_host.get(), f"unit {UNIT}", content):
+            host.noop(f"{UNIT} was changed, and is left")
             return
         note_removed(f"unit {UNIT}")
         plan_change(f"stop {UNIT} and remove it", f"unit {UNIT}")

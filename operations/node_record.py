@@ -52,6 +52,12 @@ def of(host: Host) -> NodeRecord:
     return _state(host).record
 
 
+def was_changed(host: Host, resource: str, content: str) -> bool:
+    """Whether a recorded resource has another content than bramble gave it: it is left then."""
+    entry = of(host).entries.get(resource)
+    return entry is not None and not entry.holds(content)
+
+
 def damage(host: Host) -> str:
     """Return why a node's record could not be understood; "" if it could."""
     return _state(host).damage
@@ -90,9 +96,7 @@ def write(host: Host, change: Callable[[NodeRecord], NodeRecord]) -> None:
       since it was read
     + raises ``HostFailure``: it cannot be written
     """
-    if not remote.of(host).is_ssh:
-        return  # this computer itself
-    while True:
+    while remote.of(host).is_ssh:
         state = _state(host)
         new = change(state.record)
         if state.record.newer or new == state.record:
@@ -126,6 +130,8 @@ def _records(host: Host) -> _Records:
 def _state(host: Host) -> RecordState:
     records = _records(host)
     if host.name not in records:
+        if not remote.of(host).is_ssh:
+            return RecordState()  # this computer itself
         known = gathering.of(host.state).known(host, Record, {})
         records[host.name] = known or remote.of(host).gather(Record())
     return records[host.name]

@@ -212,6 +212,13 @@ def test_a_file_that_was_changed_is_left(now: FileState) -> None:
         list(files.remove(f"file {PATH}", FILE))
 
 
+@pytest.mark.parametrize("now", [OURS, THEIRS])
+def test_an_operation_that_removes_its_file_itself_leaves_a_changed_one_too(now: FileState) -> None:
+    with node({"files.Files": {f"paths=['{PATH}']": {PATH: now}}}) as host:
+        node_record.put(host, RecordState(NodeRecord({f"file {PATH}": FILE})))
+        assert len(list(files.ensure(PATH, None))) == (now == OURS)
+
+
 def test_a_unit_is_stopped_before_its_file_goes() -> None:
     entry = Entry((CONTENT,), {"path": PATH})
     with node(found(PATH, OURS, ABSENT)):
