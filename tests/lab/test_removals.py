@@ -168,6 +168,23 @@ def test_what_a_mirror_replaced_comes_back(cluster: Deployed) -> None:
     as_never(cluster)
 
 
+def test_a_mirror_that_was_edited_by_hand_is_left_and_named(cluster: Deployed) -> None:
+    lab = cluster.lab
+    configure(lab, registry_mirrors=EXTRAS["registry_mirrors"])
+    assert deploy(lab).status == 0
+    ok(lab.console("node2", ["sh", "-c", f"echo '# mine' >> {MIRROR}"]))
+    configure(lab, registry_mirrors={})
+    for _ in range(2):
+        run = deploy(lab)
+        assert codes(run.output) == [messages.CHANGED_SINCE.code], run.output
+        assert ok(lab.console("node2", ["cat", MIRROR])).endswith("# mine")
+    command = re.search(r"as root on the node \(`([^`]+)`\)", run.output)
+    assert command
+    ok(lab.console("node2", ["sh", "-c", command[1]]))
+    assert codes(deploy(lab).output) == []
+    as_never(cluster)
+
+
 def test_a_partial_run_removes_nothing(cluster: Deployed) -> None:
     lab = cluster.lab
     configure(lab, LABELLED, registry_mirrors=EXTRAS["registry_mirrors"])
