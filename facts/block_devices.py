@@ -7,13 +7,10 @@ from typing import Any
 
 from facts.base import State, WholeFact, data_of
 
-_COLUMNS = "PATH,TYPE,SIZE,RM,HOTPLUG,RO,TRAN,VENDOR,MODEL,FSTYPE,LABEL"
-# util-linux before 2.37 (Debian 11) shows only one mount point of each device.
-_SCRIPT = (
-    "if ! command -v lsblk > /dev/null; then echo '{}'; else "
-    f"lsblk -J -b -o {_COLUMNS},MOUNTPOINTS 2>/dev/null"
-    f" || lsblk -J -b -o {_COLUMNS},MOUNTPOINT || echo lsblk failed; fi"
-)
+# MOUNTPOINTS: since util-linux 2.37, which is older than Python 3.11.
+_SCRIPT = """if ! command -v lsblk > /dev/null; then echo '{}';
+else lsblk -J -b -o PATH,TYPE,SIZE,RM,HOTPLUG,RO,TRAN,VENDOR,MODEL,FSTYPE,LABEL,MOUNTPOINTS \
+2>/dev/null || echo lsblk failed; fi"""
 
 
 @dataclass(frozen=True)
@@ -52,25 +49,19 @@ class BlockDevices(WholeFact[list[BlockDevice]]):
 
 
 def _flat(entry: dict[str, Any], disk: str) -> list[BlockDevice]:
-    mounts = entry.get("mountpoints") or [entry.get("mountpoint")]
     names = (entry["vendor"], entry["model"])
     device = BlockDevice(
         path=entry["path"],
         kind=entry["type"],
         disk=disk,
         size=int(entry["size"] or 0),
-        removable=_yes(entry["rm"]) or _yes(entry["hotplug"]),
-        read_only=_yes(entry["ro"]),
+        removable=entry["rm"] or entry["hotplug"],
+        read_only=entry["ro"],
         transport=entry["tran"] or "",
         model=" ".join(name.strip() for name in names if name and name.strip()),
         filesystem=entry["fstype"] or "",
         label=entry["label"] or "",
-        mounts=tuple(mount for mount in mounts if mount),
+        mounts=tuple(mount for mount in entry["mountpoints"] if mount),
     )
     parts = [_flat(child, disk) for child in entry.get("children", [])]
     return [device, *(each for part in parts for each in part)]
-
-
-def _yes(value: object) -> bool:
-    """lsblk says true and false, before util-linux 2.33 "1" and "0"."""
-    return value in (True, "1", 1)
