@@ -135,8 +135,9 @@ def _unknown_settings(sources: Sources) -> Iterator[Problem]:
             return messages.PODS_ON_HEAD()
         if _ALIASES.get(name.lower()) == "wifi_psk_file":
             return messages.WIFI_KEY_IN_SETTINGS()
+        private = f"Remove it, or call it _{name} if only this file uses it."
         near = _near(name)
-        return messages.UNKNOWN_SETTING(remedy=f"Write {near}." if near else "Remove it.")
+        return messages.UNKNOWN_SETTING(remedy=f"Write {near}." if near else private)
 
     for group in sources.groups.values():
         for name, value in group.items():

@@ -292,7 +292,7 @@ def _said(error: Exception, path: Path) -> tuple[int | None, Said]:
     if isinstance(error, SyntaxError):
         if "U+FEFF" in str(error.msg):
             return error.lineno, messages.NOT_UTF8()
-        return error.lineno, messages.NOT_PYTHON(reason=error.msg)
+        return error.lineno, messages.NOT_PYTHON(reason=error.msg.partition(" (detected")[0])
     if isinstance(error, NameError):
         words = {"True": "true yes on", "False": "false no off", "None": "none null nil"}
         wrong = (error.name or "").lower()
