@@ -4,19 +4,13 @@ from pyinfra import host, inventory
 
 import settings
 from operations import kubeconfig, kubectl_proxy
-from settings import kubernetes
+from settings import kubernetes, specifications
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
 
 if node == cluster.first_control_plane:
-    kubeconfig.operator(
-        name="kubeconfig context",
-        path=str(cluster.kubeconfig),
-        context=cluster.kube_context,
-        server=kubernetes.api_server(cluster),
-        record=str(cluster.record),
-    )
+    kubeconfig.operator(name="kubeconfig context", **specifications.context(cluster))
     kubectl_proxy.service(
         name="kubectl proxy",
         address=str(cluster.connect_address(node)),

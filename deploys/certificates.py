@@ -4,7 +4,7 @@ from pyinfra import host, inventory
 
 import settings
 from operations import base, certificates, kubeconfig, nodes
-from settings import kubernetes
+from settings import specifications
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
@@ -20,13 +20,7 @@ if node == first:
         context=cluster.kube_context,
     )
     kubeconfig.admin(name=f"kubeconfig for {node.admin_user}", user=node.admin_user)
-    kubeconfig.operator(
-        name="kubeconfig context",
-        path=str(cluster.kubeconfig),
-        context=cluster.kube_context,
-        server=kubernetes.api_server(cluster),
-        record=str(cluster.record),
-    )
+    kubeconfig.operator(name="kubeconfig context", **specifications.context(cluster))
 
 base.depends_on(name="Control plane done", other=first.name)
 

@@ -76,6 +76,16 @@ def whole_run(cluster: Cluster) -> dict[str, Any]:
     }
 
 
+def context(cluster: Cluster) -> dict[str, str]:
+    """The context in the operator's kubeconfig, for ``kubeconfig.operator``."""
+    return {
+        "path": str(cluster.kubeconfig),
+        "context": cluster.kube_context,
+        "server": kubernetes.api_server(cluster),
+        "record": str(cluster.record),
+    }
+
+
 def preflight(cluster: Cluster, node: Node) -> dict[str, Any]:
     """What preflight checks a node for, for ``preflight.gather``."""
     first = cluster.first_control_plane

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import settings
-from operations import interfaces, kubeadm, resolv_conf
+from operations import interfaces, kubeadm, kubeconfig, resolv_conf
 from operations.preflight.node import Specification
 from settings import specifications
 from tests.project import behind_a_router
@@ -60,6 +60,7 @@ def test_they_are_arguments_of_the_operations(cluster: settings.Cluster) -> None
             fits(interfaces.interface, specifications.interface(each) | radio)
         registration = specifications.registration(cluster, node)
         fits(kubeadm.join, {"control_plane": "node1", **registration})
+    fits(kubeconfig.operator, specifications.context(cluster))
     plane = specifications.control_plane(cluster)
     version = {"kubernetes_version": "1.36", "repository": "https://pkgs.k8s.io/"}
     fits(
