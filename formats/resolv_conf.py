@@ -119,16 +119,12 @@ def desired(
     nameservers: Sequence[str], search: Sequence[str] = (), options: Sequence[str] = ()
 ) -> Meaning:
     """
-    Check what is asked for, and bring it into one form.
+    Bring what is asked for into one form.
 
     + nameservers: one to three IP addresses, none of them this machine's own loopback
     + search: domains that are tried after a short name
     + options: as in resolv.conf(5), such as ``ndots:2``
-    + raises ``ValueError``
     """
-    check_nameservers(nameservers)
-    check_search(search)
-    check_options(options)
     return _meaning(nameservers, search, options)
 
 

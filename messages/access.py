@@ -36,5 +36,3 @@ KEY_IN_USE_RESTRICTED = Message("""SSH009
     {key} is in use: with a command= option, {user} would be locked out
     Remedy: Log in with another key first.
     Meaning: A key with command= can run that one command only, so the next run would fail.""")
-KEY_INVALID = Message("""SSH010
-    the key cannot be installed: {problem}""")

@@ -18,10 +18,6 @@ INTERFACES_SYNTAX = Message("""FMT010
 INTERFACES_LINE = Message("""FMT011
     {keyword}: a line of an interfaces file cannot hold {value}
     Meaning: A line feed or a backslash at the end would change what ifupdown reads.""")
-INTERFACE_INVALID = Message("""FMT012
-    interface {interface}: {reason}
-    Remedy: Correct its settings in inventory.py and group_data/.
-    Meaning: ifupdown would read the definition, and the interface would not work.""")
 MARKS_DAMAGED = Message("""FMT015
     the lines "{begin}" and "{end}" are not one pair
     Remedy: Restore them, or remove both and what is between them.

@@ -6,18 +6,6 @@ from messages import Message
 
 # --- interfaces --------------------------------------------------------------------------------
 
-ARGUMENT_NOT_ALLOWED = Message("""NET001
-    {interface}: {argument} {value!r} is not allowed
-    Remedy: Use one of {allowed}.
-    Meaning: An argument of interfaces.interface() has a value that ifupdown's configuration does
-    not provide for.""")
-ADDRESS_WITHOUT_PREFIX = Message("""NET002
-    {interface}: address {address} has no prefix length
-    Remedy: Write {address}/24, or with the prefix length of your network.
-    Meaning: A static address consists of the address and the size of its network.""")
-NOT_IPV4 = Message("""NET003
-    {interface}: {argument} {value} is not a valid IPv4 address
-    Remedy: Write it like {example}.""")
 INTERFACE_INVALID = Message("""NET004
     {interface} cannot be configured: {problem}
     Meaning: The arguments of an interface contradict each other, or a Wi-Fi setting is not
@@ -143,9 +131,6 @@ NO_LEASE = Message("""NET065
 
 # --- name servers ------------------------------------------------------------------------------
 
-RESOLVER_INVALID = Message("""NET030
-    /etc/resolv.conf cannot be set: {problem}
-    Meaning: The name servers, search domains or options are not possible in resolv.conf(5).""")
 UDHCPC_OVERWRITES = Message("""NET031
     udhcpc has configured an interface and overwrites /etc/resolv.conf at each renewal
     Remedy: Install dhcpcd-base, remove udhcpc, then run the same command again.

@@ -46,7 +46,7 @@ def key(user: str, keys: str | list[str], present: bool = True) -> Commands:
     file (StrictModes, AuthorizedKeysFile), if a link is in the way, and if the key of pyinfra's own
     connection would be removed.
     """
-    desired = [_key(line) for line in ([keys] if isinstance(keys, str) else keys)]
+    desired = [keys_file.key(line) for line in ([keys] if isinstance(keys, str) else keys)]
     now = read(AuthorizedKeys, user=user)
     file, directory, home = _check_paths(user, now)
     if not present:
@@ -95,13 +95,6 @@ def key(user: str, keys: str | list[str], present: bool = True) -> Commands:
 
 def _status(state: FileState) -> str:
     return f"{state.mode} {state.user}:{state.group}"
-
-
-def _key(line: str) -> Key:
-    try:
-        return keys_file.key(line)
-    except ValueError as error:
-        raise HostFailure(access.KEY_INVALID(problem=error)) from None
 
 
 def _check_paths(user: str, now: KeysState) -> tuple[FileState, FileState, str]:

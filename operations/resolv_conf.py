@@ -70,10 +70,7 @@ def resolver(
     through a link.
     """
 
-    try:
-        desired = resolv_conf.desired(nameservers, search, options)
-    except ValueError as error:
-        raise HostFailure(network.RESOLVER_INVALID(problem=error)) from None
+    desired = resolv_conf.desired(nameservers, search, options)
     now = read(Resolver)
     declare(f"file {PATH}")
     owner = _link_owner(now)

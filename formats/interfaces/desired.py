@@ -6,15 +6,11 @@ Source: interfaces(5) of ifupdown 0.8.44.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Literal
 
 from formats.interfaces.syntax import File, Iface, Option, Selection
-from messages import Said
-from messages.formats import INTERFACE_INVALID
 
 Method = Literal["static", "dhcp", "manual"]
 Start = Literal["auto", "allow-hotplug", "both"]
@@ -39,32 +35,6 @@ class Interface:
     start: Start = "auto"
     wpa_conf: str | None = None
     post_up: tuple[str, ...] = ()
-
-    def problems(self) -> list[Said]:
-        """Tell why ifupdown could not bring it up as described."""
-        return [
-            INTERFACE_INVALID(interface=repr(self.name), reason=reason)
-            for reason in self._reasons()
-        ]
-
-    def _reasons(self) -> Iterator[str]:
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", self.name):
-            yield "the kernel does not allow this name"
-        for command in self.post_up:
-            if command != command.strip() or not command or "\n" in command or command[-1] == "\\":
-                yield f"post_up {command!r} is not one line"
-        if self.method != "static" and (self.address or self.gateway):
-            yield f"method {self.method} takes neither address nor gateway"
-        elif self.method == "static" and self.address is None:
-            yield "address is missing"
-        elif self.address is not None:
-            ip, network = self.address.ip, self.address.network
-            if network.prefixlen < 31 and ip in (network[0], network[-1]):
-                yield f"address {ip} is not for a node in {network}"
-            if self.gateway == ip:
-                yield f"gateway {ip} is the interface's own address"
-            elif self.gateway and self.gateway not in network and not self.gateway.is_link_local:
-                yield f"gateway {self.gateway} is not in {network}"
 
     def stanza(self) -> Iface:
         """Write the ``iface`` stanza."""

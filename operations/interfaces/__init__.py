@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any, TypeVar
@@ -118,32 +118,10 @@ def make_definition(
     conf: str | None = None,
     post_up: Sequence[str] = (),
 ) -> Interface:
-    """Turn the arguments into a definition; ``HostFailure`` if they are not possible."""
-    for argument, value, known in (
-        ("method", method, ("static", "dhcp", "manual")),
-        ("start", start, ("auto", "allow-hotplug", "both")),
-    ):
-        if value not in known:
-            values = {"argument": argument, "value": value, "allowed": ", ".join(known)}
-            raise HostFailure(network.ARGUMENT_NOT_ALLOWED(interface=name, **values))
-    if address is not None and "/" not in address:
-        raise HostFailure(network.ADDRESS_WITHOUT_PREFIX(interface=name, address=address))
-    at = _parsed(IPv4Interface, name, "address", address, "192.168.2.11/24")
-    via = _parsed(IPv4Address, name, "gateway", gateway, "192.168.2.1")
-    desired = Interface(name, method, at, via, start, conf, tuple(post_up))
-    for problem in desired.problems():
-        raise HostFailure(problem)
-    return desired
-
-
-def _parsed(
-    kind: Callable[[str], T], name: str, argument: str, value: str | None, example: str
-) -> T | None:
-    try:
-        return kind(value) if value is not None else None
-    except ValueError:
-        values = {"argument": argument, "value": value, "example": example}
-        raise HostFailure(network.NOT_IPV4(interface=name, **values)) from None
+    """Turn the arguments into a definition."""
+    at = IPv4Interface(address) if address else None
+    via = IPv4Address(gateway) if gateway else None
+    return Interface(name, method, at, via, start, conf, tuple(post_up))
 
 
 def _settings(desired: Interface | None) -> dict[str, Any]:

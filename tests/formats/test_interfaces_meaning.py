@@ -12,7 +12,6 @@ from formats.interfaces.desired import Interface
 from formats.interfaces.meaning import Meaning, meaning
 from formats.interfaces.syntax import Iface, parse, render
 from formats.interfaces.tree import definitions, resolve
-from tests.said import says
 
 
 def _meaning(body: str, head: str = "iface eth0 inet static") -> Meaning:
@@ -101,7 +100,6 @@ def test_an_interface_is_written_in_todays_form() -> None:
         "both",
         post_up=("echo a", "echo b"),
     )
-    assert wanted.problems() == []
     assert render(wanted.file()) == (
         "auto eth0\nallow-hotplug eth0\niface eth0 inet static\n    address 192.168.2.12/24\n"
         "    gateway 192.168.2.11\n    post-up echo a\n    post-up echo b\n"
@@ -115,48 +113,16 @@ def test_a_radio_has_its_configuration_beside() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("wanted", "problem"),
-    [
-        (Interface("eth 0", "manual"), "FMT012 the kernel does not allow this name"),
-        (Interface("../eth0", "manual"), "FMT012 the kernel does not allow this name"),
-        (Interface("a-name-of-16-cha", "dhcp"), "FMT012 the kernel does not allow this name"),
-        (Interface("eth0", "static"), "FMT012 address is missing"),
-        (
-            Interface(
-                "eth0", "static", IPv4Interface("192.168.2.11/24"), IPv4Address("192.168.3.1")
-            ),
-            "FMT012 gateway 192.168.3.1 is not in 192.168.2.0/24",
-        ),
-        (
-            Interface(
-                "eth0", "static", IPv4Interface("192.168.2.11/24"), IPv4Address("192.168.2.11")
-            ),
-            "FMT012 gateway 192.168.2.11 is the interface's own address",
-        ),
-        (
-            Interface("eth0", "static", IPv4Interface("192.168.2.255/24")),
-            "FMT012 address 192.168.2.255 is not for a node in 192.168.2.0/24",
-        ),
-        (
-            Interface("eth0", "dhcp", gateway=IPv4Address("10.0.0.1")),
-            "FMT012 method dhcp takes neither address nor gateway",
-        ),
-        (Interface("eth0", "dhcp", post_up=("a\nb",)), "FMT012 post_up 'a\\nb' is not one line"),
-        (Interface("eth0", "dhcp", post_up=("",)), "FMT012 post_up '' is not one line"),
-        (Interface("eth0", "dhcp", post_up=("a \\",)), "FMT012 post_up 'a \\\\' is not one line"),
-    ],
+LINES = st.text(st.characters(codec="ascii", exclude_categories=["C"]), min_size=1).filter(
+    lambda line: line == line.strip() and not line.endswith("\\")
 )
-def test_what_cannot_be_written_is_named(wanted: Interface, problem: str) -> None:
-    (found,) = wanted.problems()
-    assert says(found, problem)
 
 
 @given(
     st.ip_addresses(v=4, network="10.0.0.0/8"),
     st.integers(8, 30),
     st.sampled_from(("auto", "allow-hotplug", "both")),
-    st.lists(st.text(st.characters(codec="ascii", exclude_categories=["C"])), max_size=3),
+    st.lists(LINES, max_size=3),
 )
 def test_what_is_written_is_read_as_meant(
     address: IPv4Address, prefix: int, start: str, post_up: list[str]
@@ -168,7 +134,5 @@ def test_what_is_written_is_read_as_meant(
         start=start,  # type: ignore[arg-type]
         post_up=tuple(post_up),
     )
-    if wanted.problems():
-        return
     read = definitions({"/etc/network/interfaces": render(wanted.file())})
     assert [meaning(found) for found in read] == [meaning(resolve(wanted.stanza()))]

@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 from formats.resolv_conf import (
     HEADER,
     Meaning,
+    check_nameservers,
+    check_options,
+    check_search,
     desired,
     generator,
     meaning,
@@ -91,6 +94,9 @@ addresses = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).filter(
 domains = st.from_regex(r"[a-z][a-z0-9]{0,8}(\.[a-z]{2,5})?", fullmatch=True)
 asked = st.builds(
     Meaning,
+    check_nameservers,
+    check_options,
+    check_search,
     st.lists(addresses.map(str), min_size=1, max_size=3, unique=True).map(tuple),
     st.lists(domains, max_size=4, unique=True).map(tuple),
     st.sets(st.sampled_from(["rotate", "edns0", "ndots:2", "timeout:1"])).map(
@@ -238,4 +244,6 @@ def test_a_mistake_is_named(
     nameservers: list[str], search: list[str], options: list[str], message: str
 ) -> None:
     with saying(message):
-        desired(nameservers, search, options)
+        check_nameservers(nameservers)
+        check_search(search)
+        check_options(options)
