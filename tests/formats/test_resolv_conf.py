@@ -94,9 +94,6 @@ addresses = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).filter(
 domains = st.from_regex(r"[a-z][a-z0-9]{0,8}(\.[a-z]{2,5})?", fullmatch=True)
 asked = st.builds(
     Meaning,
-    check_nameservers,
-    check_options,
-    check_search,
     st.lists(addresses.map(str), min_size=1, max_size=3, unique=True).map(tuple),
     st.lists(domains, max_size=4, unique=True).map(tuple),
     st.sets(st.sampled_from(["rotate", "edns0", "ndots:2", "timeout:1"])).map(
