@@ -39,19 +39,17 @@ class Kept:
 
 def check_files() -> None:
     """
-    Check the command line, and that the inventory and group_data/ are Python that runs, before
-    pyinfra runs them.
+    Check the command line, inventory and group_data/ before pyinfra runs these files.
 
-    Called by config.py. To write SD cards, all settings are checked: there pyinfra runs no
-    inventory, which would do it. Mistakes end the program with their messages and exit status 1.
+    Called by config.py. Mistakes end the program with their messages and exit status 1.
     """
     with ending_the_program():
         overrides.check_deploys()
-        kept, inventory = _kept(), overrides.inventory()
-        kept.options = overrides.options()
-        if Path(inventory).exists() or overrides.needs_inventory():
-            kept.sources = sources.read(Path.cwd(), inventory, overrides.given())
-            kept.cluster = build(kept.sources) if overrides.is_local() else None
+        inventory = overrides.inventory()
+        if overrides.needs_inventory():
+            _build(inventory)
+        elif Path(inventory).exists():
+            sources.read(Path.cwd(), inventory, {})
 
 
 def prepare(inventory: str) -> None:
@@ -66,26 +64,29 @@ def prepare(inventory: str) -> None:
     if sources.reading.get():
         return
     with ending_the_program():
-        kept = _kept()
-        kept.whole = overrides.is_whole_run()
-        kept.options = overrides.options()
-        if kept.sources is None or kept.sources.inventory != inventory:
-            kept.sources = sources.read(Path.cwd(), inventory, overrides.given())
-        cluster = build(kept.sources)
-        if overrides.is_removal():
-            kept.removal = removal.requested(cluster, kept.options, inventory)
-        overrides.check_limits(kept.sources.names)
+        read, cluster = _build(inventory)
+        overrides.check_limits(read.names)
         _check_supported(cluster, inventory)
         known_hosts.unite(cluster)
         ssh_config.write(cluster)
-        kept.cluster = cluster
+
+
+def _build(inventory: str) -> tuple[sources.Sources, Cluster]:
+    """Read the files and build the cluster, unless this run has done so."""
+    kept = _kept()
+    if kept.sources is None or kept.cluster is None or kept.sources.inventory != inventory:
+        kept.options, kept.whole = overrides.options(), overrides.is_whole_run()
+        kept.sources = sources.read(Path.cwd(), inventory, overrides.given())
+        kept.cluster = build(kept.sources)
+    return kept.sources, kept.cluster
 
 
 def of(inventory: Inventory) -> Cluster:
     """
     The cluster of this run: that of the files, with what ``--data`` overrides.
 
-    + inventory: pyinfra's; its overrides count when the inventory file has not called ``prepare``
+    + inventory: pyinfra's; its overrides count where neither config.py nor the inventory file has
+      called this module
     + raises ``SettingsError``
     """
     kept = _kept()
@@ -96,7 +97,7 @@ def of(inventory: Inventory) -> Cluster:
             for name, value in inventory.get_override_data().items()
             if not name.startswith("ssh_") and name not in kept.options
         }
-        kept.cluster = build(kept.sources or sources.read(Path.cwd(), "inventory.py", given))
+        kept.cluster = build(sources.read(Path.cwd(), "inventory.py", given))
     return kept.cluster
 
 

@@ -268,7 +268,7 @@ def test_a_version_on_the_command_line_needs_no_quotes_within_quotes(
     monkeypatch.chdir(project)
     with ctx_state.use(State()):
         with click.Context(click.Command("pyinfra")) as context:
-            context.params["data"] = ("kubernetes_version=1.36",)
+            context.params.update(inventory="inventory.py", data=("kubernetes_version=1.36",))
             settings.check_files()
         cluster = settings.of(inventory_of(project, {"kubernetes_version": 1.36}))
     assert cluster.kubernetes_version == "1.36"
