@@ -274,6 +274,9 @@ def test_a_version_on_the_command_line_needs_no_quotes_within_quotes(
     assert cluster.kubernetes_version == "1.36"
 
 
+OF_NODE2 = ["--data", "node=node2"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -283,6 +286,15 @@ def test_a_version_on_the_command_line_needs_no_quotes_within_quotes(
         (["inventroy.py", "deploys/cluster.py"], "SET117"),
         (["inventroy.py", "debug-inventory"], "SET117"),
         (["deploys/cluster.py", "inventory.py"], "SET117"),
+        (["inventory.py", "deploys/reset.py", "--limit", "node2"], "SET118"),
+        (["inventory.py", "deploys/reset.py", "--exclude", "node2"], "SET118"),
+        (["inventory.py", "deploys/network.py", "--data", "yes=bramble"], "SET020"),
+        (["inventory.py", "deploys/remove.py"], "SET119"),
+        (["inventory.py", "deploys/remove.py", "--data", "node=node1"], "SET120"),
+        (
+            ["inventory.py", "deploys/remove.py", *OF_NODE2, "--data", "packages=all"],
+            "SET121",
+        ),
     ],
 )
 def test_a_deploy_runs_only_where_it_belongs(
