@@ -126,8 +126,7 @@ def _drain(state: State, host: Host, node: str, seconds: int, cordon: bool) -> b
         "--delete-emptydir-data",
         f"--timeout={seconds}s",
     )
-    shown = partial(detail, host)
-    result = here.stream(command, on_line=shown)
+    result = here.stream(command, on_line=partial(_show, host))
     if result.status == 0:
         return True
     if result.status == -1:
@@ -142,6 +141,14 @@ def _drain(state: State, host: Host, node: str, seconds: int, cordon: bool) -> b
         raise HostFailure(messages.DRAIN_LOST(node=node, reason=failure)) from failure
     reason = ", ".join(pods) or result.last_line
     raise HostFailure(messages.NOT_DRAINED(node=node, seconds=seconds, pods=reason))
+
+
+def _show(host: Host, line: str) -> None:
+    """Show each pod that is gone; everything else goes to the log."""
+    if line.endswith(" evicted"):
+        host.log(line)
+    else:
+        detail(host, line)
 
 
 def _delete(state: State, host: Host, node: str, answers: bool, yes: str | None) -> bool:
