@@ -27,13 +27,22 @@ from operations.kubeadm.run import follow
 _MINUTES = 15
 
 # Jumps into chains of Kubernetes are deleted one by one, its chains then emptied and removed, in
-# one transaction for each table. Comments may hold any text, so they are not searched.
+# one transaction for each table. Comments may hold any text, so they are not searched. Tables that
+# are empty then filter nothing; without nft they stay.
 _CHAINS = r"""without_chains() { awk '/^\*/ { print; next }
 /^:(KUBE|FLANNEL)-/ { chain = substr($1, 2); chains[chain]; print "-F", chain; next }
 /^-A (KUBE|FLANNEL)-/ { next }
 /^-A / { rule = $0; gsub(/"([^"\\]|\\.)*"/, "", rule);
 if (rule ~ / -[jg] (KUBE|FLANNEL)-/) { sub(/^-A/, "-D"); print } }
-/^COMMIT/ { for (chain in chains) print "-X", chain; delete chains; print }'; };"""
+/^COMMIT/ { for (chain in chains) print "-X", chain; delete chains; print }'; };
+empty_tables() { awk '/^\*/ { table = substr($1, 2); empty = 1 }
+/^:/ && $2 != "ACCEPT" { empty = 0 } /^-/ { empty = 0 }
+/^COMMIT/ && empty { print table }'; };
+remove_chains() { for s in $(saves); do
+"$s-save" 2>/dev/null | without_chains | "$s-restore" --noflush -w 10 || return; done;
+for f in ip ip6; do "${f}tables-nft-save" 2>/dev/null | empty_tables | while read -r t; do
+nft delete table "$f" "$t" 2>/dev/null; done; done;
+nft_tables | while read -r t f name; do nft delete "$t" "$f" "$name"; done; };"""
 
 # --one-file-system: a volume that could not be unmounted keeps its data.
 _RESET = f"""{LISTS}
@@ -44,9 +53,7 @@ if command -v kubeadm >/dev/null; then kubeadm reset -f || exit; fi;
 systemctl stop kubepods.slice 2>/dev/null;
 find /sys/fs/cgroup -depth -type d -path '*/kubepods*' -exec rmdir {{}} + 2>/dev/null;
 for i in {INTERFACES}; do [ ! -e "/sys/class/net/$i" ] || ip link delete "$i" || exit; done;
-for s in $(saves); do
-"$s-save" 2>/dev/null | without_chains | "$s-restore" --noflush -w 10 || exit; done;
-nft_tables | while read -r table family name; do nft delete "$table" "$family" "$name"; done;
+remove_chains || exit;
 rm -rf --one-file-system -- {PATHS} || exit;
 [ ! -d {PLUGINS} ] || find {PLUGINS} -depth -type d -empty -delete;
 rmdir /root/.kube 2>/dev/null;

@@ -19,6 +19,7 @@ from lab.errors import LabError
 TOOLS = {
     "iptables-restore": "iptables",
     "ipset": "ipset",
+    "nft": "nftables",
     "flock": "util-linux",
     "sfdisk": "fdisk",
     "mkfs.vfat": "dosfstools",
