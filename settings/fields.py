@@ -90,7 +90,7 @@ def checked(check: Callable[[T], object]) -> AfterValidator:
     """Validate with a function that raises ``ValueError``."""
 
     def validate(value: T) -> T:
-        with asking_the_system():
+        with reporting_os_errors():
             check(value)
         return value
 
@@ -98,8 +98,8 @@ def checked(check: Callable[[T], object]) -> AfterValidator:
 
 
 @contextmanager
-def asking_the_system() -> Iterator[None]:
-    """Make a mistake of an error of the operating system."""
+def reporting_os_errors() -> Iterator[None]:
+    """Turn an error of the operating system into a mistake in the settings."""
     try:
         yield
     except OSError as error:

@@ -23,7 +23,7 @@ from formats.unreadable import Unreadable
 from messages import Said
 from messages import settings as messages
 from settings import images, private_key, wifi_key
-from settings.fields import as_written, asking_the_system, not_allowed, path
+from settings.fields import as_written, reporting_os_errors, not_allowed, path
 
 _KUBECONFIG = "the path of a file, such as ~/.kube/config"
 _NETWORKS = ("cluster_network", "uplink_network", "pod_network", "service_network")
@@ -46,7 +46,7 @@ class Seen:
 
 def _rule(check: Callable[[Any, ValidationInfo], None]) -> AfterValidator:
     def validate(value: Any, info: ValidationInfo[Any]) -> Any:
-        with asking_the_system():
+        with reporting_os_errors():
             check(value, info)
         return value
 
