@@ -23,7 +23,7 @@ from formats.unreadable import Unreadable
 from messages import Said
 from messages import settings as messages
 from settings import images, private_key, wifi_key
-from settings.fields import as_written, reporting_os_errors, not_allowed, path
+from settings.fields import as_written, not_allowed, path, reporting_os_errors
 
 _KUBECONFIG = "the path of a file, such as ~/.kube/config"
 _NETWORKS = ("cluster_network", "uplink_network", "pod_network", "service_network")
