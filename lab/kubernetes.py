@@ -18,6 +18,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,19 +73,57 @@ def choose(cluster: Cluster) -> Source:
     url = kubernetes.repository(cluster)
     if wanted == "real" or (not wanted and _reachable(f"{url}Release.key")):
         return Source(f"real, from {url}", None, real=True)
-    debian_sources = debian_mirror.choose(debian_mirror.read_sources())
     with host.lock("stand-in"):
-        made = _made(repository.build, debian_sources, [kubernetes.minor(cluster)])
+        cache = host.home() / "cache"
+        kubectl = _made(_debian_kubectl, cache)
+        made = _made(repository.build, cache, kubectl, [kubernetes.minor(cluster)])
     why = "LAB_KUBERNETES asks for it" if wanted else f"{url} can't be reached from here"
     return Source(f"a stand-in that runs no containers ({why})", made.folder, real=False)
 
 
-def _made(make: Callable[..., T], sources: debian_mirror.Mirror, *more: object) -> T:
-    """Make something in the cache from Debian's packages; LabError when that fails."""
+def _made(make: Callable[..., T], *arguments: object) -> T:
+    """Make something; LabError when a tool for it fails."""
     try:
-        return make(host.home() / "cache", sources.lines(), sources.keyring, *more)
+        return make(*arguments)
     except packages.PackageError as error:
         raise LabError(messages.STAND_IN(reason=error)) from None
+
+
+def _debian_kubectl(cache: Path) -> Path:
+    """Debian's own kubectl package, fetched once by apt with its usual checks."""
+    kept = cache / "kubectl.deb"
+    if kept.is_file():
+        return kept
+    mirror = debian_mirror.choose(debian_mirror.read_sources())
+    with tempfile.TemporaryDirectory(prefix="bramble-apt-") as scratch:
+        base = Path(scratch)
+        for folder in ("lists/partial", "cache/archives/partial", "parts"):
+            (base / folder).mkdir(parents=True)
+        signed = f"deb [signed-by={mirror.keyring}] "
+        lines = (f"{signed}{line.removeprefix('deb ')}\n" for line in mirror.lines())
+        (base / "sources.list").write_text("".join(lines))
+        (base / "status").touch()
+        options = {
+            "Dir::Etc::sourcelist": base / "sources.list",
+            "Dir::Etc::sourceparts": base / "parts",
+            "Dir::State::lists": base / "lists",
+            "Dir::State::status": base / "status",
+            "Dir::Cache": base / "cache",
+            "APT::Sandbox::User": "root",
+        }
+        apt = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items())]
+        packages.run([*apt, "update"])
+        packages.run(
+            [*apt, "--download-only", "--no-install-recommends", "-y", "install", "kubectl"]
+        )
+        found = sorted((base / "cache/archives").glob("kubectl_*.deb"))
+        if not found:
+            raise packages.PackageError(
+                "apt could not download Debian's kubectl: is the mirror reachable?"
+            )
+        cache.mkdir(parents=True, exist_ok=True)
+        shutil.move(found[0], kept)
+    return kept
 
 
 def _check(folder: Path, cluster: Cluster) -> None:
@@ -166,8 +205,7 @@ def kubectl_folder() -> Path:
 
 
 def _unpack_kubectl(folder: Path) -> None:
-    sources = debian_mirror.choose(debian_mirror.read_sources())
-    package = _made(packages.debian_kubectl, sources)
+    package = _made(_debian_kubectl, host.home() / "cache")
     partial = folder.with_suffix(".partial")
     host.run(["dpkg-deb", "-x", str(package), str(partial)])
     shutil.rmtree(folder, ignore_errors=True)  # what was cut off

@@ -100,14 +100,12 @@ def recipe(minors: Sequence[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def build(
-    cache: Path, sources: Sequence[str], keyring: Path, minors: Sequence[str] = DEFAULT_MINORS
-) -> Mirror:
+def build(cache: Path, kubectl: Path, minors: Sequence[str] = DEFAULT_MINORS) -> Mirror:
     """
     Return the mirror folder, from the cache or made anew.
 
     + cache: the lab's cache directory
-    + sources, keyring: Debian's, for kubectl (`lab.mirror.Mirror.lines()` and `.keyring`)
+    + kubectl: Debian's package
     + minors: such as `1.36`
     """
     if unknown := [one for one in minors if one not in VERSIONS]:
@@ -118,7 +116,6 @@ def build(
     folder = cache / f"stand-in-{recipe(minors)}"
     if (folder / "fingerprint").is_file():
         return Mirror(folder, (folder / "fingerprint").read_text().strip())
-    kubectl = packages.debian_kubectl(cache, sources, keyring)
     new = Path(tempfile.mkdtemp(prefix="stand-in-new-", dir=cache))
     with tempfile.TemporaryDirectory(prefix="bramble-gpg-") as scratch:
         home = {"GNUPGHOME": scratch}

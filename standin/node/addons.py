@@ -35,6 +35,7 @@ def config_map(client: Client, namespace: str, name: str, data: dict[str, str]) 
 
 def upload_kubeadm(client: Client, config: settings.Config) -> None:
     """Store the ConfigMap kubeadm-config."""
+    tell("upload-config")
     about = {"apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "ClusterConfiguration"}
     text = yaml.safe_dump(
         {name: one for name, one in (about | config.cluster).items() if one != ""}
@@ -45,6 +46,7 @@ def upload_kubeadm(client: Client, config: settings.Config) -> None:
 
 def upload_kubelet(client: Client, config: settings.Config) -> None:
     """Store the ConfigMap kubelet-config."""
+    tell("upload-kubelet")
     text = yaml.safe_dump(settings.kubelet_document(config))
     config_map(client, SYSTEM, "kubelet-config", {"kubelet": text})
     _readable(client, "kubeadm:kubelet-config", "kubelet-config")

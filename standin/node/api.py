@@ -16,7 +16,7 @@ from http import HTTPStatus
 import yaml
 
 from . import disruption, patch, protobuf, rbac, tables
-from .common import LOADER, Obj, lookup, text
+from .common import LOADER, VERSION, Obj, lookup, text
 from .resources import BY_KEY, BY_PATH, Resource
 from .store import Conflict, Store
 
@@ -171,8 +171,8 @@ def fill(what: Target, content: Obj) -> None:
 class Api:
     """The verbs, over a store."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, version: str = VERSION) -> None:
+        self.store, self.version = store, version
 
     def authorize(self, request: Request, what: Target | None) -> None:
         """Raise a Problem (403) unless the user may."""

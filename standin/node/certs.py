@@ -9,9 +9,21 @@ import yaml
 from cryptography import x509
 
 from . import config as settings
-from . import kubeconfig, pki
+from . import kubeconfig, manifests, pki
 from .client import ApiError, Unreachable, admin
-from .common import Fatal, Obj, as_json, moment, root, say, short_age, stamp, tell, text
+from .common import (
+    Fatal,
+    Obj,
+    as_json,
+    moment,
+    print_table,
+    root,
+    say,
+    short_age,
+    stamp,
+    tell,
+    text,
+)
 
 
 def _load(path: str, phase: str, is_quiet: bool = False) -> settings.Config:
@@ -20,12 +32,11 @@ def _load(path: str, phase: str, is_quiet: bool = False) -> settings.Config:
         return settings.load_init(path) if path else settings.with_defaults({})
     show = (lambda *_, **__: None) if is_quiet else tell
     show("reading", phase=phase)
-    cluster: Obj = {}
     try:
-        cluster = admin().stored("kubeadm-config", "ClusterConfiguration")
+        return manifests.configuration(admin())
     except (ApiError, Unreachable, Fatal):
         show("not-read", phase=phase)
-    return settings.with_defaults({"ClusterConfiguration": cluster})
+        return settings.with_defaults({})
 
 
 def _name(name: str) -> str:
@@ -69,20 +80,20 @@ def check_expiration(options: argparse.Namespace) -> None:
     if is_json:
         say(as_json("CertificateExpirationInfo", found))
         return
-    times = f"{'EXPIRES':<25}{'RESIDUAL TIME':<16}"
-    say(f"{'CERTIFICATE':<27}{times}{'CERTIFICATE AUTHORITY':<24}EXTERNALLY MANAGED")
-    for one in found["certificates"]:
-        say(f"{one['name']:<27}{_times(one)}{one['caName']:<24}{'no':<8}")
-    say(f"\n{'CERTIFICATE AUTHORITY':<24}{times}EXTERNALLY MANAGED")
-    for one in found["certificateAuthorities"]:
-        say(f"{one['name']:<24}{_times(one)}{'no':<8}")
+    times = ("EXPIRES", "RESIDUAL TIME")
+    listed, authorities = found.values()
+    rows = [(one["name"], *_times(one), one["caName"], "no") for one in listed]
+    print_table([("CERTIFICATE", *times, "CERTIFICATE AUTHORITY", "EXTERNALLY MANAGED"), *rows])
+    say()
+    last = [(one["name"], *_times(one), "no") for one in authorities]
+    print_table([("CERTIFICATE AUTHORITY", *times, "EXTERNALLY MANAGED"), *last])
 
 
-def _times(entry: Obj) -> str:
+def _times(entry: Obj) -> tuple[str, str]:
     if entry["missing"]:
-        return f"{'<not present>':<41}"
+        return "<not present>", ""
     until = moment(entry["expirationDate"]).strftime("%b %d, %Y %H:%M UTC")
-    return f"{until:<25}{short_age(entry['residualTime']):<16}"
+    return until, short_age(entry["residualTime"])
 
 
 def renew(options: argparse.Namespace) -> None:
@@ -90,18 +101,12 @@ def renew(options: argparse.Namespace) -> None:
     wanted = options.words[0] if options.words else ""
     table = pki.table(settings.with_defaults({}))
     listed = table["leaves"] + [one for one in table["kubeconfigs"] if one["title"]]
-    known = sorted(_name(one["name"]) for one in listed)
+    known = {_name(one["name"]): one["name"] for one in listed}
     if wanted not in ("all", *known):
         raise Fatal(f'unknown command "{wanted}" for "kubeadm certs renew"')
     config = _load(options.config, "renew")
-    table = pki.table(config)
-    by_name = {_name(one["name"]): one for one in table["leaves"] + table["kubeconfigs"]}
-    for name in known if wanted == "all" else [wanted]:
-        if "ca" in by_name[name]:
-            pki.make_leaf(by_name[name], config)
-        else:
-            pki.make_kubeconfig(by_name[name], config)
-        say(f"{by_name[name]['title']} renewed")
+    for name in sorted(known) if wanted == "all" else [wanted]:
+        say(f"{pki.renew(known[name], config)} renewed")
     if wanted == "all":
         tell("renewed")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import errno
 import http.client
@@ -10,6 +11,7 @@ import socket
 import ssl
 import tempfile
 import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,15 @@ class ApiError(Exception):
 
 class Unreachable(Exception):
     """No answer: nobody listens, no route, a certificate that isn't trusted."""
+
+
+@contextlib.contextmanager
+def phase(name: str) -> Iterator[None]:
+    """Run a phase of kubeadm: what fails in it is said with its name."""
+    try:
+        yield
+    except (ApiError, Unreachable, Fatal) as error:
+        raise Fatal(f"error execution phase {name}: {error}") from None
 
 
 class Client:

@@ -8,6 +8,7 @@ import re
 import string
 import sys
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,13 @@ def as_json(kind: str, content: Obj) -> str:
     return json.dumps(about | content, indent=4)
 
 
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print a table as Go's tabwriter does: three spaces behind the longest cell."""
+    widths = [max(map(len, column)) + 3 for column in zip(*rows, strict=True)]
+    for row in rows:
+        say("".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
 def quote(text: str) -> str:
     """Return a string as Go's %q does."""
     return json.dumps(text, ensure_ascii=False)
@@ -159,13 +167,11 @@ def duration(text: str) -> timedelta:
 
 def go_duration(seconds: float) -> str:
     """Return Go's Duration.String(): 240 → `4m0s`, 0.0011 → `1.1ms`."""
-    if seconds < 1:
-        return f"{round(seconds * 1e3, 6):g}ms" if seconds else "0s"
-    hours, rest = divmod(seconds, 3600)
-    minutes, rest = divmod(rest, 60)
-    text = f"{int(hours)}h" if hours else ""
-    text += f"{int(minutes)}m" if hours or minutes else ""
-    return text + f"{round(rest, 9):g}s"
+    if 0 < seconds < 1:
+        return f"{round(seconds * 1e3, 6):g}ms"
+    hours, minutes = int(seconds // 3600), int(seconds // 60 % 60)
+    text = f"{hours}h" * bool(hours) + f"{minutes}m" * bool(hours or minutes)
+    return text + f"{round(seconds % 60, 9):g}s"
 
 
 def short_age(seconds: float) -> str:

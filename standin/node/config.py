@@ -91,7 +91,8 @@ def _filled(given: Any, default: Any) -> Any:
     return default if given in (None, "") else given
 
 
-def _version(wanted: str) -> str:
+def check_version(wanted: str) -> str:
+    """Return a version with its v; Fatal when it is none, or too old."""
     match = re.fullmatch(r"v?1\.(\d+)\.\d+([-+].*)?", wanted)
     if not match:
         raise Fatal(text("no-version", version=wanted))
@@ -107,7 +108,7 @@ def with_defaults(documents: dict[str, Obj]) -> Config:
     cluster = _filled(documents.get("ClusterConfiguration"), default["ClusterConfiguration"])
     if init["nodeRegistration"].get("taints") is None:
         init["nodeRegistration"]["taints"] = [CONTROL_PLANE_TAINT]
-    cluster["kubernetesVersion"] = _version(cluster["kubernetesVersion"])
+    cluster["kubernetesVersion"] = check_version(cluster["kubernetesVersion"])
     tokens = [_filled(one, default["token"]) for one in init.get("bootstrapTokens") or [{}]]
     init["bootstrapTokens"] = [{"token": new_token()} | one for one in tokens]
     for one in init["bootstrapTokens"]:

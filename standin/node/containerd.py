@@ -99,10 +99,6 @@ class Runtime:
                 return found
         return None
 
-    def has_runtime_config(self) -> bool:
-        """Whether it has the RuntimeConfig call, as containerd has from 2.0 on."""
-        return int(self.version().partition(".")[0] or 0) >= 2
-
     def uses_systemd_cgroups(self) -> bool:
         """Whether the default runtime has SystemdCgroup."""
         name = self.setting("containerd", "default_runtime_name") or "runc"

@@ -34,9 +34,9 @@ def _ip(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def _interface(arguments: list[str]) -> str:
     """Return the interface of `--iface=`, or the default route's."""
-    device = next((one[8:] for one in arguments if one.startswith("--iface=")), "")
     words = _ip("-4", "route", "show", "default").stdout.partition(" dev ")[2].split()
-    device = device or (words[0] if words else "")
+    given = [one[8:] for one in arguments if one.startswith("--iface=")]
+    device = (given + words + [""])[0]
     if not device or not Path(f"/sys/class/net/{device}").exists():
         raise NotRunning(f"{NO_INTERFACE}: could not find matching interface: {device}")
     return device

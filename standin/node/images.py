@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from .common import MINOR, Fatal, Obj, klog, quote
+from .common import MINOR, Obj, klog, quote
 from .containerd import CriError, Runtime
 
 # Kubernetes' minor: the tags of coredns, pause and etcd that kubeadm of that minor wants.
@@ -30,14 +31,19 @@ def of_cluster(cluster: Obj) -> dict[str, str]:
     return names(cluster["kubernetesVersion"], cluster["imageRepository"])
 
 
-def pull(runtime: Runtime, name: str) -> None:
-    """Pull an image, five times as kubeadm does; Fatal with the runtime's own reason."""
-    for _ in range(5):
-        try:
-            runtime.pull(name)
-            return
-        except CriError as error:
-            reason = str(error)
-            text = f'"PullImage from image service failed" err={quote(reason)} image={quote(name)}'
-            klog("E", "remote_image.go:250", text)
-    raise Fatal(f"failed to pull image {name}: {reason.partition(' desc = ')[2]}")
+def pull_missing(runtime: Runtime, cluster: Obj) -> Iterator[tuple[str, str]]:
+    """Pull what a node lacks, five times as kubeadm does; give each image, and why it failed."""
+    runtime.check()
+    present = runtime.images()
+    for name in of_cluster(cluster).values():
+        reason = ""
+        for _ in range(0 if name in present else 5):
+            try:
+                runtime.pull(name)
+                reason = ""
+                break
+            except CriError as error:
+                reason = f"failed to pull image {name}: {str(error).partition(' desc = ')[2]}"
+                said = f"err={quote(str(error))} image={quote(name)}"
+                klog("E", "remote_image.go:250", f'"PullImage from image service failed" {said}')
+        yield name, reason

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 
 from . import addons, kubeconfig, manifests, pki, preflight, services
 from . import config as settings
-from .client import ApiError, Client, Unreachable, admin
+from .client import ApiError, Client, Unreachable, admin, phase
 from .common import Fatal, Obj, duration, go_duration, quote, root, say, tell, text, write
 from .config import Config
 
@@ -29,7 +29,8 @@ LABELS = (
 )
 
 
-def _seconds(config: Config, timeout: str) -> float:
+def seconds(config: Config, timeout: str) -> float:
+    """Return one of the configuration's timeouts."""
     return duration(config.init["timeouts"][timeout]).total_seconds()
 
 
@@ -131,9 +132,9 @@ def _kubelet_start(config: Config) -> None:
     services.kubelet("start")
 
 
-def _wait_for(what: Callable[[], Any], seconds: float, failure: str) -> Any:
+def wait_for(what: Callable[[], Any], limit: float, failure: str) -> Any:
     """Return what is true in the end; Fatal with the reason after so many seconds."""
-    until = time.monotonic() + seconds
+    until = time.monotonic() + limit
     while True:
         reason = ""
         try:
@@ -154,24 +155,14 @@ def _wait_control_plane(config: Config) -> None:
         addons.apply(Client.of(kubeconfig.load("/etc/kubernetes/super-admin.conf")), "admin")
         return True
 
-    _wait_for(bind_admin, _seconds(config, "kubernetesAPICall"), text("no-admin"))
+    wait_for(bind_admin, seconds(config, "kubernetesAPICall"), text("no-admin"))
     tell("wait-control-plane")
-    services.wait_healthy(_seconds(config, "kubeletHealthCheck"))
+    services.wait_healthy(seconds(config, "kubeletHealthCheck"))
     point = config.init["localAPIEndpoint"]
-    limit = go_duration(_seconds(config, "controlPlaneComponentHealthCheck"))
+    limit = go_duration(seconds(config, "controlPlaneComponentHealthCheck"))
     after = go_duration(time.monotonic() - start)
     address, port = point["advertiseAddress"], point["bindPort"]
     tell("components", limit=limit, address=address, port=port, after=after)
-
-
-def _upload_kubeadm(config: Config) -> None:
-    tell("upload-config")
-    addons.upload_kubeadm(admin(), config)
-
-
-def _upload_kubelet(config: Config) -> None:
-    tell("upload-kubelet")
-    addons.upload_kubelet(admin(), config)
 
 
 def _mark_control_plane(config: Config) -> None:
@@ -183,7 +174,7 @@ def _mark_control_plane(config: Config) -> None:
         tell("mark-taints", name=name, taints=shown)
     client, path = admin(), f"/api/v1/nodes/{name}"
     failure = text("not-marked", name=name)
-    node = _wait_for(lambda: client.get(path), _seconds(config, "kubernetesAPICall"), failure)
+    node = wait_for(lambda: client.get(path), seconds(config, "kubernetesAPICall"), failure)
     own = {one["key"] for one in taints}
     kept = [one for one in node["spec"].get("taints") or [] if one["key"] not in own]
     labels = dict.fromkeys(LABELS, "")
@@ -221,8 +212,9 @@ PHASES: dict[str, Callable[[Config], None]] = {
     "control-plane": _control_plane,
     "kubelet-start": _kubelet_start,
     "wait-control-plane": _wait_control_plane,
-    "upload-config/kubeadm": _upload_kubeadm,
-    "upload-config/kubelet": _upload_kubelet,
+    "upload-config/kubeadm": lambda config: addons.upload_kubeadm(admin(), config),
+    "upload-config/kubelet": lambda config: addons.upload_kubelet(admin(), config),
+    "upload-certs": lambda _: tell("upload-certs"),
     "mark-control-plane": _mark_control_plane,
     "bootstrap-token": _bootstrap_token,
     "kubelet-finalize": _kubelet_finalize,
@@ -236,11 +228,9 @@ def main(options: argparse.Namespace) -> None:
     listed = config.init["nodeRegistration"]["ignorePreflightErrors"]
     config.ignored = preflight.ignored(options.ignore_preflight_errors, listed)
     tell("init", version=config.cluster["kubernetesVersion"])
-    for name, phase in PHASES.items():
-        try:
-            phase(config)
-        except (ApiError, Unreachable, Fatal) as error:
-            raise Fatal(f"error execution phase {name}: {error}") from None
+    for name, run in PHASES.items():
+        with phase(name):
+            run(config)
     digest = pki.public_key_hash(pki.load_pair(config.directory, "ca").certificate)
     token, endpoint = config.init["bootstrapTokens"][0]["token"], settings.endpoint(config)
     join = text("join-command", endpoint=endpoint, token=token, digest=digest)

@@ -12,7 +12,7 @@ from cryptography import x509
 
 from . import config as settings
 from . import init, kubeconfig, pki, preflight, services, tokens
-from .client import ApiError, Client, Unreachable
+from .client import ApiError, Client, Unreachable, phase
 from .common import TOKEN, Fatal, Obj, duration, is_ready, root, tell, text, write
 
 INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
@@ -111,9 +111,8 @@ def main(options: argparse.Namespace) -> None:
     join = settings.load_join(options.config)
     listed = join["nodeRegistration"]["ignorePreflightErrors"]
     ignored = preflight.ignored(options.ignore_preflight_errors, listed)
-    phase = "preflight"
-    tell(phase)
-    try:
+    tell("preflight")
+    with phase("preflight"):
         preflight.run([preflight.PRIVILEGED], ignored)
         preflight.run(preflight.join_checks(join), ignored)
         try:
@@ -123,10 +122,8 @@ def main(options: argparse.Namespace) -> None:
         authority = kubeconfig.data(found, "certificate-authority")
         token = join["discovery"]["tlsBootstrapToken"]
         cluster, kubelet = _fetch(Client(found["server"], authority, token=token))
-        phase = "kubelet-start"
+    with phase("kubelet-start"):
         _kubelet_start(join, found, str(cluster.get("clusterName", "kubernetes")), kubelet)
-        phase = "kubelet-wait-bootstrap"
+    with phase("kubelet-wait-bootstrap"):
         _wait_bootstrap(join)
-    except (ApiError, Unreachable, Fatal) as error:
-        raise Fatal(f"error execution phase {phase}: {error}") from None
     tell("joined")

@@ -11,7 +11,7 @@ from . import certs, init, join, reset, resources, tokens
 from . import config as settings
 from .common import VERSION, Fatal, as_json, quote, say
 from .containerd import CriError, Runtime
-from .images import of_cluster, pull
+from .images import of_cluster, pull_missing
 
 
 def _fail(message: str) -> NoReturn:
@@ -47,11 +47,9 @@ def images_pull(options: argparse.Namespace) -> None:
     config = _image_config(options)
     runtime = Runtime(config.init["nodeRegistration"]["criSocket"])
     try:
-        runtime.check()
-        present = runtime.images()
-        for image in of_cluster(config.cluster).values():
-            if image not in present:
-                pull(runtime, image)
+        for image, why in pull_missing(runtime, config.cluster):
+            if why:
+                raise Fatal(why)
             say(f"[config/images] Pulled {image}")
     except CriError as error:
         words = "could not connect to the container runtime: failed to create new CRI runtime"

@@ -28,6 +28,7 @@ from .common import (
     Obj,
     has_swap,
     klog,
+    lookup,
     now,
     quote,
     replace,
@@ -133,6 +134,25 @@ def _bootstrap(name: str, path: str, content: Obj) -> None:
     replace(root(path), yaml.safe_dump(made_config).encode())
 
 
+def mirror(client: Client, node: Obj) -> None:
+    """Make the static Pods' mirror pods, anew when a manifest has changed."""
+    name = node["metadata"]["name"]
+    owner = {"apiVersion": "v1", "kind": "Node", "name": name, "controller": True}
+    for pod in manifests.pods():
+        meta = pod["metadata"]
+        meta |= {"name": f"{meta['name']}-{name}"}
+        meta["ownerReferences"] = [owner | {"uid": node["metadata"]["uid"]}]
+        meta["annotations"] |= {"kubernetes.io/config.mirror": meta["annotations"][manifests.HASH]}
+        pod["spec"]["nodeName"] = name
+        path = f"/api/v1/namespaces/{meta['namespace']}/pods"
+        old = client.get(f"{path}/{meta['name']}")
+        if old and lookup(old, "metadata.annotations") != meta["annotations"]:
+            client.request("DELETE", f"{path}/{meta['name']}", {"gracePeriodSeconds": 0})
+            old = None
+        if old is None:
+            client.request("POST", path, pod)
+
+
 class Kubelet:
     """One kubelet."""
 
@@ -146,7 +166,7 @@ class Kubelet:
         self.pods = Pods(self.name, flags.get("node-ip", ""), self.runtime)
         self.client: Client | None = None
         self.said = ""
-        self.manifests = ""
+        self.manifests: list[str] = []
         self.beat = 0.0
         self.is_settled = False
 
@@ -193,7 +213,7 @@ class Kubelet:
         if not manifests.is_wanted():
             if self.manifests:
                 services.stop_control_plane()
-                self.manifests = ""
+                self.manifests = []
             return
         if not state.runs_pods:
             return
@@ -212,20 +232,6 @@ class Kubelet:
             self.say(str(error))
             return
         services.start_control_plane()
-
-    def _mirror(self, client: Client, own: Obj) -> None:
-        """Make the static Pods' mirror pods."""
-        owner = {"apiVersion": "v1", "kind": "Node", "name": self.name, "controller": True}
-        owner |= {"uid": own["metadata"]["uid"]}
-        for pod in manifests.pods():
-            meta = pod["metadata"]
-            meta["name"] = f"{meta['name']}-{self.name}"
-            meta["annotations"] |= {"kubernetes.io/config.mirror": "stand-in"}
-            meta["ownerReferences"] = [owner]
-            pod["spec"]["nodeName"] = self.name
-            path = f"/api/v1/namespaces/{meta['namespace']}/pods"
-            if client.get(f"{path}/{meta['name']}") is None:
-                client.request("POST", path, pod)
 
     def _lease(self, client: Client) -> None:
         """Renew the heartbeat."""
@@ -262,7 +268,7 @@ class Kubelet:
             runs_all = self.pods.sync(client, own, state)
             self.is_settled = runs_all and not state.problems
             if manifests.is_wanted():
-                self._mirror(client, own)
+                mirror(client, own)
         except (ApiError, Unreachable, Fatal, OSError) as error:
             if isinstance(error, ApiError) and error.status == 401:
                 self.client = None
@@ -281,11 +287,8 @@ def run(arguments: list[str]) -> int:
         kubelet = Kubelet(flags)
         kubelet.check()
         kubelet.listen()
-    except Fatal as error:
+    except (Fatal, OSError) as error:
         klog("E", "run.go:72", str(error))
-        return 1
-    except OSError as error:
-        klog("E", "run.go:72", str(_refused(f"failed to listen: {error}")))
         return 1
     kubelet.say(f"stand-in kubelet {VERSION} on {kubelet.name}: it runs no containers")
     while True:

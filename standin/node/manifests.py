@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import yaml
 
 from . import config as settings
 from . import images
+from .client import Client
 from .common import Obj, root, template, write
 
 DIRECTORY = "/etc/kubernetes/manifests"
+HASH = "kubernetes.io/config.hash"
 # Where the configuration has the flags that are given for a component.
 EXTRA = {
     "kube-apiserver": "apiServer",
@@ -26,15 +27,19 @@ def path(component: str) -> str:
     return f"{DIRECTORY}/{component}.yaml"
 
 
+def read(component: str) -> Obj:
+    """Return the Pod in a component's manifest."""
+    return dict(yaml.safe_load(root(path(component)).read_text()))
+
+
 def flags(component: str) -> dict[str, str]:
     """Return the flags in a component's manifest."""
-    content = yaml.safe_load(root(path(component)).read_text())
-    command = content["spec"]["containers"][0]["command"]
+    command = read(component)["spec"]["containers"][0]["command"]
     return {name: value for name, _, value in (one[2:].partition("=") for one in command[1:])}
 
 
-def make(component: str, config: settings.Config) -> None:
-    """Write a component's manifest, mode 0600."""
+def text(component: str, config: settings.Config) -> str:
+    """Return the manifest of a component."""
     networking, point = config.cluster["networking"], config.init["localAPIEndpoint"]
     found = template(
         "static-pods",
@@ -59,17 +64,40 @@ def make(component: str, config: settings.Config) -> None:
     container["command"] = [component, *(f"--{name}={chosen[name]}" for name in sorted(chosen))]
     container["volumeMounts"] = [{"name": name, "mountPath": where} for name, where in mounts]
     pod["spec"]["volumes"] = [{"name": name, "hostPath": {"path": one}} for name, one in mounts]
-    write(path(component), yaml.safe_dump(pod), 0o600)
+    return yaml.safe_dump(pod)
 
 
-def all_files() -> list[Path]:
-    """Return the manifests that are there."""
-    return sorted(root(DIRECTORY).glob("*.yaml"))
+def make(component: str, config: settings.Config) -> None:
+    """Write a component's manifest, mode 0600."""
+    write(path(component), text(component, config), 0o600)
+
+
+def digest(component: str) -> str:
+    """Return what changes with a component's manifest."""
+    return hashlib.sha256(root(path(component)).read_bytes()).hexdigest()[:32]
+
+
+def configuration(client: Client) -> settings.Config:
+    """Return what the control plane on this node was made of, as the cluster stores it."""
+    own = flags("kube-apiserver")
+    point = {"advertiseAddress": own["advertise-address"], "bindPort": int(own["secure-port"])}
+    init = {"localAPIEndpoint": point, "nodeRegistration": {"name": flags("etcd")["name"]}}
+    names = {"ClusterConfiguration": "kubeadm-config", "kubelet": "kubelet-config"}
+    names["config.conf"] = "kube-proxy"
+    cluster, kubelet, proxy = (client.stored(name, key) for key, name in names.items())
+    documents = {"InitConfiguration": init, "ClusterConfiguration": cluster}
+    documents |= {"KubeletConfiguration": kubelet, "KubeProxyConfiguration": proxy}
+    return settings.with_defaults(documents)
 
 
 def pods() -> list[Obj]:
-    """Return the static Pods of this node."""
-    return [yaml.safe_load(file.read_text()) for file in all_files()]
+    """Return the static Pods of this node, each with its manifest's digest."""
+    found = []
+    for file in sorted(root(DIRECTORY).glob("*.yaml")):
+        pod = read(file.stem)
+        pod["metadata"].setdefault("annotations", {})[HASH] = digest(file.stem)
+        found.append(pod)
+    return found
 
 
 def is_wanted() -> bool:
@@ -77,6 +105,6 @@ def is_wanted() -> bool:
     return all(root(path(one)).is_file() for one in ("kube-apiserver", "etcd"))
 
 
-def fingerprint() -> str:
+def fingerprint() -> list[str]:
     """Return what changes when a manifest changes."""
-    return hashlib.sha256(b"".join(file.read_bytes() for file in all_files())).hexdigest()
+    return [one["metadata"]["annotations"][HASH] for one in pods()]

@@ -198,3 +198,11 @@ def make_kubeconfig(file: Obj, config: settings.Config) -> None:
     name = config.cluster["clusterName"]
     content = kubeconfig.document(file["server"], name, file["user"], authority, credentials)
     kubeconfig.save(f"{DIRECTORY}/{file['name']}", content)
+
+
+def renew(name: str, config: settings.Config) -> str:
+    """Make a certificate of the set, or a kubeconfig file, anew; return what it is."""
+    known = table(config)
+    one = next(each for each in known["leaves"] + known["kubeconfigs"] if each["name"] == name)
+    (make_leaf if "ca" in one else make_kubeconfig)(one, config)
+    return str(one["title"])

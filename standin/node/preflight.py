@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from . import config as settings
 from . import images, manifests
-from .common import MINOR, Fatal, Obj, has_swap, klog, root, say, tell, text
+from .common import Fatal, Obj, has_swap, root, say, tell, text
 from .containerd import CriError, Runtime
 
 # What a check returns: warnings and errors.
@@ -47,16 +47,18 @@ def _when(name: str, is_wrong: Callable[[], bool], problem: str) -> Check:
     return name, lambda: ([], [problem]) if is_wrong() else FINE
 
 
+def _about(kind: str, path: str, is_wrong: Callable[[], bool], problem: str) -> Check:
+    return _when(f"{kind}-{path.replace('/', '-')}", is_wrong, f"{path} {problem}")
+
+
 def file_available(path: str) -> Check:
     """Check that a file is not there yet."""
-    name = f"FileAvailable-{path.replace('/', '-')}"
-    return _when(name, lambda: root(path).exists(), f"{path} already exists")
+    return _about("FileAvailable", path, root(path).exists, "already exists")
 
 
 def directory_available(path: str) -> Check:
     """Check that a directory is missing or empty."""
-    name = f"DirAvailable-{path.replace('/', '-')}"
-    return _when(name, lambda: any(root(path).glob("*")), f"{path} is not empty")
+    return _about("DirAvailable", path, lambda: any(root(path).glob("*")), "is not empty")
 
 
 def file_content(path: str, wanted: str) -> Check:
@@ -65,8 +67,7 @@ def file_content(path: str, wanted: str) -> Check:
     def is_wrong() -> bool:
         return not root(path).exists() or not root(path).read_text().startswith(wanted)
 
-    name = f"FileContent-{path.replace('/', '-')}"
-    return _when(name, is_wrong, f"{path} contents are not set to {wanted}")
+    return _about("FileContent", path, is_wrong, f"contents are not set to {wanted}")
 
 
 def port_open(port: int) -> Check:
@@ -92,14 +93,7 @@ def _runtime(endpoint: str) -> list[Check]:
             return [], [text("no-runtime", endpoint=endpoint, why=error)]
         return FINE
 
-    def version() -> Result:
-        found = answers()
-        if found != FINE or runtime.has_runtime_config():
-            return found
-        klog("E", "remote_runtime.go:1177", text("no-runtime-config"))
-        return [text("old-runtime", minor=max(MINOR + 1, 37))], []
-
-    return [("CRI", answers), ("ContainerRuntimeVersion", version)]
+    return [("CRI", answers)]
 
 
 def swap() -> Result:
@@ -198,18 +192,12 @@ def images_check(config: settings.Config) -> Check:
     runtime = Runtime(config.init["nodeRegistration"]["criSocket"])
 
     def check() -> Result:
-        try:
-            runtime.check()
-            present = runtime.images()
-        except CriError as error:
-            return [], [f"could not connect to the container runtime: {error}"]
         failed = []
-        for image in images.of_cluster(config.cluster).values():
-            try:
-                if image not in present:
-                    images.pull(runtime, image)
-            except Fatal as error:
-                failed.append(f"failed to pull image {image}: {error}")
+        try:
+            for image, why in images.pull_missing(runtime, config.cluster):
+                failed += [f"failed to pull image {image}: {why}"] if why else []
+        except CriError as error:
+            failed = [f"could not connect to the container runtime: {error}"]
         return [], failed
 
     return "ImagePull", check

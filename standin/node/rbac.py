@@ -86,24 +86,19 @@ def from_token(store: Store, token: str) -> User | None:
     return User(f"system:bootstrap:{match[1]}", groups)
 
 
-def _has(allowed: list[str], wanted: str) -> bool:
-    return "*" in allowed or wanted in allowed
-
-
 def _allows(rule: Obj, asked: Question) -> bool:
-    if not _has(rule.get("verbs", []), asked.verb):
+    def has(part: str, wanted: str) -> bool:
+        return bool({"*", wanted} & set(rule.get(part, [])))
+
+    if not has("verbs", asked.verb):
         return False
     if not asked.resource:
         return any(
             one == asked.path or (one.endswith("*") and asked.path.startswith(one[:-1]))
             for one in rule.get("nonResourceURLs", [])
         )
-    names = rule.get("resourceNames", [])
-    return (
-        _has(rule.get("apiGroups", []), asked.group)
-        and _has(rule.get("resources", []), asked.resource)
-        and (not names or asked.name in names)
-    )
+    is_named = asked.name in rule.get("resourceNames", [asked.name])
+    return is_named and has("apiGroups", asked.group) and has("resources", asked.resource)
 
 
 def _concerns(binding: Obj, user: User) -> bool:

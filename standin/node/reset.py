@@ -8,7 +8,7 @@ import shutil
 import yaml
 
 from . import kubeconfig, manifests, preflight, services
-from .client import ApiError, Client, Unreachable
+from .client import ApiError, Client, Unreachable, phase
 from .common import Fatal, Obj, klog, root, tell, text
 
 NAMES = ("admin", "super-admin", "kubelet", "bootstrap-kubelet", "controller-manager", "scheduler")
@@ -55,12 +55,10 @@ def main(options: argparse.Namespace) -> None:
     """kubeadm reset."""
     cluster = _cluster()
     if not options.force:
-        raise Fatal(text("reset-no"))
+        raise Fatal(f"error execution phase preflight: {text('no-answer')}")
     tell("preflight")
-    try:
+    with phase("preflight"):
         preflight.run([preflight.PRIVILEGED], set())
-    except Fatal as error:
-        raise Fatal(f"error execution phase preflight: {error}") from None
     data = _etcd(cluster)
     # The real kubelet stops later; here it would start the API server again on empty data.
     services.kubelet("stop")

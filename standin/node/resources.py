@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .common import MAJOR, MINOR, VERSION, Obj, template
+from .common import VERSION, Obj, template
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,10 @@ def path_of(content: Obj) -> str:
     return f"{resource.prefix}{where}/{resource.plural}"
 
 
-def version() -> Obj:
-    """Return the document of /version."""
-    numbers = {"major": str(MAJOR), "minor": str(MINOR), "gitVersion": VERSION}
+def version(running: str = VERSION) -> Obj:
+    """Return the document of /version; running: `v1.36.4+stand-in`."""
+    major, minor = running[1:].split(".")[:2]
+    numbers = {"major": major, "minor": minor, "gitVersion": running}
     return numbers | {"gitCommit": "stand-in", "gitTreeState": "clean", "platform": "linux"}
 
 
@@ -108,13 +109,13 @@ def _openapi(name: str) -> Obj:
     return {"openapi": "3.0.0", "info": info, "paths": paths, "components": {"schemas": {}}}
 
 
-def document(path: str) -> Obj | None:
+def document(path: str, running: str) -> Obj | None:
     """Return what stands at a path outside the resources, None when nothing does."""
     parts = path.strip("/").split("/")
     groups = {one.partition("/")[0] for one in GROUP_VERSIONS}
     match parts:
         case ["version"]:
-            return version()
+            return version(running)
         case ["api"]:
             return {"kind": "APIVersions", "versions": ["v1"]}
         case ["apis"]:

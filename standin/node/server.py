@@ -84,10 +84,8 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
-    def _json(self, status: int, content: Obj) -> None:
-        self._send(status, json.dumps(content).encode() + b"\n", "application/json")
-
-    def _send(self, status: int, data: bytes, kind: str) -> None:
+    def _json(self, status: int, content: Obj, kind: str = "application/json") -> None:
+        data = b"ok" if kind == "text/plain" else json.dumps(content).encode() + b"\n"
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
@@ -96,13 +94,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _plain(self, request: Request) -> None:
         """Answer a path outside the resources."""
-        if request.path in HEALTH:
-            self._send(200, b"ok", "text/plain; charset=utf-8")
-            return
-        document = resources.document(request.path)
-        if document is None:
+        document = resources.document(request.path, self.api.version)
+        if document is None and request.path not in HEALTH:
             raise Problem(404, NO_RESOURCE)
-        self._json(200, document)
+        self._json(200, document or {}, "application/json" if document else "text/plain")
 
     def _watch(self, request: Request, what: Target) -> None:
         self.send_response(200)
@@ -144,10 +139,7 @@ class Handler(BaseHTTPRequestHandler):
         if "as=Table" in request.accept:
             include = request.query.get("includeObject", "Metadata")
             one = tables.table(what.resource, [one], meta["resourceVersion"], include)
-        self._chunk({"type": kind, "object": one})
-
-    def _chunk(self, content: Obj) -> None:
-        data = json.dumps(content).encode() + b"\n"
+        data = json.dumps({"type": kind, "object": one}).encode() + b"\n"
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
         self.wfile.flush()
 
@@ -168,11 +160,13 @@ def serve(store: Store, address: str, port: int, flags: dict[str, str]) -> Serve
     """Return a server that listens; a client certificate is welcome, not required."""
     names = ("tls-cert-file", "tls-private-key-file", "client-ca-file")
     certificate, key, authority = (str(root(flags[name])) for name in names)
+    image = manifests.read("kube-apiserver")["spec"]["containers"][0]["image"]
+    version = f"{image.rpartition(':')[2]}+stand-in"  # the program may be of another one
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     context.load_verify_locations(authority)
     context.verify_mode = ssl.CERT_OPTIONAL
-    server = Server((address, port), type("BoundHandler", (Handler,), {"api": Api(store)}))
+    server = Server((address, port), type("BoundHandler", (Handler,), {"api": Api(store, version)}))
     listener = server.socket
     server.socket = context.wrap_socket(listener, server_side=True, do_handshake_on_connect=False)
     return server

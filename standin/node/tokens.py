@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from . import config as settings
 from .addons import SECRETS, secret_text, token_secret
 from .client import ApiError, Unreachable, admin
-from .common import TOKEN, Fatal, Obj, as_json, moment, quote, say, short_age, text
+from .common import TOKEN, Fatal, Obj, as_json, moment, print_table, quote, say, short_age, text
 
 OF_TYPE = f"{SECRETS}?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken"
 
@@ -71,15 +71,16 @@ def show(options: argparse.Namespace) -> None:
         for one in found:
             say(as_json("BootstrapToken", one))
         return
-    if found:
-        say(f"{'TOKEN':<26}{'TTL':<12}{'EXPIRES':<23}{'USAGES':<25}{'DESCRIPTION':<59}EXTRA GROUPS")
+    rows = [("TOKEN", "TTL", "EXPIRES", "USAGES", "DESCRIPTION", "EXTRA GROUPS")]
     for one in found:
         left, until = "<forever>", one.get("expires", "<never>")
         if "expires" in one:
             left = short_age((moment(until) - datetime.now(UTC)).total_seconds())
         usages, groups = (",".join(one.get(name, [])) or "<none>" for name in ("usages", "groups"))
         description = one.get("description", "<none>")
-        say(f"{one['token']}   {left:<9}   {until}   {usages:<22}   {description:<56}   {groups}")
+        rows.append((one["token"], left, until, usages, description, groups))
+    if found:
+        print_table(rows)
 
 
 def delete(options: argparse.Namespace) -> None:

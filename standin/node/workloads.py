@@ -46,20 +46,21 @@ def _owned(store: Store, owner: Obj) -> list[Obj]:
 
 def _reference(owner: Obj) -> Obj:
     meta = owner["metadata"]
-    about = {name: owner[name] for name in ("apiVersion", "kind")}
-    about |= {"name": meta["name"], "uid": meta["uid"]}
-    return about | {"controller": True, "blockOwnerDeletion": True}
+    about = {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "controller": True}
+    return about | {"name": meta["name"], "uid": meta["uid"]}
 
 
 def _make_pod(store: Store, owner: Obj, labels: Obj, spec: Obj) -> None:
     template = owner["spec"]["template"].get("metadata") or {}
     words = [owner["metadata"]["name"], labels.get("pod-template-hash", "")]
     words.append("".join(secrets.choice(LETTERS) for _ in range(5)))
-    meta: Obj = {"name": "-".join(filter(None, words))}
-    meta |= {"namespace": owner["metadata"]["namespace"]}
-    meta |= {"labels": (template.get("labels") or {}) | labels}
-    meta |= {"annotations": template.get("annotations") or {}}
-    meta |= {"ownerReferences": [_reference(owner)]}
+    meta = {
+        "name": "-".join(filter(None, words)),
+        "namespace": owner["metadata"]["namespace"],
+        "labels": (template.get("labels") or {}) | labels,
+        "annotations": template.get("annotations") or {},
+        "ownerReferences": [_reference(owner)],
+    }
     about = {"apiVersion": "v1", "kind": "Pod", "metadata": meta}
     store.create(PODS, about | {"spec": spec, "status": {"phase": "Pending"}})
 
@@ -89,10 +90,9 @@ def _daemonset(store: Store, one: Obj) -> None:
     for name in sorted(wanted - have):
         _make_pod(store, one, labels, spec | {"nodeName": name})
     pods = [pod for pod in _owned(store, one) if not is_ending(pod)]
-    ready = sum(map(is_ready, pods))
-    counts = {"currentNumberScheduled": len(pods), "desiredNumberScheduled": len(wanted)}
-    counts |= {"numberMisscheduled": 0, "numberReady": ready, "numberAvailable": ready}
-    counts |= {"updatedNumberScheduled": len(pods), "numberUnavailable": len(wanted) - ready}
+    names = ("currentNumberScheduled", "updatedNumberScheduled")
+    counts = dict.fromkeys(names, len(pods)) | {"desiredNumberScheduled": len(wanted)}
+    counts |= dict.fromkeys(("numberReady", "numberAvailable"), sum(map(is_ready, pods)))
     _set_status(store, one, counts)
 
 

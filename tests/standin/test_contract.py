@@ -72,9 +72,8 @@ class Containerd:
     def check(self) -> None:
         """Answer."""
 
-    def has_runtime_config(self) -> bool:
-        """Have no RuntimeConfig, but without the warning of it."""
-        return True
+    def pull(self, name: str) -> None:
+        """Pull."""
 
     def images(self) -> dict[str, int]:
         """Have all images."""

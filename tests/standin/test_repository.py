@@ -27,7 +27,7 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> repository.Mirror:
     (tree / "usr/bin").mkdir(parents=True)
     (tree / "usr/bin/kubectl").write_text("#!/bin/sh\necho v1.32.3\n")
     packages.run(["dpkg-deb", "--build", str(tree), str(cache / "kubectl.deb")])
-    return repository.build(cache, [], Path("/nonexistent"), ["1.36"])
+    return repository.build(cache, cache / "kubectl.deb", ["1.36"])
 
 
 def apt(tmp_path: Path, mirror: repository.Mirror, *command: str) -> str:
@@ -84,7 +84,8 @@ def test_the_fingerprint_is_that_of_the_key_beside_the_packages(mirror: reposito
 
 def test_a_second_build_takes_the_first_ones_folder(mirror: repository.Mirror) -> None:
     before = (mirror.folder / "fingerprint").stat().st_mtime_ns
-    again = repository.build(mirror.folder.parent, [], Path("/nonexistent"), ["1.36"])
+    cache = mirror.folder.parent
+    again = repository.build(cache, cache / "kubectl.deb", ["1.36"])
     assert again == mirror
     assert (mirror.folder / "fingerprint").stat().st_mtime_ns == before
 
@@ -98,7 +99,7 @@ def test_a_minor_without_a_stand_in_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         packages.PackageError, match=r"no stand-in for Kubernetes 1\.20: there are 1\.35"
     ):
-        repository.build(tmp_path, [], Path("/nonexistent"), ["1.20"])
+        repository.build(tmp_path, tmp_path / "kubectl.deb", ["1.20"])
 
 
 def test_an_image_archive_names_its_image_and_its_parts_match() -> None:
