@@ -73,12 +73,16 @@ def choose(cluster: Cluster) -> Source:
     url = kubernetes.repository(cluster)
     if wanted == "real" or (not wanted and _reachable(f"{url}Release.key")):
         return Source(f"real, from {url}", None, real=True)
-    with host.lock("stand-in"):
-        cache = host.home() / "cache"
-        kubectl = _made(_debian_kubectl, cache)
-        made = _made(repository.build, cache, kubectl, [kubernetes.minor(cluster)])
+    made = make_stand_in(kubernetes.minor(cluster))
     why = "LAB_KUBERNETES asks for it" if wanted else f"{url} can't be reached from here"
     return Source(f"a stand-in that runs no containers ({why})", made.folder, real=False)
+
+
+def make_stand_in(minor: str) -> repository.Mirror:
+    """The stand-in of a minor, from the cache or made anew."""
+    with host.lock("stand-in"):
+        cache = host.home() / "cache"
+        return _made(repository.build, cache, _made(_debian_kubectl, cache), [minor])
 
 
 def _made(make: Callable[..., T], *arguments: object) -> T:

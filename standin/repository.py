@@ -28,7 +28,6 @@ VERSIONS: dict[str, tuple[str, ...]] = {
     "1.36": ("1.36.3", "1.36.4"),
     "1.37": ("1.37.1", "1.37.2"),
 }
-DEFAULT_MINORS = ("1.36",)
 FLANNEL = "kube-flannel.yml"
 GPG = ["gpg", "--batch", "--no-tty", "--pinentry-mode", "loopback", "--passphrase="]
 OWNER = "bramble lab, stand-in packages <lab@bramble.invalid>"
@@ -100,7 +99,7 @@ def recipe(minors: Sequence[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def build(cache: Path, kubectl: Path, minors: Sequence[str] = DEFAULT_MINORS) -> Mirror:
+def build(cache: Path, kubectl: Path, minors: Sequence[str]) -> Mirror:
     """
     Return the mirror folder, from the cache or made anew.
 

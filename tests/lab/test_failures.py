@@ -37,7 +37,6 @@ def test_a_worker_out_of_reach_from_the_start(blank: Lab) -> None:
     blank.cut("node3")
     run = pyinfra(blank, "-y")
     assert run.status != 0
-    assert any("connect" in line.lower() for line in run.lines("node3")), run.output
     last = run.output.splitlines()[-1]
     assert (last.split(":")[0], codes(last)) == ("node3", ["RUN016"])
     is_configured(blank, "node1")
@@ -118,6 +117,7 @@ def test_a_changed_host_key_is_refused_with_the_remedy(blank: Lab) -> None:
     finally:
         known.write_text(text)
     assert run.status != 0
-    assert "ssh-keygen -R 192.168.2.12 -f .cluster/known_hosts" in run.output
-    assert any("key" in line for line in run.lines("node2")), run.output
+    said = " ".join(run.lines("node2"))
+    assert "SET090" in codes(said), run.output
+    assert "-R 192.168.2.12 " in said
     assert run.left_alone("node3")

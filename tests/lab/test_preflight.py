@@ -98,9 +98,9 @@ def test_a_gateway_that_fails_stops_all_before_the_first_change(lab: Lab) -> Non
         assert run.status != 0, run.output
         said = {node: "\n".join(run.lines(node)) for node in NODES}
         assert codes(said["node1"]) == ["KUB007", "PRE001"]
-        assert "(earlier cluster), and nothing was changed" in said["node1"]
+        assert "earlier cluster" in said["node1"]
         assert codes(said["node2"]) == ["PRE003", "PRE001"]
-        assert "failure: sudo: sudo asks pi for a password (sudo: a password" in said["node2"]
+        assert re.search(r"(?m)^failure\b.*\bpi\b", said["node2"]), said
         assert re.search(r"^24 checks(, all OK|: 1 warning)$", said["node3"], re.MULTILINE)
         for node in ("node1", "node2"):
             assert "Will" not in said[node]
@@ -177,7 +177,9 @@ def test_ufw_accepts_what_the_remedy_allows(lab: Lab) -> None:
         "ufw allow 22/tcp; ufw default deny routed; ufw --force enable",
     )
     words = row(pyinfra(lab, "-y", deploys=PREFLIGHT), "node1", "firewall")
-    assert words.startswith("warning: on node1 the policy of INPUT (iptables, table filter)"), words
+    assert words.startswith("warning: "), words
+    assert codes(words) == ["PRE060"]
+    assert "INPUT" in words
     assert "`sudo ufw prepend allow in on eth0 proto tcp from 192.168.2.0/24" in words
     follow_remedy(lab, "node1", words)
     words = row(pyinfra(lab, "-y", deploys=PREFLIGHT), "node1", "firewall")

@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 
 import settings
-from lab import cgroup, containers, debian_mirror, host, kubernetes
+from lab import cgroup, containers, host, kubernetes
 from lab.api import Lab
 from lab.errors import LabError
-from standin import repository
 from tests.lab.conftest import make_project
 from tests.lab.runs import CLUSTER, changes, ok, pyinfra
 
@@ -101,8 +100,7 @@ LIMITS = "find /sys/fs/cgroup -path '*{}*' '(' -name memory.limit_in_bytes -o -n
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for LAB_MIRROR that does not say it is a stand-in."""
-    sources = debian_mirror.choose(debian_mirror.read_sources())
-    made = repository.build(host.home() / "cache", sources.lines(), sources.keyring)
+    made = kubernetes.make_stand_in("1.36")
     copy = tmp_path_factory.mktemp("served") / "mirror"
     shutil.copytree(made.folder, copy)
     (copy / "fingerprint").unlink()

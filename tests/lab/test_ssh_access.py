@@ -112,7 +112,7 @@ def test_passwords_stay_if_only_a_password_opens_the_board(by_key: Lab) -> None:
         board, "-y", "--limit", "node1", "--ssh-password", "raspberry", deploys=["keys-only.py"]
     )
     assert run.status != 0
-    assert any(codes(line) == ["NET022"] for line in run.lines("node1")), run.output
+    assert any(codes(line) == ["NET060"] for line in run.lines("node1")), run.output
     assert takes_a_password(board)
     assert board.console("node1", ["mv", "/home/pi/.ssh/lost", "/home/pi/.ssh/authorized_keys"])
     assert ok(board.ssh("node1", "cat .ssh/authorized_keys")) == keys

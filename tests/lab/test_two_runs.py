@@ -101,9 +101,8 @@ def is_refused(lab: Lab, run: Run, running: subprocess.Popen[str]) -> None:
     nodes = ("node1", "node2", "node3")
     said = [line for node in nodes for line in run.lines(node) if codes(line) == ["RUN011"]]
     assert said, run.output
-    assert "nothing was changed" in said[0]
     assert "`pyinfra inventory.py slow.py`" in said[0]
-    assert f"by {getpass.getuser()} on {socket.gethostname()}, process " in said[0]
+    assert f"{getpass.getuser()} on {socket.gethostname()}, " in said[0]
     assert re.search(r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+ \(\d+ (s|minutes) ago\)", said[0])
     process = re.search(r"process (\d+)", said[0])
     assert process

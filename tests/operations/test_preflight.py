@@ -134,7 +134,8 @@ def test_a_mistake_in_a_check_fails_only_the_node_that_it_is_about(
     assert {each.status for each in results(nodes, "node1").values()} == {"OK"}
     result = results(nodes, "node2")["disk"]
     assert result.status == "failure"
-    assert "unexpected ZeroDivisionError in tests/operations/test_preflight.py" in result.text
+    assert codes(result.text) == ["RUN013"]
+    assert "ZeroDivisionError in tests/operations/test_preflight.py" in result.text
 
 
 # check, node, what is changed, status, code and values
@@ -332,7 +333,7 @@ def test_a_worker_that_does_not_reach_the_api_server_can_not_join() -> None:
     nodes["node1"] = cluster("node1", control_plane=FINISHED)["node1"]
     result = results(nodes, "node2")["control plane"]
     assert (result.status, codes(result.text)) == ("failure", ["PRE053"])
-    assert "(192.168.2.11:6443) cannot be reached from this node: no answer" in result.text
+    assert "(192.168.2.11:6443)" in result.text
 
 
 def test_a_worker_of_this_cluster_passes(
