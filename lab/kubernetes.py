@@ -75,10 +75,10 @@ def choose(cluster: Cluster) -> Source:
         return Source(f"real, from {url}", None, real=True)
     made = make_stand_in(kubernetes.minor(cluster))
     why = "LAB_KUBERNETES asks for it" if wanted else f"{url} can't be reached from here"
-    return Source(f"a stand-in that runs no containers ({why})", made.folder, real=False)
+    return Source(f"a stand-in that runs no containers ({why})", made, real=False)
 
 
-def make_stand_in(minor: str) -> repository.Mirror:
+def make_stand_in(minor: str) -> Path:
     """The stand-in of a minor, from the cache or made anew."""
     with host.lock("stand-in"):
         cache = host.home() / "cache"

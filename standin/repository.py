@@ -16,7 +16,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
 
@@ -31,19 +30,6 @@ VERSIONS: dict[str, tuple[str, ...]] = {
 FLANNEL = "kube-flannel.yml"
 GPG = ["gpg", "--batch", "--no-tty", "--pinentry-mode", "loopback", "--passphrase="]
 OWNER = "bramble lab, stand-in packages <lab@bramble.invalid>"
-
-
-@dataclass(frozen=True)
-class Mirror:
-    """
-    A folder as LAB_MIRROR takes it.
-
-    + folder: where it is
-    + fingerprint: of the key that signed its repositories, 40 hex digits
-    """
-
-    folder: Path
-    fingerprint: str
 
 
 def layout(minor: str) -> str:
@@ -99,9 +85,9 @@ def recipe(minors: Sequence[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def build(cache: Path, kubectl: Path, minors: Sequence[str]) -> Mirror:
+def build(cache: Path, kubectl: Path, minors: Sequence[str]) -> Path:
     """
-    Return the mirror folder, from the cache or made anew.
+    Return the folder for LAB_MIRROR, from the cache or made anew.
 
     + cache: the lab's cache directory
     + kubectl: Debian's package
@@ -114,7 +100,7 @@ def build(cache: Path, kubectl: Path, minors: Sequence[str]) -> Mirror:
         )
     folder = cache / f"stand-in-{recipe(minors)}"
     if (folder / "fingerprint").is_file():
-        return Mirror(folder, (folder / "fingerprint").read_text().strip())
+        return folder
     new = Path(tempfile.mkdtemp(prefix="stand-in-new-", dir=cache))
     with tempfile.TemporaryDirectory(prefix="bramble-gpg-") as scratch:
         home = {"GNUPGHOME": scratch}
@@ -132,4 +118,4 @@ def build(cache: Path, kubectl: Path, minors: Sequence[str]) -> Mirror:
     new.chmod(0o755)
     shutil.rmtree(folder, ignore_errors=True)
     new.rename(folder)
-    return Mirror(folder, fingerprint)
+    return folder

@@ -41,7 +41,8 @@ def upload_kubeadm(client: Client, config: settings.Config) -> None:
         {name: one for name, one in (about | config.cluster).items() if one != ""}
     )
     config_map(client, SYSTEM, "kubeadm-config", {"ClusterConfiguration": text})
-    _readable(client, "kubeadm:nodes-kubeadm-config", "kubeadm-config")
+    role = "kubeadm:nodes-kubeadm-config"
+    apply(client, "config-role", role=role, config_map="kubeadm-config")
 
 
 def upload_kubelet(client: Client, config: settings.Config) -> None:
@@ -49,12 +50,7 @@ def upload_kubelet(client: Client, config: settings.Config) -> None:
     tell("upload-kubelet")
     text = yaml.safe_dump(settings.kubelet_document(config))
     config_map(client, SYSTEM, "kubelet-config", {"kubelet": text})
-    _readable(client, "kubeadm:kubelet-config", "kubelet-config")
-
-
-def _readable(client: Client, role: str, name: str) -> None:
-    """Let nodes, and those that join, read a ConfigMap."""
-    apply(client, "config-role", role=role, config_map=name)
+    apply(client, "config-role", role="kubeadm:kubelet-config", config_map="kubelet-config")
 
 
 def cluster_info(client: Client, config: settings.Config) -> None:

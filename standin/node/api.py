@@ -92,9 +92,8 @@ def target(path: str) -> Target | None:
 
 def verb(request: Request, what: Target) -> str:
     """Return the verb that RBAC knows it by."""
-    if request.method == "GET":
-        return "watch" if request.is_watch else "get" if what.name else "list"
-    return VERBS[request.method]
+    reads = "watch" if request.is_watch else "get" if what.name else "list"
+    return VERBS.get(request.method, reads)
 
 
 def _label_matches(labels: Obj, term: str) -> bool:
@@ -176,13 +175,12 @@ class Api:
 
     def authorize(self, request: Request, what: Target | None) -> None:
         """Raise a Problem (403) unless the user may."""
-        if what is None:
-            asked = rbac.Question(request.method.lower(), path=request.path)
-        else:
+        asked = rbac.Question(request.method.lower(), path=request.path)
+        if what:
             one = what.resource
             name = f"{one.plural}/{what.sub}" if what.sub else one.plural
-            own = verb(request, what)
-            asked = rbac.Question(own, one.group, name, what.namespace, what.name)
+            place = (one.group, name, what.namespace, what.name)
+            asked = rbac.Question(verb(request, what), *place)
         if not rbac.allowed(self.store, request.user, asked):
             details = what.details if what else {}
             raise Problem(403, rbac.refusal(request.user, asked), details=details)
@@ -196,15 +194,15 @@ class Api:
 
     def handle(self, request: Request, what: Target) -> tuple[int, Obj]:
         """Answer everything but a watch."""
-        chosen = verb(request, what)
-        if chosen in ("get", "list"):
-            return 200, self._read(request, what)
-        if chosen == "create":
-            return self._create(request, what)
-        if chosen == "update":
-            return 200, self._save(what, self._current(what), parse(request))
-        if chosen == "patch":
-            return self._patch(request, what)
+        match request.method:
+            case "GET":
+                return 200, self._read(request, what)
+            case "POST":
+                return self._create(request, what)
+            case "PUT":
+                return 200, self._save(what, self._current(what), parse(request))
+            case "PATCH":
+                return self._patch(request, what)
         return 200, self._delete(request, what)
 
     def _read(self, request: Request, what: Target) -> Obj:

@@ -7,6 +7,7 @@ import copy
 import errno
 import http.client
 import json
+import os
 import socket
 import ssl
 import tempfile
@@ -19,14 +20,6 @@ import yaml
 
 from . import kubeconfig
 from .common import LOADER, SYSTEM, Fatal, Obj
-
-ERRNO = {
-    errno.ECONNREFUSED: "connect: connection refused",
-    errno.EHOSTUNREACH: "connect: no route to host",
-    errno.ENETUNREACH: "connect: network is unreachable",
-    errno.ETIMEDOUT: "i/o timeout",
-    errno.ECONNRESET: "connect: connection reset by peer",
-}
 
 
 class ApiError(Exception):
@@ -140,8 +133,10 @@ class Client:
         if isinstance(error, socket.gaierror):
             return f"dial tcp: lookup {self.host}: no such host"
         code = errno.ETIMEDOUT if isinstance(error, TimeoutError) else getattr(error, "errno", 0)
-        if code in ERRNO:
-            return f"dial tcp {self.host}:{self.port}: {ERRNO[code]}"
+        if code and not isinstance(error, ssl.SSLError):
+            what = os.strerror(code).lower()
+            what = "i/o timeout" if code == errno.ETIMEDOUT else f"connect: {what}"
+            return f"dial tcp {self.host}:{self.port}: {what}"
         return "EOF" if isinstance(error, http.client.HTTPException) else str(error)
 
     def get(self, path: str) -> Any:

@@ -23,7 +23,7 @@ TEXTS: dict[str, str] = yaml.load((TEMPLATES / "texts.yaml").read_text(), LOADER
 # Written into the package when its .deb is built.
 VERSION_FILE = Path(__file__).parent / "VERSION"
 NUMBER = VERSION_FILE.read_text().strip() if VERSION_FILE.is_file() else "1.36.4"
-MAJOR, MINOR, PATCH = (int(part) for part in NUMBER.split("."))
+MINOR = int(NUMBER.split(".")[1])
 # Build metadata (semver.org, item 10): visible, and ignored by whoever compares versions.
 VERSION = f"v{NUMBER}+stand-in"
 

@@ -17,7 +17,6 @@ from typing import Any
 from .common import root, text
 
 PEER = struct.Struct("3i")  # ucred: the process that listens, its user, its group
-REASONS = {2: "no such file or directory", 13: "permission denied", 111: "connection refused"}
 CRI_PLUGINS = ("io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime")
 IMAGE_PLUGINS = ("io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images")
 
@@ -67,7 +66,7 @@ class Runtime:
                 connection.settimeout(10)
                 connection.connect(str(root(path)))
             except OSError as error:
-                why = REASONS.get(error.errno or 0, str(error))
+                why = (error.strerror or str(error)).lower()
                 raise CriError("Unavailable", text("no-socket", path=path, why=why)) from None
             peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size)
         pid = PEER.unpack(peer)[0]

@@ -91,13 +91,12 @@ def requests(store: Store, manager: dict[str, str]) -> None:
     """Approve and sign the kubelets' client certificates; delete what is old."""
     for one in store.listed(CSRS)[0]:
         spec, status = one["spec"], one.setdefault("status", {})
-        is_node = spec["username"].startswith("system:node:")
-        resource = f"{CSRS.plural}/{'selfnodeclient' if is_node else 'nodeclient'}"
-        asked = rbac.Question("create", CSRS.group, resource)
-        user = rbac.User(spec["username"], spec["groups"])
-        if "certificate" in status or spec["signerName"] != SIGNER:
-            continue
-        if not rbac.allowed(store, user, asked):
+        whose = "selfnodeclient" if spec["username"].startswith("system:node:") else "nodeclient"
+        asked = rbac.Question("create", CSRS.group, f"{CSRS.plural}/{whose}")
+        is_open = "certificate" not in status and spec["signerName"] == SIGNER
+        if not is_open or not rbac.allowed(
+            store, rbac.User(spec["username"], spec["groups"]), asked
+        ):
             continue
         request = x509.load_pem_x509_csr(base64.b64decode(spec["request"]))
         name = str(request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)

@@ -210,18 +210,12 @@ class Kubelet:
 
     def _static_pods(self, state: node.State) -> None:
         """Let the control plane's process follow the manifests."""
-        if not manifests.is_wanted():
-            if self.manifests:
-                services.stop_control_plane()
-                self.manifests = []
-            return
-        if not state.runs_pods:
-            return
-        found = manifests.fingerprint()
+        found = manifests.fingerprint() if manifests.is_wanted() else []
         if self.manifests and self.manifests != found:
             services.stop_control_plane()
         self.manifests = found
-        if services.systemctl("is-active", services.CONTROL_PLANE):
+        is_active = services.systemctl("is-active", services.CONTROL_PLANE)
+        if not found or not state.runs_pods or is_active:
             return
         wanted = {pod["spec"]["containers"][0]["image"] for pod in manifests.pods()}
         try:

@@ -65,12 +65,6 @@ def _read(path: str) -> str:
         return ""
 
 
-def _system() -> str:
-    """Return PRETTY_NAME of os-release."""
-    lines = (line.partition("=") for line in _read("/etc/os-release").splitlines())
-    return next((value.strip('"') for name, _, value in lines if name == "PRETTY_NAME"), "Linux")
-
-
 def internal_address(node_ip: str) -> str:
     """Return --node-ip, or the default route's address."""
     return node_ip.split(",")[0] or default_address()
@@ -114,7 +108,7 @@ def status(old: Obj, name: str, node_ip: str, state: State, is_flannel_up: bool)
         processors=str(len(os.sched_getaffinity(0))),
         runtime=state.version or old.get("nodeInfo", {}).get("containerRuntimeVersion", ""),
         storage=str(disk.f_blocks * disk.f_frsize // 1024),
-        system=_system(),
+        system=platform.freedesktop_os_release().get("PRETTY_NAME", "Linux"),
         version=VERSION,
     )
     made["conditions"] = _conditions(old, state, is_flannel_up)

@@ -19,13 +19,8 @@ from .node import State, internal_address
 RESYNC = 5.0  # seconds between two looks at the rules
 BACKOFF = 20.0  # seconds between two attempts to pull an image
 FLANNEL_MAP = "/api/v1/namespaces/kube-flannel/configmaps/kube-flannel-cfg"
-CONDITIONS = (
-    "PodReadyToStartContainers",
-    "Initialized",
-    "Ready",
-    "ContainersReady",
-    "PodScheduled",
-)
+CONDITIONS = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"]
+CONDITIONS.append("PodScheduled")
 Problem = tuple[str, str] | None  # reason and message why a pod is not running; None: it is
 
 
@@ -122,9 +117,7 @@ class Pods:
         config_map = client.get(f"/api/v1/namespaces/{SYSTEM}/configmaps/kube-proxy") or {}
         config: Any = yaml.safe_load(config_map.get("data", {}).get("config.conf", "{}"))
         own = "/api/v1/namespaces/default/{}/kubernetes"
-        service, ends = (
-            as_proxy.request("GET", own.format(one)) for one in ("services", "endpoints")
-        )
+        service, ends = (as_proxy.get(own.format(one)) for one in ("services", "endpoints"))
         behind = ends["subsets"][0]
         endpoint = f"{behind['addresses'][0]['ip']}:{behind['ports'][0]['port']}"
         rules.proxy(config.get("clusterCIDR", ""), service["spec"]["clusterIP"], endpoint)

@@ -7,10 +7,7 @@ Source: kubernetes.io, "kubeadm implementation details" (preflight checks), reco
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Callable
 
@@ -120,36 +117,11 @@ def _system() -> Result:
     return [], [f"missing required cgroups: {' '.join(missing)}" if missing else text("cgroup-v1")]
 
 
-def _hostname(name: str) -> Result:
-    try:
-        socket.getaddrinfo(name, None)
-    except OSError:
-        host = f'hostname "{name}"'
-        return [f"{host} could not be reached", f"{host}: lookup {name}: no such host"], []
-    return FINE
-
-
-def _kubelet(wanted: str) -> Result:
-    """Check the kubelet's version against kubeadm's and the control plane's."""
-    found = shutil.which("kubelet")
-    if found is None:
-        return [], [text("no-kubelet", why="executable file not found in $PATH")]
-    done = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
-    match = re.search(r"v(\d+\.(\d+)\.\d+\S*)", done.stdout)
-    if match is None:
-        return [], [text("no-kubelet", why="exit status 1")]
-    if wanted and int(match[2]) > int(wanted.split(".")[1]):
-        return [], [text("skew", kubelet=match[1], version=wanted.removeprefix("v"))]
-    return FINE
-
-
-def _common(registration: Obj, version: str) -> list[Check]:
+def _common(registration: Obj) -> list[Check]:
     return [
         *_runtime(registration["criSocket"]),
         ("Swap", swap),
         ("SystemVerification", _system),
-        ("Hostname", lambda: _hostname(registration["name"])),
-        ("KubeletVersion", lambda: _kubelet(version)),
         port_open(10250),
     ]
 
@@ -160,7 +132,6 @@ PRIVILEGED = _when("IsPrivilegedUser", lambda: os.geteuid() != 0, "user is not r
 
 def init_checks(config: settings.Config) -> list[Check]:
     """Return the checks of `kubeadm init`."""
-    version = config.cluster["kubernetesVersion"]
     count = len(os.sched_getaffinity(0))
     size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024 // 1024
     return [
@@ -168,7 +139,7 @@ def init_checks(config: settings.Config) -> list[Check]:
         _when("Mem", lambda: size < 1700, text("little-memory", size=size)),
         *map(port_open, (config.init["localAPIEndpoint"]["bindPort"], 10259, 10257)),
         *(file_available(manifests.path(one)) for one in manifests.EXTRA),
-        *_common(config.init["nodeRegistration"], version),
+        *_common(config.init["nodeRegistration"]),
         FORWARDING,
         port_open(2379),
         port_open(2380),
@@ -181,7 +152,7 @@ def join_checks(join: Obj) -> list[Check]:
     return [
         file_available("/etc/kubernetes/kubelet.conf"),
         file_available("/etc/kubernetes/bootstrap-kubelet.conf"),
-        *_common(join["nodeRegistration"], ""),
+        *_common(join["nodeRegistration"]),
         file_available(join["caCertPath"]),
         FORWARDING,
     ]

@@ -45,9 +45,9 @@ def _value(raw: Any, kind: str) -> Any:
     if kind == "IntOrString":  # its type, the number, the string
         fields = _decode(raw)
         return fields[3][0].decode() if fields.get(1) == [1] else fields.get(2, [0])[0]
-    if kind == "number":
-        return raw
-    return base64.b64encode(raw).decode() if kind == "bytes" else raw.decode()
+    if kind == "bytes":
+        return base64.b64encode(raw).decode()
+    return raw if kind == "number" else raw.decode()
 
 
 def _message(data: bytes, kind: str) -> Obj:

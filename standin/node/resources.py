@@ -67,14 +67,6 @@ def version(running: str = VERSION) -> Obj:
     return numbers | {"gitCommit": "stand-in", "gitTreeState": "clean", "platform": "linux"}
 
 
-def _group(name: str) -> Obj:
-    """Return a group's document; each has one version."""
-    own = next(one for one in GROUP_VERSIONS if one.partition("/")[0] == name)
-    version = {"groupVersion": own, "version": own.partition("/")[2]}
-    about = {"kind": "APIGroup", "apiVersion": "v1", "name": name}
-    return about | {"versions": [version], "preferredVersion": version}
-
-
 def _resource_list(api_version: str) -> Obj:
     listed: list[Obj] = []
     for one in RESOURCES:
@@ -111,26 +103,22 @@ def _openapi(name: str) -> Obj:
 
 def document(path: str, running: str) -> Obj | None:
     """Return what stands at a path outside the resources, None when nothing does."""
-    parts = path.strip("/").split("/")
-    groups = {one.partition("/")[0] for one in GROUP_VERSIONS}
-    match parts:
-        case ["version"]:
-            return version(running)
-        case ["api"]:
-            return {"kind": "APIVersions", "versions": ["v1"]}
-        case ["apis"]:
-            listed = [_group(name) for name in sorted(groups)]
-            return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
-        case ["api", "v1"]:
-            return _resource_list("v1")
-        case ["apis", group] if group in groups:
-            return _group(group)
-        case ["apis", group, number] if f"{group}/{number}" in GROUP_VERSIONS:
-            return _resource_list(f"{group}/{number}")
-        case ["openapi", "v3"]:
-            names = ["api/v1", *(f"apis/{one}" for one in GROUP_VERSIONS)]
-            url = "/openapi/v3/{}?hash=stand-in"
-            return {"paths": {name: {"serverRelativeURL": url.format(name)} for name in names}}
-        case ["openapi", "v3", *rest]:
-            return _openapi("/".join(rest))
-    return None
+    groups = []
+    for own in GROUP_VERSIONS:  # each group has one version
+        name, _, number = own.partition("/")
+        version_of = {"groupVersion": own, "version": number}
+        about = {"kind": "APIGroup", "apiVersion": "v1", "name": name, "versions": [version_of]}
+        groups.append(about | {"preferredVersion": version_of})
+    names = ["api/v1", *(f"apis/{one}" for one in GROUP_VERSIONS)]
+    own = path.strip("/")
+    if own in names:
+        return _resource_list(own.partition("/")[2])
+    if own.removeprefix("openapi/v3/") in names:
+        return _openapi(own.removeprefix("openapi/v3/"))
+    urls = {one: {"serverRelativeURL": f"/openapi/v3/{one}?hash=stand-in"} for one in names}
+    return {
+        "version": version(running),
+        "api": {"kind": "APIVersions", "versions": ["v1"]},
+        "apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups},
+        "openapi/v3": {"paths": urls},
+    }.get(own)

@@ -102,7 +102,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for LAB_MIRROR that does not say it is a stand-in."""
     made = kubernetes.make_stand_in("1.36")
     copy = tmp_path_factory.mktemp("served") / "mirror"
-    shutil.copytree(made.folder, copy)
+    shutil.copytree(made, copy)
     (copy / "fingerprint").unlink()
     return copy
 
