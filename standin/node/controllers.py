@@ -94,9 +94,8 @@ def requests(store: Store, manager: dict[str, str]) -> None:
         whose = "selfnodeclient" if spec["username"].startswith("system:node:") else "nodeclient"
         asked = rbac.Question("create", CSRS.group, f"{CSRS.plural}/{whose}")
         is_open = "certificate" not in status and spec["signerName"] == SIGNER
-        if not is_open or not rbac.allowed(
-            store, rbac.User(spec["username"], spec["groups"]), asked
-        ):
+        user = rbac.User(spec["username"], spec["groups"])
+        if not is_open or not rbac.allowed(store, user, asked):
             continue
         request = x509.load_pem_x509_csr(base64.b64decode(spec["request"]))
         name = str(request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)

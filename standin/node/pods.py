@@ -19,8 +19,8 @@ from .node import State, internal_address
 RESYNC = 5.0  # seconds between two looks at the rules
 BACKOFF = 20.0  # seconds between two attempts to pull an image
 FLANNEL_MAP = "/api/v1/namespaces/kube-flannel/configmaps/kube-flannel-cfg"
-CONDITIONS = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"]
-CONDITIONS.append("PodScheduled")
+EARLY = ("PodScheduled", "Initialized")  # what is true of a pod before it runs
+CONDITIONS = (*EARLY, "PodReadyToStartContainers", "ContainersReady", "Ready")
 Problem = tuple[str, str] | None  # reason and message why a pod is not running; None: it is
 
 
@@ -148,7 +148,7 @@ class Pods:
             one = {name: container[name] for name in ("name", "image")} | {"imageID": ""}
             one |= {"ready": is_running, "started": is_running, "restartCount": 0}
             states.append(one | {"state": running if is_running else {"waiting": waiting}})
-        true = CONDITIONS if is_running else ("PodScheduled", "Initialized")
+        true = CONDITIONS if is_running else EARLY
         conditions = [new_condition(pod, kind, kind in true) for kind in CONDITIONS]
         status: Obj = {
             "phase": "Running" if is_running or reason == "CrashLoopBackOff" else "Pending",
