@@ -41,3 +41,5 @@ base.depends_on(name="Gateway done", other=cluster.gateway_of(node))
 
 if not cluster.is_gateway(node):
     network()
+
+guard.after_others(name="Apply network changes (after the others)", seconds=cluster.guard_seconds)

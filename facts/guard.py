@@ -18,7 +18,7 @@ elif [ -f "$1" ]; then case $(stat -c %a "$1") in *[4567]) echo "=$(base64 -w0 <
 if cd "$1" 2>/dev/null; then
 cat what address; date -Is -r id; echo "$(paste -sd' ' interfaces)";
 echo "$(paste -sd' ' prefixes)";
-echo "=$(base64 -w0 < reload)"; n=0;
+echo "=$(base64 -w0 < reload)"; echo "=$(base64 -w0 < entries 2>/dev/null)"; n=0;
 while IFS= read -r p; do n=$((n+1)); echo "$p|$(show "$p")|$(show "old/$n")"; done < paths; fi"""
 
 
@@ -40,6 +40,7 @@ class GuardState(State):
     + address: of the node before it
     + when: time of that change
     + interfaces, prefixes, reload: of that change, as in ``guard.Step``
+    + entries: the record's entries of what that change removed, as JSON; "": it removed nothing
     + files: of that change
     """
 
@@ -50,6 +51,7 @@ class GuardState(State):
     interfaces: str = ""
     prefixes: str = ""
     reload: str = ""
+    entries: str = ""
     files: list[Kept] = field(default_factory=list)
 
 
@@ -67,11 +69,13 @@ class Guard(WholeFact[GuardState]):
         interfaces: str = "",
         prefixes: str = "",
         reload: str = "",
+        entries: str = "",
         *paths: str,
     ) -> GuardState:
-        if what and not reload:
+        if what and not entries:
             raise IncompleteAnswer
-        known = (what, address, when, interfaces, prefixes, _text(reload) or "")
+        texts = (_text(reload) or "", _text(entries) or "")
+        known = (what, address, when, interfaces, prefixes, *texts)
         return GuardState(pending, *known, files=[_kept(line) for line in paths])
 
 

@@ -21,7 +21,8 @@ $(ifquery --verbose --list 2>&1 | grep '^ifquery: ')";
 printf '%s\n' "$q" | sed -n 's/^ifquery: parsing file //p'; } | awk '!seen[$0]++' |
 while IFS= read -r f; do show "$f"; done;
 printf '%s\n' "$q" | sed 's/^/ifquery /';
-for f in /etc/NetworkManager/conf.d/bramble-*.conf /etc/dhcpcd.conf /etc/dhcp/dhclient.conf \
+for f in /var/lib/bramble/kept/etc/network/interfaces.d/* \
+/etc/NetworkManager/conf.d/bramble-*.conf /etc/dhcpcd.conf /etc/dhcp/dhclient.conf \
 /etc/cloud/cloud.cfg.d/99-bramble-network.cfg; do show "$f"; done;
 for f in /etc/wpa_supplicant/bramble-*.conf; do [ -f "$f" ] &&
 echo "key $f|$(stat -c '%F|%a|%U|%G' "$f")|$(sha256sum < "$f" | cut -d' ' -f1)"; done;
@@ -70,7 +71,8 @@ class InterfacesState(TypedDict):
     """
     What ``InterfacesFiles`` returns.
 
-    + files: by path: what ifupdown may read, bramble's own files, those of DHCP clients
+    + files: by path: what ifupdown may read, bramble's own files, those of DHCP clients, and what
+      bramble has replaced of them
     + ifquery: output of ``ifquery --verbose``; empty: ifupdown is not installed
     + keys: by path: Wi-Fi configurations; ``text`` is the content's SHA-256
     + tools: installed programs

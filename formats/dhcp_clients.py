@@ -56,6 +56,17 @@ def dhcpcd_allow(text: str, interface: str) -> str:
     return kept
 
 
+def dhcpcd_waits(text: str) -> str:
+    """Remove bramble's line that no ifup waits for an answer."""
+    own = _OURS.match(text)
+    if not own or not own["background"]:
+        return text
+    kept = text[own.end() :]
+    for name in (own["denied"] or "").split():
+        kept = dhcpcd(kept, deny=name)
+    return kept
+
+
 def dhclient(text: str) -> str:
     """
     Set short times in dhclient.conf: a short wait, then it keeps asking in the background.

@@ -128,6 +128,13 @@ NO_LEASE = Message("""NET065
     Remedy: Check its cable, or its Wi-Fi network and key, then run the same command again.
     Meaning: No DHCP server answered on the interface, or it is not connected to its network. The
     state before the change was restored.""")
+DEFAULT_ROUTE_TAKEN = Message("""NET066
+    rolled back after {seconds} s: {interface} cannot get the default route, which {other} has
+    (change of {change})
+    Remedy: Run deploys/cluster.py for all nodes, which removes {other} when the settings no longer
+    have it, or delete the gateway of {other} from its own configuration.
+    Meaning: The kernel takes one default route of each metric, so the interface would not come
+    up. The state before the change was restored.""")
 
 # --- name servers ------------------------------------------------------------------------------
 

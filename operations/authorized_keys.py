@@ -17,9 +17,18 @@ from facts.authorized_keys import AuthorizedKeys, KeysState
 from facts.files import FileState
 from formats import authorized_keys as keys_file
 from formats.authorized_keys import Key, Line
+from formats.node_record import Entry
 from messages import access, nodes
 from operations import files, guard
-from operations.base import Commands, HostFailure, declare, diff, plan_change, read
+from operations.base import (
+    Commands,
+    HostFailure,
+    declare,
+    declare_recorded,
+    diff,
+    plan_change,
+    read,
+)
 from operations.guard import Step
 from remote import pyinfra_internals
 
@@ -47,6 +56,26 @@ def key(user: str, keys: str | list[str], present: bool = True) -> Commands:
     connection would be removed.
     """
     desired = [keys_file.key(line) for line in ([keys] if isinstance(keys, str) else keys)]
+    for each in desired if present else []:
+        line = f"{each.type} {each.blob}"
+        resource = f"key {each.type} …{each.blob[-8:]} of {user}"
+        declare_recorded(resource, None, together=True, user=user, key=line)
+    yield from _keys(user, desired, present)
+
+
+def remove(resource: str, entry: Entry) -> Commands:
+    """
+    Remove a recorded key; for ``removals``, after a login with the present one was confirmed.
+
+    + resource: "key TYPE …END of USER"
+    + entry: what the record says of it: ``user`` and ``key``
+    """
+    user = str(entry.arguments["user"])
+    if read(AuthorizedKeys, user=user).exists:
+        yield from _keys(user, [keys_file.key(str(entry.arguments["key"]))], present=False)
+
+
+def _keys(user: str, desired: list[Key], present: bool) -> Commands:
     now = read(AuthorizedKeys, user=user)
     file, directory, home = _check_paths(user, now)
     if not present:

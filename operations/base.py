@@ -47,6 +47,7 @@ __all__ = [
     "Commands",
     "HostFailure",
     "declare",
+    "declare_entry",
     "declare_recorded",
     "depends_on",
     "diff",
@@ -208,6 +209,7 @@ def declare_recorded(
     content: str | None,
     before: str | None = None,
     keeps: Sequence[str] = (),
+    together: bool = False,
     **arguments: Any,
 ) -> None:
     """
@@ -221,12 +223,19 @@ def declare_recorded(
       is removed. No secret
     + before: its present value, to restore it, where that is not a file
     + keeps: paths that it replaces: what is there is kept, to restore it
+    + together: whether it consists of all that the operation changes
     + arguments: what the removal needs besides the name; values of JSON
     """
-    work = _work()
-    work.declare(resource)
     contents = () if content is None else (content,)
-    work.recorded[resource] = Entry(contents, arguments, before, tuple(keeps), work.guarded)
+    declare_entry(resource, Entry(contents, arguments, before, tuple(keeps), _work().guarded))
+    if together:
+        _work().together.add(resource)
+
+
+def declare_entry(resource: str, entry: Entry) -> None:
+    """Declare a resource with all that the record is to say of it."""
+    _work().declare(resource)
+    _work().recorded[resource] = entry
 
 
 def mark_guarded() -> None:

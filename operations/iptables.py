@@ -16,11 +16,21 @@ from pyinfra.api.command import PyinfraCommand
 
 from facts.iptables import Iptables, IptablesState
 from formats.iptables import CHAINS, OwnChains, RuleError, holds_rules, incompatible, parse_save
+from formats.node_record import Entry, fingerprint
 from messages import network
 from operations import guard
-from operations.base import Commands, HostFailure, declare, diff, plan_change, read
+from operations.base import (
+    Commands,
+    HostFailure,
+    declare,
+    declare_recorded,
+    diff,
+    plan_change,
+    read,
+)
 from operations.files import ensure
 from operations.guard import Step
+from operations.node_record import ChangedSince
 from operations.packages import apt
 
 _FILE = """# Written by bramble, which replaces it at its next run.
@@ -47,6 +57,13 @@ ExecStart=/usr/sbin/iptables-restore --wait --noflush {path}
 [Install]
 WantedBy=multi-user.target
 """
+# Removes those of the tables ($@) in which nft keeps empty built-in chains only, as on a node where
+# nobody ever added a rule.
+_TIDY = r"""case $(iptables -V) in *nf_tables*) ;; *) exit 0;; esac;
+for t; do nft list table ip "$t" 2>/dev/null | awk '/^(table|}|$)/ {next}
+/^\tchain/ {opened = 1; next} opened && /policy accept;$/ {opened = 0; next}
+/^\t}/ && !opened {next} {used = 1} END {exit !used}' ||
+nft delete table ip "$t" 2>/dev/null; done; exit 0"""
 _WHAT = "the iptables rules"
 _JUMP = "ExecStart=/bin/sh -c '{check} 2>/dev/null || {insert}'\n"
 
@@ -98,15 +115,51 @@ def ruleset(
     + present: False removes the rules, the chains, the file and the unit
     """
 
+    yield from _ruleset(rules if present else [], path, prefix, present)
+
+
+def remove(resource: str, entry: Entry) -> Commands:
+    """
+    Remove recorded rules, their chains and what restores them; for ``removals``.
+
+    The other nodes may still use them: they are removed after the changes of those are confirmed.
+
+    + resource: "rules PREFIX-*"
+    + entry: what the record says of them: ``path``, and fingerprints of the ``files``
+    + raises ``ChangedSince``
+    """
+    prefix, path = resource.partition(" ")[2].removesuffix("-*"), str(entry.arguments["path"])
+    files = dict(zip((path, _unit_path(path)), entry.arguments["files"], strict=True))
+    chains = OwnChains(prefix, [])
+    now = _read(chains, unit_name(path), list(files))
+    live = chains.show_live(parse_save(now.rules))
+    if live and not entry.holds(fingerprint(live)):
+        raise ChangedSince(f"iptables-save | grep {prefix}-")
+    for each, expected in files.items():
+        if fingerprint(now.files[each].text or "") not in (expected, fingerprint("")):
+            raise ChangedSince(f"rm {each}")
+    for command in _ruleset([], path, prefix, present=False):
+        if isinstance(command, Step):
+            command.after_others = True
+        yield command
+
+
+def _unit_path(path: str) -> str:
+    return f"/etc/systemd/system/{unit_name(path)}"
+
+
+def _ruleset(rules: list[str], path: str, prefix: str, present: bool) -> Commands:
     with _rule_errors():
-        chains = OwnChains(prefix, rules if present else [])
+        chains = OwnChains(prefix, rules)
     if present and not chains.desired:
         raise HostFailure(network.NO_RULES())
     unit = unit_name(path)
-    unit_path = f"/etc/systemd/system/{unit}"
+    unit_path = _unit_path(path)
     now = _read(chains, unit, [path, unit_path])
     live = parse_save(now.rules)
-    declare(f"rules {prefix}-*", f"unit {unit}")
+    text = _FILE.format(unit=unit) + chains.restore_file() if present else None
+    unit_text = _unit(path, chains) if present else None
+    _declare(chains, path, text, unit_text)
     repair = chains.repair(live)
     commands: list[PyinfraCommand | str] = []
     install = now.backend is None and present
@@ -116,11 +169,10 @@ def ruleset(
         before, after = chains.show_live(live), chains.show_desired()
         what, resource = f"the iptables rules in {prefix}-*", f"rules {prefix}-*"
         diff(what, before or None, after or None, resource=resource)
-    text = _FILE.format(unit=unit) + chains.restore_file() if present else None
     # With the unit's file, changed or not: at boot, the guard rolls back before the units it saved.
-    commands += guard.as_steps(ensure(path, text, now=now.files[path]), path, unit_path, what=_WHAT)
-    unit_text = _unit(path, chains) if present else None
-    unit_file = ensure(unit_path, unit_text, now=now.files[unit_path])
+    file = ensure(path, text, now=now.files[path], recorded=False)
+    commands += guard.as_steps(file, path, unit_path, what=_WHAT)
+    unit_file = ensure(unit_path, unit_text, now=now.files[unit_path], recorded=False)
     unit_commands = list(guard.as_steps(unit_file, unit_path, what=_WHAT))
     if now.enabled != present:
         verb = "enable" if present else "disable"
@@ -139,11 +191,22 @@ def ruleset(
         yield from apt.install(["iptables"])
         # Only now can the rules be tried, and existing ones be seen.
         repair = chains.repair(parse_save(_read(chains, unit, [path, unit_path]).rules))
+        _declare(chains, path, text, unit_text)
     if repair:
         # Each table changes atomically. --noflush: only the named chains change.
         words = ("iptables-restore", "--wait", "--noflush")
         yield Step(*words, what=_WHAT, prefix=prefix, _stdin=repair)
+        if not present:
+            yield Step("sh", "-c", QuoteString(_TIDY), "tidy", *parse_save(repair), what=_WHAT)
     yield from commands
+
+
+def _declare(chains: OwnChains, path: str, text: str | None, unit_text: str | None) -> None:
+    resource = f"rules {chains.prefix}-*"
+    declare(resource, f"unit {unit_name(path)}")
+    if text is not None and unit_text is not None:
+        files = [fingerprint(text), fingerprint(unit_text)]
+        declare_recorded(resource, fingerprint(chains.show_desired()), path=path, files=files)
 
 
 def _read(chains: OwnChains, unit: str, paths: list[str]) -> IptablesState:

@@ -81,7 +81,8 @@ def write_ahead(host: Host, work: Work) -> None:
 
     def change(record: NodeRecord) -> NodeRecord:
         for name, entry in work.recorded.items():
-            if work.resources[name] == CHANGED or name in record.entries:
+            changed = name in work.together or work.resources[name] == CHANGED
+            if changed or name in record.entries:
                 record = record.put(name, entry)
         return record
 

@@ -18,7 +18,19 @@ from pyinfra.context import ctx_host
 import runs
 from formats.node_record import Entry, NodeRecord
 from messages import nodes as messages
-from operations import containerd, files, guard, node_record, nodes, sysctl, units
+from operations import (
+    authorized_keys,
+    containerd,
+    files,
+    guard,
+    interfaces,
+    iptables,
+    node_record,
+    nodes,
+    resolv_conf,
+    sysctl,
+    units,
+)
 from operations.base import Commands, HostFailure, hide, note_removed, operation, plan
 from runs import gathering
 from runs.record import Work
@@ -26,6 +38,10 @@ from runs.record import Work
 # What removes a resource of each kind, given "KIND NAME" and its entry. It shows what it will do
 # before its first command, yields no command if nothing is left, and raises ``ChangedSince``.
 KINDS: Mapping[str, Callable[[str, Entry], Commands]] = {
+    "rules": iptables.remove,
+    "interface": interfaces.remove,
+    "resolver": resolv_conf.remove,
+    "key": authorized_keys.remove,
     "unit": units.remove,
     "file": files.remove,
     "sysctl": sysctl.remove,
@@ -54,13 +70,17 @@ def network(
     if not commands:
         host.noop("nothing to remove")
         return
+    recorded = node_record.of(ctx_host.get()).entries
+    entries = {resource: recorded[resource] for resource in commands}
+    text = NodeRecord(entries).render()
     for resource, each in commands.items():
         for command in each:
             if isinstance(command, StringCommand) and not isinstance(command, guard.Step):
-                entry = node_record.of(ctx_host.get()).entries[resource]
-                yield from guard.as_steps([command], *entry.keeps, what=resource.partition(" ")[2])
-            else:
-                yield command
+                what = resource.partition(" ")[2]
+                command = guard.Step.of(command, what=what, paths=recorded[resource].keeps)
+            if isinstance(command, guard.Step):
+                command.entries, text = text, ""  # once
+            yield command
 
 
 @operation()
@@ -102,7 +122,7 @@ def _removals(
         plan(messages.RECORD_DAMAGED(reason=why))
     if record.newer:
         plan(messages.RECORD_NEWER())
-    declared = {name for work in _works() for name in work.declared}
+    declared = {name for work in _works() for name in work.declared.difference(work.removed)}
     if not state.is_executing:  # other operations show that they remove it
         declared |= {name for work in _works() for name in work.removed}
     undeclared = {
@@ -140,7 +160,7 @@ def _removals(
 def _settled(record: NodeRecord, nodes: Mapping[str, str], settings: str) -> NodeRecord:
     """The record at the end of a whole run, in which everything was done."""
     left = runs.of(state).part(_Left).resources[host.name]
-    stays = left.union(*(work.declared for work in _works()))
+    stays = left.union(*(work.declared.difference(work.removed) for work in _works()))
     declared = {name: entry for work in _works() for name, entry in work.recorded.items()}
     entries = {}
     for resource, entry in record.entries.items():

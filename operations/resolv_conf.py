@@ -9,17 +9,31 @@ from pyinfra.api import QuoteString
 from pyinfra.api.command import PyinfraCommand
 
 from facts import resolv_conf as paths
+from facts.files import Files
+from facts.node_record import KEPT
 from facts.resolv_conf import PATH, Resolver, ResolverState
 from formats import marked, resolv_conf
+from formats.node_record import Entry, fingerprint
 from formats.resolv_conf import Meaning
 from messages import network, nodes
 from operations import files, guard
-from operations.base import Commands, HostFailure, declare, plan_change, read
+from operations.base import (
+    Commands,
+    HostFailure,
+    declare,
+    declare_recorded,
+    diff,
+    plan_change,
+    read,
+)
 from operations.guard import Step
+from operations.node_record import ChangedSince
 
 Command = PyinfraCommand | str
 
 _WHAT = "resolv.conf"
+_RESOURCE = f"resolver {PATH}"
+_KEPT = f"{KEPT}{PATH}"  # what it was before bramble
 RESOLVED_FILE = "/run/systemd/resolve/resolv.conf"
 # Owners of a link at /etc/resolv.conf, by the directory of its target.
 _LINK_OWNERS = {
@@ -42,6 +56,8 @@ OPENRESOLV_TEXT = """resolvconf=NO
 """
 
 # Replaces the link atomically: programs look up names meanwhile.
+_RESTORE = """set -e; t=$(mktemp -u -- "$2.XXXXXX"); trap 'rm -f -- "$t"' EXIT;
+cp -a -- "$1" "$t"; mv -fT -- "$t" "$2\""""
 _RELINK = """set -e; t=$(mktemp -u -- "$2.XXXXXX"); trap 'rm -f -- "$t"' EXIT;
 ln -s -- "$1" "$t"; mv -fT -- "$t" "$2\""""
 
@@ -73,6 +89,9 @@ def resolver(
     desired = resolv_conf.desired(nameservers, search, options)
     now = read(Resolver)
     declare(f"file {PATH}")
+    kept = [] if (now.text or "").startswith(resolv_conf.HEADER) else [PATH]
+    content = fingerprint(*desired.nameservers, "", *desired.search, "", *desired.options)
+    declare_recorded(_RESOURCE, content, keeps=kept, together=True)
     owner = _link_owner(now)
     check_manageable(now)
     if owner is None:
@@ -84,6 +103,47 @@ def resolver(
     if not commands:
         host.noop(f"{PATH} is up to date")
     yield from commands
+
+
+def remove(resource: str, entry: Entry) -> Commands:
+    """
+    Return /etc/resolv.conf to the programs that wrote it before; for ``removals``.
+
+    + resource: "resolver /etc/resolv.conf"
+    + entry: what the record says of it
+    + raises ``ChangedSince``
+    """
+    now = read(Resolver)
+    live = resolv_conf.meaning(now.text or "")
+    content = fingerprint(*live.nameservers, "", *live.search, "", *live.options)
+    old = read(Files, paths=[_KEPT])[_KEPT]
+    if _link_owner(now) is None and old.kind != "absent" and not entry.holds(content):
+        raise ChangedSince(f"cp -a {_KEPT} {PATH}")
+    commands: list[Command] = []
+    for path in paths.FILES[1:]:
+        text = _without(now, path)
+        own = list(files.ensure(path, text, now=now.files[path], recorded=False))
+        commands += guard.as_steps(own if text != now.files[path].text else [], path, what=_WHAT)
+    if old.kind != "absent" and old != now.files[PATH]:
+        diff(PATH, now.files[PATH].text, old.text, verb="restore")
+        words = ("sh", "-c", QuoteString(_RESTORE), "restore", _KEPT, PATH)
+        commands.append(Step(*words, what=_WHAT, paths=[PATH]))
+    if commands and now.network_manager_now:
+        commands.append(_again("systemctl", "reload", "NetworkManager.service"))
+    if commands and now.resolved:
+        commands.append(_again("systemctl", "restart", "systemd-resolved.service"))
+    if commands and now.resolvconf == "resolvconf":
+        commands.append(_again("resolvconf", "-u"))
+    yield from commands
+
+
+def _without(now: ResolverState, path: str) -> str | None:
+    """Return one of the writers' files without what bramble has put there; None: no file."""
+    text = now.files[path].text
+    if text is None or path in (paths.NETWORK_MANAGER, paths.RESOLVED, paths.DHCLIENT):
+        return None
+    left = _marked(path, text, None)
+    return None if path == paths.DHCPCD and not left else left
 
 
 def check_manageable(now: ResolverState) -> None:
@@ -237,15 +297,20 @@ def _check_replaceable(now: ResolverState) -> None:
 
 def _part(now: ResolverState, path: str, body: str) -> str:
     """Return a file that others write too, with the marked lines in it."""
+    return _marked(path, now.files[path].text or "", body)
+
+
+def _marked(path: str, text: str, body: str | None) -> str:
     try:
-        return marked.put(now.files[path].text or "", body)
+        return marked.put(text, body)
     except ValueError as error:
         raise HostFailure(network.MARKED_LINES_BROKEN(path=path, problem=error)) from None
 
 
 def _ensure(now: ResolverState, path: str, text: str) -> list[Command]:
     """Return all commands at once: every diff must be shown before the first command."""
-    return list(guard.as_steps(files.ensure(path, text, now=now.files[path]), path, what=_WHAT))
+    commands = files.ensure(path, text, now=now.files[path], recorded=False)
+    return list(guard.as_steps(commands, path, what=_WHAT))
 
 
 def _again(*words: str) -> Step:

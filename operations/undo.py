@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Literal
 
 from pyinfra import host, state
 
 import runs
-from facts.guard import FOLDER, Guard
+from facts.guard import FOLDER, Guard, GuardState
 from facts.iptables import Iptables
+from formats import node_record
 from messages import network
 from operations import guard
-from operations.base import Commands, HostFailure, diff, plan_change, read
+from operations.base import Commands, HostFailure, declare_entry, diff, plan_change, read
 from operations.guard import Step
 
 
@@ -43,7 +45,7 @@ def last_change(turn: Literal["first", "last"] | None = None) -> Commands:
     if not now.what:
         host.noop("there is no change to undo")
         return
-    plan_change(f"undo the change of {now.what} of {now.when}")
+    plan_change(f"undo the change of {now.what} of {now.when}", *_returning(now))
     for each in now.files:
         if each.before != each.now:
             diff(each.path, each.now, each.before, each.secret)
@@ -60,6 +62,14 @@ def last_change(turn: Literal["first", "last"] | None = None) -> Commands:
         new_address=now.address,
         is_undo=True,
     )
+
+
+def _returning(now: GuardState) -> Iterator[str]:
+    """Declare what the change removed, so that the record has it again."""
+    if now.entries:
+        for resource, entry in node_record.parse(now.entries).entries.items():
+            declare_entry(resource, entry)
+            yield resource
 
 
 def _did_nat() -> bool:

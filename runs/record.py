@@ -45,6 +45,7 @@ class Work:
     + declared: those of them that the settings have; not those that are only removed
     + recorded: those of them that the node's record has, with what it says of them
     + removed: resources that it removes
+    + together: those of the recorded ones that any change of the operation may be a part of
     + guarded: whether its changes are part of the guard's transaction
     + changes: in their order
     + hidden: whether it is bookkeeping, which is not shown
@@ -54,6 +55,7 @@ class Work:
     declared: set[str] = field(default_factory=set)
     recorded: dict[str, Entry] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
+    together: set[str] = field(default_factory=set)
     guarded: bool = False
     changes: list[Change] = field(default_factory=list)
     hidden: bool = False

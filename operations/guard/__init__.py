@@ -24,12 +24,13 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 import runs
+from messages import run as messages
 from operations import base
-from operations.base import Commands
+from operations.base import Commands, HostFailure
 from operations.guard import transaction
 from operations.guard.step import Step
 
-__all__ = ["Step", "as_steps", "change", "operation", "staged_text"]
+__all__ = ["Step", "after_others", "as_steps", "change", "operation"]
 
 P = ParamSpec("P")
 
@@ -42,12 +43,14 @@ class _Changes:
 
     + depth: nesting of ``change`` while its deploy is loaded
     + planned: hosts with an operation that has something to do (known in prepare)
+    + waiting: those of them whose change waits for the other nodes
     + staged: the steps of the next change (in execute)
     """
 
     def __init__(self) -> None:
         self.depth: Counter[str] = Counter()
         self.planned: set[str] = set()
+        self.waiting: set[str] = set()
         self.staged: dict[str, list[Step]] = defaultdict(list)
 
 
@@ -86,6 +89,8 @@ def operation(function: Callable[P, Commands]) -> Any:
         for command in function(*args, **kwargs):
             _changes().planned.add(host.name)
             if isinstance(command, Step):
+                if command.after_others:
+                    _changes().waiting.add(host.name)
                 yield FunctionCommand(_stage, (command,), {})
             else:
                 yield command
@@ -114,12 +119,6 @@ def as_steps(
         yield Step.of(command, what=what, paths=paths, network=network)
 
 
-def staged_text(path: str) -> str | None:
-    """Return what a file will hold after the staged change of this host; None: not changed."""
-    steps = _changes().staged[host.name]
-    return next((step.text for step in reversed(steps) if path in step.paths), None)
-
-
 def _stage(state: State, host: Host, step: Step) -> bool:
     _changes().staged[host.name].append(step)
     return True
@@ -127,7 +126,28 @@ def _stage(state: State, host: Host, step: Step) -> bool:
 
 @base.operation()
 def _apply_staged(seconds: float) -> Commands:
-    """Apply and confirm what was staged."""
+    """Apply and confirm what was staged, unless it waits for the other nodes."""
+    if host.name in _changes().waiting:
+        base.hide()
+        host.noop("the other nodes come first")
+        return
+    yield from _applied(seconds)
+
+
+@base.operation()
+def after_others(seconds: float = SECONDS) -> Commands:
+    """
+    Apply and confirm the changes that wait until the other nodes no longer need what they remove.
+
+    + seconds: after which the node rolls back
+    """
+    if host.name in _changes().waiting and (failed := [each.name for each in state.failed_hosts]):
+        raise HostFailure(messages.DEPENDENCY_FAILED(other=failed[0]))
+    _changes().waiting.discard(host.name)
+    yield from _applied(seconds)
+
+
+def _applied(seconds: float) -> Commands:
     changes = _changes()
     steps = changes.staged.pop(host.name, [])
     planned = host.name in changes.planned

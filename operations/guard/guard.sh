@@ -35,7 +35,7 @@ begin() {
     rm -rf "$kept/new" "$kept/gone"
     mkdir "$kept/new" "$kept/new/old" &&
         (cd "$2" && cp guard.sh state.sh id what address paths interfaces prefixes reload \
-            default-routes network "$kept/new/") && save "$kept/new" ||
+            default-routes entries network "$kept/new/") && save "$kept/new" ||
         die "NET025|path=/var"
     [ ! -s "$2/network" ] || observe > "$kept/new/before"
     cp "$kept/${3:-new}/before" "$kept/new/expected" 2> /dev/null

@@ -24,7 +24,9 @@ class Step(StringCommand):
     + network: whether it can affect routes or names: they are checked before the confirmation
     + new_address: address of the node afterwards; None: unchanged
     + is_undo: whether it restores the state before the last change
-    + text: new content of the only file in ``paths``; None: not known, or several files
+    + after_others: whether other nodes may need what it removes: the change waits until theirs are
+      confirmed
+    + entries: the record's entries of what it removes, for undo
     """
 
     def __init__(
@@ -39,7 +41,8 @@ class Step(StringCommand):
         network: bool = True,
         new_address: str | None = None,
         is_undo: bool = False,
-        text: str | None = None,
+        after_others: bool = False,
+        entries: str = "",
         **arguments: Any,
     ) -> None:
         super().__init__(*bits, **arguments)
@@ -52,7 +55,8 @@ class Step(StringCommand):
         self.network = network
         self.new_address = new_address
         self.is_undo = is_undo
-        self.text = text
+        self.after_others = after_others
+        self.entries = entries
 
     @classmethod
     def of(cls, command: StringCommand, **known: Any) -> Step:

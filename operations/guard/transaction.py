@@ -41,6 +41,7 @@ _OF_THE_NODE = {
         network.ADDRESS_TAKEN,
         network.RESTARTED_UNCONFIRMED,
         network.NO_LEASE,
+        network.DEFAULT_ROUTE_TAKEN,
     )
 }
 # A rollback's message, without `change` and `seconds`.
@@ -264,6 +265,7 @@ def _folder(steps: Sequence[Step], change: _Change) -> str:
         "default-routes": "".join(
             f"{step.interface} {step.gateway}\n" for step in last if step.gateway is not None
         ),
+        "entries": "".join(step.entries for step in steps),
         "network": "yes\n" if any(step.network for step in steps) else "",
     }
     puts = (f"put {name} <<.\n{_base64(text)}.\n" for name, text in files.items())

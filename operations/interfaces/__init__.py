@@ -12,12 +12,21 @@ from pyinfra.api import HiddenValue
 
 from facts.interfaces import InterfacesFiles, InterfacesState
 from formats.interfaces.desired import Interface, Method, Start
+from formats.node_record import Entry, fingerprint
 from formats.wifi import Security
 from messages import network
 from operations import guard
-from operations.base import Commands, HostFailure, declare, plan_change, read
-from operations.interfaces.ifup import bring_up
-from operations.interfaces.plan import Plan, wpa_conf
+from operations.base import (
+    Commands,
+    HostFailure,
+    declare,
+    declare_recorded,
+    plan_change,
+    read,
+)
+from operations.interfaces.ifup import bring_up, give_way
+from operations.interfaces.plan import FOLDER, Plan, wpa_conf
+from operations.node_record import ChangedSince
 from operations.packages import apt
 
 T = TypeVar("T")
@@ -56,7 +65,8 @@ def interface(
     + wifi_hidden: whether the network does not announce its name
     + post_up: commands that ifupdown runs once the interface is up, in order; if one fails, the
       interface counts as failed
-    + present: False removes the definition and returns the interface to NetworkManager
+    + present: False removes the definition, returns what it replaced, and the interface to
+      NetworkManager; after all other interfaces of the change have come up
     + new_address: address of the node afterwards, if it changes
 
     The interface is brought up only if its definition changed, or if it does not match it (after a
@@ -74,24 +84,27 @@ def interface(
         desired = make_definition(interface, method, address, gateway, start, conf, post_up or [])
     psk = wifi_psk.unmask() if isinstance(wifi_psk, HiddenValue) else wifi_psk
 
-    def make() -> tuple[Plan, str | None]:
+    def make(desired: Interface) -> tuple[Plan, str | None]:
         now = read(InterfacesFiles)
         check_confirmed(now)
         plan = Plan(interface, now)
-        if desired is None:
-            plan.remove()
-        else:
-            check_exists(interface, now)
-            plan.packages(desired)
-            plan.wifi(wifi_ssid, psk, wifi_country, wifi_security, wifi_hidden)
-            plan.define(desired)
-            plan.owners(desired)
+        check_exists(interface, now)
+        plan.packages(desired)
+        plan.wifi(wifi_ssid, psk, wifi_country, wifi_security, wifi_hidden)
+        plan.define(desired)
+        plan.owners(desired)
         if plan.changes_meaning:
-            return plan, "its definition changes" if desired else "its definition is removed"
-        return plan, _difference(now, desired) if desired else None
+            return plan, "its definition changes"
+        return plan, _difference(now, desired)
 
-    plan, reason = make()
-    declare(f"interface {interface}", *plan.resources)
+    if desired is None:
+        yield from _release(interface, read(InterfacesFiles))
+        return
+    plan, reason = make(desired)
+    kept = [plan.own] if plan.replaces else []
+    definition = fingerprint(plan.definition)
+    declare_recorded(f"interface {interface}", definition, keeps=kept, together=True)
+    declare(*plan.resources)
     if not plan.changes and not plan.missing and not reason:
         host.noop(f"{interface} is up to date")
         return
@@ -99,14 +112,44 @@ def interface(
     if reason:
         # If the definition changes, that file is the resource that changes.
         resources = [] if plan.changes_meaning else [f"interface {interface}"]
-        verb = "bring up" if desired else "release"
-        plan_change(f"{verb} {interface}: {reason}", *resources)
+        plan_change(f"bring up {interface}: {reason}", *resources)
     if plan.missing:
         yield from apt.install(plan.missing)
-        plan, reason = make()  # packages bring files of their own
+        plan, reason = make(desired)  # packages bring files of their own
     yield from plan.write()
     if reason:
         yield bring_up(interface, plan.before, **_settings(desired), new_address=new_address)
+
+
+def remove(resource: str, entry: Entry) -> Commands:
+    """
+    Remove a recorded interface's definition, and return what it replaced; for ``removals``.
+
+    + resource: "interface NAME"
+    + entry: what the record says of it
+    + raises ``ChangedSince``
+    """
+    name = resource.partition(" ")[2]
+    now = read(InterfacesFiles)
+    path = f"{FOLDER}/{name}"
+    own = now["files"].get(path)
+    if own is not None and not entry.holds(fingerprint(own.text or "")):
+        raise ChangedSince(f"rm {path}")
+    yield from _release(name, now)
+
+
+def _release(name: str, now: InterfacesState) -> Commands:
+    check_confirmed(now)
+    plan = Plan(name, now)
+    plan.remove()
+    if not plan.changes:
+        host.noop(f"{name} is up to date")
+        return
+    plan.show()
+    plan_change(f"release {name}: its definition is removed", f"interface {name}")
+    yield from plan.write()
+    yield give_way(name)
+    yield bring_up(name, plan.before)
 
 
 def make_definition(
@@ -124,10 +167,8 @@ def make_definition(
     return Interface(name, method, at, via, start, conf, tuple(post_up))
 
 
-def _settings(desired: Interface | None) -> dict[str, Any]:
+def _settings(desired: Interface) -> dict[str, Any]:
     """Return what ``bring_up`` needs to bring it up and to check it."""
-    if desired is None:
-        return {}
     return {
         "method": desired.method,
         "address": str(desired.address or ""),

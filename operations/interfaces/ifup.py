@@ -33,6 +33,10 @@ ping -c 1 -W 1 -q "${address%/*}" > /dev/null 2>&1;
 other=$(ip -4 neigh show to "${address%/*}" dev "$interface" | grep -o '[^ ]*:[^ ]*:[^ ]*');
 [ -z "$other" ] || fail "NET061|address=${address%/*}|machine=$other";
 fi;
+other=$(ip -4 route show default | grep -v -e " dev $interface " -e ' metric ' |
+sed -n 's/.* dev \([^ ]*\).*/\1/p' | head -n 1);
+[ -z "$gateway" ] || [ -z "$other" ] ||
+fail "NET066|interface=$interface|other=$other";
 systemctl is-enabled --quiet networking || systemctl enable --quiet networking;
 [ -z "$radio" ] || rfkill unblock wifi; # Raspberry Pi OS blocks it until a country is set
 fi;
@@ -44,8 +48,10 @@ fi;
 if systemctl is-active --quiet dhcpcd; then systemctl restart dhcpcd; fi;
 ip -4 address flush dev "$interface" scope global;
 if [ -z "$method" ]; then
+if ifquery "$interface" > /dev/null 2>&1; then timeout 40 ifup --force "$interface"; back=no; fi;
 if networkmanager; then
-nmcli device set "$interface" managed yes; systemctl restart NetworkManager;
+nmcli device set "$interface" managed "${back:-yes}"; systemctl restart NetworkManager;
+nm-online -q -s -t 15; # before the confirmation, so that it sees what NetworkManager does
 fi;
 exit 0;
 fi;
@@ -67,6 +73,22 @@ static) fail "$interface came up without its address $address${gateway:+ or gate
 esac"""
 
 
+# The kernel refuses a second default route of the same metric, so that the interface which replaces
+# this one would not come up.
+_GIVE_WAY = 'while ip -4 route delete default dev "$1" 2> /dev/null; do :; done'
+
+
+def give_way(interface: str) -> Step:
+    """
+    Remove an interface's default route, before other interfaces come up.
+
+    + interface: one that is released by the same change, which saves its routes
+    """
+
+    words = ("sh", "-c", QuoteString(_GIVE_WAY), "give-way", QuoteString(interface))
+    return Step(*words, what=interface)
+
+
 def bring_up(
     interface: str,
     before: str,
@@ -81,7 +103,7 @@ def bring_up(
 
     + interface: its name
     + before: an interfaces file with the definition it came up with, without secrets
-    + method: as in its file; "": release it to NetworkManager
+    + method: as in its file; "": release it to whoever had it
     + address: with prefix length
     + gateway: of its default route
     + radio: whether it is for Wi-Fi

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 
+from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand
 
+import runs
+from facts.files import FileState
 from facts.interfaces import InterfacesState
-from formats import dhcp_clients, wifi
+from facts.node_record import KEPT
+from formats import dhcp_clients, marked, wifi
 from formats.interfaces.desired import Interface
 from formats.interfaces.meaning import meaning
 from formats.interfaces.syntax import File, InterfacesError, Text, parse, render
@@ -28,10 +32,12 @@ from formats.interfaces.tree import (
     started,
     without,
 )
+from formats.node_record import fingerprint
 from messages import network, nodes
-from operations.base import HostFailure, diff, plan_change
+from operations.base import HostFailure, declare_recorded, diff, plan_change
 from operations.files import check_utf8, write_command
-from operations.guard import Step, staged_text
+from operations.guard import Step
+from runs import gathering
 
 FOLDER = "/etc/network/interfaces.d"
 DHCPCD = "/etc/dhcpcd.conf"
@@ -58,15 +64,33 @@ class Change:
     secret: bool = False
 
 
+class _Planned:
+    """
+    What earlier operations of this run write, by host and pass over them, then by interface.
+
+    Until the guarded change is applied at its end, the node still has the files from before.
+    """
+
+    def __init__(self) -> None:
+        self._plans: dict[tuple[str, bool, bool], dict[str, list[Change]]] = {}
+
+    @property
+    def here(self) -> dict[str, list[Change]]:
+        asking = gathering.of(state).is_asking
+        return self._plans.setdefault((host.name, state.is_executing, asking), {})
+
+
 class Plan:
     """
     The changes that one interface needs, decided from one reading of the node.
 
     + name: the interface
     + now: the reading
+    + files: those of the reading, with what other interfaces of the same change do to them
     + changes: files, in the order in which they are written
     + missing: packages to install first
     + resources: files that belong to the interface, for ``declare``
+    + definition: what its own file will contain
     + before: all that ifupdown reads at present, as one file without secrets
     """
 
@@ -74,13 +98,11 @@ class Plan:
         self.name = name
         self.now = now
         self.own = f"{FOLDER}/{name}"
+        self.definition = ""
         self.changes: list[Change] = []
         self.missing: list[str] = []
         self.resources: list[str] = []
-        files = now["files"]
-        self.texts = {
-            path: files[path].text or "" for path in files if files[path].text is not None
-        }
+        self.texts = _texts(now["files"])
         self.read, stops = asked(now["ifquery"])
         if not self.read:
             stops = [
@@ -89,13 +111,18 @@ class Plan:
         for stop in stops:
             raise HostFailure(network.INTERFACES_FILE_INVALID(error=stop))
         self.before = flattened(self.texts, self.read).encode("utf-8", "replace").decode()
-        # Another interface of the same change may already have staged a line for this file.
-        root = staged_text(ROOT)
-        if root is not None:
-            self.texts[ROOT] = root
+        self.files = dict(now["files"])
+        for other, changes in runs.current().part(_Planned).here.items():
+            for change in changes if other != name else []:
+                self.files.pop(change.path, None)
+                if change.after is not None:
+                    known = FileState("file", change.mode, "root", "root", change.after)
+                    self.files[change.path] = known
+        self.texts = _texts(self.files)
 
     def show(self) -> None:
         """Show the changes, before the first command."""
+        runs.current().part(_Planned).here[self.name] = self.changes
         if self.missing:
             plan_change(f"install {' '.join(self.missing)}")
         for change in self.changes:
@@ -106,12 +133,18 @@ class Plan:
 
     def write(self) -> Iterator[Step]:
         """Return the commands, one per file."""
+        runs.current().part(_Planned).here[self.name] = self.changes
         for change in self.changes:
             if change.after is None:
                 command = StringCommand("rm", "-f", "--", QuoteString(change.path))
             else:
                 command = write_command(change.path, change.after, change.mode, "root", "root")
-            yield Step.of(command, what=self.name, paths=[change.path], text=change.after)
+            yield Step.of(command, what=self.name, paths=[change.path])
+
+    @property
+    def replaces(self) -> bool:
+        """Whether its own file has a definition by others, such as the image's."""
+        return not self.texts.get(self.own, _HEADER.text).startswith(_HEADER.text)
 
     @property
     def changes_meaning(self) -> bool:
@@ -122,7 +155,7 @@ class Plan:
         """Plan the content of a file, unless it has it already; None removes the file."""
         if after is not None:
             self.resources.append(f"file {path}")
-        known = self.now["files"].get(path)
+        known = self.files.get(path)
         check_utf8(path, after or "")
         if known is None:
             if after is not None:
@@ -164,39 +197,33 @@ class Plan:
         if new is None:
             rest = self._rest(old)
             new = render(File((_HEADER, *desired.file().items, *rest.items)))
+        self.definition = new
         if not is_read(self.own, self.texts, self.read):
             root = self.texts.get(ROOT)
-            line = f"source {self.own}\n"
             end = "" if not root or root.endswith("\n") else "\n"
-            self.put(ROOT, _STOCK if root is None else f"{root}{end}{line}", secret=_secret(root))
+            line = _STOCK if root is None else f"{root}{end}{self._source}"
+            self.put(ROOT, line, secret=_secret(root))
         self.put(self.own, new, "600" if holds_secret(new) else "644", secret=_secret(new))
         # Last: a power cut in between leaves two definitions rather than none.
         for path, text, mode in taken:
             self.put(path, text, mode)
-        if CLOUD_INIT_OFF in self.now["files"]:
+        if CLOUD_INIT_OFF in self.files:
             self.put(CLOUD_INIT_OFF, _NO_CLOUD_INIT)
+        if taken or CLOUD_INIT_OFF in self.files:
+            off = fingerprint("644", "root", "root", _NO_CLOUD_INIT)
+            kept = [CLOUD_INIT] if f"{KEPT}{CLOUD_INIT}" not in self.files else []
+            declare_recorded(f"file {CLOUD_INIT_OFF}", off, keeps=kept, path=CLOUD_INIT_OFF)
 
     def owners(self, desired: Interface) -> None:
         """Plan that NetworkManager and dhcpcd leave it alone, and DHCP does not delay the boot."""
-        ours = self._networkmanager in self.now["files"]
+        ours = self._networkmanager in self.files
         if "NetworkManager" in self.now["tools"] and (ours or not self._networkmanager_leaves()):
             self.put(
                 self._networkmanager,
                 f"# ifupdown manages {self.name}: see {self.own}\n"
                 f"[keyfile]\nunmanaged-devices+=interface-name:{self.name}\n",
             )
-        before = self.texts.get(DHCPCD, "")
-        dhcpcd = dhcp_clients.dhcpcd_allow(before, self.name)
-        if self._dhcpcd_serves():
-            dhcpcd = dhcp_clients.dhcpcd(before, deny=self.name)
-        tools = self.now["tools"]
-        if desired.method == "dhcp":
-            if "dhclient" in tools:
-                self._dhclient()
-            elif "udhcpc" not in tools and not self._dhcpcd_serves():
-                dhcpcd = dhcp_clients.dhcpcd(dhcpcd, background=True)
-        if dhcpcd != before or dhcp_clients.dhcpcd_is_managed(before):
-            self.put(DHCPCD, dhcpcd)
+        self._dhcp_clients(desired.method == "dhcp", deny=self._dhcpcd_serves())
 
     def wifi(
         self,
@@ -229,18 +256,55 @@ class Plan:
             self.changes.append(Change(path, before, text, "600", secret=True))
 
     def remove(self) -> None:
-        """Plan that the definition goes, with all that came with it."""
-        old = self.texts.get(self.own)
+        """Plan that the definition goes, with all that came with it; what it replaced returns."""
+        old, kept = self.texts.get(self.own), self.files.get(f"{KEPT}{self.own}")
         if old is not None:
             rest = self._rest(old)
+            if kept is not None:
+                rest = File((*parse(kept.text or "").items, *rest.items))
             if render(rest) != old:
                 self._check_heirs()
                 after = render(rest) if rest.items else None
-                self.put(self.own, after, "600" if _secret(after) else "644", _secret(old))
+                mode = kept.mode if kept else "600" if _secret(after) else "644"
+                self.put(self.own, after, mode, _secret(old))
+        root = self.texts.get(ROOT, "")
+        if kept is None and self._source in root.splitlines(keepends=True):
+            self.put(ROOT, root.replace(self._source, ""), secret=_secret(root))
+        self._return_to_cloud_init()
         self.put(self._networkmanager, None)
-        if DHCPCD in self.texts:
-            self.put(DHCPCD, dhcp_clients.dhcpcd_allow(self.texts[DHCPCD], self.name))
+        self._dhcp_clients(uses=False, deny=False)
         self.wifi(None)
+
+    def _return_to_cloud_init(self) -> None:
+        """Plan what cloud-init had generated, less what bramble still defines."""
+        kept = self.files.get(f"{KEPT}{CLOUD_INIT}")
+        if kept is None or CLOUD_INIT_OFF not in self.files:
+            return
+        left = parse(kept.text or "")
+        for name in self._defined():
+            left = without(left, name)
+        after = None if is_empty(left) else render(left)
+        self.put(CLOUD_INIT, after, kept.mode)
+        if after == kept.text:
+            self.put(CLOUD_INIT_OFF, None)
+
+    def _dhcp_clients(self, uses: bool, deny: bool) -> None:
+        """Plan the files of dhcpcd and dhclient, which all interfaces share."""
+        before = self.texts.get(DHCPCD, "")
+        dhcpcd = dhcp_clients.dhcpcd_allow(before, self.name)
+        if deny:
+            dhcpcd = dhcp_clients.dhcpcd(before, deny=self.name)
+        tools = self.now["tools"]
+        if uses and "dhclient" in tools:
+            self._dhclient()
+        elif uses and "udhcpc" not in tools and not self._dhcpcd_serves():
+            dhcpcd = dhcp_clients.dhcpcd(dhcpcd, background=True)
+        elif not uses and "dhcp" not in self._defined().values():
+            dhcpcd = dhcp_clients.dhcpcd_waits(dhcpcd)
+            if marked.BEGIN in self.texts.get(DHCLIENT, ""):
+                self._dhclient(uses=False)
+        if dhcpcd != before or dhcp_clients.dhcpcd_is_managed(before):
+            self.put(DHCPCD, dhcpcd or None)
 
     # --- observed ------------------------------------------------------------------------------
 
@@ -269,7 +333,7 @@ class Plan:
         after = None if is_empty(left) else render(left)
         self.texts = {**self.texts, CLOUD_INIT: after or ""}
         return [
-            (CLOUD_INIT, after, self.now["files"][CLOUD_INIT].mode),
+            (CLOUD_INIT, after, self.files[CLOUD_INIT].mode),
             (CLOUD_INIT_OFF, _NO_CLOUD_INIT, "644"),
         ]
 
@@ -295,6 +359,21 @@ class Plan:
         items = tuple(item for item in left.items if item != _HEADER)
         return File() if is_empty(left) else File(items)
 
+    def _defined(self) -> dict[str, str]:
+        """Find the other interfaces that bramble defines, with their methods."""
+        own = [path for path in self.texts if path.startswith(f"{FOLDER}/") and path != self.own]
+        return {
+            found.iface.name: found.method
+            for path in own
+            if self.texts[path].startswith(_HEADER.text)
+            for found in definitions({path: self.texts[path]}, [path])
+            if path == f"{FOLDER}/{found.iface.name}"
+        }
+
+    @property
+    def _source(self) -> str:
+        return f"source {self.own}\n"
+
     @property
     def _networkmanager(self) -> str:
         return f"/etc/NetworkManager/conf.d/bramble-{self.name}.conf"
@@ -311,10 +390,11 @@ class Plan:
         enabled, active = self.now["units"].get("dhcpcd", ["", ""])
         return enabled.startswith("enabled") or active == "active"
 
-    def _dhclient(self) -> None:
+    def _dhclient(self, uses: bool = True) -> None:
         before = self.texts.get(DHCLIENT, "")
         try:
-            self.put(DHCLIENT, dhcp_clients.dhclient(before))
+            after = dhcp_clients.dhclient(before) if uses else marked.others(before)
+            self.put(DHCLIENT, after or None)
         except ValueError as error:
             broken = network.MARKED_LINES_BROKEN(path=DHCLIENT, problem=error)
             raise HostFailure(broken) from None
@@ -323,6 +403,10 @@ class Plan:
 def wpa_conf(name: str) -> str:
     """Return the path of an interface's Wi-Fi configuration."""
     return f"/etc/wpa_supplicant/bramble-{name}.conf"
+
+
+def _texts(files: dict[str, FileState]) -> dict[str, str]:
+    return {path: file.text for path, file in files.items() if file.text is not None}
 
 
 def _secret(text: str | None) -> bool:

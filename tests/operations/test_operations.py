@@ -22,13 +22,15 @@ from pyinfra_testing.util import FakeFact, FakeHost, FakeState
 
 import runs
 from messages import Said
-from operations import files, sshd
+from operations import files, iptables, sshd
 from operations.base import HostFailure
 from operations.interfaces import ifup
 
 files._WRITE = "WRITE"
 ifup._BRING_UP = "BRING_UP"
+ifup._GIVE_WAY = "GIVE_WAY"
 sshd._RELOAD = "RELOAD"
+iptables._TIDY = "TIDY"
 
 
 def _of_fact(fact: FakeFact, key: str) -> object:
@@ -54,6 +56,7 @@ def _says_what_it_changes(generator: Callable[..., Iterator[object]]) -> Callabl
 
     @wraps(generator)
     def watched(*args: object, **kwargs: object) -> Iterator[object]:
+        setattr(state, runs._ATTRIBUTE, runs.Run())
         work = runs.of(state).record.begin(host.name, "")
         try:
             for command in generator(*args, **kwargs):
