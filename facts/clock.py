@@ -13,15 +13,14 @@ from facts.base import State, WholeFact, ask, number, one_of, words_of
 # Units of Debian that synchronize the clock. One whose conditions are not met, such as in a
 # container, does not count as stopped.
 _SERVICES = ("systemd-timesyncd", "chrony", "ntpsec", "ntp", "openntpd")
-_SCRIPT = f"""date +%s; date -u '+%Y-%m-%d %H:%M:%S';
+_SCRIPT = f"""date -u '+%s%n%Y-%m-%d %H:%M:%S';
 timedatectl show -P NTPSynchronized 2>/dev/null || echo unknown;
-x=; for s in {" ".join(_SERVICES)}; do
-e=$(systemctl is-enabled "$s.service" 2>/dev/null) || continue;
-[ "$e" = enabled ] && printf '%s ' "$s" || continue;
-case $(systemctl show -P ActiveState "$s.service") in inactive|failed) ;; *) continue;; esac;
-[ "$(systemctl show -P ConditionResult "$s.service")" = no ] &&
-[ "$(systemctl show -P ConditionTimestampMonotonic "$s.service")" != 0 ] || x="$x$s ";
-done; echo; echo "$x";
+systemctl show -p Id,UnitFileState,ActiveState,ConditionResult,ConditionTimestampMonotonic \
+{" ".join(f"{service}.service" for service in _SERVICES)} 2>/dev/null | awk -F= '{{is[$1]=$2}}
+function out() {{if (is["UnitFileState"] == "enabled") {{sub(/\\.service$/, "", is["Id"]);
+on=on is["Id"] " "; if (is["ActiveState"] ~ /^(inactive|failed)$/ &&
+!(is["ConditionResult"] == "no" && is["ConditionTimestampMonotonic"] != 0)) x=x is["Id"] " "}}
+split("", is)}} /^$/ {{out()}} END {{out(); print on; print x}}';
 [ -e /usr/lib/systemd/system/systemd-timesyncd.service ] && echo timesyncd || echo -"""
 
 

@@ -18,10 +18,11 @@ RESTART_MARK = "/run/bramble/containerd-needs-restart"
 # containerd prints: containerd github.com/containerd/containerd 1.7.24~ds1 1.7.24~ds1-6+deb13u1
 _SCRIPT = (
     """v=$(containerd --version 2>/dev/null | cut -d' ' -f3); echo "$v";
-apt-cache policy containerd 2>/dev/null | sed -n 's/^  Candidate: //p' \
-| grep -v none || echo;
-systemctl is-enabled containerd.service 2>/dev/null | grep -x enabled || echo -;
-systemctl is-active containerd.service 2>/dev/null | grep -x active || echo -;
+c=; [ -n "$v" ] || c=$(apt-cache policy containerd 2>/dev/null | sed -n 's/^  Candidate: //p' \
+| grep -v none); echo "$c";
+systemctl show -p ActiveState,UnitFileState containerd.service 2>/dev/null |
+awk -F= '{is[$1]=$2} END {print is["UnitFileState"] == "enabled" ? "enabled" : "-";
+print is["ActiveState"] == "active" ? "active" : "-"}';
 ctr plugins ls 2>/dev/null | awk '$1 == "io.containerd.grpc.v1" && $2 == "cri" {s=$NF}
 END {print s ? s : "-"}';
 [ -e """
@@ -41,7 +42,8 @@ class ContainerdState(State):
     A node's containerd.
 
     + version: the program's, such as "1.7.24~ds1"; "" when it isn't installed
-    + candidate: the version that apt would install; "" when it knows of none
+    + candidate: the version that apt would install; "" when it knows of none. Not read
+      where containerd is installed
     + enabled, active: of its service
     + cri: whether it has loaded the interface that Kubernetes needs
     + needs_restart: whether its files have changed since it was started

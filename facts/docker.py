@@ -8,8 +8,9 @@ from facts.base import State, WholeFact, one_of
 
 _SCRIPT = """command -v dockerd >/dev/null && echo engine || echo -;
 command -v docker >/dev/null && echo client || echo -;
-systemctl is-enabled docker.service 2>/dev/null | grep -x enabled || echo -;
-systemctl is-active docker.service 2>/dev/null | grep -x active || echo -"""
+systemctl show -p ActiveState,UnitFileState docker.service 2>/dev/null |
+awk -F= '{is[$1]=$2} END {print is["UnitFileState"] == "enabled" ? "enabled" : "-";
+print is["ActiveState"] == "active" ? "active" : "-"}'"""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ PATH = "/etc/ssh/sshd_config.d/10-bramble.conf"
 _SCRIPT = (
     """s=$(command -v sshd || echo /usr/sbin/sshd);
 [ -x "$s" ] && echo yes || echo no;
-"$s" -T 2>/dev/null | sed -n 's/^passwordauthentication //p' | grep . || echo;
-"$s" -T 2>/dev/null | sed -n 's/^kbdinteractiveauthentication //p' | grep . || echo;
+"$s" -T 2>/dev/null | awk '{is[$1]=$2} END {print is["passwordauthentication"];
+print is["kbdinteractiveauthentication"]}';
 """
     + READ_FILES
 )

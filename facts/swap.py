@@ -16,9 +16,11 @@ FILES = [FSTAB, RPI_SWAP]
 # Commands in these run at boot, at a time, or when a device appears, without a unit of their own.
 _SCRIPTS = "/etc/rc.local /etc/crontab /etc/cron.d /var/spool/cron/crontabs /etc/udev/rules.d"
 
-# ``calls`` prints the files that call swapon other than to query it. Of the services that run at
-# boot or have run since, it prints those whose unit, or whose program if that is a script, calls
-# swapon, and the units that trigger them. Then swap units from a file or a generator.
+# ``calls`` prints the files that call swapon other than to query it. To ask systemd about every
+# service takes a second on a fast computer, so it is asked only where its directories are. ``run``
+# has the paths that each unit file names as its programs: a superset of the services that run at
+# boot or have run since, of which those are printed whose unit, or whose program if that is a
+# script, calls swapon, and the units that trigger them. Then all swap units.
 _SCRIPT = (
     """{ tail -n +2 /proc/swaps | base64 -w0; } 2>/dev/null; echo;
 [ -e /usr/lib/systemd/system-generators/rpi-swap-generator ] || [ -e /etc/rpi/swap.conf ] \
@@ -27,32 +29,37 @@ calls() { sort -u |
 xargs -r sh -c 'find -L "$@" -maxdepth '"$1"' -type f -size -256k 2>/dev/null' f |
 xargs -r grep -HsIE '^[^#]*\\<swapon\\>' | grep -vE 'swapon +(-[sVh]|--(s|no|by|raw|v|h))' |
 cut -d: -f1 | sort -u; };
-run=$({ systemctl list-unit-files --type=service --state=enabled,enabled-runtime,generated \
---no-legend --plain; systemctl list-units --all --type=service --no-legend --plain; } 2>/dev/null |
-cut -d' ' -f1 | grep -v '@\\.' | sort -u | xargs -r systemctl show -p \
-Id,FragmentPath,DropInPaths,SourcePath,ExecStartPre,ExecStart,ExecStartPost 2>/dev/null |
-awk '/^Id=/ {u=substr($0, 4)} {n=split($0, w, /[^A-Za-z0-9\\/._@:+-]+/);
-for (i=1; i<=n; i++) if (w[i] ~ /^\\/./) f[++k]=w[i]}
-function out() {for (i=1; i<=k; i++) print u " " f[i]; k=0} /^$/ {out()} END {out()}');
+files=$(systemctl show -p UnitPath --value 2>/dev/null | tr ' ' '\\n' |
+xargs -r -d '\\n' sh -c 'find -L "$@" -maxdepth 2 -type f \
+\\( -name "*.service" -o -path "*.service.d/*.conf" -o -name "*.swap" \\) 2>/dev/null' f);
+run=$(printf '%s\\n' "$files" | grep -v '\\.swap$' | xargs -r -d '\\n' awk '
+FNR == 1 {u=FILENAME; sub(/\\.d\\/[^\\/]*$/, "", u); sub(/.*\\//, "", u); print u " " FILENAME;
+on=0} /^(Exec(StartPre|Start|StartPost)|SourcePath)=/ {on=1; first=1}
+on {n=split($0, w, /[^A-Za-z0-9\\/._@:+-]+/); for (i=1+first; i<=n; i++) {sub(/^[@:+-]+/, "", w[i]);
+if (w[i] ~ /^\\//) print u " " w[i]; else if (first && i == 2 && w[i] != "")
+for (d in in_path) print u " " d "/" w[i]}; first=0; on=/\\\\$/}
+BEGIN {in_path["/usr/local/sbin"]; in_path["/usr/local/bin"]; in_path["/usr/sbin"];
+in_path["/usr/bin"]}');
 at=$(echo "$run" | cut -d' ' -f2 | grep -vx /etc/rc.local | calls 0); export at;
 u=$(echo "$run" | awk 'BEGIN {n=split(ENVIRON["at"], f, "\\n"); for (i=1; i<=n; i++) is[f[i]]}
-$2 in is {print $1}' | sort -u);
+$2 in is {sub(/@\\.service$/, "@*.service", $1); print $1}' | sort -u |
+xargs -r -d '\\n' systemctl show -p Id --value -- 2>/dev/null | sort -u);
 for u in $u $(echo "$u" | xargs -r systemctl show -p TriggeredBy --value -- 2>/dev/null); do
 printf 'Enabled=%s|' "$(systemctl is-enabled -- "$u" 2>/dev/null)";
-printf 'Zram=%s|' "$(echo "$run" | awk -v u="$u" '$1 == u {print $2}' |
-xargs -r grep -lsI -d skip zram | head -n 1)";
+printf 'Zram=%s|' "$(echo "$run" | awk -v u="$u" '{t=u; sub(/@.*\\./, "@.", t)}
+$1 == u || $1 == t {print $2}' | xargs -r grep -lsI -d skip zram | head -n 1)";
 systemctl show -p ActiveState,LoadState,FragmentPath,TriggeredBy,ExecMainStartTimestampMonotonic \
 -- "$u" | tr '\\n' '|'; echo "$u"; done | base64 -w0; echo;
 for f in """
     + _SCRIPTS
     + """; do echo "$f"; done | calls 1 | tr '\\n' ' '; echo;
-for u in $({ systemctl list-unit-files --type=swap --no-legend --plain;
-systemctl list-units --all --type=swap --no-legend --plain; } 2>/dev/null \
-| cut -d' ' -f1 | sort -u); do
-systemctl show -p LoadState,UnitFileState,FragmentPath,SourcePath -- "$u" 2>/dev/null \
-| tr '\\n' '|';
-echo "Of=$(readlink -f "$(systemctl show -p What --value -- "$u")" 2>/dev/null)|$u"; done |
-base64 -w0; echo;
+printf '%s\\n' "$files" '*.swap' | sed -n 's/.*\\/\\(.*\\.swap\\)$/\\1/p; /^\\*/p' | sort -u |
+xargs -d '\\n' systemctl show -p Id,LoadState,UnitFileState,FragmentPath,SourcePath,What -- \
+2>/dev/null | awk -F= 'function out() {if (id != "" && !seen[id]++) print what "|" all id;
+id=what=all=""} /^$/ {out(); next} $1 == "Id" {id=substr($0, 4); next}
+$1 == "What" {what=substr($0, 6); next} {all=all $0 "|"} END {out()}' |
+while IFS='|' read -r of rest; do
+printf 'Of=%s|%s\\n' "$([ -z "$of" ] || readlink -f "$of")" "$rest"; done | base64 -w0; echo;
 grep -E '^(MemAvailable|SwapTotal|SwapFree):' /proc/meminfo | tr -s ' \\n' ' '; echo;
 """
     + READ_FILES
