@@ -97,6 +97,15 @@ class WholeFact(FactBase[T | None]):
         """Whether a value that was not waited for is the same as one that was."""
         return True
 
+    @classmethod
+    def at_once_with(cls, several: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+        """
+        The arguments whose answer is good for all of these; None: each has its own answer.
+
+        + several: those of ``command``, each
+        """
+        return None
+
     @override
     def process(self, output: list[str]) -> T:
         lines = self._answer(output)

@@ -17,7 +17,8 @@ _SCRIPT = f"""date -u '+%s%n%Y-%m-%d %H:%M:%S';
 timedatectl show -P NTPSynchronized 2>/dev/null || echo unknown;
 systemctl show -p Id,UnitFileState,ActiveState,ConditionResult,ConditionTimestampMonotonic \
 {" ".join(f"{service}.service" for service in _SERVICES)} 2>/dev/null | awk -F= '{{is[$1]=$2}}
-function out() {{if (is["UnitFileState"] == "enabled") {{sub(/\\.service$/, "", is["Id"]);
+function out() {{sub(/\\.service$/, "", is["Id"]);
+if (is["UnitFileState"] == "enabled" && !seen[is["Id"]]++) {{
 on=on is["Id"] " "; if (is["ActiveState"] ~ /^(inactive|failed)$/ &&
 !(is["ConditionResult"] == "no" && is["ConditionTimestampMonotonic"] != 0)) x=x is["Id"] " "}}
 split("", is)}} /^$/ {{out()}} END {{out(); print on; print x}}';

@@ -21,14 +21,15 @@ KINDS: dict[str, Kind] = {
 
 # Also part of other facts' scripts, to read files in the same execution: see ``parse_files``.
 # Prints per path: kind, mode, user, group; whether it is a mount point; its link target or content,
-# in base64, since pyinfra cuts output at the first byte that is not UTF-8.
-# Few processes: one stat for all paths, and mountpoint only where something of that name is mounted.
-READ_FILES = """n=$(cut -d' ' -f5 /proc/self/mountinfo | sed 's/.*\\///' | tr '\\n' /);
+# in base64, since pyinfra cuts output at the first byte that is not UTF-8. One stat is for all
+# paths, and mountpoint for those with the name of a mount point only: processes are slow to start.
+READ_FILES = """n=$(awk '{sub(/.*\\//, "", $5); printf "%s/", $5}' /proc/self/mountinfo);
 stat -c '%F|%a|%U|%G|%n' -- "$@" 2>/dev/null | { IFS= read -r s; for p in "$@"; do
 case $s in *"|$p") echo "${s%"|$p"}"; IFS= read -r s || s=;
 case "/$n" in *"/${p##*/}/"*) mountpoint -q "$p" && echo mounted || echo plain;;
 *) echo plain;; esac;
-if [ -L "$p" ]; then readlink "$p" | base64 -w0; elif [ -f "$p" ]; then base64 -w0 < "$p"; fi; echo;;
+if [ -L "$p" ]; then readlink "$p" | base64 -w0; elif [ -f "$p" ]; then base64 -w0 < "$p"; fi;
+echo;;
 *) echo absent; echo; echo;; esac;
 done; }"""
 

@@ -14,7 +14,7 @@ from facts.files import KINDS, FileState
 # program manages an interface. Of Wi-Fi keys only a digest leaves the node.
 _SCRIPT = r"""PATH=$PATH:/usr/sbin:/sbin; export PATH;
 show() { [ -L "$1" ] || [ -e "$1" ] || return;
-echo "file $1|$(stat -c '%F|%a|%U|%G' "$1" | tr -d '\n')|$([ -f "$1" ] && base64 -w0 < "$1")"; };
+echo "file $1|$(stat -c '%F|%a|%U|%G' "$1")|$([ -f "$1" ] && base64 -w0 < "$1")"; };
 q=; command -v ifquery > /dev/null && q="ifquery: parsing file /etc/network/interfaces
 $(ifquery --verbose --list 2>&1 | grep '^ifquery: ')";
 { printf '%s\n' /etc/network/interfaces /etc/network/interfaces.d/*;
@@ -28,20 +28,20 @@ for f in /etc/wpa_supplicant/bramble-*.conf; do [ -f "$f" ] &&
 echo "key $f|$(stat -c '%F|%a|%U|%G' "$f")|$(sha256sum < "$f" | cut -d' ' -f1)"; done;
 for tool in ifup dhclient dhcpcd udhcpc wpa_supplicant NetworkManager; do
 command -v $tool > /dev/null && echo "tool $tool"; done;
-for unit in networking NetworkManager dhcpcd; do
-echo "unit $unit|$(systemctl is-enabled $unit 2>/dev/null)|$(systemctl is-active $unit)"; done;
+systemctl show -p Id,UnitFileState,ActiveState networking NetworkManager dhcpcd 2>/dev/null |
+awk -F= '{is[$1]=$2} function out() {sub(/\.service$/, "", is["Id"]);
+if (is["Id"] != "") print "unit " is["Id"] "|" is["UnitFileState"] "|" is["ActiveState"];
+split("", is)} /^$/ {out()} END {out()}';
 ifquery --state 2>/dev/null | sed 's/^/up /';
 (cd /var/lib/bramble/guard 2>/dev/null &&
 echo "pending $(cat pending/what restoring/what 2>/dev/null)");
 for i in /sys/class/net/*; do [ -e "$i" ] && echo "link ${i##*/}"; done;
 ask() { a=$(ip -j "$@") || a='ip failed'; echo "$a" | tr -d '\n'; };
-echo "details $(ask -d link show)";
-echo "addresses $(ask -4 address show)"; echo "routes $(ask -4 route show default)";
+echo "addresses $(ask address show)"; echo "routes $(ask -4 route show default)";
 if command -v NetworkManager > /dev/null; then
 NetworkManager --print-config 2>/dev/null | sed 's/^/nm-config /';
 nmcli -t -f DEVICE,STATE device 2>/dev/null | sed 's/^/nm-device /'; fi"""
 _WORDS = (
-    "details",
     "ifquery",
     *("file", "key", "tool", "unit", "up", "pending", "link", "addresses", "routes"),
     *("nm-config", "nm-device"),
@@ -129,7 +129,6 @@ def _parse(lines: list[tuple[str, str]]) -> InterfacesState:
         "pending": next(of("pending"), ""),
         "links": _links(
             list(of("link")),
-            data_of(next(of("details"), "")) or [],
             data_of(next(of("addresses"), "")) or [],
             data_of(next(of("routes"), "")) or [],
             devices,
@@ -147,16 +146,16 @@ def _file(rest: str, decode: bool) -> tuple[str, FileState]:
 
 def _links(
     names: list[str],
-    details: list[dict[str, Any]],
     addresses: list[dict[str, Any]],
     routes: list[dict[str, Any]],
     devices: dict[str, str],
 ) -> dict[str, Link]:
-    masters = {link["ifname"]: link.get("master", "") for link in details if "ifname" in link}
+    masters = {link["ifname"]: link.get("master", "") for link in addresses if "ifname" in link}
     links = {name: Link([], [], [], devices.get(name, ""), masters.get(name, "")) for name in names}
     for device in addresses:
         for info in device.get("addr_info", []):
-            if device.get("ifname") in links and info.get("scope") == "global":
+            of_ipv4 = info.get("family") == "inet" and info.get("scope") == "global"
+            if device.get("ifname") in links and of_ipv4:
                 address = f"{info['local']}/{info['prefixlen']}"
                 links[device["ifname"]].addresses.append(address)
                 if info.get("dynamic"):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pyinfra.api import StringCommand
+from typing_extensions import override
 
 from facts.base import State, WholeFact, ask, number, raw, text_of
 
@@ -29,7 +31,7 @@ echo "$(cat "$d/$n.rc") $(base64 -w0 "$d/$n") $(tail -n1 "$d/$n.err" | base64 -w
 class ClusterObjects(State):
     """
     + answers: False without a cluster, or when its API server does not answer
-    + objects: those that were asked for and exist, as plain data
+    + objects: those that were asked for and exist, as plain data; others may be among them
     + why: the last line of kubectl, when there is no answer
     """
 
@@ -45,6 +47,11 @@ class Objects(WholeFact[ClusterObjects]):
     + names: each ``NAMESPACE/KIND/NAME`` (``/KIND/NAME`` without a namespace), or a kind alone
       (``nodes``) for all of them
     """
+
+    @classmethod
+    @override
+    def at_once_with(cls, several: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        return {"names": list(dict.fromkeys(name for each in several for name in each["names"]))}
 
     def command(self, names: list[str]) -> StringCommand:
         groups: dict[str, list[str]] = {}

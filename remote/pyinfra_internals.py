@@ -298,9 +298,9 @@ def arguments_by_root(
     if any(resolved.get(key) != value for key, value in (plain | {"_sudo": True}).items()):
         return None
     own = {name: value for name, value in given.items() if name not in globals_}
-    bound = signature(fact.command).bind(None, **own)
-    bound.apply_defaults()
-    return dict(list(bound.arguments.items())[1:])
+    _, *parameters = signature(fact.command).parameters.values()
+    named = [each for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+    return {each.name: own.get(each.name, each.default) for each in named}
 
 
 def before_commands(call: Callable[[State], object]) -> None:

@@ -40,7 +40,7 @@ class Asked(BaseException):
     """Ends an operation that is run to learn what it asks, past every ``except Exception``."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Question:
     """A fact and the arguments of its command; two with the same ``key`` have the same answer."""
 
@@ -221,16 +221,34 @@ def _forget(state: State) -> None:
 
 def _read(host: Host, questions: list[Question]) -> dict[tuple[type, str], Any]:
     """Read facts in one remote execution; ``SudoFailed``, ``RemoteFailure``, no such answer."""
-    facts = [each.fact() for each in questions]
+    asked = _merged(questions)
+    facts = [each.fact() for each in asked]
     commands: list[Any] = [
-        fact.command(**each.arguments) for fact, each in zip(facts, questions, strict=True)
+        fact.command(**each.arguments) for fact, each in zip(facts, asked, strict=True)
     ]
     said = remote.of(host).output(together.command(commands), _SECONDS, sudo=False)
     found: dict[tuple[type, str], Any] = {}
     outputs = together.outputs(said, len(facts))
-    for fact, question, output in zip(facts, questions, outputs, strict=True):
+    for fact, question, output in zip(facts, asked, outputs, strict=True):
         try:
-            found[question.key] = fact.process(output)
+            value: Any = fact.process(output)
         except FactProcessError as error:
-            found[question.key] = error
+            value = error
+        for key in asked[question]:
+            found[key] = value
     return found
+
+
+def _merged(questions: list[Question]) -> dict[Question, list[tuple[type, str]]]:
+    """What is to be asked, with the keys of the questions that each answer is good for."""
+    by_fact: dict[type[WholeFact[Any]], list[Question]] = {}
+    for each in questions:
+        by_fact.setdefault(each.fact, []).append(each)
+    asked: dict[Question, list[tuple[type, str]]] = {}
+    for fact, same in by_fact.items():
+        arguments = fact.at_once_with([dict(each.arguments) for each in same])
+        if arguments is None:
+            asked.update((each, [each.key]) for each in same)
+        else:
+            asked[Question(fact, arguments)] = [each.key for each in same]
+    return asked

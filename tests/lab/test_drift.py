@@ -12,13 +12,14 @@ import pytest
 
 from lab.api import Lab
 from report import result
-from tests.lab import drift_faults
+from tests.lab import drift_faults, executions
 from tests.lab.runs import CLUSTER, Run, changes, pyinfra
 
 TWO = """control_plane = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
 workers = [("node2", {"address": "192.168.2.12"})]
 """
 SSH_ACCESS = ["deploys/ssh_access.py"]
+MOST_EXECUTIONS = 3
 SAME, COULD_NOT_TELL, DRIFT = 0, 1, 2
 
 # What is managed only where a setting asks for it.
@@ -149,6 +150,27 @@ def test_a_second_run_is_short_and_pyinfras_own_words_are_in_the_log_and_with_v(
     assert "[node2] No changes" in loud.output
     assert "Grand total" in loud.output
     assert loud.counts("node2")[2] == 0
+
+
+WITHOUT_CHANGES = {
+    "run": ["pyinfra", "inventory.py", *CLUSTER, "-y"],
+    "dry run": ["pyinfra", "inventory.py", *CLUSTER, "--dry"],
+    "diff": ["python", "-m", "report", "diff"],
+    "drift": ["python", "-m", "report", "drift"],
+    "preflight": ["pyinfra", "inventory.py", "deploys/preflight.py", "-y"],
+}
+
+
+def test_what_changes_nothing_is_three_executions_a_node_at_most(deployed: Deployed) -> None:
+    with executions.counted(deployed.lab, "node1", "node2") as since:
+        for what, command in WITHOUT_CHANGES.items():
+            done = deployed.lab.run(command)
+            assert done.returncode == 0, done.stdout + done.stderr
+            found = since()
+            assert all(1 <= count <= MOST_EXECUTIONS for count in found.values()), (what, found)
+        # What is counted are commands, and no others than those of that node.
+        assert deployed.lab.ssh("node2", "true").returncode == 0
+        assert since() == {"node1": 0, "node2": 1}
 
 
 @pytest.mark.parametrize("part", PARTS)

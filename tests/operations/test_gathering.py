@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +245,33 @@ def test_what_an_operation_does_to_a_value_is_its_own(nodes: LocalNodes) -> None
 def test_a_fact_that_waits_is_asked_without_waiting_and_read_live(nodes: LocalNodes) -> None:
     assert run(nodes, (reads_patiently,))[0] == ("node1", "patience 9")
     assert nodes.count() == {"node1": 2, "node2": 2}
+
+
+class Words(WholeFact[str]):
+    """One whose answers can be had together."""
+
+    @classmethod
+    @override
+    def at_once_with(cls, several: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        return {"words": sorted(word for each in several for word in each["words"])}
+
+    @override
+    def command(self, words: list[str]) -> StringCommand:
+        return ask('echo "$*"', *words)
+
+    @override
+    def parse(self, line: str) -> str:
+        return line
+
+
+def test_one_answer_is_good_for_several_questions(nodes: LocalNodes) -> None:
+    @operation()
+    def says(words: list[str]) -> Commands:
+        note(read(Words, words=words))
+        yield from ()
+
+    assert run(nodes, (says, ["b"]), (says, ["a"]))[:2] == [("node1", "a b")] * 2
+    assert nodes.count() == {"node1": 1, "node2": 1}
 
 
 def test_a_fact_with_other_rights_is_read_live(nodes: LocalNodes) -> None:

@@ -44,6 +44,7 @@ from pyinfra.connectors.sshuserclient.client import get_ssh_config
 from pyinfra.context import ctx_config, ctx_host, ctx_state
 from typing_extensions import override
 
+from facts.boot import BootId
 from remote import pyinfra_internals, shell
 from remote.pyinfra_internals import Line, parse_line
 
@@ -271,6 +272,7 @@ def test_the_arguments_of_a_fact_that_root_reads(
     state = State(Inventory((["node1"], {})), Config(SUDO=True))
     host = state.inventory.get_host("node1")
     assert pyinfra_internals.arguments_by_root(host, Name, given, inherited) == known
+    assert pyinfra_internals.arguments_by_root(host, BootId, {}, {}) == {}
     host.current_op_global_arguments = inherited  # type: ignore[assignment]
     assert pyinfra_internals.arguments_by_root(host, Name, given, None) == known
 
