@@ -59,8 +59,8 @@ test-slow: $(READY)  ## run the tests that take minutes each: under 40 minutes (
 test-tools: $(READY)  ## install the programs that the tests call, with apt (part of `make test`)
 	@$(BIN)/python -m tests.needs
 
-bench: $(READY)  ## measure durations on virtual nodes (root or sudo)
-	@$(BIN)/python -m tests.bench
+bench: $(READY)  ## measure durations on virtual nodes (ARGS=bars: the ratios; root or sudo)
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 check: $(READY)  ## check style, types, shell scripts and imports
 	$(BIN)/ruff check .

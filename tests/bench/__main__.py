@@ -1,7 +1,9 @@
 """
-`make bench`: how long things take on virtual nodes. Numbers for a person; nothing is asserted.
+`make bench`: how long things take on virtual nodes.
 
-They depend on the machine and on what else it does: compare them with those of the same machine.
+Seconds depend on the machine and on what else it does: they are for a person, who compares them
+with those of the same machine. Ratios of what was run in turns do not: `tests.bench.pairs` has the
+bars for them, and the program exits with 1 when one is missed.
 """
 
 from __future__ import annotations
@@ -13,12 +15,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import settings
 from lab import capacity, kubernetes, rootfs
 from lab.api import Lab
 from tests import needs
+from tests.bench import pairs
 from tests.lab import runs
 from tests.lab.conftest import NAME, make_project
 from tests.lab.runs import fresh, ok
@@ -78,12 +82,66 @@ def confirmations(lab: Lab) -> str:
     return ", ".join(found) + " s"
 
 
-def measure(lab: Lab) -> None:
-    measured("make demo", demo(lab))
-    show("of it: each change of the network until it was confirmed", confirmations(lab))
+@dataclass(frozen=True)
+class Compared:
+    """A run without a step and one that changes nothing: the medians, and that of their ratios."""
+
+    empty: pairs.Cost
+    same: pairs.Cost
+    ratio: pairs.Cost
+
+
+def compared(lab: Lab) -> Compared:
+    """Run both in turns on a finished cluster."""
     (lab.project / "empty.py").write_text("")
+    empty, same = pairs.in_turns(run(lab, *PYINFRA, "empty.py", "-y"), run(lab, *CLUSTER, "-y"))
+    return Compared(pairs.median(empty), pairs.median(same), pairs.ratio(same, empty))
+
+
+def show_compared(lab: Lab, workers: int) -> tuple[Compared, bool]:
+    """Compare, and show it with its bars; whether these are kept."""
+    found = compared(lab)
+    show(f"{workers} workers: a run without a step", _cost(found.empty))
+    show(f"{workers} workers: a run that changes nothing", _cost(found.same))
+    kept = [
+        show_bar(f"{workers} workers: the ratio of times", found.ratio.wall, pairs.WALL),
+        show_bar(
+            f"{workers} workers: the ratio of this computer's CPU", found.ratio.cpu, pairs.CPU
+        ),
+    ]
+    return found, all(kept)
+
+
+def show_bar(what: str, value: float, bar: float) -> bool:
+    """Show a ratio and the most that it may be; whether that is kept."""
+    show(what, f"{value:6.2f}, at most {bar}{'' if value <= bar else ': MISSED'}")
+    return value <= bar
+
+
+def bars(few: Lab, many: Lab) -> bool:
+    """
+    Compare a run that changes nothing with one without a step; whether all bars are kept.
+
+    + few: blank nodes of 2 workers
+    + many: of 8
+    """
+    measured("make demo", demo(few))
+    show("of it: each change of the network until it was confirmed", confirmations(few))
+    small, small_kept = show_compared(few, 2)
+    measured("make demo with 8 workers", demo(many))
+    large, large_kept = show_compared(many, 8)
+    many.down()
+    growth = (large.same.wall / 9) / (small.same.wall / 3)
+    constant = show_bar("time a node, 8 workers to 2", growth, pairs.GROWTH)
+    return small_kept and large_kept and constant
+
+
+def _cost(cost: pairs.Cost) -> str:
+    return f"{cost.wall:6.1f} s, CPU {cost.cpu:.1f} s"
+
+
+def measure(lab: Lab) -> None:
     empty = measured("a run without a step, on three nodes", run(lab, *PYINFRA, "empty.py", "-y"))
-    measured("a second run, which changes nothing", run(lab, *CLUSTER, "-y"), empty)
     measured("make lab-drift", run(lab, "python", "-m", "report", "drift"), empty)
     measured("make lab-verify", run(lab, *VERIFY), empty)
     rule = "OUTPUT -p tcp --dport 6443 -j DROP"
@@ -102,23 +160,40 @@ def measure(lab: Lab) -> None:
     measured("a dry run on blank nodes", run(lab, *CLUSTER, "--dry"), empty)
 
 
+def inventory(workers: int) -> str:
+    """An inventory of so many workers."""
+    nodes = [(f"node{2 + n}", {"address": f"192.168.2.{12 + n}"}) for n in range(workers)]
+    gateway = ("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})
+    return f"control_plane = {[gateway]}\nworkers = {nodes}\n"
+
+
 def main() -> None:
-    """Measure it all in a lab of its own."""
+    """Measure it all in labs of its own; with the argument `bars` the ratios alone."""
     needs.become_root("tests.bench", sys.argv[1:])
     needs.install()
     idle, load = capacity.idle(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="bramble-bench-") as folder:
-        lab = Lab(make_project(Path(folder)), f"{NAME}-bench")
-        lab.down()
+        few, many = (Path(folder, name) for name in ("few", "many"))
+        few.mkdir()
+        many.mkdir()
+        lab = Lab(make_project(few), f"{NAME}-bench")
+        larger = Lab(make_project(many, inventory(8)), f"{NAME}-bench8")
+        labs = lab, larger
+        for each in labs:
+            each.down()
         try:
             # What is made once on a machine is not what is measured.
             rootfs.build(print)
             kubernetes.choose(settings.load(lab.project))
             kubernetes.kubectl_folder()
             print(f"{capacity.processors():g} processors, {idle:.0%} idle, load {load:.1f}")
-            measure(lab)
+            kept = bars(lab, larger)
+            if sys.argv[1:] != ["bars"]:
+                measure(lab)
         finally:
-            lab.down()
+            for each in labs:
+                each.down()
+    sys.exit(0 if kept else 1)
 
 
 if __name__ == "__main__":
