@@ -21,9 +21,10 @@ grep -qs cloud-init=disabled /proc/cmdline; then echo; return; fi;
 i=/var/lib/cloud/instance;
 for f in $i/cloud-config.txt $i/vendor2-cloud-config.txt $i/vendor-cloud-config.txt \
 $(ls -r /etc/cloud/cloud.cfg.d/*.cfg 2>/dev/null) /etc/cloud/cloud.cfg; do
-v=$(sed -n "s/^$1:[[:space:]]*//p" "$f" 2>/dev/null | tail -n 1 | tr -d "\\"'\\r");
-if [ -n "$v" ]; then echo "${v%%[ #]*}"; return; fi;
-done; echo -; };
+[ ! -f "$f" ] || set -- "$@" "$f"; done; s=$1; shift;
+awk -v s="$s:" 'FNR == 1 && v != "" {exit} index($0, s) == 1 {v=substr($0, length(s) + 1);
+gsub(/["\\047\\r]/, "", v); sub(/^[ \\t]+/, "", v)}
+END {if (v == "") v="-"; sub(/[ #].*/, "", v); print v}' "$@" /dev/null; };
 uname -n;
 """
 
