@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import wraps
+from functools import cache, wraps
 from inspect import signature
 from pathlib import Path
 from typing import Any, cast
@@ -293,14 +293,24 @@ def arguments_by_root(
     if inherited is None:
         inherited = cast("dict[str, Any] | None", host.current_op_global_arguments) or {}
     globals_ = {name: value for name, value in given.items() if name.startswith("_")}
-    resolved: Any = pop_global_arguments(host.state, host, {**inherited, **globals_})[0]
-    plain = {key: all_argument_meta[key].default(Config()) for key in CONNECTOR_ARGUMENT_KEYS}
-    if any(resolved.get(key) != value for key, value in (plain | {"_sudo": True}).items()):
+    resolved: Any = {**inherited, **globals_}
+    plain = _plain_arguments()
+    if not inherited.keys() >= plain.keys():  # an operation's are complete
+        resolved = pop_global_arguments(host.state, host, resolved)[0]
+    if any(resolved.get(key) != value for key, value in plain.items()):
         return None
     own = {name: value for name, value in given.items() if name not in globals_}
     _, *parameters = signature(fact.command).parameters.values()
     named = [each for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
     return {each.name: own.get(each.name, each.default) for each in named}
+
+
+@cache
+def _plain_arguments() -> dict[str, Any]:
+    """The global arguments with which a command is simply run by root."""
+    config = Config()
+    plain = {key: all_argument_meta[key].default(config) for key in CONNECTOR_ARGUMENT_KEYS}
+    return plain | {"_sudo": True}
 
 
 def before_commands(call: Callable[[State], object]) -> None:
