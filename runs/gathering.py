@@ -215,6 +215,11 @@ def of(state: State) -> Gathering:
     return runs.of(state).part(Gathering)
 
 
+def current() -> Gathering:
+    """What the run of this process has gathered."""
+    return runs.current().part(Gathering)
+
+
 def _forget(state: State) -> None:
     of(state).forget()
 

@@ -76,7 +76,7 @@ class _Planned:
 
     @property
     def here(self) -> dict[str, list[Change]]:
-        asking = gathering.of(state).is_asking
+        asking = gathering.current().is_asking
         return self._plans.setdefault((host.name, state.is_executing, asking), {})
 
 
