@@ -207,6 +207,7 @@ def test_a_removal_that_cuts_the_node_off_is_rolled_back_with_all_of_its_change(
     assert differing(before, lab) == ""
 
 
+@pytest.mark.slow
 def test_a_partial_run_removes_nothing_and_what_was_edited_by_hand_stays(alone: Lab) -> None:
     lab = alone
     to_router(lab)
