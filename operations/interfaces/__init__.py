@@ -11,6 +11,7 @@ from pyinfra import host
 from pyinfra.api import HiddenValue
 
 from facts.interfaces import InterfacesFiles, InterfacesState
+from facts.node_record import KEPT
 from formats.interfaces.desired import Interface, Method, Start
 from formats.node_record import Entry, fingerprint
 from formats.wifi import Security
@@ -25,7 +26,14 @@ from operations.base import (
     read,
 )
 from operations.interfaces.ifup import bring_up, give_way
-from operations.interfaces.plan import FOLDER, Plan, wpa_conf
+from operations.interfaces.plan import (
+    CLOUD_INIT,
+    CLOUD_INIT_OFF,
+    FOLDER,
+    NO_CLOUD_INIT,
+    Plan,
+    wpa_conf,
+)
 from operations.node_record import ChangedSince
 from operations.packages import apt
 
@@ -104,6 +112,10 @@ def interface(
     kept = [plan.own] if plan.replaces else []
     definition = fingerprint(plan.definition)
     declare_recorded(f"interface {interface}", definition, keeps=kept, together=True)
+    if plan.stops_cloud_init:
+        off = fingerprint("644", "root", "root", NO_CLOUD_INIT)
+        kept = [CLOUD_INIT] if f"{KEPT}{CLOUD_INIT}" not in plan.files else []
+        declare_recorded(f"file {CLOUD_INIT_OFF}", off, keeps=kept, path=CLOUD_INIT_OFF)
     declare(*plan.resources)
     if not plan.changes and not plan.missing and not reason:
         host.noop(f"{interface} is up to date")

@@ -32,9 +32,8 @@ from formats.interfaces.tree import (
     started,
     without,
 )
-from formats.node_record import fingerprint
 from messages import network, nodes
-from operations.base import HostFailure, declare_recorded, diff, plan_change
+from operations.base import HostFailure, diff, plan_change
 from operations.files import check_utf8, write_command
 from operations.guard import Step
 from runs import gathering
@@ -49,7 +48,7 @@ _STOCK = f"""# interfaces(5) file used by ifup(8) and ifdown(8)
 # Include files from {FOLDER}:
 source {FOLDER}/*
 """
-_NO_CLOUD_INIT = "network: {config: disabled}\n"
+NO_CLOUD_INIT = "network: {config: disabled}\n"
 _HEADER = Text("# Written by bramble, which replaces it at its next run.\n")
 
 
@@ -91,6 +90,7 @@ class Plan:
     + missing: packages to install first
     + resources: files that belong to the interface, for ``declare``
     + definition: what its own file will contain
+    + stops_cloud_init: whether cloud-init's network configuration is turned off
     + before: all that ifupdown reads at present, as one file without secrets
     """
 
@@ -99,6 +99,7 @@ class Plan:
         self.now = now
         self.own = f"{FOLDER}/{name}"
         self.definition = ""
+        self.stops_cloud_init = False
         self.changes: list[Change] = []
         self.missing: list[str] = []
         self.resources: list[str] = []
@@ -208,11 +209,8 @@ class Plan:
         for path, text, mode in taken:
             self.put(path, text, mode)
         if CLOUD_INIT_OFF in self.files:
-            self.put(CLOUD_INIT_OFF, _NO_CLOUD_INIT)
-        if taken or CLOUD_INIT_OFF in self.files:
-            off = fingerprint("644", "root", "root", _NO_CLOUD_INIT)
-            kept = [CLOUD_INIT] if f"{KEPT}{CLOUD_INIT}" not in self.files else []
-            declare_recorded(f"file {CLOUD_INIT_OFF}", off, keeps=kept, path=CLOUD_INIT_OFF)
+            self.put(CLOUD_INIT_OFF, NO_CLOUD_INIT)
+        self.stops_cloud_init = bool(taken) or CLOUD_INIT_OFF in self.files
 
     def owners(self, desired: Interface) -> None:
         """Plan that NetworkManager and dhcpcd leave it alone, and DHCP does not delay the boot."""
@@ -334,7 +332,7 @@ class Plan:
         self.texts = {**self.texts, CLOUD_INIT: after or ""}
         return [
             (CLOUD_INIT, after, self.files[CLOUD_INIT].mode),
-            (CLOUD_INIT_OFF, _NO_CLOUD_INIT, "644"),
+            (CLOUD_INIT_OFF, NO_CLOUD_INIT, "644"),
         ]
 
     def _says(self, text: str, desired: Interface) -> bool:

@@ -10,6 +10,7 @@ from facts.interfaces import InterfacesFiles, InterfacesState
 from facts.iptables import Iptables
 from facts.kubeadm import ControlPlane
 from facts.networks import Networks, NetworksState
+from facts.node_record import Record
 from facts.reach import Reach
 from facts.resolv_conf import Resolver
 from messages import preflight as messages
@@ -90,9 +91,10 @@ def _networks(now: NetworksState) -> Iterator[tuple[str, IPv4Network]]:
 
 
 def _belongs(name: str, setting: str, node: Node) -> bool:
-    """Whether that network may be there: the run configures the interface for it."""
+    """Whether that network may be there: the run configures the interface for it, or removes it."""
     inner, *outer = node.desired.names
-    if name == inner:
+    known = node.read(Record)
+    if name == inner or (known and f"interface {name}" in known.record.entries):
         return True  # the run replaces its address
     return name in outer and setting == "uplink_network"
 

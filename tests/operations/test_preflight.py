@@ -21,8 +21,10 @@ from facts.files import FileState
 from facts.interfaces import InterfacesFiles, InterfacesState
 from facts.kubeadm import ControlPlaneState, MemberState
 from facts.leftovers import LeftoversState
+from facts.node_record import RecordState
 from facts.resolv_conf import Resolver
 from formats.iptables import parse_save
+from formats.node_record import Entry, NodeRecord
 from messages import codes
 from messages import preflight as messages
 from operations import kubeadm, preflight
@@ -196,6 +198,7 @@ CASES: list[tuple[str, str, dict[str, Any], str, tuple[str, ...]]] = [
     ("networks", "node2", {"addresses": {"docker0": ["10.244.0.1/16"]}}, "failure", ("PRE051", "docker0 is on 10.244.0.0/16", "pod_network 10.244.0.0/16", "another pod_network")),
     ("networks", "node2", {"routes": {"tun0": ["10.0.0.0/8"]}, "member": JOINED}, "warning", ("PRE051", "tun0 is on 10.0.0.0/8")),
     ("networks", "node1", {"addresses": {"wlan0": ["192.168.2.40/24"]}}, "failure", ("PRE051", "wlan0 is on 192.168.2.0/24", "cluster_network 192.168.2.0/24")),
+    ("networks", "node1", {"addresses": {"wlan9": ["192.168.2.40/24"]}, "record": RecordState(NodeRecord({"interface wlan9": Entry()}))}, "OK", ("no overlap",)),
     ("networks", "node1", {"routes": {"tun0": ["0.0.0.0/1", "128.0.0.0/1"], "cni0": ["10.244.0.0/24"]}}, "OK", ("no overlap",)),
     ("networks", "node2", {"addresses": {"wlan0": ["192.168.2.40/24"]}}, "warning", ("PRE051", "wlan0 is on 192.168.2.0/24", "take wlan0 down")),
     ("iptables", "node1", {"other": "*filter\n-A INPUT -j DROP\nCOMMIT\n"}, "failure", ("iptables-legacy", "(NET052)")),
