@@ -23,7 +23,7 @@ if node == first:
 base.depends_on(name="Drain done", other=first.name)
 
 if node == removal.node:
-    teardown.reset(name="kubeadm reset")
+    teardown.reset(name="kubeadm reset", drained_by=first.name)
     if removal.purge:
         packages.purged(name="Kubernetes packages", version=cluster.kubernetes_version)
         removals.rest(

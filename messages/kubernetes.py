@@ -287,3 +287,8 @@ REMOVAL_NOT_CONFIRMED = Message("""KUB068
     Remedy: Switch it on; or type its name when you are asked, or add `--data yes={node}`.
     Meaning: A node that is only off for a while comes back to its cluster, unless it is deleted
     there.""")
+NOT_DRAINED_BY = Message("""KUB069
+    {control_plane} is not part of this run, so the node was not drained
+    Remedy: Leave out --limit, or add `--limit {control_plane}`.
+    Meaning: The control plane evicts the node's pods, and deletes it from the cluster. Nothing was
+    changed.""")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pyinfra import host
+from pyinfra import host, state
 from pyinfra.api import FunctionCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
@@ -62,16 +62,21 @@ kept | while read -r p; do [ -e "$p" ] || {{ : > "$p"; chmod 644 "$p"; }}; done;
 
 
 @operation()
-def reset(cluster: str = "", yes: str | None = None, user: str = "") -> Commands:
+def reset(
+    cluster: str = "", yes: str | None = None, user: str = "", drained_by: str = ""
+) -> Commands:
     """
     Remove Kubernetes from this node.
 
     + cluster: its name, which a person has to type before; "": nobody is asked
     + yes: the name as it was given with ``--data``: nobody is asked
     + user: whose ``~/.kube/config`` is removed, if it is a copy of the administrator's
+    + drained_by: the control plane that has drained the node in this run; "": none
 
-    ``HostFailure``: not confirmed, or kubeadm fails.
+    ``HostFailure``: not confirmed, or not drained, or kubeadm fails.
     """
+    if drained_by and all(each.name != drained_by for each in state.activated_hosts):
+        raise HostFailure(messages.NOT_DRAINED_BY(control_plane=drained_by))
     observed = read(Traces)
     copy = ""
     if user:

@@ -108,6 +108,7 @@ def test_what_cannot_be_removed_is_refused(lab: Lab) -> None:
         (["--data", "node=node1"], "SET120"),
         (["--data", "node=node3", "--data", "packages=all"], "SET121"),
         (["--data", "node=node3"], "KUB063"),
+        (["--data", "node=node3", "--limit", "node3"], "KUB069"),
     ):
         run = pyinfra(lab, "-y", *options, deploys=DEPLOY)
         assert run.status != 0

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import subprocess
+from typing import Any, NamedTuple
 
 import pytest
+from pyinfra.context import ctx_host, ctx_state
+from pyinfra_testing.util import FakeState, create_host
 
-from facts.traces import LISTS
+from facts.traces import LISTS, TracesState
+from messages import kubernetes as messages
 from operations import teardown
+from operations.base import HostFailure
+
+
+class Named(NamedTuple):
+    """Of a host, what is asked here."""
+
+    name: str
+
 
 # Everybody's rules, the comments of some of which look like a jump.
 OTHERS = """*filter
@@ -76,3 +88,21 @@ def test_only_kubernetes_chains_and_jumps_are_removed(backend: str) -> None:
     # And once more: nothing is left to do.
     twice = shell(f"{load} remove_chains; remove_chains; {save}", OTHERS, KUBERNETES)
     assert sorted(twice.split("*")) == sorted(OTHERS.split("*"))
+
+
+@pytest.mark.parametrize(("hosts", "refused"), [((), True), (("node1",), False)])
+def test_a_node_is_not_reset_without_the_control_plane_that_drains_it(
+    monkeypatch: pytest.MonkeyPatch, hosts: tuple[str, ...], refused: bool
+) -> None:
+    state = FakeState()
+    state.activated_hosts = frozenset(map(Named, hosts))
+    monkeypatch.setattr(teardown, "read", lambda *_, **__: TracesState(()))
+    operation: Any = teardown.reset
+    inner = getattr(operation._inner, "__wrapped__", operation._inner)
+    with ctx_state.use(state), ctx_host.use(create_host(state, facts={})):
+        if not refused:
+            assert list(inner(drained_by="node1")) == []
+            return
+        with pytest.raises(HostFailure) as reason:
+            list(inner(drained_by="node1"))
+    assert reason.value.args[0].message is messages.NOT_DRAINED_BY
