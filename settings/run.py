@@ -66,6 +66,9 @@ def prepare(inventory: str) -> None:
     with ending_the_program():
         read, cluster = _build(inventory)
         overrides.check_limits(read.names)
+        if overrides.is_removal():
+            kept = _kept()
+            kept.removal = removal.requested(cluster, kept.options, inventory)
         _check_supported(cluster, inventory)
         known_hosts.unite(cluster)
         ssh_config.write(cluster)
