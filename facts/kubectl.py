@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyinfra.api import StringCommand
-from typing_extensions import override
 
 from facts.base import State, WholeFact, ask, number, raw, text_of
 
@@ -49,7 +48,6 @@ class Objects(WholeFact[ClusterObjects]):
     """
 
     @classmethod
-    @override
     def at_once_with(cls, several: Sequence[dict[str, Any]]) -> dict[str, Any]:
         return {"names": list(dict.fromkeys(name for each in several for name in each["names"]))}
 

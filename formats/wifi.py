@@ -10,13 +10,11 @@ import re
 from hashlib import pbkdf2_hmac
 from typing import Literal
 
-from messages import formats as messages
-
 Security = Literal["wpa2", "wpa3"]
 
 
 class WifiError(ValueError):
-    """A name, passphrase or country that no network can have; never contains the passphrase."""
+    """A name or a passphrase that no network can have; never contains the passphrase."""
 
 
 def psk(passphrase: str, ssid: str) -> str:
@@ -31,7 +29,7 @@ def psk(passphrase: str, ssid: str) -> str:
     if re.fullmatch(r"[0-9A-Fa-f]{64}", passphrase):
         return passphrase.lower()
     if not re.fullmatch(r"[\x20-\x7e]{8,63}", passphrase):
-        raise WifiError(messages.WIFI_PASSPHRASE(ssid=repr(ssid), length=len(passphrase)))
+        raise WifiError("not the passphrase of a Wi-Fi network")
     return pbkdf2_hmac("sha1", passphrase.encode("ascii"), name, 4096, 32).hex()
 
 
@@ -75,5 +73,5 @@ def configuration(
 def _octets(ssid: str) -> bytes:
     octets = ssid.encode()
     if not 1 <= len(octets) <= 32:
-        raise WifiError(messages.WIFI_NAME(ssid=repr(ssid), length=len(octets)))
+        raise WifiError("not the name of a Wi-Fi network")
     return octets

@@ -26,13 +26,6 @@ MARKS_DAMAGED = Message("""FMT015
 RULE_REFUSED = Message("""FMT016
     rule {rule}: {reason}
     Meaning: iptables does not take the firewall rule, or it is not one rule of one chain.""")
-WIFI_PASSPHRASE = Message("""FMT017
-    the passphrase of Wi-Fi {ssid} has {length} characters, or some that are not ASCII
-    Remedy: Use 8 to 63 printable ASCII characters, or 64 hexadecimal digits.
-    Meaning: The limits are those of WPA2 and WPA3. The passphrase itself is never shown.""")
-WIFI_NAME = Message("""FMT018
-    the name of Wi-Fi {ssid} has {length} bytes
-    Remedy: Use 1 to 32 bytes; a letter outside of ASCII takes several.""")
 
 # --- SSH ------------------------------------------------------------------------------------------
 

@@ -6,10 +6,6 @@ from messages import Message
 
 # --- interfaces --------------------------------------------------------------------------------
 
-INTERFACE_INVALID = Message("""NET004
-    {interface} cannot be configured: {problem}
-    Meaning: The arguments of an interface contradict each other, or a Wi-Fi setting is not
-    possible.""")
 NO_INTERFACE = Message("""NET005
     interface {interface} does not exist on this node (found: {found})
     Remedy: Plug the adapter in, or set the interface to {suggestion}.""")
@@ -186,9 +182,6 @@ RULE_INVALID = Message("""NET050
     Meaning: The node's own iptables refuses the rule, does not add it, or bramble cannot put it
     into a chain of its own. iptables' words are part of the message. Typical causes: a misspelled
     option; -6, -h or -V in a rule; a jump into a chain that bramble fills.""")
-NO_RULES = Message("""NET051
-    no iptables rules are given
-    Remedy: Pass present=False to remove the rules.""")
 TWO_BACK_ENDS = Message("""NET052
     iptables is iptables-{used}, but iptables-{other} has rules too (table {tables})
     Remedy: See them with `sudo iptables-{other}-save` and remove them, or choose one back end with

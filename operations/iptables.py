@@ -74,7 +74,6 @@ def unit_name(path: str) -> str:
 
     + path: the file
     """
-
     return splitext(basename(path))[0].replace("_", "-") + ".service"
 
 
@@ -87,7 +86,6 @@ def post_up(path: str = "/etc/cluster_ip_rules.fw") -> str:
 
     + path: the file
     """
-
     return f"systemctl start {unit_name(path)} || true"
 
 
@@ -114,7 +112,6 @@ def ruleset(
     + prefix: of the chains' names, which marks them as own: up to 16 of A-Z, 0-9 and ``_``
     + present: False removes the rules, the chains, the file and the unit
     """
-
     yield from _ruleset(rules if present else [], path, prefix, present)
 
 
@@ -151,8 +148,6 @@ def _unit_path(path: str) -> str:
 def _ruleset(rules: list[str], path: str, prefix: str, present: bool) -> Commands:
     with _rule_errors():
         chains = OwnChains(prefix, rules)
-    if present and not chains.desired:
-        raise HostFailure(network.NO_RULES())
     unit = unit_name(path)
     unit_path = _unit_path(path)
     now = _read(chains, unit, [path, unit_path])

@@ -85,7 +85,6 @@ def resolver(
     bind mount, an immutable file, or a file that an unknown program claims. Nothing is written
     through a link.
     """
-
     desired = resolv_conf.desired(nameservers, search, options)
     now = read(Resolver)
     declare(f"file {PATH}")

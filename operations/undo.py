@@ -35,7 +35,6 @@ def last_change(turn: Literal["first", "last"] | None = None) -> Commands:
       (``last``), since their change is confirmed only if they still resolve names. A gateway that
       does NAT now is changed after them, one that does not is changed before. None: other nodes
     """
-
     if turn is not None and (turn == "last") != _did_nat():
         host.noop(f"changed {'after' if turn == 'first' else 'before'} the other nodes")
         return

@@ -69,7 +69,6 @@ def change(name: str, seconds: float = SECONDS) -> Iterator[None]:
     + name: of the step that applies and confirms
     + seconds: after which the node rolls back
     """
-
     depth = _changes().depth
     depth[host.name] += 1
     try:

@@ -117,7 +117,6 @@ def apply(host: Host, steps: Sequence[Step], seconds: float) -> bool:
     + seconds: after which the node rolls back
     + returns: whether the change was confirmed
     """
-
     change = _Change(
         id=token_hex(4),
         what=_listed([step.what for step in steps]),

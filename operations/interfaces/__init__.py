@@ -85,7 +85,6 @@ def interface(
     for the file that cloud-init generates: the definition is removed there, and cloud-init's
     network configuration is turned off.
     """
-
     desired = None
     if present:
         conf = wpa_conf(interface) if wifi_ssid else None

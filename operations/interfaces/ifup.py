@@ -84,7 +84,6 @@ def give_way(interface: str) -> Step:
 
     + interface: one that is released by the same change, which saves its routes
     """
-
     words = ("sh", "-c", QuoteString(_GIVE_WAY), "give-way", QuoteString(interface))
     return Step(*words, what=interface)
 
@@ -109,7 +108,6 @@ def bring_up(
     + radio: whether it is for Wi-Fi
     + new_address: address of the node afterwards; None: unchanged
     """
-
     patience = LEASE_S if method == "dhcp" else 5
     words = [interface, method, address, gateway, "yes" if radio else "", str(patience)]
     return Step(

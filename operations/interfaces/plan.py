@@ -239,13 +239,7 @@ class Plan:
             if known:
                 self.changes.append(Change(path, before, None, secret=True))
             return
-        try:
-            key = passphrase or ""
-            text = wifi.configuration(self.name, ssid, key, country, security, hidden)
-        except wifi.WifiError as error:
-            raise HostFailure(
-                network.INTERFACE_INVALID(interface=self.name, problem=error)
-            ) from None
+        text = wifi.configuration(self.name, ssid, passphrase or "", country, security, hidden)
         self.resources.append(f"file {path}")
         digest = sha256(text.encode()).hexdigest()
         desired = (digest, "600", "root", "root")

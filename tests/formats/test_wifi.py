@@ -26,14 +26,14 @@ def test_a_key_stays_a_key() -> None:
     "passphrase", ["", "1234567", "x" * 64, "x" * 65, "eight ch\xe4r", "tab\tinside"]
 )
 def test_an_impossible_passphrase_is_refused_and_not_told(passphrase: str) -> None:
-    with pytest.raises(WifiError, match="8 to 63 printable ASCII") as error:
+    with pytest.raises(WifiError, match="the passphrase") as error:
         psk(passphrase, "home")
     assert not passphrase or passphrase not in str(error.value)
 
 
 @pytest.mark.parametrize("ssid", ["", "x" * 33, "ü" * 17])
 def test_an_impossible_name_is_refused(ssid: str) -> None:
-    with pytest.raises(WifiError, match="1 to 32"):
+    with pytest.raises(WifiError, match="the name"):
         psk("password", ssid)
 
 
