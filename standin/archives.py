@@ -22,10 +22,10 @@ FLANNEL = (
 
 def names(versions: list[str]) -> list[str]:
     """Return the images of clusters of these versions (`1.36.4`), flannel's included."""
-    found: list[str] = []
+    found = list(FLANNEL)
     for version in versions:
         found += images.names(f"v{version}", minor=int(version.split(".")[1])).values()
-    return list(dict.fromkeys([*found, *FLANNEL]))
+    return list(dict.fromkeys(found))
 
 
 def _tar(files: dict[str, bytes]) -> bytes:

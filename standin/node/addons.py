@@ -17,6 +17,8 @@ from .client import Client
 from .common import SYSTEM, TOKEN, Obj, duration, now, root, stamp, tell, template
 from .resources import path_of
 
+DEPLOYMENTS = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments"
+PODS = f"/api/v1/namespaces/{SYSTEM}/pods"
 SECRETS = f"/api/v1/namespaces/{SYSTEM}/secrets"
 
 

@@ -6,7 +6,6 @@ Source: kubernetes.io, "Kubernetes API Concepts". Messages are the API server's 
 
 from __future__ import annotations
 
-import base64
 import copy
 import re
 import secrets
@@ -157,14 +156,6 @@ def fill(what: Target, content: Obj) -> None:
         content["status"] = {"phase": "Pending"}
     elif kind == "Secret":
         content.setdefault("type", "Opaque")
-        plain = content.pop("stringData", None) or {}
-        data = {name: base64.b64encode(one.encode()).decode() for name, one in plain.items()}
-        content["data"] = (content.get("data") or {}) | data
-    elif kind == "Service":
-        spec.setdefault("type", "ClusterIP")
-        if not spec.get("clusterIP"):
-            number = sum(meta["name"].encode()) * 7
-            spec["clusterIP"] = f"10.{96 + number % 16}.{number // 16 % 256}.{number % 251 + 2}"
 
 
 class Api:

@@ -14,8 +14,8 @@ from .client import ApiError, Unreachable, admin
 from .common import (
     Fatal,
     Obj,
-    as_json,
     moment,
+    print_json,
     print_table,
     root,
     say,
@@ -78,7 +78,7 @@ def check_expiration(options: argparse.Namespace) -> None:
     is_json = options.output == "json"
     found = _certificates(_load(options.config, "check-expiration", is_json))
     if is_json:
-        say(as_json("CertificateExpirationInfo", found))
+        print_json("CertificateExpirationInfo", found)
         return
     times = ("EXPIRES", "RESIDUAL TIME")
     listed, authorities = found.values()

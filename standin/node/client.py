@@ -44,11 +44,7 @@ def phase(name: str) -> Iterator[None]:
 
 
 class Client:
-    """
-    A connection to one API server, kept open between requests.
-
-    + authority: PEM; empty: the server isn't verified
-    """
+    """A connection to one API server, kept open; authority: PEM, empty: it isn't verified."""
 
     def __init__(
         self,

@@ -89,10 +89,10 @@ def tell(key: str, /, **values: object) -> None:
     say(text(key, **values))
 
 
-def as_json(kind: str, content: Obj) -> str:
-    """Return a document of kubeadm's `-o json`."""
+def print_json(kind: str, content: Obj) -> None:
+    """Print a document of kubeadm's `-o json`."""
     about = {"kind": kind, "apiVersion": "output.kubeadm.k8s.io/v1alpha3"}
-    return json.dumps(about | content, indent=4)
+    say(json.dumps(about | content, indent=4))
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
@@ -147,12 +147,6 @@ def new_condition(content: Obj, kind: str, is_true: bool, **more: str) -> Obj:
 def is_ready(content: Obj) -> bool:
     """Whether a node or a pod is Ready."""
     return bool(condition(content, "Ready").get("status") == "True")
-
-
-def has_swap() -> bool:
-    """Whether swap is on."""
-    file = root("/proc/swaps")
-    return file.exists() and len(file.read_text().splitlines()) > 1
 
 
 def duration(text: str) -> timedelta:

@@ -16,10 +16,9 @@ from typing import Any
 
 import yaml
 
-from .common import MINOR, NUMBER, TOKEN, Fatal, Obj, quote, root, template, text
+from .common import MINOR, NUMBER, TOKEN, Fatal, Obj, root, template, text
 
 CONTROL_PLANE_TAINT = {"effect": "NoSchedule", "key": "node-role.kubernetes.io/control-plane"}
-ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 @dataclass
@@ -49,6 +48,12 @@ def host_name() -> str:
     return socket.gethostname().strip().lower()
 
 
+def has_swap() -> bool:
+    """Whether swap is on."""
+    file = root("/proc/swaps")
+    return file.exists() and len(file.read_text().splitlines()) > 1
+
+
 def default_address() -> str:
     """Return the address of the default route's interface; "" without one."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -61,7 +66,7 @@ def default_address() -> str:
 
 def new_token() -> str:
     """Return a random bootstrap token."""
-    letters = "".join(secrets.choice(ALPHABET) for _ in range(22))
+    letters = secrets.token_hex(11)
     return f"{letters[:6]}.{letters[6:]}"
 
 
@@ -142,9 +147,7 @@ def load_join(path: str) -> Obj:
     discovery = join["discovery"]
     token = discovery["bootstrapToken"]["token"]
     discovery["tlsBootstrapToken"] = discovery["tlsBootstrapToken"] or token
-    if not TOKEN.match(token):
-        where = "discovery.bootstrapToken.token"
-        raise Fatal(f"{where}: Invalid value: {quote(token)}: the bootstrap token is invalid")
+    check_token(token)
     return join
 
 

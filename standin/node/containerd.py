@@ -34,15 +34,11 @@ class CriError(Exception):
 
 @dataclass
 class Runtime:
-    """
-    A container runtime behind a socket.
-
-    + endpoint: `unix:///run/containerd/containerd.sock`
-    """
+    """A container runtime; endpoint: `unix:///run/containerd/containerd.sock`."""
 
     endpoint: str
     _pid: int = 0
-    _version: str = ""
+    version: str = ""
     _serves_cri: bool = False
     _config: dict[str, Any] = field(default_factory=dict)
     _images: dict[str, int] = field(default_factory=dict)
@@ -78,15 +74,13 @@ class Runtime:
 
     def _ask(self) -> None:
         server = self._ctr("version").partition("Server:")[2].splitlines()
-        self._version = next(one.split()[1] for one in server if "Version:" in one)
+        found = next(one.split()[1] for one in server if "Version:" in one)
+        # Such as `1.7.24`, without the distribution's tail.
+        self.version = found.lstrip("v").partition("~")[0].partition("+")[0]
         plugins = [line.split() for line in self._ctr("plugins", "ls").splitlines()]
         self._serves_cri = any(words[1:2] == ["cri"] and words[-1] == "ok" for words in plugins)
         dump = subprocess.run(["containerd", "config", "dump"], capture_output=True, check=False)
         self._config = tomllib.loads(dump.stdout.decode()).get("plugins", {})
-
-    def version(self) -> str:
-        """Return its version, such as `1.7.24`, without the distribution's tail."""
-        return self._version.lstrip("v").partition("~")[0].partition("+")[0]
 
     def setting(self, *path: str, plugins: tuple[str, ...] = CRI_PLUGINS) -> Any:
         """Return a setting of its CRI plugin, None when it has none."""

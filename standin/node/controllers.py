@@ -127,17 +127,13 @@ def nodes(store: Store, manager: dict[str, str], running: float) -> None:
         lease = store.get(LEASES, "kube-node-lease", meta["name"])
         seen = moment(lease["spec"]["renewTime"] if lease else meta["creationTimestamp"])
         if running > GRACE and (now() - seen).total_seconds() > GRACE:
-            _mark_unknown(node)
+            text = "Kubelet stopped posting node status."
+            for one in node.get("status", {}).get("conditions", []):
+                if one["type"] != "NetworkUnavailable" and one["status"] != "Unknown":
+                    one |= {"status": "Unknown", "reason": "NodeStatusUnknown", "message": text}
+                    one["lastTransitionTime"] = stamp()
         _taint(node)
         store.update(NODES, node)
-
-
-def _mark_unknown(node: Obj) -> None:
-    text = "Kubelet stopped posting node status."
-    for one in node.get("status", {}).get("conditions", []):
-        if one["type"] != "NetworkUnavailable" and one["status"] != "Unknown":
-            one |= {"status": "Unknown", "reason": "NodeStatusUnknown", "message": text}
-            one["lastTransitionTime"] = stamp()
 
 
 def _taint(node: Obj) -> None:

@@ -41,18 +41,14 @@ def _matching(store: Store, budget: Obj) -> list[Obj]:
     return [one for one in pods if wanted.items() <= (one["metadata"].get("labels") or {}).items()]
 
 
-def _replicas(store: Store, pods: list[Obj]) -> int:
-    """Return how many pods their Deployments are to have."""
-    owners = {one["uid"] for pod in pods for one in pod["metadata"].get("ownerReferences", [])}
-    several = (one for one in store.peek(DEPLOYMENTS) if one["metadata"]["uid"] in owners)
-    return sum(one["spec"].get("replicas", 1) for one in several)
-
-
 def status(store: Store, budget: Obj) -> Obj:
     """Return a budget's status at this moment."""
     pods, spec = _matching(store, budget), budget["spec"]
     least, most = spec.get("minAvailable"), spec.get("maxUnavailable")
-    expected = len(pods) if isinstance(least, int) else _replicas(store, pods)
+    owners = {one["uid"] for pod in pods for one in pod["metadata"].get("ownerReferences", [])}
+    several = (one for one in store.peek(DEPLOYMENTS) if one["metadata"]["uid"] in owners)
+    replicas = sum(one["spec"].get("replicas", 1) for one in several)
+    expected = len(pods) if isinstance(least, int) else replicas
     number = str(most if least is None else least)
     share = math.ceil(int(number[:-1]) * expected / 100) if number.endswith("%") else int(number)
     desired = share if least is not None else max(expected - share, 0)

@@ -18,8 +18,6 @@ from .common import Obj, replace, root, text
 BRIDGE = "/proc/sys/net/bridge/bridge-nf-call-iptables"
 CONFLIST = "/etc/cni/net.d/10-flannel.conflist"
 PLUGIN = "/opt/cni/bin/flannel"
-# Nothing calls it: there are no containers.
-PLUGIN_TEXT = b"#!/bin/sh\necho 'stand-in: there are no containers to connect' >&2\nexit 1\n"
 NO_INTERFACE = "Failed to find any valid interface to use"
 NO_LEASE = "Error registering network: failed to acquire lease"
 
@@ -51,11 +49,7 @@ def _address(device: str) -> str:
 
 @dataclass
 class Flannel:
-    """
-    flannel on one node.
-
-    + routes: what it has routed: another node's subnet → that node
-    """
+    """flannel on one node; routes: what it has routed: another node's subnet → that node."""
 
     routes: dict[str, str] = field(default_factory=dict)
     has_written: bool = False
@@ -98,7 +92,7 @@ class Flannel:
         if self.has_written and root(CONFLIST).exists():
             return
         if not root(PLUGIN).exists():
-            replace(root(PLUGIN), PLUGIN_TEXT, 0o755)
+            replace(root(PLUGIN), b"#!/bin/false\n", 0o755)  # there are no containers
         own = f"{subnet[1]}/{subnet.prefixlen}"
         values = {"NETWORK": network, "SUBNET": own, "MTU": 1450, "IPMASQ": "true"}
         lines = "".join(f"FLANNEL_{name}={value}\n" for name, value in values.items())

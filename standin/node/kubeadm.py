@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from . import certs, init, join, reset, resources, tokens
+from . import certs, init, join, reset, resources, tokens, upgrade
 from . import config as settings
-from .common import VERSION, Fatal, as_json, quote, say
+from .common import VERSION, Fatal, print_json, quote, say
 from .containerd import CriError, Runtime
 from .images import of_cluster, pull_missing
 
@@ -37,7 +37,7 @@ def images_list(options: argparse.Namespace) -> None:
     """kubeadm config images list."""
     listed = list(of_cluster(_image_config(options).cluster).values())
     if options.output == "json":
-        say(as_json("Images", {"images": listed}))
+        print_json("Images", {"images": listed})
     else:
         say("\n".join(listed))
 
@@ -61,6 +61,9 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], str]] = {
     "init": (init.main, "--config --ignore-preflight-errors --skip-token-print!"),
     "join": (join.main, "--config --ignore-preflight-errors"),
     "reset": (reset.main, "-f|--force!"),
+    "upgrade plan": (upgrade.plan, "-o|--output --ignore-preflight-errors"),
+    "upgrade apply": (upgrade.apply, "-y|--yes! --ignore-preflight-errors"),
+    "upgrade node": (upgrade.node, "--ignore-preflight-errors"),
     "version": (version, "-o|--output"),
     "token create": (tokens.create, "--ttl"),
     "token list": (tokens.show, "-o|--output"),

@@ -11,7 +11,7 @@ import base64
 import http.server
 import threading
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import yaml
@@ -21,22 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from . import config as settings
 from . import kubeconfig, manifests, node, pki, services
 from .client import ApiError, Client, Unreachable
-from .common import (
-    CRI_SOCKET,
-    VERSION,
-    Fatal,
-    Obj,
-    has_swap,
-    klog,
-    lookup,
-    now,
-    quote,
-    replace,
-    root,
-    stamp,
-    template,
-    text,
-)
+from .common import CRI_SOCKET, VERSION, Fatal, Obj, klog, quote, replace, root, stamp, template
+from .common import text as recorded
 from .containerd import CriError, Runtime
 from .pods import Pods
 from .server import hold
@@ -78,13 +64,13 @@ def load_config(path: str) -> Obj:
     try:
         return yaml.safe_load(root(path).read_text()) or {}
     except OSError:
-        raise _refused(text("kubelet-no-config", path=path)) from None
+        raise _refused(recorded("kubelet-no-config", path=path)) from None
 
 
 def check_swap(config: Obj) -> None:
     """Fatal when swap is on and may not be."""
-    if has_swap() and config.get("failSwapOn", True):
-        raise _refused(text("kubelet-swap"))
+    if settings.has_swap() and config.get("failSwapOn", True):
+        raise _refused(recorded("kubelet-swap"))
 
 
 def _store_certificate(data: bytes) -> None:
@@ -102,7 +88,7 @@ def _is_valid(path: str) -> bool:
     try:
         _, user = kubeconfig.cluster_and_user(kubeconfig.load(path))
         data = kubeconfig.data(user, "client-certificate")
-        return x509.load_pem_x509_certificate(data).not_valid_after_utc > now()
+        return x509.load_pem_x509_certificate(data).not_valid_after_utc > datetime.now(UTC)
     except (Fatal, OSError, ValueError):
         return False
 
@@ -146,7 +132,7 @@ def mirror(client: Client, node: Obj) -> None:
         pod["spec"]["nodeName"] = name
         path = f"/api/v1/namespaces/{meta['namespace']}/pods"
         old = client.get(f"{path}/{meta['name']}")
-        if old and lookup(old, "metadata.annotations") != meta["annotations"]:
+        if old and old["metadata"].get("annotations") != meta["annotations"]:
             client.request("DELETE", f"{path}/{meta['name']}", {"gracePeriodSeconds": 0})
             old = None
         if old is None:
@@ -176,11 +162,11 @@ class Kubelet:
         try:
             self.runtime.check()
         except CriError as error:
-            why = text("kubelet-no-runtime", endpoint=self.runtime.endpoint, why=error)
+            why = recorded("kubelet-no-runtime", endpoint=self.runtime.endpoint, why=error)
             raise _refused(why) from None
         boot = self.flags.get("bootstrap-kubeconfig", "")
         if not _is_valid(self.flags["kubeconfig"]) and not root(boot).exists():
-            raise _refused(text("kubelet-no-bootstrap", path=boot))
+            raise _refused(recorded("kubelet-no-bootstrap", path=boot))
 
     def listen(self) -> None:
         """Serve the health port; hold the kubelet's own port, on which nothing is served."""

@@ -22,12 +22,7 @@ DOWN = "container runtime is down"
 
 @dataclass
 class State:
-    """
-    What the container runtime says.
-
-    + problems: why the node is not Ready
-    + no_network: why pods with an address of their own can't run
-    """
+    """What the runtime says: why the node is not Ready, why pods of the pod network can't run."""
 
     problems: list[str] = field(default_factory=list)
     runs_pods: bool = True
@@ -43,7 +38,7 @@ def gather(runtime: Runtime, driver: str) -> State:
         images = runtime.images()
     except CriError:
         return State([DOWN], False, DOWN)
-    state = State(version=f"containerd://{runtime.version()}", images=images)
+    state = State(version=f"containerd://{runtime.version}", images=images)
     if driver == "systemd" and not runtime.uses_systemd_cgroups():
         state.problems.append(text("other-cgroups"))
         state.runs_pods = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import time
 from dataclasses import dataclass, field
@@ -139,15 +140,15 @@ class Pods:
         has_address = spec.get("hostNetwork") or bool(node["spec"].get("podCIDR"))
         is_running = problem is None and has_address
         reason, message = problem or ("ContainerCreating", "")
-        waiting = {"reason": reason} | ({"message": message} if message else {})
+        waiting = {"waiting": {"reason": reason, "message": message}}
         before = {one["name"]: one for one in old.get("containerStatuses", [])}
         states = []
         for container in spec["containers"]:
             known = before.get(container["name"], {}).get("state", {}).get("running")
-            running = {"running": known or {"startedAt": stamp()}}
-            one = {name: container[name] for name in ("name", "image")} | {"imageID": ""}
+            state = {"running": known or {"startedAt": stamp()}} if is_running else waiting
+            one = {"name": container["name"], "image": container["image"], "imageID": ""}
             one |= {"ready": is_running, "started": is_running, "restartCount": 0}
-            states.append(one | {"state": running if is_running else {"waiting": waiting}})
+            states.append(one | {"state": state})
         true = CONDITIONS if is_running else EARLY
         conditions = [new_condition(pod, kind, kind in true) for kind in CONDITIONS]
         status: Obj = {
@@ -163,8 +164,5 @@ class Pods:
             status |= {"podIP": address, "podIPs": [{"ip": address}]}
         if status != old:
             path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/status"
-            try:
+            with contextlib.suppress(ApiError):  # it may be gone, or newer
                 client.merge(path, {"status": status})
-            except ApiError as error:
-                if error.status not in (404, 409):
-                    raise

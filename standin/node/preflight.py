@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from . import config as settings
 from . import images, manifests
-from .common import Fatal, Obj, has_swap, root, say, tell, text
+from .common import CRI_SOCKET, Fatal, Obj, root, say, tell, text
 from .containerd import CriError, Runtime
 
 # What a check returns: warnings and errors.
@@ -95,7 +95,7 @@ def _runtime(endpoint: str) -> list[Check]:
 
 def swap() -> Result:
     """Warn of swap."""
-    return ([text("swap")], []) if has_swap() else FINE
+    return ([text("swap")], []) if settings.has_swap() else FINE
 
 
 def _system() -> Result:
@@ -156,6 +156,11 @@ def join_checks(join: Obj) -> list[Check]:
         file_available(join["caCertPath"]),
         FORWARDING,
     ]
+
+
+def upgrade_checks() -> list[Check]:
+    """Return the checks of `kubeadm upgrade`."""
+    return [PRIVILEGED, *_runtime(CRI_SOCKET), ("SystemVerification", _system)]
 
 
 def images_check(config: settings.Config) -> Check:

@@ -55,11 +55,7 @@ def from_certificate(certificate: Any) -> User:
 
 
 def acting_as(user: User, account: str) -> User:
-    """
-    Return the service account that a node's request is made for (Impersonate-User).
-
-    No tokens are mounted into pods that do not run: in their place a node may act for its pods.
-    """
+    """Return the service account that a node's request is made for: its pods have no tokens."""
     if account.startswith(ACCOUNT) and "system:nodes" in user.groups:
         return User(account, ["system:serviceaccounts", "system:authenticated"])
     return user

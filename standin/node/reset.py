@@ -42,7 +42,7 @@ def _empty(path: str) -> None:
 
 def _etcd(cluster: Obj | None) -> str:
     """Return etcd's data directory."""
-    if cluster is not None:
+    if cluster:
         return str(cluster["etcd"]["local"]["dataDir"])
     klog("W", "removeetcdmember.go:105", text("reset-no-etcd"))
     try:

@@ -46,11 +46,7 @@ def _jump(component: str) -> None:
 
 
 def proxy(pods: str, service: str, endpoint: str) -> None:
-    """
-    Do kube-proxy's full sync, for one Service: the API server's own.
-
-    + pods: the pod network; service: its address; endpoint: `192.168.2.11:6443`
-    """
+    """Do kube-proxy's full sync, for the API server's Service; endpoint: `192.168.2.11:6443`."""
     host = endpoint.partition(":")[0]
     _restore("kube-proxy", pods=pods, service=service, endpoint=endpoint, host=host)
     _jump("kube-proxy")

@@ -189,11 +189,10 @@ def main() -> None:
     store = Store(root(manifests.flags("etcd")["data-dir"]))
     controllers.bootstrap(store, flags)
     server = serve(store, "", int(flags["secure-port"]), flags)
-    for port in (2379, 2380):
+    for port in (2379, 2380, 10257, 10259):
         hold("127.0.0.1", port)
-        hold(flags["advertise-address"], port)
-    for port in (10257, 10259):
-        hold("127.0.0.1", port)
+        if port < 10000:
+            hold(flags["advertise-address"], port)
     threading.Thread(target=controllers.run, args=(store, manager), daemon=True).start()
     print(f"stand-in API server {VERSION} on port {flags['secure-port']}", flush=True)
     server.serve_forever()

@@ -39,18 +39,18 @@ def wait_healthy(seconds: float) -> None:
     """Wait for the kubelet's health port; Fatal after so many seconds."""
     tell("kubelet-check", limit=go_duration(seconds))
     start = time.monotonic()
-    reason = ""
-    while time.monotonic() - start < seconds:
+    while True:
         try:
-            with urllib.request.urlopen(HEALTH, timeout=5):
-                tell("kubelet-healthy", after=go_duration(time.monotonic() - start))
-                return
+            urllib.request.urlopen(HEALTH, timeout=5).close()
+            tell("kubelet-healthy", after=go_duration(time.monotonic() - start))
+            return
         except OSError as error:
             inner = getattr(error, "reason", error)
             reason = REFUSED if isinstance(inner, ConnectionRefusedError) else str(inner)
+        if time.monotonic() - start > seconds:
+            tell("kubelet-unhealthy", after=go_duration(time.monotonic() - start))
+            raise Fatal(text("kubelet-not-started", reason=reason))
         time.sleep(0.5)
-    tell("kubelet-unhealthy", after=go_duration(time.monotonic() - start))
-    raise Fatal(text("kubelet-not-started", reason=reason))
 
 
 def start_control_plane() -> None:

@@ -71,11 +71,7 @@ def _cell(one: Obj, form: str) -> str:
 
 
 def table(resource: Resource, items: list[Obj], revision: str, include: str) -> Obj:
-    """
-    Return a Table of objects.
-
-    + include: how much of each object goes along: None, Metadata or Object
-    """
+    """Return a Table; include: how much of each object goes along: None, Metadata or Object."""
     columns: Obj = COLUMNS.get(resource.key) or COLUMNS["other"]
     rows = []
     for one in items:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from . import config as settings
 from .addons import SECRETS, secret_text, token_secret
 from .client import ApiError, Unreachable, admin
-from .common import TOKEN, Fatal, Obj, as_json, moment, print_table, quote, say, short_age, text
+from .common import TOKEN, Fatal, Obj, moment, print_json, print_table, quote, say, short_age, text
 
 OF_TYPE = f"{SECRETS}?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken"
 
@@ -69,7 +69,7 @@ def show(options: argparse.Namespace) -> None:
         raise Fatal(f"failed to list bootstrap tokens: {error}") from None
     if options.output == "json":
         for one in found:
-            say(as_json("BootstrapToken", one))
+            print_json("BootstrapToken", one)
         return
     rows = [("TOKEN", "TTL", "EXPIRES", "USAGES", "DESCRIPTION", "EXTRA GROUPS")]
     for one in found:

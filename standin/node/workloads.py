@@ -44,14 +44,10 @@ def _owned(store: Store, owner: Obj) -> list[Obj]:
     return found
 
 
-def _reference(owner: Obj) -> Obj:
-    meta = owner["metadata"]
-    about = {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "controller": True}
-    return about | {"name": meta["name"], "uid": meta["uid"]}
-
-
 def _make_pod(store: Store, owner: Obj, labels: Obj, spec: Obj) -> None:
     template = owner["spec"]["template"].get("metadata") or {}
+    reference = {name: owner[name] for name in ("apiVersion", "kind")} | {"controller": True}
+    reference |= {name: owner["metadata"][name] for name in ("name", "uid")}
     words = [owner["metadata"]["name"], labels.get("pod-template-hash", "")]
     words.append("".join(secrets.choice(LETTERS) for _ in range(5)))
     meta = {
@@ -59,7 +55,7 @@ def _make_pod(store: Store, owner: Obj, labels: Obj, spec: Obj) -> None:
         "namespace": owner["metadata"]["namespace"],
         "labels": (template.get("labels") or {}) | labels,
         "annotations": template.get("annotations") or {},
-        "ownerReferences": [_reference(owner)],
+        "ownerReferences": [reference],
     }
     about = {"apiVersion": "v1", "kind": "Pod", "metadata": meta}
     store.create(PODS, about | {"spec": spec, "status": {"phase": "Pending"}})

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -342,6 +343,56 @@ def test_cordon_drain_and_a_budget_answer_as_recorded(busy: Cluster) -> None:
                 {one for one in each if "Waiting for" not in one} for each in (said, wanted)
             )
         assert (said, code) == (wanted, status), command
+
+
+@pytest.fixture(scope="module")
+def older(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of the minor before, whose packages of kubeadm are new already."""
+    with pytest.MonkeyPatch.context() as patch:
+        made = Cluster(tmp_path_factory.mktemp("older"), patch)
+        (made.base / "kubeadm.yaml").write_text(
+            INIT.format(port=made.port).replace("1.36.3", "1.35.6")
+        )
+        with pytest.MonkeyPatch.context() as before:
+            before.setattr(images, "names", partial(images.names, minor=35))
+            before.setattr(node, "VERSION", "v1.35.6+stand-in")
+            made.on("head", made.control_plane)
+            config = str(made.base / "kubeadm.yaml")
+            said = made.kubeadm("init", "--config", config, "--ignore-preflight-errors=all")
+            assert said[1] == 0, said[0]
+            test_join_answers_as_recorded(made, "success")
+        made.on("head")
+        client, over = Client.of(kubeconfig.load(kubeconfig.ADMIN)), threading.Event()
+
+        def mirror_pods() -> None:
+            while not over.wait(0.1):
+                kubelet.mirror(client, client.get("/api/v1/nodes/head"))
+
+        thread = threading.Thread(target=mirror_pods, daemon=True)
+        thread.start()
+        yield made
+        over.set()
+        thread.join()
+
+
+def test_upgrades_answer_as_recorded_and_change_what_they_say(older: Cluster) -> None:
+    manifest = older.base / "head/etc/kubernetes/manifests/etcd.yaml"
+    certificate = older.base / "head/etc/kubernetes/pki/apiserver.crt"
+    before = certificate.read_text()
+    assert "etcd:3.6.6-0" in manifest.read_text()
+    for command, answer, status in recorded("upgrade"):
+        older.on("w1" if command == "upgrade node" else "head")
+        found = older.kubeadm(*command.split(), "--ignore-preflight-errors=all")
+        assert found == (answer, status), command
+    older.on("head")
+    client = Client.of(kubeconfig.load(kubeconfig.ADMIN))
+    stored = client.stored("kubeadm-config", "ClusterConfiguration")
+    assert stored["kubernetesVersion"] == "v1.36.3"
+    assert "etcd:3.6.8-0" in manifest.read_text()
+    assert certificate.read_text() != before
+    image = images.names("v1.36.3")["coredns"]
+    dns = client.get(f"{addons.DEPLOYMENTS}/coredns")["spec"]["template"]["spec"]
+    assert dns["containers"][0]["image"] == image
 
 
 def test_reset_of_the_control_plane_says_what_was_recorded(head: Cluster) -> None:
