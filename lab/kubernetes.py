@@ -78,11 +78,11 @@ def choose(cluster: Cluster) -> Source:
     return Source(f"a stand-in that runs no containers ({why})", made, real=False)
 
 
-def make_stand_in(minor: str) -> Path:
-    """The stand-in of a minor, from the cache or made anew."""
+def make_stand_in(*minors: str) -> Path:
+    """The folder with the stand-in of these minors, from the cache or made anew."""
     with host.lock("stand-in"):
         cache = host.home() / "cache"
-        return _made(repository.build, cache, _made(_debian_kubectl, cache), [minor])
+        return _made(repository.build, cache, _made(_debian_kubectl, cache), minors)
 
 
 def _made(make: Callable[..., T], *arguments: object) -> T:
