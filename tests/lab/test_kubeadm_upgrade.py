@@ -60,6 +60,7 @@ def not_running(lab: Lab) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_the_control_plane_then_the_kubelets(older: Lab) -> None:
     lab = older
     assert (served(lab), set(versions(lab).values())) == ("v1.35.6", {"v1.35.6"})
