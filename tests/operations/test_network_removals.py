@@ -21,6 +21,7 @@ from operations import guard, interfaces, iptables, resolv_conf
 from operations.base import HostFailure
 from operations.guard import Step
 from operations.node_record import ChangedSince
+from remote import pyinfra_internals
 from tests.operations.test_removals import node, said
 
 ABSENT = FileState("absent")
@@ -72,6 +73,29 @@ def test_an_interface_that_is_gone_is_done_and_one_that_was_edited_is_left(own: 
         else:
             with pytest.raises(ChangedSince):
                 list(interfaces.remove("interface wlan0", entry))
+
+
+CLOUD_INIT = "# by cloud-init\nauto eth0 wlan0\niface eth0 inet dhcp\niface wlan0 inet dhcp\n"
+
+
+def test_two_interfaces_of_one_change_both_count_in_the_files_that_they_share() -> None:
+    facts = interfaces_of(None)
+    now = facts["interfaces.InterfacesFiles"]
+    now["files"]["/etc/network/interfaces.d/50-cloud-init"] = text(CLOUD_INIT)
+    now["files"]["/etc/dhcpcd.conf"] = text("hostname\n")
+    now["units"]["dhcpcd"] = ["enabled", "active"]
+    now["links"]["eth0"] = Link([], [], [], "")
+    written: dict[str, str] = {}
+    with node(facts) as host:
+        host.state.is_executing = True
+        define = inspect.unwrap(interfaces.interface._inner)
+        for name in ("eth0", "wlan0"):
+            for step in define(interface=name, method="manual"):
+                path = step.paths[0] if step.paths else ""
+                stdin = pyinfra_internals.arguments(step).get("_stdin", "")
+                written[path] = f"{step.get_raw_value()}{stdin}"
+    assert "denyinterfaces eth0 wlan0\nhostname\n" in written["/etc/dhcpcd.conf"]
+    assert written["/etc/network/interfaces.d/50-cloud-init"].startswith("rm ")
 
 
 # --- rules ----------------------------------------------------------------------------------------
