@@ -42,13 +42,15 @@ def made(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, dict[str, set[str]]
 
 
 @pytest.fixture
-def lab(made: tuple[Lab, dict[str, set[str]]]) -> Lab:
+def lab(made: tuple[Lab, dict[str, set[str]]]) -> Iterator[Lab]:
     """With the whole cluster, and nothing else in it."""
     lab, _ = made
     run = pyinfra(lab, "-y", deploys=CLUSTER)
     assert run.status == 0, run.output
     all_are_ready(lab, "node1", "node2", "node3")
-    return lab
+    yield lab
+    for kind in ("pdb", "deployment", "pod"):
+        kubectl(lab, "delete", kind, "--all", "--grace-period=0", "--force")
 
 
 def workload(lab: Lab, kind: str, name: str, replicas: int = 1, node: str = "node3") -> None:
@@ -115,7 +117,6 @@ def test_what_cannot_be_removed_is_refused(lab: Lab) -> None:
         assert code in codes(run.output), run.output
     assert cordon(lab) == (False, "")
     assert differences(before, snapshot(lab, "node3")) == []
-    kubectl(lab, "delete", "pod", "solo", "--grace-period=0", "--force")
 
 
 def test_a_worker_is_drained_reset_and_deleted(
