@@ -158,7 +158,8 @@ def test_a_drain_that_does_not_end_is_undone(lab: Lab) -> None:
         assert cordon(lab) == (True, "")
         kubectl(lab, "uncordon", "node3")
         # A budget that can never be met is named beforehand.
-        kubectl(lab, "scale", "deployment", "pinned", "--replicas=1")
+        one = '{"spec": {"replicas": 1}}'
+        kubectl(lab, "patch", "deployment", "pinned", "--type=merge", "-p", one)
         assert until(lambda: len(running(lab, "pinned")) == 1)
         assert until(lambda: '"disruptionsAllowed": 0' in kubectl(lab, "get", "pdb", "-o", "json"))
         run = pyinfra(lab, *NODE3, deploys=DEPLOY)
