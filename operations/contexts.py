@@ -9,6 +9,7 @@ from pyinfra.api import FunctionCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+import runs
 from formats import kubeconfig as kubeconfig_format
 from messages import nodes as messages
 from operations import kubeconfig
@@ -29,11 +30,15 @@ def removed(record: str, path: str, contexts: Collection[str], whole: bool) -> C
     + whole: as for ``removals.rest``; False removes none
     """
     known = context_record.read(record).entries if whole else {}
+    works = () if state.is_executing else runs.of(state).record.on(host.name)
+    shown = {name for work in works for name in work.removed}  # another operation removes them
     desired = {context_record.resource(context, path): context for context in contexts}
     commands, left, gone = [], [], []
     for resource in known.keys() - desired:
         entry = known[resource]
         file, context = str(entry.arguments["path"]), str(entry.arguments["context"])
+        if f"context {context}" in shown:
+            continue
         text = kubeconfig.read_local(file)
         content = kubeconfig_format.content(text, context)
         if content and not entry.holds(content):
