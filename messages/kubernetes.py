@@ -176,6 +176,11 @@ SERVER_NOT_ANSWERING = Message("""KUB043
     Remedy: Check that this computer reaches that address, for example with `curl -k
     {server}/version`.
     Meaning: A warning: kubectl on this computer will not work until the address answers.""")
+CONTEXT_CHANGED = Message("""KUB070
+    the context {context} in {path} on this computer is no longer in the settings, but was changed
+    since bramble made it, and is left
+    Remedy: Remove it with `{command}`.
+    Meaning: Somebody may need it. It is named in each run until it is removed.""")
 BAD_MANIFEST = Message("""KUB045
     {url} cannot be used as flannel's manifest: {reason}
     Remedy: Correct flannel_manifest and flannel_checksum in group_data/all.py.""")

@@ -11,7 +11,7 @@ from pyinfra.api.state import State
 
 import runs
 from formats import kubeconfig as kubeconfig_format
-from messages import nodes as messages
+from messages import kubernetes as messages
 from operations import kubeconfig
 from operations.base import Commands, hide, note_removed, operation, plan, plan_change
 from workstation import context_record
@@ -43,7 +43,7 @@ def removed(record: str, path: str, contexts: Collection[str], whole: bool) -> C
         content = kubeconfig_format.content(text, context)
         if content and not entry.holds(content):
             command = f"kubectl --kubeconfig={file} config delete-context {context}"
-            left.append(messages.CHANGED_SINCE(resource=resource, command=command))
+            left.append(messages.CONTEXT_CHANGED(context=context, path=file, command=command))
             continue
         gone.append(resource)
         if content:

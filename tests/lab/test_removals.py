@@ -14,6 +14,7 @@ from facts.node_record import PATH, Record
 from lab.api import Lab
 from lab.waiting import until
 from messages import codes
+from messages import kubernetes as messages_of_kubernetes
 from messages import nodes as messages
 from tests.lab.clusters import kubeconfig, kubectl, nodes
 from tests.lab.runs import CLUSTER, Run, differences, ok, pyinfra, snapshot, start
@@ -209,22 +210,6 @@ def test_a_partial_run_removes_nothing(cluster: Deployed) -> None:
     as_never(cluster)
 
 
-def test_a_context_is_removed_unless_it_was_changed(cluster: Deployed) -> None:
-    lab = cluster.lab
-    configure(lab, kube_context="former")
-    assert deploy(lab).status == 0
-    assert "name: former\n" in kubeconfig(lab).read_text()
-    ok(lab.run(["kubectl", "config", "set-context", "former", "--namespace=mine"]))
-    configure(lab, kube_context="bramble")
-    run = deploy(lab)
-    assert is_named(run)
-    ok(lab.run(["kubectl", "config", "set-context", "former", "--namespace="]))
-    again = deploy(lab)
-    assert not is_named(again)
-    assert "former" not in kubeconfig(lab).read_text()
-    as_never(cluster)
-
-
 # --- as of an earlier bramble ---------------------------------------------------------------------
 
 _OLD = f"""printf 'net.ipv4.ip_default_ttl = 63\\n' > {FILE}; sysctl -q -p {FILE};
@@ -358,3 +343,20 @@ def test_another_inventory_that_has_no_use_for_most_of_a_node_stops(cluster: Dep
     assert record(lab, "node2") == data
     as_never(cluster)
     is_settled(lab)
+
+
+def test_a_context_is_removed_unless_it_was_changed(cluster: Deployed) -> None:
+    lab = cluster.lab
+    configure(lab, kube_context="former")
+    assert deploy(lab).status == 0
+    assert "name: former\n" in kubeconfig(lab).read_text()
+    ok(lab.run(["kubectl", "config", "set-context", "former", "--namespace=mine"]))
+    configure(lab, kube_context="bramble")
+    run = deploy(lab)
+    assert messages_of_kubernetes.CONTEXT_CHANGED.code in codes(run.output)
+    ok(lab.run(["kubectl", "config", "set-context", "former", "--namespace="]))
+    again = deploy(lab)
+    assert messages_of_kubernetes.CONTEXT_CHANGED.code not in codes(again.output)
+    assert "former" not in kubeconfig(lab).read_text()
+    assert ok(lab.run(["kubectl", "config", "get-contexts", "-o", "name"])) == "bramble"
+    assert differences(cluster.plain, everything(lab)) == []
