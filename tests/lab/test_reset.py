@@ -45,11 +45,11 @@ ln -sf /var/log/pods/default_bb_1/bb/0.log /var/log/containers/bb.log
 ip6tables -t mangle -N KUBE-KUBELET-CANARY 2>/dev/null || :
 iptables -I OTHERS -j KUBE-FIREWALL"""
 # Beyond what `snapshot` has: everything that kubeadm, kubelet and pods may leave. Tables without a
-# rule stay on nodes without nft.
-STATE = """find /var/lib/kubelet /var/lib/cni /var/lib/etcd /var/lib/bramble /run/flannel \
+# rule stay on nodes without nft. A whole run records more than single deploys do, but no label.
+STATE = """find /var/lib/kubelet /var/lib/cni /var/lib/etcd /run/flannel \
   /usr/libexec /var/log/pods /var/log/containers /opt/cni /etc/kubernetes /etc/cni \
   -printf '%y %m %u %g %p %l\\n' 2>/dev/null
-sed -n 's/^  "\\(.*\\)": {.*/recorded \\1/p' /var/lib/bramble/record.json
+sed -n 's/^  "\\(label .*\\)": {.*/recorded \\1/p' /var/lib/bramble/record.json
 ip -o link | sed 's/^[0-9]*: \\([^:@]*\\).*/link \\1/'
 for s in iptables ip6tables; do $s-save | grep -E '^(:[^ ]* -|-A)' |
   sed -e 's/\\[[0-9:]*\\]//' -e "s/^/$s /"; done
