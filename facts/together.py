@@ -19,7 +19,16 @@ _BY_ROOT = (
 _BEFORE = f"""export {LOCALE}; umask 077; d=$(mktemp -d /run/bramble-facts-XXXXXX) || exit;
 trap 'rm -rf "$d"' EXIT; trap 'exit 1' HUP INT TERM PIPE; cd "$d" || exit
 """
-_AFTER = "wait\n" + between_markers("grep -aH '' *") + "\n"
+# What hangs (a program of the node, a file on a dead server) is ended, so that the others are read.
+_AFTER = (
+    """(trap 'kill $s' TERM; sleep $seconds & s=$!; wait $s && kill $all) \\
+>/dev/null 2>&1 </dev/null &
+w=$!; wait $all; kill $w
+"""
+    + between_markers("grep -aH '' *")
+    + "\n"
+)
+SECONDS = 60  # for each; those that wait for something have shorter limits of their own
 
 
 class SudoFailed(FactProcessError):
@@ -34,10 +43,10 @@ def command(commands: Sequence[StringCommand]) -> StringCommand:
       their length and is never shown. It is to be run without sudo, which it calls itself
     """
     lines = (
-        f"{each.get_raw_value()} >{number:03} 2>/dev/null </dev/null &\n"
+        f'{each.get_raw_value()} >{number:03} 2>/dev/null </dev/null & all="$all $!"\n'
         for number, each in enumerate(commands)
     )
-    script = f"{_BEFORE}{''.join(lines)}{_AFTER}"
+    script = f"{_BEFORE}all= seconds={SECONDS}\n{''.join(lines)}{_AFTER}"
     return StringCommand("sh", "-c", QuoteString(_BY_ROOT), _stdin=script)
 
 

@@ -52,6 +52,15 @@ def test_a_single_answer_has_its_name_too(tmp_path: Path) -> None:
     assert together.outputs(run(tmp_path, "echo a"), 1)[0][-2:] == ["a", END]
 
 
+def test_a_script_that_hangs_is_ended_and_the_others_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "SECONDS", 5)
+    hangs, answers = together.outputs(run(tmp_path, "echo a; exec sleep 1000", "echo b"), 2)
+    assert END not in hangs
+    assert answers[-2:] == ["b", END]
+
+
 def test_what_sudo_says_is_the_answer(tmp_path: Path) -> None:
     sudo = "#!/bin/sh\necho 'We trust you'; echo 'sudo: a password is required' >&2; exit 1\n"
     with pytest.raises(together.SudoFailed, match=r"^sudo: a password is required$"):
