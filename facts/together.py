@@ -21,9 +21,9 @@ trap 'rm -rf "$d"' EXIT; trap 'exit 1' HUP INT TERM PIPE; cd "$d" || exit
 """
 # What hangs (a program of the node, a file on a dead server) is ended, so that the others are read.
 _AFTER = (
-    """(trap 'kill $s' TERM; sleep $seconds & s=$!; wait $s && kill $all) \\
+    """(trap 'kill "$s"' TERM; sleep "$seconds" & s=$!; wait "$s" && kill "$@") \\
 >/dev/null 2>&1 </dev/null &
-w=$!; wait $all; kill $w
+w=$!; wait "$@"; kill "$w"
 """
     + between_markers("grep -aH '' *")
     + "\n"
@@ -43,10 +43,10 @@ def command(commands: Sequence[StringCommand]) -> StringCommand:
       their length and is never shown. It is to be run without sudo, which it calls itself
     """
     lines = (
-        f'{each.get_raw_value()} >{number:03} 2>/dev/null </dev/null & all="$all $!"\n'
+        f'{each.get_raw_value()} >./{number:03} 2>/dev/null </dev/null & set -- "$@" $!'
         for number, each in enumerate(commands)
     )
-    script = f"{_BEFORE}all= seconds={SECONDS}\n{''.join(lines)}{_AFTER}"
+    script = "\n".join([f"{_BEFORE}seconds={SECONDS}", *lines, _AFTER])
     return StringCommand("sh", "-c", QuoteString(_BY_ROOT), _stdin=script)
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from posixpath import dirname
 from typing import Any
 
 import pytest
@@ -158,7 +159,7 @@ def test_what_is_taken_out_of_the_settings_goes_away(cluster: Deployed) -> None:
 
 def test_what_a_mirror_replaced_comes_back(cluster: Deployed) -> None:
     lab = cluster.lab
-    theirs = f"mkdir -p $(dirname {MIRROR}); echo '# theirs' > {MIRROR}; chmod 640 {MIRROR}"
+    theirs = f"mkdir -p '{dirname(MIRROR)}'; echo '# theirs' > {MIRROR}; chmod 640 {MIRROR}"
     ok(lab.console("node2", ["sh", "-c", theirs]))
     before = everything(lab)
     configure(lab, registry_mirrors=EXTRAS["registry_mirrors"])
@@ -167,7 +168,7 @@ def test_what_a_mirror_replaced_comes_back(cluster: Deployed) -> None:
     configure(lab, registry_mirrors={})
     assert deploy(lab).status == 0
     assert differences(before, everything(lab)) == []
-    ok(lab.console("node2", ["sh", "-c", f"rm -r $(dirname {MIRROR})"]))
+    ok(lab.console("node2", ["sh", "-c", f"rm -r {dirname(MIRROR)}"]))
     as_never(cluster)
 
 

@@ -39,8 +39,8 @@ def write(folder: Path, text: str, digest: str, *words: str) -> str:
 
 
 def tree(folder: Path) -> list[str]:
-    script = "cd {} && find . -printf '%p %y %m %l ' -type f -exec md5sum {{}} \\; -o -print"
-    return sorted(run(script.format(folder), folder).splitlines())
+    script = f"cd {folder} && find . -printf '%p %y %m %l ' -type f -exec md5sum {{}} \\; -o -print"
+    return sorted(run(script, folder).splitlines())
 
 
 @pytest.fixture
