@@ -16,6 +16,8 @@ from messages import codes
 from tests.lab.clusters import all_are_ready, kubeconfig
 from tests.lab.runs import CLUSTER, changes, differences, ok, pyinfra, snapshot, start
 
+pytestmark = pytest.mark.slow
+
 INVENTORY = """control_plane = [
     ("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})
 ]
@@ -134,7 +136,6 @@ def test_nothing_is_deleted_without_the_clusters_name(lab: Lab) -> None:
     assert differences(before, state(lab)) == []
 
 
-@pytest.mark.slow
 def test_the_name_is_typed(lab: Lab, prepared: Prepared) -> None:
     """On a terminal: `no` first, then the name."""
     for answer, status in ((b"no\n", 1), (b"bramble\n", 0)):
@@ -170,7 +171,6 @@ def test_the_cluster_is_deleted_and_a_new_one_built(lab: Lab, prepared: Prepared
     is_prepared(prepared)
 
 
-@pytest.mark.slow
 def test_the_power_goes_in_the_middle(lab: Lab, prepared: Prepared) -> None:
     run = start(lab, "-y", *YES, deploys=DEPLOY)
     assert run.stdout is not None
@@ -188,7 +188,6 @@ def test_the_power_goes_in_the_middle(lab: Lab, prepared: Prepared) -> None:
     is_prepared(prepared)
 
 
-@pytest.mark.slow
 def test_a_worker_is_down_and_reset_later(lab: Lab, prepared: Prepared) -> None:
     lab.power_off("node2")
     run = pyinfra(lab, "-y", *YES, deploys=DEPLOY)
