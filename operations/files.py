@@ -6,6 +6,8 @@ pyinfra's ``files.put`` takes three executions, leaves a readable copy in /tmp, 
 
 from __future__ import annotations
 
+from shlex import quote
+
 from pyinfra.api import QuoteString, StringCommand
 from pyinfra.context import ctx_host
 
@@ -31,8 +33,8 @@ _WRITE = f"""umask 077; d=$(dirname -- "$1");
 why=$({{ (umask 022; mkdir -p -- "$d") && t=$(mktemp -- "$d/.$(basename -- "$1").XXXXXX") \
 && trap 'rm -f -- "$t"' EXIT && cat > "$t" && chown -- "$3" "$t" && chmod -- "$2" "$t" \
 && sync -- "$t" && mv -fT -- "$t" "$1" && sync -- "$d"; }} 2>&1) && exit 0;
-case "$why" in *"No space left"*) printf %s "{nodes.DISK_FULL(path="$1")}";;
-*) printf %s "{nodes.WRITE_FAILED(path="$1", reason="$why")}";; esac >&2; exit 1"""
+case "$why" in *"No space left"*) printf {quote(nodes.DISK_FULL(path="%s"))} "$1";;
+*) printf {quote(nodes.WRITE_FAILED(path="%s", reason="%s"))} "$1" "$why";; esac >&2; exit 1"""
 
 
 # A directory without a package, and with nothing else in it, came with the file.
