@@ -27,14 +27,20 @@ from operations.base import (
 )
 from operations.node_record import ChangedSince, was_changed
 
+# Quoted for the shell, but for its variables: there are commands in a message.
+_PATH, _REASON = "$1", "$why"
+_FULL, _FAILED = (
+    quote(said).replace(_PATH, f"'\"{_PATH}\"'").replace(_REASON, f"'\"{_REASON}\"'")
+    for said in (nodes.DISK_FULL(path=_PATH), nodes.WRITE_FAILED(path=_PATH, reason=_REASON))
+)
 # A temporary file beside the target and a rename: a power cut leaves the old file or the new one.
 # Its leading dot hides it from programs that read a directory by name pattern (interfaces.d).
 _WRITE = f"""umask 077; d=$(dirname -- "$1");
 why=$({{ (umask 022; mkdir -p -- "$d") && t=$(mktemp -- "$d/.$(basename -- "$1").XXXXXX") \
 && trap 'rm -f -- "$t"' EXIT && cat > "$t" && chown -- "$3" "$t" && chmod -- "$2" "$t" \
 && sync -- "$t" && mv -fT -- "$t" "$1" && sync -- "$d"; }} 2>&1) && exit 0;
-case "$why" in *"No space left"*) printf {quote(nodes.DISK_FULL(path="%s"))} "$1";;
-*) printf {quote(nodes.WRITE_FAILED(path="%s", reason="%s"))} "$1" "$why";; esac >&2; exit 1"""
+case "$why" in *"No space left"*) printf %s {_FULL};;
+*) printf %s {_FAILED};; esac >&2; exit 1"""
 
 
 # A directory without a package, and with nothing else in it, came with the file.
