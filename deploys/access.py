@@ -13,9 +13,7 @@ if node == cluster.first_control_plane:
     kubeconfig.operator(name="kubeconfig context", **specifications.context(cluster))
     kubectl_proxy.service(
         name="kubectl proxy",
-        address=str(cluster.connect_address(node)),
-        port=cluster.kubectl_proxy_port,
-        accept=list(cluster.kubectl_proxy_accept),
+        **specifications.kubectl_proxy(cluster),
         present=cluster.kubectl_proxy,
     )
     kubeconfig.proxy(

@@ -35,8 +35,4 @@ if node.role == "worker":
 base.depends_on(name="Workers done", other=None)
 
 if node == first:
-    nodes.ready(
-        name="Nodes Ready",
-        names=[each.name for each in cluster.nodes],
-        seconds=cluster.nodes_ready_seconds,
-    )
+    nodes.ready(name="Nodes Ready", **specifications.readiness(cluster))

@@ -4,6 +4,7 @@ from pyinfra import host, inventory
 
 import settings
 from operations import base, contexts, kubectl_proxy, teardown
+from settings import specifications
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
@@ -18,9 +19,7 @@ if node == cluster.first_control_plane:
     teardown.reset(name="kubeadm reset", user=node.admin_user, **confirmation)
     kubectl_proxy.service(
         name="kubectl proxy",
-        address=str(cluster.connect_address(node)),
-        port=cluster.kubectl_proxy_port,
-        accept=list(cluster.kubectl_proxy_accept),
+        **specifications.kubectl_proxy(cluster),
         present=False,
     )
     contexts.removed(

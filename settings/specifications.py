@@ -86,6 +86,23 @@ def context(cluster: Cluster) -> dict[str, str]:
     }
 
 
+def readiness(cluster: Cluster) -> dict[str, Any]:
+    """Which nodes are waited for, and for how long, for ``nodes.ready``."""
+    return {
+        "names": [each.name for each in cluster.nodes],
+        "seconds": cluster.nodes_ready_seconds,
+    }
+
+
+def kubectl_proxy(cluster: Cluster) -> dict[str, Any]:
+    """Where ``kubectl proxy`` listens, for ``kubectl_proxy.service``."""
+    return {
+        "address": str(cluster.connect_address(cluster.first_control_plane)),
+        "port": cluster.kubectl_proxy_port,
+        "accept": list(cluster.kubectl_proxy_accept),
+    }
+
+
 def preflight(cluster: Cluster, node: Node) -> dict[str, Any]:
     """What preflight checks a node for, for ``preflight.gather``."""
     first = cluster.first_control_plane

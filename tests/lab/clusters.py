@@ -16,6 +16,13 @@ from lab.api import Lab
 from lab.waiting import until
 from tests.lab.runs import ok
 
+# An inventory: the gateway is the control plane, and it has one worker.
+TWO_NODES = """control_plane = [
+    ("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})
+]
+workers = [("node2", {"address": "192.168.2.12"})]
+"""
+
 
 def kubeconfig(lab: Lab) -> Path:
     """The operator's kubeconfig."""

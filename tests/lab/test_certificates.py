@@ -20,14 +20,9 @@ from tests.lab.aged import (
     all_of_control_plane,
     days_left,
 )
-from tests.lab.clusters import all_are_ready, kubeconfig, kubectl, no_token_is_left
+from tests.lab.clusters import TWO_NODES, all_are_ready, kubeconfig, kubectl, no_token_is_left
 from tests.lab.runs import CLUSTER, changes, differences, ok, pyinfra, snapshot, start
 
-INVENTORY = """control_plane = [
-    ("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})
-]
-workers = [("node2", {"address": "192.168.2.12"})]
-"""
 NODES = ("node1", "node2")
 DEPLOY = ["deploys/certificates.py"]
 YEAR = 360  # days, at least, of what was renewed
@@ -38,7 +33,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
-    made = new_lab("certs", INVENTORY)
+    made = new_lab("certs", TWO_NODES)
     made.up()
     run = pyinfra(made, "-y", deploys=CLUSTER)
     assert run.status == 0, run.output

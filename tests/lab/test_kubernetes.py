@@ -15,6 +15,7 @@ import yaml
 from formats.kubeconfig import Access, merged
 from lab.api import Lab
 from tests.lab.clusters import (
+    TWO_NODES,
     all_are_ready,
     kubeconfig,
     kubectl,
@@ -38,11 +39,6 @@ from tests.lab.runs import (
     snapshot,
 )
 
-FIRST = """control_plane = [
-    ("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})
-]
-workers = [("node2", {"address": "192.168.2.12"})]
-"""
 ONE_MORE = 'workers.append(("node3", {"address": "192.168.2.13"}))\n'
 NODES = ("node1", "node2", "node3")
 
@@ -92,7 +88,7 @@ class Grown:
 
 @pytest.fixture(scope="module")
 def made(new_lab: Callable[..., Lab]) -> Iterator[Made]:
-    lab = new_lab("kube", FIRST)
+    lab = new_lab("kube", TWO_NODES)
     lab.up(workers=2)
     kubeconfig(lab).write_text(ELSEWHERE)
     kubeconfig(lab).chmod(0o644)

@@ -19,6 +19,7 @@ import pytest
 from lab.api import Lab
 from lab.kubernetes import PORT
 from messages import codes
+from tests.lab.clusters import TWO_NODES
 from tests.lab.runs import (
     CLUSTER,
     NETWORK,
@@ -35,11 +36,6 @@ from tests.lab.runs import (
 pytestmark = pytest.mark.slow
 
 NODES = ("node1", "node2")
-INVENTORY = """control_plane = [
-    ("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})
-]
-workers = [("node2", {"address": "192.168.2.12"})]
-"""
 PREPARE, RUNTIME = ["deploys/prepare.py"], ["deploys/runtime.py"]
 PACKAGES, WORKERS = ["deploys/packages.py"], ["deploys/workers.py"]
 
@@ -75,7 +71,7 @@ find /etc/kubernetes /etc/containerd /etc/cni /etc/apt /etc/sysctl.d /etc/module
 @pytest.fixture(scope="module")
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     """A control plane and a worker, ready for Kubernetes' packages."""
-    made = new_lab("faults", INVENTORY)
+    made = new_lab("faults", TWO_NODES)
     made.up()
     run = pyinfra(made, "-y", deploys=[*NETWORK, *PREPARE, *RUNTIME])
     assert run.status == 0, run.output

@@ -13,16 +13,11 @@ import yaml
 
 from lab.api import Lab
 from messages import codes
-from tests.lab.clusters import all_are_ready, kubeconfig
+from tests.lab.clusters import TWO_NODES, all_are_ready, kubeconfig
 from tests.lab.runs import CLUSTER, changes, differences, ok, pyinfra, snapshot, start
 
 pytestmark = pytest.mark.slow
 
-INVENTORY = """control_plane = [
-    ("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})
-]
-workers = [("node2", {"address": "192.168.2.12"})]
-"""
 NODES = ("node1", "node2")
 PREPARED = [
     f"deploys/{name}.py" for name in ("ssh_access", "network", "prepare", "runtime", "packages")
@@ -79,7 +74,7 @@ class Prepared:
 
 @pytest.fixture(scope="module")
 def prepared(new_lab: Callable[..., Lab]) -> Iterator[Prepared]:
-    made = new_lab("reset", INVENTORY)
+    made = new_lab("reset", TWO_NODES)
     made.up()
     kubeconfig(made).write_text(MINE)
     run = pyinfra(made, "-y", deploys=PREPARED)
