@@ -11,25 +11,13 @@ from cryptography import x509
 from . import config as settings
 from . import kubeconfig, manifests, pki
 from .client import ApiError, Unreachable, admin
-from .common import (
-    Fatal,
-    Obj,
-    moment,
-    print_json,
-    print_table,
-    root,
-    say,
-    short_age,
-    stamp,
-    tell,
-    text,
-)
+from .common import Fatal, Obj, moment, print_json, print_table, root, short_age, stamp, tell, text
 
 
 def _load(path: str, phase: str, is_quiet: bool = False) -> settings.Config:
     """Return the configuration: the file's, else the cluster's own, else the defaults."""
     if path or not root(kubeconfig.ADMIN).exists():
-        return settings.load_init(path) if path else settings.with_defaults({})
+        return settings.load_init(path)
     show = (lambda *_, **__: None) if is_quiet else tell
     show("reading", phase=phase)
     try:
@@ -84,7 +72,7 @@ def check_expiration(options: argparse.Namespace) -> None:
     listed, authorities = found.values()
     rows = [(one["name"], *_times(one), one["caName"], "no") for one in listed]
     print_table([("CERTIFICATE", *times, "CERTIFICATE AUTHORITY", "EXTERNALLY MANAGED"), *rows])
-    say()
+    print()
     last = [(one["name"], *_times(one), "no") for one in authorities]
     print_table([("CERTIFICATE AUTHORITY", *times, "EXTERNALLY MANAGED"), *last])
 
@@ -106,7 +94,7 @@ def renew(options: argparse.Namespace) -> None:
         raise Fatal(f'unknown command "{wanted}" for "kubeadm certs renew"')
     config = _load(options.config, "renew")
     for name in sorted(known) if wanted == "all" else [wanted]:
-        say(f"{pki.renew(known[name], config)} renewed")
+        print(pki.renew(known[name], config), "renewed", flush=True)
     if wanted == "all":
         tell("renewed")
 
@@ -121,4 +109,4 @@ def user_kubeconfig(options: argparse.Namespace) -> None:
     credentials = pki.client_credentials(config, options.client_name, options.org)
     pem = pki.certificate_pem(authority)
     made = kubeconfig.document(server, name, options.client_name, pem, credentials)
-    say(yaml.safe_dump(made))
+    print(yaml.safe_dump(made))

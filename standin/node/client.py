@@ -44,20 +44,18 @@ def phase(name: str) -> Iterator[None]:
 
 
 class Client:
-    """A connection to one API server, kept open; authority: PEM, empty: it isn't verified."""
+    """
+    A connection to one API server, kept open.
 
-    def __init__(
-        self,
-        server: str,
-        authority: bytes = b"",
-        certificate: bytes = b"",
-        key: bytes = b"",
-        token: str = "",
-    ) -> None:
-        self.server = server.rstrip("/")
+    + authority: PEM, empty: it isn't verified
+    + user: a kubeconfig's
+    """
+
+    def __init__(self, server: str, authority: bytes = b"", user: Obj | None = None) -> None:
+        self.server, user = server.rstrip("/"), user or {}
         self.headers = {"Accept": "application/json", "User-Agent": "stand-in"}
-        if token:
-            self.headers["Authorization"] = f"Bearer {token}"
+        if "token" in user:
+            self.headers["Authorization"] = f"Bearer {user['token']}"
         parts = urllib.parse.urlsplit(self.server)
         self.host, self.port = str(parts.hostname), parts.port or 443
         self.connection: http.client.HTTPSConnection | None = None
@@ -65,11 +63,11 @@ class Client:
         if not authority:
             self.context.check_hostname = False
             self.context.verify_mode = ssl.CERT_NONE
-        if certificate:
+        if certificate := kubeconfig.data(user, "client-certificate"):
             # ssl takes files only; this one lives in memory, for these lines.
             folder = "/dev/shm" if Path("/dev/shm").is_dir() else None
             with tempfile.NamedTemporaryFile(dir=folder, prefix="stand-in-") as file:
-                file.write(certificate + b"\n" + key)
+                file.write(certificate + b"\n" + kubeconfig.data(user, "client-key"))
                 file.flush()
                 self.context.load_cert_chain(file.name)
 
@@ -77,10 +75,7 @@ class Client:
     def of(cls, content: Obj) -> Client:
         """Return the client that a kubeconfig describes."""
         cluster, user = kubeconfig.cluster_and_user(content)
-        names = ("client-certificate", "client-key")
-        certificate, key = (kubeconfig.data(user, name) for name in names)
-        authority = kubeconfig.data(cluster, "certificate-authority")
-        return cls(cluster["server"], authority, certificate, key, user.get("token", ""))
+        return cls(cluster["server"], kubeconfig.data(cluster, "certificate-authority"), user)
 
     def acting_as(self, account: str) -> Client:
         """Return a client that asks for a service account, in place of its pod's token."""

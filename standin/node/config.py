@@ -129,7 +129,9 @@ def check_token(token: str) -> None:
 
 
 def load_init(path: str) -> Config:
-    """Read the file of `kubeadm init --config`."""
+    """Read the file of `kubeadm init --config`; the defaults without one."""
+    if not path:
+        return with_defaults({})
     documents = read(path)
     if not documents.keys() & {"InitConfiguration", "ClusterConfiguration"}:
         raise Fatal(text("no-init-kind"))

@@ -19,8 +19,6 @@ from .common import root, text
 PEER = struct.Struct("3i")  # ucred: the process that listens, its user, its group
 CRI_PLUGINS = ("io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime")
 IMAGE_PLUGINS = ("io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images")
-
-
 UNITS = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 KEPT = 5.0  # seconds that a list of images is good for
 

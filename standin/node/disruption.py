@@ -17,6 +17,11 @@ PODS, NODES, BUDGETS, DEPLOYMENTS = (
 )
 
 
+def owners(pod: Obj) -> set[str]:
+    """Return the UIDs of what a pod belongs to."""
+    return {one["uid"] for one in pod["metadata"].get("ownerReferences", [])}
+
+
 def is_ending(pod: Obj) -> bool:
     """Whether a pod is to end: its node's kubelet removes it when it has."""
     return "deletionTimestamp" in pod["metadata"]
@@ -45,8 +50,8 @@ def status(store: Store, budget: Obj) -> Obj:
     """Return a budget's status at this moment."""
     pods, spec = _matching(store, budget), budget["spec"]
     least, most = spec.get("minAvailable"), spec.get("maxUnavailable")
-    owners = {one["uid"] for pod in pods for one in pod["metadata"].get("ownerReferences", [])}
-    several = (one for one in store.peek(DEPLOYMENTS) if one["metadata"]["uid"] in owners)
+    owned = set[str]().union(*map(owners, pods))
+    several = (one for one in store.peek(DEPLOYMENTS) if one["metadata"]["uid"] in owned)
     replicas = sum(one["spec"].get("replicas", 1) for one in several)
     expected = len(pods) if isinstance(least, int) else replicas
     number = str(most if least is None else least)

@@ -6,10 +6,10 @@ Source: flannel's documentation, and what a real flannel 0.28.9 left on a node.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import subprocess
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from . import rules
@@ -59,17 +59,16 @@ class Flannel:
         if not root(BRIDGE).exists():
             raise NotRunning(f"Failed to check br_netfilter: stat {BRIDGE}")
         try:
-            network = ipaddress.IPv4Network(json.loads(data["net-conf.json"])["Network"])
+            network = IPv4Network(json.loads(data["net-conf.json"])["Network"])
         except (KeyError, ValueError) as error:
             raise NotRunning(f"Failed to parse network config: {error}") from None
         own, name = node.get("spec", {}).get("podCIDR"), node["metadata"]["name"]
         if not own:
             raise NotRunning(f'{NO_LEASE}: node "{name}" pod cidr not assigned')
-        subnet = ipaddress.IPv4Network(own)
+        subnet = IPv4Network(own)
         if not subnet.subnet_of(network):
-            raise NotRunning(
-                f"{NO_LEASE}: {text('other-subnet', network=network, own=own, name=name)}"
-            )
+            why = text("other-subnet", network=network, own=own, name=name)
+            raise NotRunning(f"{NO_LEASE}: {why}")
         device = _interface(arguments)
         local = _address(device)
         self._write_files(data, network, subnet)
@@ -78,17 +77,11 @@ class Flannel:
         rules.flannel(str(network), str(subnet))
         address = root("/sys/class/net/flannel.1/address")
         data = {"VNI": 1, "VtepMAC": address.read_text().strip() if address.exists() else ""}
-        values = {
-            "backend-data": json.dumps(data, separators=(",", ":")),
-            "backend-type": "vxlan",
-            "kube-subnet-manager": "true",
-            "public-ip": local,
-        }
+        values = {"backend-data": json.dumps(data, separators=(",", ":")), "public-ip": local}
+        values |= {"backend-type": "vxlan", "kube-subnet-manager": "true"}
         return {f"flannel.alpha.coreos.com/{name}": value for name, value in values.items()}
 
-    def _write_files(
-        self, data: Obj, network: ipaddress.IPv4Network, subnet: ipaddress.IPv4Network
-    ) -> None:
+    def _write_files(self, data: Obj, network: IPv4Network, subnet: IPv4Network) -> None:
         if self.has_written and root(CONFLIST).exists():
             return
         if not root(PLUGIN).exists():
@@ -100,7 +93,7 @@ class Flannel:
         replace(root(CONFLIST), data["cni-conf.json"].encode(), 0o644)
         self.has_written = True
 
-    def _make_links(self, device: str, local: str, subnet: ipaddress.IPv4Network) -> None:
+    def _make_links(self, device: str, local: str, subnet: IPv4Network) -> None:
         if not Path("/sys/class/net/flannel.1").exists():
             options = f"type vxlan id 1 local {local} dev {device} dstport 8472 nolearning"
             made = _ip("link", "add", "flannel.1", *options.split())
@@ -120,7 +113,7 @@ class Flannel:
         for one in others:
             other = one.get("spec", {}).get("podCIDR")
             if other and one["metadata"]["name"] != own:
-                wanted[other] = str(ipaddress.ip_network(other)[0])
+                wanted[other] = str(IPv4Network(other)[0])
         for gone in self.routes.keys() - wanted.keys():
             _ip("route", "delete", gone, "dev", "flannel.1")
         for other, gateway in wanted.items():

@@ -200,10 +200,6 @@ def _kubelet_finalize(_: Config) -> None:
         kubeconfig.save(path, content)
 
 
-def _addons(config: Config) -> None:
-    addons.apply_addons(admin(), config)
-
-
 PHASES: dict[str, Callable[[Config], None]] = {
     "preflight": _preflight,
     "certs": _certs,
@@ -218,13 +214,13 @@ PHASES: dict[str, Callable[[Config], None]] = {
     "mark-control-plane": _mark_control_plane,
     "bootstrap-token": _bootstrap_token,
     "kubelet-finalize": _kubelet_finalize,
-    "addon": _addons,
+    "addon": lambda config: addons.apply_addons(admin(), config),
 }
 
 
 def main(options: argparse.Namespace) -> None:
     """kubeadm init."""
-    config = settings.load_init(options.config) if options.config else settings.with_defaults({})
+    config = settings.load_init(options.config)
     listed = config.init["nodeRegistration"]["ignorePreflightErrors"]
     config.ignored = preflight.ignored(options.ignore_preflight_errors, listed)
     tell("init", version=config.cluster["kubernetesVersion"])

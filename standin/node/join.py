@@ -97,11 +97,8 @@ def _wait_bootstrap(join: Obj) -> None:
     try:
         services.wait_healthy(seconds["kubeletHealthCheck"])
         tell("tls-bootstrap")
-        until = time.monotonic() + seconds["tlsBootstrap"]
-        while not root(KUBELET).exists():
-            if time.monotonic() > until:
-                raise Fatal("failed while waiting for TLS bootstrap: context deadline exceeded")
-            time.sleep(0.2)
+        failure = "failed while waiting for TLS bootstrap: context deadline exceeded"
+        init.wait_for(root(KUBELET).exists, seconds["tlsBootstrap"], failure)
     finally:
         root(BOOTSTRAP).unlink(missing_ok=True)
 
@@ -120,8 +117,8 @@ def main(options: argparse.Namespace) -> None:
         except Fatal as error:
             raise Fatal(text("no-identity", why=error)) from None
         authority = kubeconfig.data(found, "certificate-authority")
-        token = join["discovery"]["tlsBootstrapToken"]
-        cluster, kubelet = _fetch(Client(found["server"], authority, token=token))
+        credentials = {"token": join["discovery"]["tlsBootstrapToken"]}
+        cluster, kubelet = _fetch(Client(found["server"], authority, credentials))
     with phase("kubelet-start"):
         _kubelet_start(join, found, str(cluster.get("clusterName", "kubernetes")), kubelet)
     with phase("kubelet-wait-bootstrap"):

@@ -53,12 +53,6 @@ def _refused(reason: str) -> Fatal:
     return Fatal(f'"command failed" err={quote(reason)}')
 
 
-def parse(arguments: list[str]) -> dict[str, str]:
-    """Read flags, `--name=value`; those that only matter to containers too."""
-    words = (one.lstrip("-").partition("=") for one in arguments)
-    return {name: value for name, _, value in words}
-
-
 def load_config(path: str) -> Obj:
     """Read the KubeletConfiguration; Fatal in the kubelet's words when there is none."""
     try:
@@ -154,7 +148,7 @@ class Kubelet:
         self.said = ""
         self.manifests: list[str] = []
         self.beat = 0.0
-        self.is_settled = False
+        self.is_settled = self.is_registered = False
 
     def check(self) -> None:
         """Raise Fatal for what ends the real one at its start."""
@@ -242,8 +236,10 @@ class Kubelet:
         try:
             client = self.client = self.client or self._credentials()
             own = client.get(f"/api/v1/nodes/{self.name}")
-            if own is None:
-                own = client.request("POST", "/api/v1/nodes", node.new_node(self.name))
+            if own is None and self.is_registered:
+                raise Fatal(f'node "{self.name}" not found')
+            own = own or client.request("POST", "/api/v1/nodes", node.new_node(self.name))
+            self.is_registered = True  # once in its life: a node that is deleted stays away
             self._report(client, own, state)
             runs_all = self.pods.sync(client, own, state)
             self.is_settled = runs_all and not state.problems
@@ -252,12 +248,12 @@ class Kubelet:
         except (ApiError, Unreachable, Fatal, OSError) as error:
             if isinstance(error, ApiError) and error.status == 401:
                 self.client = None
-            self.say(f"Unable to reach the API: {error}")
+            self.say(f"Error updating node status, will retry: {error}")
 
 
 def run(arguments: list[str]) -> int:
     """Run until stopped; return the exit status."""
-    flags = parse(arguments)
+    flags = manifests.flags_of(arguments)
     if "version" in flags:
         print(f"Kubernetes {VERSION}")
         return 0

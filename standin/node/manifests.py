@@ -14,12 +14,8 @@ from .common import Obj, root, template, write
 DIRECTORY = "/etc/kubernetes/manifests"
 HASH = "kubernetes.io/config.hash"
 # Where the configuration has the flags that are given for a component.
-EXTRA = {
-    "kube-apiserver": "apiServer",
-    "kube-controller-manager": "controllerManager",
-    "kube-scheduler": "scheduler",
-    "etcd": "etcd",
-}
+EXTRA = {"kube-apiserver": "apiServer", "kube-controller-manager": "controllerManager"}
+EXTRA |= {"kube-scheduler": "scheduler", "etcd": "etcd"}
 
 
 def path(component: str) -> str:
@@ -34,25 +30,24 @@ def read(component: str) -> Obj:
 
 def flags(component: str) -> dict[str, str]:
     """Return the flags in a component's manifest."""
-    command = read(component)["spec"]["containers"][0]["command"]
-    return {name: value for name, _, value in (one[2:].partition("=") for one in command[1:])}
+    return flags_of(read(component)["spec"]["containers"][0]["command"][1:])
+
+
+def flags_of(arguments: list[str]) -> dict[str, str]:
+    """Return flags, `--name=value`, by name."""
+    words = (one.lstrip("-").partition("=") for one in arguments)
+    return {name: value for name, _, value in words}
 
 
 def text(component: str, config: settings.Config) -> str:
     """Return the manifest of a component."""
     networking, point = config.cluster["networking"], config.init["localAPIEndpoint"]
-    found = template(
-        "static-pods",
-        address=point["advertiseAddress"],
-        port=str(point["bindPort"]),
-        pki=config.cluster["certificatesDir"],
-        data=config.cluster["etcd"]["local"]["dataDir"],
-        name=config.init["nodeRegistration"]["name"],
-        cluster=config.cluster["clusterName"],
-        pods=networking["podSubnet"],
-        services=networking["serviceSubnet"],
-        domain=networking["dnsDomain"],
-    )[0][component]
+    values = {"address": point["advertiseAddress"], "port": str(point["bindPort"])}
+    values |= {"pki": config.directory, "data": config.cluster["etcd"]["local"]["dataDir"]}
+    values |= {"pods": networking["podSubnet"], "services": networking["serviceSubnet"]}
+    values |= {"domain": networking["dnsDomain"], "cluster": config.cluster["clusterName"]}
+    own = config.init["nodeRegistration"]["name"]
+    found = template("static-pods", name=own, **values)[0][component]
     where = EXTRA[component]
     part = config.cluster["etcd"]["local"] if where == "etcd" else config.cluster[where]
     extra = {one["name"]: one["value"] for one in part.get("extraArgs") or []}

@@ -62,8 +62,7 @@ def main(options: argparse.Namespace) -> None:
     data = _etcd(cluster)
     # The real kubelet stops later; here it would start the API server again on empty data.
     services.kubelet("stop")
-    if services.has_systemd():
-        services.stop_control_plane()
+    services.stop_control_plane()
     if not root(data).is_dir() or any(root(data).iterdir()):
         _empty(data)
         tell("reset-etcd", path=data)

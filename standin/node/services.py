@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import time
@@ -17,11 +16,6 @@ CONTROL_PLANE = "stand-in-control-plane.service"
 RESTARTED = ("Restart=always", "RestartSec=2", "StartLimitIntervalSec=0")
 
 
-def has_systemd() -> bool:
-    """Whether there are services at all."""
-    return shutil.which("systemctl") is not None and Path("/run/systemd/system").is_dir()
-
-
 def systemctl(*arguments: str) -> bool:
     """Run systemctl; whether it succeeded."""
     command = ["systemctl", *arguments]
@@ -30,9 +24,8 @@ def systemctl(*arguments: str) -> bool:
 
 def kubelet(action: str) -> None:
     """Start or stop the kubelet; why it fails stands in its journal."""
-    if has_systemd():
-        systemctl("daemon-reload")
-        systemctl(action, "kubelet")
+    systemctl("daemon-reload")
+    systemctl(action, "kubelet")
 
 
 def wait_healthy(seconds: float) -> None:

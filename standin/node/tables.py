@@ -84,14 +84,9 @@ def table(resource: Resource, items: list[Obj], revision: str, include: str) -> 
         rows.append({"cells": cells} | ({"object": carried} if include != "None" else {}))
     about: Obj = {"kind": "Table", "apiVersion": "meta.k8s.io/v1"}
     about |= {"metadata": {"resourceVersion": revision}, "rows": rows}
-    shown = [
-        {
-            "name": name.rstrip("*"),
-            "type": "string",
-            "format": "name" if name == "Name" else "",
-            "description": "",
-            "priority": int(name.endswith("*")),
-        }
-        for name in columns
-    ]
+    shown = []
+    for name in columns:
+        own = {"name": name.rstrip("*"), "format": "name" if name == "Name" else ""}
+        own |= {"type": "string", "description": "", "priority": int(name.endswith("*"))}
+        shown.append(own)
     return about | {"columnDefinitions": shown}

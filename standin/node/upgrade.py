@@ -130,10 +130,8 @@ def _static_pods(config: settings.Config, client: Client) -> None:
 
 def _kubelet_config(document: Obj) -> None:
     """Write config.yaml anew, after a copy of the old one."""
-    path, backup = (
-        f"{init.KUBELET}/config.yaml",
-        f"{TMP}/kubeadm-kubelet-config-{_now()}/config.yaml",
-    )
+    path = f"{init.KUBELET}/config.yaml"
+    backup = f"{TMP}/kubeadm-kubelet-config-{_now()}/config.yaml"
     tell("upgrade-kubelet", backup=backup)
     old = root(path).read_text()
     write(backup, old, 0o600)

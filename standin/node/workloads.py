@@ -15,7 +15,7 @@ import secrets
 from collections import Counter
 
 from .common import Obj, condition, is_ready, stamp
-from .disruption import NODES, PODS, end, is_ending
+from .disruption import NODES, PODS, end, is_ending, owners
 from .resources import BY_KEY
 from .store import Conflict, Store
 
@@ -37,11 +37,8 @@ def _digest(template: Obj) -> str:
 
 def _owned(store: Store, owner: Obj) -> list[Obj]:
     """Return the pods whose controller `owner` is."""
-    uid, found = owner["metadata"]["uid"], []
-    for one in store.listed(PODS, owner["metadata"]["namespace"])[0]:
-        if any(each["uid"] == uid for each in one["metadata"].get("ownerReferences", [])):
-            found.append(one)
-    return found
+    uid, pods = owner["metadata"]["uid"], store.listed(PODS, owner["metadata"]["namespace"])[0]
+    return [one for one in pods if uid in owners(one)]
 
 
 def _make_pod(store: Store, owner: Obj, labels: Obj, spec: Obj) -> None:
@@ -50,13 +47,9 @@ def _make_pod(store: Store, owner: Obj, labels: Obj, spec: Obj) -> None:
     reference |= {name: owner["metadata"][name] for name in ("name", "uid")}
     words = [owner["metadata"]["name"], labels.get("pod-template-hash", "")]
     words.append("".join(secrets.choice(LETTERS) for _ in range(5)))
-    meta = {
-        "name": "-".join(filter(None, words)),
-        "namespace": owner["metadata"]["namespace"],
-        "labels": (template.get("labels") or {}) | labels,
-        "annotations": template.get("annotations") or {},
-        "ownerReferences": [reference],
-    }
+    meta = {"name": "-".join(filter(None, words)), "namespace": owner["metadata"]["namespace"]}
+    meta |= {"labels": (template.get("labels") or {}) | labels, "ownerReferences": [reference]}
+    meta |= {"annotations": template.get("annotations") or {}}
     about = {"apiVersion": "v1", "kind": "Pod", "metadata": meta}
     store.create(PODS, about | {"spec": spec, "status": {"phase": "Pending"}})
 

@@ -222,7 +222,7 @@ def test_a_dead_worker_is_removed_from_the_cluster_alone(
     run = pyinfra(lab, *NODE3, "--data", "yes=node3", deploys=DEPLOY)
     assert set(nodes(lab)) == {"node1", "node2"}, run.output
     assert run.counts("node1")[2] == 0, run.output
-    # It comes back, is not in the cluster, and is cleaned then.
+    # It comes back, its kubelet registers it again, and it is removed once more.
     lab.power_on("node3")
     assert pyinfra(lab, *NODE3, deploys=DEPLOY).status == 0
     is_gone(lab, made)

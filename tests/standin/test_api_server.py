@@ -45,7 +45,7 @@ def test_nobody_gets_in_without_credentials(control_plane: ControlPlane) -> None
     assert stranger.request("GET", "/readyz") == "ok"
     info = stranger.request("GET", "/api/v1/namespaces/kube-public/configmaps/cluster-info")
     assert "jws-kubeconfig-abcdef" in info["data"]
-    wrong = Client(f"https://{control_plane.address}", token="abcdef.ffffffffffffffff")
+    wrong = Client(f"https://{control_plane.address}", user={"token": "abcdef.ffffffffffffffff"})
     assert refused(wrong, "GET", NODES) == (401, "Unauthorized")
 
 
@@ -54,15 +54,15 @@ def test_a_certificate_of_another_authority_is_not_accepted(control_plane: Contr
     key = pki.new_key("ECDSA-P256")
     name = pki.subject("admin", "system:masters")
     forged = other.sign(name, [pki.CLIENT], key.public_key(), timedelta(days=1))
-    client = Client(
-        f"https://{control_plane.address}", b"", pki.certificate_pem(forged), pki.key_pem(key)
-    )
+    pair = {"client-certificate": pki.certificate_pem(forged), "client-key": pki.key_pem(key)}
+    user = {f"{name}-data": base64.b64encode(data).decode() for name, data in pair.items()}
+    client = Client(f"https://{control_plane.address}", user=user)
     with pytest.raises((ApiError, Unreachable)):
         client.request("GET", NODES)
 
 
 def test_a_bootstrap_token_may_only_bootstrap(control_plane: ControlPlane) -> None:
-    holder = Client(f"https://{control_plane.address}", token="abcdef.0123456789abcdef")
+    holder = Client(f"https://{control_plane.address}", user={"token": "abcdef.0123456789abcdef"})
     assert holder.get("/api/v1/namespaces/kube-system/configmaps/kubeadm-config") is not None
     status, message = refused(holder, "GET", "/api/v1/namespaces/kube-system/secrets")
     assert status == 403
@@ -79,7 +79,7 @@ def test_an_expired_token_is_refused_and_removed(control_plane: ControlPlane) ->
     past = stamp(now() - timedelta(seconds=1)).encode()
     secret["data"]["expiration"] = base64.b64encode(past).decode()
     control_plane.admin.put(addons.SECRETS, secret)
-    holder = Client(f"https://{control_plane.address}", token="zzzzzz.0123456789abcdef")
+    holder = Client(f"https://{control_plane.address}", user={"token": "zzzzzz.0123456789abcdef"})
     assert refused(holder, "GET", NODES)[0] == 401
     controllers.tokens(control_plane.store)
     path = "/api/v1/namespaces/kube-system/secrets/bootstrap-token-zzzzzz"

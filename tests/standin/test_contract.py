@@ -98,7 +98,7 @@ class Cluster:
         health = ThreadingHTTPServer(("127.0.0.1", 0), kubelet.Health)
         threading.Thread(target=health.serve_forever, daemon=True).start()
         patch.setattr(services, "HEALTH", f"http://127.0.0.1:{health.server_address[1]}/healthz")
-        patch.setattr(services, "has_systemd", lambda: False)
+        patch.setattr(services, "systemctl", lambda *_: False)
         patch.setattr(preflight, "Runtime", Containerd)
         patch.setattr("os.geteuid", lambda: 0)
 

@@ -21,6 +21,7 @@ from standin.node import (
     patch,
     pki,
     preflight,
+    services,
     tables,
 )
 from standin.node.common import Fatal, Obj, duration, go_duration
@@ -211,10 +212,35 @@ def test_durations_are_gos(text: str) -> None:
     assert go_duration(duration(text).total_seconds()) == text
 
 
+def test_a_kubelet_registers_its_node_once(
+    control_plane: ControlPlane,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A node that is deleted stays away until its kubelet is started again."""
+    monkeypatch.setattr(services, "systemctl", lambda *_: False)
+    monkeypatch.setattr(node, "gather", lambda *_: node.State(["no network"], runs_pods=False))
+    (root / "var/lib/kubelet/config.yaml").write_text("{}\n")
+    path, flags = "/api/v1/nodes/head", {"config": "/var/lib/kubelet/config.yaml"}
+    flags |= {"kubeconfig": "/etc/kubernetes/kubelet.conf", "hostname-override": "head"}
+    first = kubelet.Kubelet(flags)
+    first.round()
+    assert control_plane.admin.get(path) is not None
+    control_plane.admin.request("DELETE", path)
+    for _ in range(2):
+        first.round()
+        assert control_plane.admin.get(path) is None
+    assert 'node "head" not found' in capsys.readouterr().err
+    kubelet.Kubelet(flags).round()
+    assert control_plane.admin.get(path) is not None
+
+
 def test_reset_leaves_what_the_real_one_leaves(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(services, "systemctl", lambda *_: False)
     for path in (
         "etc/kubernetes/kubelet.conf",
         "etc/kubernetes/pki/ca.crt",
