@@ -28,9 +28,9 @@ END {print s ? s : "-"}';
 [ -e """
     + RESTART_MARK
     + f""" ] && echo restart || echo -;
-ours=$(grep -lsxF '{MIRROR_MARK}' {CERTS_DIR}/*/hosts.toml); echo "$ours" | paste -sd' ';
+marked=$(grep -lsxF '{MIRROR_MARK}' {CERTS_DIR}/*/hosts.toml); echo "$marked" | paste -sd' ';
 containerd config dump 2>/dev/null | base64 -w0; echo;
-for f in $ours; do case " $* " in *" $f "*) ;; *) set -- "$@" "$f";; esac; done;
+for f in $marked; do case " $* " in *" $f "*) ;; *) set -- "$@" "$f";; esac; done;
 """
     + READ_FILES
 )
@@ -82,7 +82,7 @@ class Containerd(WholeFact[ContainerdState]):
         active: str,
         cri: str,
         restart: str,
-        ours: str,
+        marked: str,
         dump: str,
         *files: str,
     ) -> ContainerdState:
@@ -94,7 +94,7 @@ class Containerd(WholeFact[ContainerdState]):
             cri=cri == "ok",
             needs_restart=one_of(restart, "restart", "-") == "restart",
             dump=text_of(dump, "replace"),
-            files=parse_files(files, list(dict.fromkeys([*self.paths, *_paths(ours)]))),
+            files=parse_files(files, list(dict.fromkeys([*self.paths, *_paths(marked)]))),
         )
 
 

@@ -6,7 +6,7 @@ built-in chain has one jump to it, at its top. Nothing else in the tables is bra
 
 iptables prints a rule otherwise than it was typed (``ssh`` is 22, ``-s a,b`` two rules). So the
 rules are tried in a network namespace without other rules (``trial``), and what iptables-save
-prints of them there is compared with the live rules (``learn``, ``repair``).
+prints of them there is compared with the live rules (``parse_trial``, ``repair``).
 
 Sources: iptables-save(8), iptables-restore(8); ``add_param_to_argv`` and ``xtables_save_string`` of
 iptables 1.8 for the quotes; tried against 1.8.9 and 1.8.11, legacy and nft. With ``--noflush`` a
@@ -146,7 +146,7 @@ class Rule:
     @classmethod
     def parse(cls, text: str) -> Rule:
         """
-        Read table and chain from a rule's words; iptables judges the others (``learn``).
+        Read table and chain from a rule's words; iptables judges the others (``parse_trial``).
 
         + text: ``-A CHAIN …``, with ``-t TABLE`` for another than filter, as a shell reads it
 
@@ -166,7 +166,7 @@ class OwnChains:
     """
     The desired rules of bramble's own chains.
 
-    + printed: what iptables-save prints of each chain's rules, known after ``learn``
+    + printed: what iptables-save prints of each chain's rules, known after ``parse_trial``
     """
 
     def __init__(self, prefix: str, rules: Iterable[str]) -> None:
@@ -207,9 +207,9 @@ class OwnChains:
             for rule in self.rules
         )
 
-    def learn(self, saved: str, said: str) -> None:
+    def parse_trial(self, saved: str, said: str) -> None:
         """
-        Learn how iptables prints the rules.
+        Parse how iptables prints the rules.
 
         + saved: what iptables-save prints after the trial
         + said: the output of iptables-restore, which ends at the first rule that it refuses

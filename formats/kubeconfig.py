@@ -257,8 +257,8 @@ class _Edit:
         own = [item for item in items if _plain(item)["name"] == self.name]
         new = self._text(node, entry)
         for item in own:
-            leads = not entry and all(other in own for other in items[: items.index(item)])
-            self.changes.append((*self._span(node, item, bool(new), leads), new))
+            is_first = not entry and all(other in own for other in items[: items.index(item)])
+            self.changes.append((*self._span(node, item, bool(new), is_first), new))
             new = ""
         if new:
             end = self._end(items[-1]) if _is_flow(node) else self._line_end(items[-1])
@@ -267,7 +267,7 @@ class _Edit:
             colon = self.before.rindex(":", 0, node.start_mark.index) + 1
             self.changes.append((colon, colon, " []"))
 
-    def _span(self, node: Node, item: Node, stays: bool, leads: bool) -> tuple[int, int]:
+    def _span(self, node: Node, item: Node, stays: bool, is_first: bool) -> tuple[int, int]:
         """
         Find start and end of an item of a list.
 
@@ -279,9 +279,9 @@ class _Edit:
             return self.before.rfind("\n", 0, dash) + 1, self._line_end(item)
         start, end = item.start_mark.index, item.end_mark.index
         at = node.value.index(item)
-        if leads and at + 1 < len(node.value):
+        if is_first and at + 1 < len(node.value):
             end = node.value[at + 1].start_mark.index
-        elif not stays and not leads:
+        elif not stays and not is_first:
             start = node.value[at - 1].end_mark.index
         return start, end
 

@@ -210,7 +210,7 @@ def _read(chains: OwnChains, unit: str, paths: list[str]) -> IptablesState:
     check_readable(now, {table for table, _ in chains.desired} or set(CHAINS))
     if now.tried is not None:
         with _rule_errors():
-            chains.learn(now.tried, now.refusal)
+            chains.parse_trial(now.tried, now.refusal)
     return now
 
 

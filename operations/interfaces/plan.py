@@ -214,8 +214,8 @@ class Plan:
 
     def owners(self, desired: Interface) -> None:
         """Plan that NetworkManager and dhcpcd leave it alone, and DHCP does not delay the boot."""
-        ours = self._networkmanager in self.files
-        if "NetworkManager" in self.now["tools"] and (ours or not self._networkmanager_leaves()):
+        exists = self._networkmanager in self.files
+        if "NetworkManager" in self.now["tools"] and (exists or not self._networkmanager_leaves()):
             self.put(
                 self._networkmanager,
                 f"# ifupdown manages {self.name}: see {self.own}\n"

@@ -12,6 +12,7 @@ from pyinfra.api.host import Host
 from formats import card_record, partition_table
 from formats.card_record import HEAD
 from formats.partition_table import Partition
+from messages import Said
 from messages import sdcard as messages
 from operations.base import HostFailure
 from operations.sdcard.target import Target
@@ -47,7 +48,7 @@ class Difference:
     + files: those on the boot partition that differ, with what they hold now (None: missing)
     """
 
-    reason: str | None
+    reason: Said | None
     files: Mapping[str, bytes | None] = field(default_factory=dict, repr=False)
 
 
@@ -58,29 +59,29 @@ def compare(target: Target, desired: DesiredCard, host: Host) -> Difference:
     Other files on the boot partition, such as config.txt, belong to the user and are not compared.
     """
     if not target.size:
-        return Difference("the file is new")
+        return Difference(messages.NEW_FILE())
     beginning = target.read(0, partition_table.LENGTH)
     if (node := card_record.marked(beginning)) is not None:
-        return Difference(f"it was not written completely (as the card of {node})")
+        return Difference(messages.NOT_COMPLETE(node=node))
     try:
         boot = partition_table.boot_partition(partition_table.parse(beginning))
     except ValueError:
-        return Difference("it has no partition table of an image")
+        return Difference(messages.NO_PARTITION_TABLE())
     names = target.boot_names(boot.start) or set()
     if card_record.FILE not in names:
-        return Difference("it was not written by bramble")
+        return Difference(messages.NOT_BY_BRAMBLE())
     try:
         record = card_record.parse(target.read_boot_file(boot.start, card_record.FILE).decode())
     except ValueError:
-        return Difference(f"its {card_record.FILE} is damaged")
+        return Difference(messages.CARD_RECORD_DAMAGED(name=card_record.FILE))
     if record.node != desired.node:
-        return Difference(f"it is the card of {record.node}, written on {record.written}")
+        return Difference(messages.OTHER_NODE(node=record.node, written=record.written))
     if record.checksum != desired.checksum:
-        return Difference(f"its image is {record.image}, written on {record.written}")
+        return Difference(messages.OTHER_IMAGE(image=record.image, written=record.written))
     if sha256(beginning[:HEAD]).hexdigest() != record.head:
-        return Difference("its partition table has changed: a board has booted from it")
+        return Difference(messages.BOOTED())
     if _unmodified_checksum(target, boot, record.size, host) != record.rest:
-        return Difference("its blocks have changed: a board has booted from it, or it is worn out")
+        return Difference(messages.BLOCKS_CHANGED())
     return Difference(None, _differing_files(target, boot, names, desired))
 
 

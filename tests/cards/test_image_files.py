@@ -96,7 +96,7 @@ def test_an_interrupted_card_is_written_again_by_the_next_run(
     assert card_record.marked(made.read_bytes()) == "node1"
     assert not (project / ".cluster/known_hosts").exists()
     done = sdcard(**card)
-    assert "it was not written completely (as the card of node1)" in done.stdout
+    assert messages.NOT_COMPLETE.code in codes(done.stdout)
     assert done.returncode == 0
     assert outside(made) == outside(image)
 

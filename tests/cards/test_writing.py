@@ -37,7 +37,7 @@ class Host:
 
 HOST = Host()
 
-INCOMPLETE = "it was not written completely (as the card of node1)"
+INCOMPLETE = messages.NOT_COMPLETE(node="node1")
 
 
 def failure(work: Callable[[], object]) -> Said:
@@ -88,31 +88,25 @@ def test_writing_and_verifying_are_reported(image: Path, tmp_path: Path) -> None
 
 def test_the_reason_for_writing_all_of_it_is_given(image: Path, tmp_path: Path) -> None:
     card = tmp_path / "card.img"
-    assert difference(card).reason == "the file is new"
+    assert difference(card).reason == messages.NEW_FILE()
     good = write(card, image).read_bytes()
     today = card_record.parse(images.get(card, card_record.FILE)).written
-    assert (
-        difference(card, replace(DESIRED, node="node2")).reason
-        == f"it is the card of node1, written on {today}"
-    )
+    other = replace(DESIRED, node="node2")
+    assert difference(card, other).reason == messages.OTHER_NODE(node="node1", written=today)
     other = replace(DESIRED, checksum="cd" * 32)
-    assert difference(card, other).reason == f"its image is own.img, written on {today}"
+    assert difference(card, other).reason == messages.OTHER_IMAGE(image="own.img", written=today)
 
     def changed(at: int) -> Path:
         card.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
         return card
 
-    assert difference(changed(440)).reason == (
-        "its partition table has changed: a board has booted from it"
-    )
+    assert difference(changed(440)).reason == messages.BOOTED()
     for at in (card_record.HEAD, images.BOOT_START - 1, images.SIZE - 1):
-        assert difference(changed(at)).reason == (
-            "its blocks have changed: a board has booted from it, or it is worn out"
-        )
+        assert difference(changed(at)).reason == messages.BLOCKS_CHANGED()
     card.write_bytes(good)
     images.put(card, card_record.FILE, "{")
-    assert difference(card).reason == "its bramble.json is damaged"
-    assert difference(image).reason == "it was not written by bramble"
+    assert difference(card).reason == messages.CARD_RECORD_DAMAGED(name=card_record.FILE)
+    assert difference(image).reason == messages.NOT_BY_BRAMBLE()
 
 
 def test_only_the_boot_file_that_differs_is_written(image: Path, tmp_path: Path) -> None:

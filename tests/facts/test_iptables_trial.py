@@ -40,7 +40,7 @@ def ask(sh: Shell, chains: OwnChains) -> IptablesState:
     command = fact.command("none.service", [], chains.trial()).get_raw_value()
     state = fact.process(sh(command, "").split("\n"))
     assert state.tried is not None
-    chains.learn(state.tried, state.refusal)
+    chains.parse_trial(state.tried, state.refusal)
     return state
 
 
@@ -90,7 +90,7 @@ def test_what_iptables_refuses_is_refused_in_its_own_words(sh: Shell) -> None:
     answers = sh("\n".join(commands), "").splitlines()
     for rule, said, printed in zip(asked, answers[::3], answers[1::3], strict=True):
         with pytest.raises(RuleError) as error:
-            asked[rule].learn(b64decode(printed).decode(), b64decode(said).decode())
+            asked[rule].parse_trial(b64decode(printed).decode(), b64decode(said).decode())
         assert says(error.value, f"FMT016 {rule!r}")
         assert says(error.value, "FMT016 iptables: ")
         words = refused[rule].split("\nTry `")[0].strip().split("\n")[-1]

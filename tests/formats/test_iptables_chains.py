@@ -18,7 +18,7 @@ BACK = "-A FORWARD -i wlan0 -o eth0 -m state --state RELATED,ESTABLISHED -j ACCE
 def judged(*rules: str) -> OwnChains:
     """Rules that iptables prints as they are typed."""
     chains = OwnChains("BRAMBLE", rules)
-    chains.learn(chains.trial(), "")
+    chains.parse_trial(chains.trial(), "")
     return chains
 
 
@@ -191,7 +191,7 @@ COMMIT
 def test_rules_are_compared_as_iptables_prints_them() -> None:
     chains = OwnChains("BRAMBLE", [TYPED, OUT])
     assert chains.repair(parse_save(PRINTED)) != ""  # not known yet
-    chains.learn(TRIED, "")
+    chains.parse_trial(TRIED, "")
     assert chains.repair(parse_save(PRINTED)) == ""
     assert chains.show_desired() == chains.show_live(parse_save(PRINTED))
     assert "ssh" in chains.repair(parse_save(PRINTED.replace("22", "23")))
@@ -251,7 +251,7 @@ def test_a_rule_of_which_iptables_makes_none_is_refused(
     tried: str, said: str, rule: str, why: str
 ) -> None:
     with pytest.raises(RuleError) as error:
-        OwnChains("BRAMBLE", [TYPED, OUT]).learn(tried, said)
+        OwnChains("BRAMBLE", [TYPED, OUT]).parse_trial(tried, said)
     assert says(error.value, why)
     assert says(error.value, f"FMT016 {rule!r}")
 
@@ -259,7 +259,7 @@ def test_a_rule_of_which_iptables_makes_none_is_refused(
 def test_an_address_is_asked_for_where_a_name_is_not_known() -> None:
     said = "iptables-restore v1.8.9 (legacy): host/network `router.lan' not found\n"
     with pytest.raises(RuleError, match=r"`router.lan' not found .*give its address"):
-        OwnChains("BRAMBLE", [TYPED]).learn("", said)
+        OwnChains("BRAMBLE", [TYPED]).parse_trial("", said)
 
 
 @pytest.mark.parametrize("prefix", ["", "bramble", "A B", "X" * 17])

@@ -19,7 +19,7 @@ from messages import preflight as messages
 from operations import iptables as rulesets
 from operations.base import HostFailure
 from operations.preflight.firewall.chains import BaseChain, Place, walk
-from operations.preflight.firewall.flows import API_PORT, Site, Trip, needed
+from operations.preflight.firewall.flows import API_PORT, Site, PacketPath, needed
 from operations.preflight.firewall.iptables_rules import base_chains as iptables_chains
 from operations.preflight.firewall.nft_rules import base_chains as nft_chains
 from operations.preflight.firewall.remedies import commands
@@ -84,17 +84,17 @@ def evaluate(chains: Iterable[BaseChain], site: Site) -> Findings:
     chains = list(chains)
     dropped: dict[Place, dict[str, bool]] = {}
     unsure: dict[Place, dict[str, bool]] = {}
-    cases: list[tuple[Trip, Place]] = []
+    cases: list[tuple[PacketPath, Place]] = []
     for flow in needed(site):
-        if flow.beside and any(walk(chains, trip.stages).drops for trip in flow.beside.trips):
+        if flow.beside and any(walk(chains, path.stages).drops for path in flow.beside.paths):
             continue
-        for trip in flow.trips:
-            outcome = walk(chains, trip.stages)
-            cases += [(trip, place) for place in outcome.drops]
+        for path in flow.paths:
+            outcome = walk(chains, path.stages)
+            cases += [(path, place) for place in outcome.drops]
             for place in outcome.drops:
-                dropped.setdefault(place, {}).setdefault(flow.words, trip.reply)
+                dropped.setdefault(place, {}).setdefault(flow.words, path.reply)
             for place in outcome.doubts if flow.certain and not outcome.drops else ():
-                unsure.setdefault(place, {}).setdefault(flow.words, trip.reply)
+                unsure.setdefault(place, {}).setdefault(flow.words, path.reply)
     return Findings(
         _described(dropped, "drops"),
         " && ".join(commands(cases, site)),

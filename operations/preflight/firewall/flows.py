@@ -73,7 +73,7 @@ class Allowed:
 
 
 @dataclass(frozen=True)
-class Trip:
+class PacketPath:
     """
     One packet of a flow.
 
@@ -90,14 +90,14 @@ class Trip:
 class Flow:
     """
     + words: "6443/tcp from node2 (192.168.2.12)"
-    + trips: all of them have to pass
+    + paths: all of them have to pass
     + certain: False: of addresses or ports of which the dropped ones may not be used
     + beside: a flow that passes, as bramble uses it; where the rules drop it, it goes another way,
       and this one with it
     """
 
     words: str
-    trips: Sequence[Trip]
+    paths: Sequence[PacketPath]
     certain: bool = True
     beside: Flow | None = None
 
@@ -208,8 +208,8 @@ def _services(site: Site) -> Flow:
     )
     stages = [Stage("prerouting", packet, high=_TRANSLATING - 1)]
     allowed = Allowed("udp", "dport", (), site.pods, site.services, "cni0")
-    trip = Trip(False, stages, allowed)
-    return Flow(f"{DNS_PORT}/udp from its pods to services", [trip], certain=False)
+    path = PacketPath(False, stages, allowed)
+    return Flow(f"{DNS_PORT}/udp from its pods to services", [path], certain=False)
 
 
 def _routed(site: Site, who: str, there: _End) -> Iterator[Flow]:
@@ -258,7 +258,7 @@ def _flow(
     # Pods may use any port between them.
     between_pods = client.network is not None and client.network == server.network
     ports = () if between_pods or port is None else (port,)
-    trips = [_trip(False, ask, client, server, ("dport", ports), dnat)]
+    paths = [_path(False, ask, client, server, ("dport", ports), dnat)]
     if answered:
         answer = replace(
             ask,
@@ -274,20 +274,20 @@ def _flow(
             from_here=ask.to_here,
             to_here=ask.from_here,
         )
-        trips.append(_trip(True, answer, server, client, ("sport", ports), snat))
+        paths.append(_path(True, answer, server, client, ("sport", ports), snat))
         more = replace(ask, state="ESTABLISHED", flags=_LATER if protocol == "tcp" else frozenset())
-        trips.append(_trip(False, more, client, server, ("dport", ports), dnat))
-    return Flow(words, trips, port is not None)
+        paths.append(_path(False, more, client, server, ("dport", ports), dnat))
+    return Flow(words, paths, port is not None)
 
 
-def _trip(
+def _path(
     reply: bool,
     packet: Packet,
     sender: _End,
     receiver: _End,
     ports: tuple[str, tuple[int, ...]],
     translated: bool,
-) -> Trip:
+) -> PacketPath:
     allowed = Allowed(
         packet.protocol,
         *ports,
@@ -296,7 +296,7 @@ def _trip(
         sender.interface,
         receiver.interface,
     )
-    return Trip(reply, list(_stages(packet, translated)), allowed)
+    return PacketPath(reply, list(_stages(packet, translated)), allowed)
 
 
 def _stages(packet: Packet, translated: bool) -> Iterator[Stage]:

@@ -6,25 +6,25 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from operations.preflight.firewall.chains import Place
-from operations.preflight.firewall.flows import Allowed, Site, Trip
+from operations.preflight.firewall.flows import Allowed, Site, PacketPath
 
 _IN = ("ingress", "prerouting", "input", "forward")  # the hooks where -i is known …
 _OUT = ("forward", "output", "postrouting", "egress")  # … and where -o is known
 
 
-def commands(dropped: Iterable[tuple[Trip, Place]], site: Site) -> list[str]:
+def commands(dropped: Iterable[tuple[PacketPath, Place]], site: Site) -> list[str]:
     """
     Write the commands for the node that accept all of these packets.
 
     + dropped: packets, and where they are dropped
     """
-    by_program: dict[tuple[str, ...], list[tuple[Trip, Place]]] = {}
-    for trip, place in dropped:
-        by_program.setdefault(_program(place), []).append((trip, place))
+    by_program: dict[tuple[str, ...], list[tuple[PacketPath, Place]]] = {}
+    for path, place in dropped:
+        by_program.setdefault(_program(place), []).append((path, place))
     found: list[str] = []
     for (program, *_), cases in by_program.items():
         place = cases[0][1]
-        rules = _joined(_rule(trip.allowed, place) for trip, place in cases)
+        rules = _joined(_rule(path.allowed, place) for path, place in cases)
         if program == "firewalld":
             found.append(_firewalld(site))
         elif program == "ufw":
