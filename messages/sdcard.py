@@ -187,31 +187,29 @@ NOT_RECORDED = Message("""SDC044
     Meaning: `.cluster/known_hosts` gets the host key that the node will show at its first boot.""")
 
 # Why all of a card is written; each follows "Will write all of it:".
-NEW_FILE = Message("""SDC045
-    the file is new""")
-NOT_COMPLETE = Message("""SDC046
+NOT_COMPLETE = Message("""SDC045
     it was not written completely (as the card of {node})
     Meaning: An earlier run was interrupted, or the card was pulled out.""")
-NO_PARTITION_TABLE = Message("""SDC047
+NO_PARTITION_TABLE = Message("""SDC046
     it has no partition table of an image
     Meaning: The card is blank, or holds files of a camera or a computer.""")
-NOT_BY_BRAMBLE = Message("""SDC048
+NOT_BY_BRAMBLE = Message("""SDC047
     it was not written by bramble
     Meaning: The card has an image, and its boot partition lacks bramble.json.""")
-CARD_RECORD_DAMAGED = Message("""SDC049
+CARD_RECORD_DAMAGED = Message("""SDC048
     its {name} is damaged
     Meaning: bramble wrote this card, and what it noted there cannot be read any more.""")
-OTHER_NODE = Message("""SDC050
+OTHER_NODE = Message("""SDC049
     it is the card of {node}, written on {written}
     Meaning: The cards of two nodes may have been mixed up: look before you confirm.""")
-OTHER_IMAGE = Message("""SDC051
+OTHER_IMAGE = Message("""SDC050
     its image is {image}, written on {written}
     Meaning: The settings name another image than the one on the card.""")
-BOOTED = Message("""SDC052
+BOOTED = Message("""SDC051
     its partition table has changed: a board has booted from it
     Meaning: A first boot enlarges the last partition. The board's system and data are on this
     card.""")
-BLOCKS_CHANGED = Message("""SDC053
+BLOCKS_CHANGED = Message("""SDC052
     its blocks have changed: a board has booted from it, or it is worn out
     Meaning: The card does not hold the image any more. Use another card if no board has booted from
     this one.""")

@@ -12,7 +12,6 @@ from pyinfra.api.host import Host
 from formats import card_record, partition_table
 from formats.card_record import HEAD
 from formats.partition_table import Partition
-from messages import Said
 from messages import sdcard as messages
 from operations.base import HostFailure
 from operations.sdcard.target import Target
@@ -48,7 +47,7 @@ class Difference:
     + files: those on the boot partition that differ, with what they hold now (None: missing)
     """
 
-    reason: Said | None
+    reason: str | None
     files: Mapping[str, bytes | None] = field(default_factory=dict, repr=False)
 
 
@@ -59,7 +58,7 @@ def compare(target: Target, desired: DesiredCard, host: Host) -> Difference:
     Other files on the boot partition, such as config.txt, belong to the user and are not compared.
     """
     if not target.size:
-        return Difference(messages.NEW_FILE())
+        return Difference("the file is new")
     beginning = target.read(0, partition_table.LENGTH)
     if (node := card_record.marked(beginning)) is not None:
         return Difference(messages.NOT_COMPLETE(node=node))

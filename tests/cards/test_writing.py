@@ -88,7 +88,7 @@ def test_writing_and_verifying_are_reported(image: Path, tmp_path: Path) -> None
 
 def test_the_reason_for_writing_all_of_it_is_given(image: Path, tmp_path: Path) -> None:
     card = tmp_path / "card.img"
-    assert difference(card).reason == messages.NEW_FILE()
+    assert difference(card).reason == "the file is new"
     good = write(card, image).read_bytes()
     today = card_record.parse(images.get(card, card_record.FILE)).written
     other = replace(DESIRED, node="node2")

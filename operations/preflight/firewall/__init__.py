@@ -19,7 +19,7 @@ from messages import preflight as messages
 from operations import iptables as rulesets
 from operations.base import HostFailure
 from operations.preflight.firewall.chains import BaseChain, Place, walk
-from operations.preflight.firewall.flows import API_PORT, Site, PacketPath, needed
+from operations.preflight.firewall.flows import API_PORT, PacketPath, Site, needed
 from operations.preflight.firewall.iptables_rules import base_chains as iptables_chains
 from operations.preflight.firewall.nft_rules import base_chains as nft_chains
 from operations.preflight.firewall.remedies import commands

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from operations.preflight.firewall.chains import Place
-from operations.preflight.firewall.flows import Allowed, Site, PacketPath
+from operations.preflight.firewall.flows import Allowed, PacketPath, Site
 
 _IN = ("ingress", "prerouting", "input", "forward")  # the hooks where -i is known …
 _OUT = ("forward", "output", "postrouting", "egress")  # … and where -o is known
