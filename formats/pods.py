@@ -39,7 +39,7 @@ def leaving(objects: Iterable[Resource], node: str) -> Leaving:
     + objects: all pods and budgets, among others
     """
     objects = list(objects)
-    pods = {_name(pod): pod for pod in objects if _is_evicted(pod, node)}
+    pods = {name_of(pod): pod for pod in objects if _is_evicted(pod, node)}
     budgets = [each for each in objects if each["kind"] == "PodDisruptionBudget"]
     held, stuck = {}, {}
     for name, pod in pods.items():
@@ -64,6 +64,25 @@ def cordon(resource: Resource) -> tuple[bool, str]:
     annotations = resource["metadata"].get("annotations") or {}
     unschedulable = bool((resource.get("spec") or {}).get("unschedulable"))
     return unschedulable, str(annotations.get(CORDON, "")) if unschedulable else ""
+
+
+def unready(objects: Iterable[Resource]) -> frozenset[str]:
+    """Return the pods that are neither Ready nor finished nor about to end, by name."""
+    return frozenset(
+        name_of(each)
+        for each in objects
+        if each["kind"] == "Pod" and not _is_ready(each) and not _is_over(each)
+    )
+
+
+def _is_ready(pod: Resource) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def _is_over(pod: Resource) -> bool:
+    finished = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    return finished or "deletionTimestamp" in pod["metadata"]
 
 
 def _is_evicted(resource: Resource, node: str) -> bool:
@@ -91,12 +110,13 @@ def _selects(budget: Resource, pod: Resource) -> bool:
         return False
     selector = (budget.get("spec") or {}).get("selector") or {}
     labels = pod["metadata"].get("labels") or {}
-    return all(_holds(each, labels) for each in selector.get("matchExpressions") or ()) and (
+    return all(holds(each, labels) for each in selector.get("matchExpressions") or ()) and (
         (selector.get("matchLabels") or {}).items() <= labels.items()
     )
 
 
-def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+def holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Tell whether labels fulfil one of ``matchExpressions``."""
     value, values = labels.get(expression["key"]), expression.get("values") or ()
     return {
         "In": value in values,
@@ -106,5 +126,6 @@ def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     }.get(expression["operator"], True)
 
 
-def _name(resource: Resource) -> str:
+def name_of(resource: Resource) -> str:
+    """Return the name of a resource, ``NAMESPACE/NAME``."""
     return f"{resource['metadata'].get('namespace', '')}/{resource['metadata']['name']}"

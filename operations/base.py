@@ -75,6 +75,9 @@ def operation() -> Callable[[Callable[P, Commands]], Any]:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> Commands:
             if host in state.failed_hosts:
                 return
+            if stopped := runs.of(state).stopped:
+                host.noop(stopped)
+                return
             node = remote.of(ctx_host.get())
             node.keep_alive()
             work = runs.of(state).record.begin(host.name, pyinfra_internals.current_operation(host))

@@ -27,6 +27,7 @@ class Run:
     + record: what each operation does on each node
     + next_commands: commands to suggest after a successful run
     + log_path: of the file that holds every line, tracebacks included; None: there is none
+    + stopped: why no operation does anything any more, on any node; None: they do
     + interrupted: whether Ctrl-C came
     + reporting_errors: what went wrong while the run was shown
     """
@@ -35,6 +36,7 @@ class Run:
         self.record = Record()
         self.next_commands: list[str] = []
         self.log_path: str | None = None
+        self.stopped: str | None = None
         self.interrupted = False
         self.reporting_errors: list[str] = []
         self._parts: dict[type[Any], Any] = {}

@@ -29,7 +29,12 @@ _OPTIONS = {
     _LOCAL: ("node", "device", "file", "yes", "any_disk"),
     _WHOLE: ("take_over",),
     _REMOVAL: ("node", "packages", "yes"),
+    "reboot.py": ("reboot",),
 }
+
+
+# What those of them may be that are no names.
+_CHOICES = {"reboot": "all"}
 
 
 def of_environment() -> dict[str, object]:
@@ -99,9 +104,18 @@ def given() -> dict[str, object]:
 
 
 def options() -> dict[str, str]:
-    """Read the options among ``--data`` that the running deploy has, as they are written."""
+    """
+    Read the options among ``--data`` that the running deploy has, as they are written.
+
+    + raises ``SettingsError``: an option has another value than it may have
+    """
     own = _own_options()
-    return {name: text for name, text in _data().items() if name in own}
+    found = {name: text for name, text in _data().items() if name in own}
+    for name, text in found.items():
+        if text != (choice := _CHOICES.get(name, text)):
+            said = messages.WRONG_OPTION(value=repr(text), instead=f"{name}={choice}")
+            raise SettingsError([Problem("--data", said, setting=name)])
+    return found
 
 
 def is_removal() -> bool:

@@ -94,6 +94,18 @@ def readiness(cluster: Cluster) -> dict[str, Any]:
     }
 
 
+def rollout(cluster: Cluster, deploy: str) -> dict[str, Any]:
+    """The order and the patience of a roll-out, for ``rollout.prepared``."""
+    return {
+        "deploy": deploy,
+        "control_plane": cluster.first_control_plane.name,
+        "nodes": [each.name for each in (*cluster.control_plane, *cluster.workers)],
+        "gateway": cluster.gateway.name if cluster.gateway else None,
+        "drain_seconds": cluster.drain_seconds,
+        "ready_seconds": cluster.nodes_ready_seconds,
+    }
+
+
 def kubectl_proxy(cluster: Cluster) -> dict[str, Any]:
     """Where ``kubectl proxy`` listens, for ``kubectl_proxy.service``."""
     return {

@@ -289,6 +289,7 @@ OF_NODE2 = ["--data", "node=node2"]
         (["inventory.py", "deploys/reset.py", "--limit", "node2"], "SET118"),
         (["inventory.py", "deploys/reset.py", "--exclude", "node2"], "SET118"),
         (["inventory.py", "deploys/network.py", "--data", "yes=bramble"], "SET020"),
+        (["inventory.py", "deploys/reboot.py", "--data", "reboot=node2"], "SET121"),
         (["inventory.py", "deploys/remove.py"], "SET119"),
         (["inventory.py", "deploys/remove.py", "--data", "node=node1"], "SET120"),
         (

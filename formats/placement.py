@@ -1,0 +1,113 @@
+"""Where the scheduler could put pods that leave a node: by taints, node selectors and memory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from formats.node import nodes
+from formats.pods import Resource, cordon, holds, leaving, name_of
+
+_NODE_CONDITIONS = "node.kubernetes.io/"  # taints that come and go with a node's state
+_UNITS = {"": 1, "m": 0.001, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
+    f"{unit}i": 1024**power for power, unit in enumerate("KMGT", 1)
+}
+
+
+def unplaced(objects: Iterable[Resource], node: str) -> tuple[str, ...]:
+    """
+    Return the pods of a node, each ``NAMESPACE/NAME``, which no other node takes.
+
+    Affinity between pods, ports and volumes are not considered.
+
+    + objects: all nodes and pods, among others
+    """
+    objects = list(objects)
+    pods = [each for each in objects if each["kind"] == "Pod"]
+    names = leaving(objects, node).pods
+    free = {
+        name: _bytes(((resource.get("status") or {}).get("allocatable") or {}).get("memory"))
+        - sum(_request(pod) for pod in pods if _runs_on(pod, name))
+        for name, resource in _others(objects, node).items()
+    }
+    others, left = _others(objects, node), []
+    for pod in sorted((each for each in pods if name_of(each) in names), key=_request)[::-1]:
+        fitting = [
+            name for name in free if _takes(others[name], pod) and free[name] >= _request(pod)
+        ]
+        if fitting:
+            free[max(fitting, key=lambda name: free[name])] -= _request(pod)
+        else:
+            left.append(name_of(pod))
+    return tuple(sorted(left))
+
+
+def _others(objects: Iterable[Resource], node: str) -> dict[str, Resource]:
+    """Return the other nodes that are Ready and not cordoned."""
+    found = {each["metadata"]["name"]: each for each in objects if each["kind"] == "Node"}
+    ready = {name for name, each in nodes(found.values()).items() if not each.trouble}
+    return {
+        name: each
+        for name, each in found.items()
+        if name != node and name in ready and not cordon(each)[0]
+    }
+
+
+def _takes(node: Resource, pod: Resource) -> bool:
+    spec = pod.get("spec") or {}
+    labels = node["metadata"].get("labels") or {}
+    taints = [
+        taint
+        for taint in (node.get("spec") or {}).get("taints") or ()
+        if taint["effect"] != "PreferNoSchedule" and not taint["key"].startswith(_NODE_CONDITIONS)
+    ]
+    tolerations = spec.get("tolerations") or ()
+    affinity = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    )
+    terms = (affinity or {}).get("nodeSelectorTerms")
+    return (
+        (spec.get("nodeSelector") or {}).items() <= labels.items()
+        and all(any(_tolerates(each, taint) for each in tolerations) for taint in taints)
+        and (
+            terms is None
+            or any(
+                all(holds(each, labels) for each in term.get("matchExpressions") or ())
+                for term in terms
+            )
+        )
+    )
+
+
+def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
+    if toleration.get("effect") not in (None, "", taint["effect"]):
+        return False
+    if toleration.get("operator") == "Exists":
+        return toleration.get("key") in (None, "", taint["key"])
+    return (toleration.get("key"), toleration.get("value", "")) == (
+        taint["key"],
+        taint.get("value", ""),
+    )
+
+
+def _runs_on(pod: Resource, node: str) -> bool:
+    finished = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    return not finished and (pod.get("spec") or {}).get("nodeName") == node
+
+
+def _request(pod: Resource) -> float:
+    """Return the memory that a pod asks for, in bytes."""
+    spec = pod.get("spec") or {}
+
+    def of(containers: Iterable[Mapping[str, Any]]) -> list[float]:
+        requests = [(each.get("resources") or {}).get("requests") or {} for each in containers]
+        return [_bytes(each.get("memory")) for each in requests]
+
+    return max([sum(of(spec.get("containers") or ())), *of(spec.get("initContainers") or ())])
+
+
+def _bytes(quantity: object) -> float:
+    """Parse a quantity such as "512Mi"; 0 for none."""
+    found = re.fullmatch(r"([0-9.eE+-]+?)([mkMGT]|[KMGT]i)?", str(quantity or "0"))
+    return float(found[1]) * _UNITS[found[2] or ""] if found else 0.0

@@ -1,0 +1,41 @@
+"""Roll-outs: upgrades, reboots and updates, one node at a time."""
+
+from messages import Message
+
+NODE_AWAY = Message("""ROL001
+    nothing was begun, since nodes are not Ready: {nodes}
+    Remedy: Switch them on, or see `sudo journalctl -u kubelet` there, then run the same command
+    again; a node that does not come back is removed with `pyinfra inventory.py deploys/remove.py
+    --data node=NAME`.
+    Meaning: One node at a time is away for a reboot, an update or an upgrade, and only while all
+    others are Ready. A node that is not Ready can itself be worked on: add `--limit NAME`.""")
+CONTROL_PLANE_UNWELL = Message("""ROL002
+    nothing was begun, since the API server is not well: {reason}
+    Remedy: See `kubectl get --raw '/livez?verbose'`, and `sudo crictl ps -a` or `sudo journalctl -u
+    kubelet` on the control plane, then run the same command again.
+    Meaning: The API server's own check (/livez) fails, with the names of the parts that fail. etcd
+    is one of them.""")
+OTHER_FAILED = Message("""ROL003
+    nothing was begun, since nodes failed in this run: {nodes}
+    Remedy: Correct what their red lines say, then run the same command again.
+    Meaning: A node that does not answer may be away; a second one would be too much.""")
+NOT_READY_AGAIN = Message("""ROL004
+    the node is not back in the cluster after {seconds} s: {reason}
+    Remedy: See `kubectl describe node` and `sudo journalctl -u kubelet` on the node, then run the
+    same command again: it continues with this node.
+    Meaning: The node was drained and worked on. It stays cordoned (annotation bramble/cordon), and
+    no other node is touched until it is Ready, its pods are Ready, and the API server is well.""")
+OF_ANOTHER = Message("""ROL005
+    {node} stays cordoned: {whose}
+    Remedy: Run `kubectl uncordon {node}` once it may take pods again.
+    Meaning: A warning. Only a cordon that the same deploy made is undone by it: an interrupted
+    upgrade, for instance, is continued by `pyinfra inventory.py deploys/upgrade.py`.""")
+GATEWAY_AWAY = Message("""ROL006
+    while {gateway} is away, this computer does not reach {nodes}, nor do they reach the internet
+    Meaning: A warning. The gateway is rebooted. Nothing is done on the nodes behind it meanwhile,
+    and their pods go on running; the connections to them are opened again afterwards.""")
+STILL_NEEDED = Message("""ROL007
+    the node was rebooted, and still needs a reboot: {reasons}
+    Remedy: See `sudo journalctl -b` on the node; an installed kernel that does not start may be
+    missing in the boot partition.
+    Meaning: A warning. The node is back and works. Another run would reboot it again.""")
