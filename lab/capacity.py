@@ -29,7 +29,7 @@ def labs(processors: float, idle: float, memory_mb: float) -> int:
     # The kernel gives a new process half of a busy processor.
     ours = processors * (idle + (1 - idle) / 2)
     by_memory = (memory_mb - SPARE_MB) / MEMORY_MB
-    return max(1, int(min(ours * LABS_PER_PROCESSOR + 0.1, by_memory)))
+    return max(1, int(min(ours * LABS_PER_PROCESSOR + 0.5, by_memory)))
 
 
 def processors() -> float:
