@@ -9,6 +9,9 @@ from typing import Any
 # Of a node that bramble has cordoned: which deploy did, and since when. A cordon without it is
 # somebody else's.
 CORDON = "bramble/cordon"
+# Of a node that an interrupted run was to work on because a person asked for it: which deploy, and
+# the node's state then.
+PENDING = "bramble/pending"
 
 Resource = Mapping[str, Any]
 
@@ -73,6 +76,40 @@ def unready(objects: Iterable[Resource]) -> frozenset[str]:
         for each in objects
         if each["kind"] == "Pod" and not _is_ready(each) and not _is_over(each)
     )
+
+
+def gathered(objects: Iterable[Resource], node: str) -> dict[str, str]:
+    """
+    Find the controllers whose Ready pods, several of them, are all on one node.
+
+    + returns: for the uid of each, the name of one of its pods there
+    """
+    found: dict[str, list[Resource]] = {}
+    for each in objects:
+        if each["kind"] == "Pod" and _is_ready(each) and not _is_over(each):
+            found.setdefault(_controller(each), []).append(each)
+    return {
+        uid: name_of(pods[0])
+        for uid, pods in found.items()
+        if uid and len(pods) > 1 and all(_is_evicted(pod, node) for pod in pods)
+    }
+
+
+def ready_elsewhere(objects: Iterable[Resource], node: str) -> set[str]:
+    """Return the uids of controllers that have a Ready pod on another node than this one."""
+    return {
+        _controller(each)
+        for each in objects
+        if each["kind"] == "Pod"
+        and _is_ready(each)
+        and not _is_over(each)
+        and (each.get("spec") or {}).get("nodeName") != node
+    }
+
+
+def _controller(pod: Resource) -> str:
+    owners = pod["metadata"].get("ownerReferences") or ()
+    return next((str(each.get("uid", "")) for each in owners if each.get("controller")), "")
 
 
 def _is_ready(pod: Resource) -> bool:

@@ -39,3 +39,8 @@ STILL_NEEDED = Message("""ROL007
     Remedy: See `sudo journalctl -b` on the node; an installed kernel that does not start may be
     missing in the boot partition.
     Meaning: A warning. The node is back and works. Another run would reboot it again.""")
+STOPPED = Message("""ROL008
+    the run stops, since {node} has failed; nodes that are not done: {left}
+    Remedy: Correct what the red line of {node} says, then run the same command again: it continues
+    there.
+    Meaning: Never are two nodes away at once. The nodes that are not done were not touched.""")

@@ -75,12 +75,13 @@ def operation() -> Callable[[Callable[P, Commands]], Any]:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> Commands:
             if host in state.failed_hosts:
                 return
+            work = runs.of(state).record.begin(host.name, pyinfra_internals.current_operation(host))
             if stopped := runs.of(state).stopped:
+                hide()
                 host.noop(stopped)
                 return
             node = remote.of(ctx_host.get())
             node.keep_alive()
-            work = runs.of(state).record.begin(host.name, pyinfra_internals.current_operation(host))
             command: PyinfraCommand | str | None = None
             try:
                 gathering.of(state).ensure(state)

@@ -8,15 +8,13 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 import remote
+from facts.boot import BootId
 from facts.reboot import Reboot
 from messages import rollout as messages
 from messages import run as run_messages
 from operations import rollout
 from operations.base import Commands, HostFailure, operation, plan_change, read, read_from
 from runs.output import Progress
-
-# A Pi 3 with a slow card and a file system check needs two or three minutes.
-REBOOT_S = 300
 
 
 @operation()
@@ -26,26 +24,44 @@ def needed(always: bool = False) -> Commands:
 
     + always: it is rebooted in any case
     """
-    reasons = read(Reboot).reasons
-    rollout.note(reasons or (["reboot it"] if always else []))
-    host.noop("; ".join(reasons) or "no reboot is needed")
+    observed = read(Reboot)
+    asked = "all nodes are rebooted" if always else ""
+    rollout.note(observed.reasons, asked=asked, token=observed.boot)
+    host.noop("; ".join(observed.reasons) or "no reboot is needed")
     yield from ()
 
 
 @operation()
-def rebooted() -> Commands:
-    """Reboot this node and wait for it, if the roll-out has work here."""
+def rebooted(if_needed: bool = False) -> Commands:
+    """
+    Reboot this node and wait for it, if the roll-out has work here.
+
+    + if_needed: only if what was done before asks for it
+    """
+    here = rollout.of_run()
     if not rollout.has_work():
         host.noop("no work here")
         return
-    plan_change("reboot this node and wait for it")
-    yield FunctionCommand(_reboot, (), {})
+    condition = ", if it needs that by then" if if_needed else ""
+    plan_change(f"reboot this node and wait for it{condition}")
+    boot = here.tokens.get(host.name)
+    yield FunctionCommand(_reboot, (boot, if_needed, here.ready_seconds), {})
 
 
-def _reboot(state: State, host: Host) -> bool:
-    why = remote.of(host).reboot(REBOOT_S, Progress(host).show)
+def _reboot(state: State, host: Host, boot: str | None, if_needed: bool, seconds: int) -> bool:
+    node = remote.of(host)
+    if boot and node.gather(BootId()) != boot:
+        host.log("it was rebooted meanwhile")
+        return True
+    if if_needed:
+        if not (reasons := read_from(host, Reboot).reasons):
+            host.log("no reboot is needed")
+            return True
+        host.log(f"rebooting: {'; '.join(reasons)}")
+    rollout.close_behind(state, host)
+    why = node.reboot(seconds, Progress(host).show)
     if why is not None:
-        raise HostFailure(run_messages.NOT_BACK(seconds=REBOOT_S, reason=why))
+        raise HostFailure(run_messages.NOT_BACK(seconds=seconds, reason=why))
     if reasons := read_from(host, Reboot).reasons:
         warning = messages.STILL_NEEDED(reasons="; ".join(reasons))
         host.log_styled(warning, fg="yellow", log_func=logger.warning)

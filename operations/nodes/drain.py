@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import gevent
 from pyinfra.api import FactProcessError, QuoteString, StringCommand
 from pyinfra.api.host import Host
 
 import remote
 from facts.kubectl import ADMIN_CONF, Objects
 from formats import pods as pod_format
-from formats.pods import Leaving
+from formats.placement import unplaced
+from formats.pods import CORDON, Leaving
 from messages import Said
 from messages import kubernetes as messages
 from remote.failures import HostFailure, RemoteFailure
@@ -24,6 +28,11 @@ from runs.output import detail
 OBJECTS = ("nodes", "pods -A", "poddisruptionbudgets -A")
 _PATCH = f"""kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s patch node "$1" --type=merge \
 -p "$2" </dev/null"""
+
+
+_EVICT = f"""kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s create \
+--raw "/api/v1/namespaces/$1/pods/$2/eviction" -f - >/dev/null"""
+_PAUSE_S = 1
 
 
 def node_resource(objects: Iterable[Mapping[str, Any]], node: str) -> Mapping[str, Any]:
@@ -53,6 +62,9 @@ def drain(
     """
     Cordon a node, and evict its pods.
 
+    Of several replicas which are all on this node, one is evicted first, and made again elsewhere
+    before the others go.
+
     + control_plane: where kubectl runs
     + shown: the host under whose name progress is shown
     + seconds: after which it is given up, and the cordon undone if it is of the same deploy
@@ -62,32 +74,27 @@ def drain(
     ``HostFailure``: a pod can't be evicted in time, or the connection was lost.
     """
     here = remote.of(control_plane)
-    if cordon:
-        patch_cordon(control_plane, node, mark)
-    command = StringCommand(
-        "kubectl",
-        QuoteString(f"--kubeconfig={ADMIN_CONF}"),
-        "drain",
-        QuoteString(node),
-        "--ignore-daemonsets",
-        "--delete-emptydir-data",
-        f"--timeout={seconds}s",
-    )
-    result = here.stream(command, on_line=partial(_show, shown))
-    if result.status == 0:
-        return
-    if result.status == -1:
-        raise HostFailure(messages.DRAIN_LOST(node=node, reason=result.last_line))
+    end = time.monotonic() + seconds
     try:
+        if cordon:
+            patch(control_plane, node, {CORDON: mark}, unschedulable=True)
+        reason = _spread(here, shown, node, end)
+        if not reason:
+            result = here.stream(_command(node, end), on_line=partial(_show, shown))
+            if result.status == 0:
+                return
+            if result.status == -1:
+                raise HostFailure(messages.DRAIN_LOST(node=node, reason=result.last_line))
+            reason = result.last_line
         objects = here.gather(Objects(), list(OBJECTS)).objects
         if is_own(pod_format.cordon(node_resource(objects, node))[1], mark):
-            patch_cordon(control_plane, node, None)
+            patch(control_plane, node, {CORDON: None}, unschedulable=None)
         left = pod_format.leaving(objects, node)
         pods = [f"{pod} ({left.held[pod]})" if pod in left.held else pod for pod in left.pods]
     except (RemoteFailure, FactProcessError) as failure:
         raise HostFailure(messages.DRAIN_LOST(node=node, reason=failure)) from failure
-    reason = ", ".join(pods) or result.last_line
-    raise HostFailure(messages.NOT_DRAINED(node=node, seconds=seconds, pods=reason))
+    said = messages.NOT_DRAINED(node=node, seconds=seconds, pods=", ".join(pods) or reason)
+    raise HostFailure(said)
 
 
 def note(deploy: str) -> str:
@@ -100,13 +107,52 @@ def is_own(found: str, mark: str) -> bool:
     return bool(found) and found.partition(" ")[0] == mark.partition(" ")[0]
 
 
-def patch_cordon(control_plane: Host, node: str, mark: str | None) -> None:
-    """Cordon a node and note whose cordon it is, or undo both (None), in one request."""
-    patch = {
-        "metadata": {"annotations": {pod_format.CORDON: mark}},
-        "spec": {"unschedulable": True if mark else None},
-    }
-    remote.of(control_plane).run(_PATCH, node, json.dumps(patch))
+def patch(control_plane: Host, node: str, notes: Mapping[str, str | None], **spec: Any) -> None:
+    """Set annotations of a node, or remove them (None), and fields of its spec, in one request."""
+    content = {"metadata": {"annotations": dict(notes)}, "spec": spec}
+    remote.of(control_plane).run(_PATCH, node, json.dumps(content))
+
+
+def _command(node: str, end: float) -> StringCommand:
+    return StringCommand(
+        "kubectl",
+        QuoteString(f"--kubeconfig={ADMIN_CONF}"),
+        "drain",
+        QuoteString(node),
+        "--ignore-daemonsets",
+        "--delete-emptydir-data",
+        f"--timeout={max(1, int(end - time.monotonic()))}s",
+    )
+
+
+def _spread(here: remote.Node, shown: Host, node: str, end: float) -> str:
+    """
+    Evict one of several replicas that are all on a node, and wait until it runs elsewhere.
+
+    + returns: "", or what does not run elsewhere in time
+    """
+    objects = here.gather(Objects(), list(OBJECTS)).objects
+    stay = unplaced(objects, node)
+    moving = {}
+    for uid, pod in pod_format.gathered(objects, node).items():
+        if pod not in stay:
+            with suppress(RemoteFailure):  # a budget forbids it, and keeps the others too
+                namespace, _, name = pod.partition("/")
+                eviction = {
+                    "apiVersion": "policy/v1",
+                    "kind": "Eviction",
+                    "metadata": {"name": name, "namespace": namespace},
+                }
+                here.run(_EVICT, namespace, name, stdin=json.dumps(eviction))
+                shown.log(f"pod/{name} evicted; it has to run elsewhere before the others go")
+                moving[uid] = pod
+    while moving:
+        there = pod_format.ready_elsewhere(here.gather(Objects(), ["pods -A"]).objects, node)
+        moving = {uid: pod for uid, pod in moving.items() if uid not in there}
+        if moving and time.monotonic() > end:
+            return f"what replaces {', '.join(moving.values())} is not Ready"
+        gevent.sleep(_PAUSE_S)
+    return ""
 
 
 def _show(host: Host, line: str) -> None:

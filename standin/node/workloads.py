@@ -20,6 +20,7 @@ from .resources import BY_KEY
 from .store import Conflict, Store
 
 DAEMONSETS, DEPLOYMENTS = (BY_KEY[f"{one}.apps"] for one in ("daemonsets", "deployments"))
+SERVICES, ENDPOINTS = BY_KEY["services"], BY_KEY["endpoints"]
 OWNERS = {one.kind: one for one in (DAEMONSETS, DEPLOYMENTS, NODES)}
 LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 # Taints that every pod of a DaemonSet tolerates.
@@ -137,6 +138,29 @@ def _schedule(store: Store) -> None:
             store.update(PODS, pod)
 
 
+def _endpoints(store: Store) -> None:
+    """Have the Endpoints of each Service with a selector name its pods that are ready."""
+    for service in store.peek(SERVICES):
+        meta, selector = service["metadata"], service["spec"].get("selector")
+        if not selector:
+            continue
+        addresses = [
+            {"ip": pod["status"].get("podIP", ""), "nodeName": pod["spec"]["nodeName"]}
+            for pod in store.peek(PODS, meta["namespace"])
+            if selector.items() <= (pod["metadata"].get("labels") or {}).items()
+            and is_ready(pod)
+            and not is_ending(pod)
+        ]
+        subsets = [{"addresses": addresses}] if addresses else []
+        found = store.get(ENDPOINTS, meta["namespace"], meta["name"])
+        if found is None:
+            own = {name: meta[name] for name in ("name", "namespace")}
+            about = {"apiVersion": "v1", "kind": "Endpoints", "metadata": own}
+            store.create(ENDPOINTS, about | {"subsets": subsets})
+        elif found.get("subsets", []) != subsets:
+            store.update(ENDPOINTS, found | {"subsets": subsets})
+
+
 def _collect(store: Store) -> None:
     """Remove pods that have lost their owner or node; those of a silent node are not ready."""
     known = {node["metadata"]["name"]: node for node in store.peek(NODES)}
@@ -165,3 +189,4 @@ def run(store: Store) -> None:
             with contextlib.suppress(Conflict):
                 step(store, one)
     _schedule(store)
+    _endpoints(store)

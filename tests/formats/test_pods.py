@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from formats.pods import CORDON, cordon, leaving
+from formats.pods import CORDON, cordon, gathered, leaving, ready_elsewhere, unready
 
 
 def pod(name: str, owner: str | None = "ReplicaSet", node: str = "node3", **more: Any) -> Any:
@@ -92,3 +92,36 @@ def test_a_budget_of_another_namespace_holds_nothing() -> None:
 def test_whose_a_cordon_is(annotations: Any, spec: Any, expected: tuple[bool, str]) -> None:
     resource = {"kind": "Node", "metadata": {"name": "n", "annotations": annotations}, "spec": spec}
     assert cordon(resource) == expected
+
+
+READY = [{"type": "Ready", "status": "True"}]
+
+
+def of(owner: str, name: str, node: str, conditions: Any = READY, kind: str = "ReplicaSet") -> Any:
+    reference = {"kind": kind, "name": owner, "uid": owner, "controller": True}
+    return pod(name, None, node, metadata={"ownerReferences": [reference]}, conditions=conditions)
+
+
+def test_replicas_that_are_all_on_one_node_are_found() -> None:
+    objects = [
+        *(of("web", f"web-{number}", "node3") for number in (1, 2)),
+        *(of("spread", f"spread-{number}", f"node{number}") for number in (2, 3)),
+        of("alone", "alone-1", "node3"),
+        # One elsewhere that is not Ready serves nobody.
+        *(of("half", f"half-{number}", "node3") for number in (1, 2)),
+        of("half", "half-3", "node2", []),
+        *(of("ds", f"ds-{number}", "node3", kind="DaemonSet") for number in (1, 2)),
+    ]
+    assert gathered(objects, "node3") == {"web": "default/web-1", "half": "default/half-1"}
+    assert ready_elsewhere(objects, "node3") == {"spread"}
+
+
+def test_pods_that_are_not_ready_are_named() -> None:
+    ending = {"deletionTimestamp": "2026-11-29T18:00:00Z"}
+    objects = [
+        of("web", "web-1", "node3"),
+        of("web", "web-2", "node3", []),
+        pod("job-1", "Job", phase="Succeeded"),
+        pod("old-1", metadata=ending),
+    ]
+    assert unready(objects) == {"default/web-2"}

@@ -1,0 +1,84 @@
+"""Check the cluster before a node is worked on, and show what will be done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import gevent
+from pyinfra import state
+from pyinfra.api.host import Host
+
+import remote
+from facts.kubectl import Objects
+from formats import node as node_format
+from formats import pods as pod_format
+from formats.placement import unplaced
+from messages import Said
+from messages import kubernetes as kubernetes_messages
+from messages import rollout as messages
+from operations.base import HostFailure, plan, read_from
+from operations.nodes import drain
+from operations.rollout.work import Rollout
+from runs import gathering
+
+_API_S = 60  # for an API server that is starting
+_PAUSE_S = 2
+
+
+def cluster_nodes(control_plane: Host) -> dict[str, Mapping[str, Any]]:
+    """
+    Return the nodes of the cluster by name; an API server that is starting is waited for.
+
+    ``HostFailure``: it does not answer.
+    """
+    observed = read_from(control_plane, Objects, names=["nodes"])
+    end = time.monotonic() + _API_S
+    while not observed.answers and not gathering.of(state).is_asking:
+        missing = "not found" in observed.why or "no such file" in observed.why
+        if missing or time.monotonic() > end:
+            raise HostFailure(kubernetes_messages.API_NOT_ANSWERING(reason=observed.why))
+        gevent.sleep(_PAUSE_S)
+        observed = remote.of(control_plane).gather(Objects(), ["nodes"])
+    return {each["metadata"]["name"]: each for each in observed.objects if each["kind"] == "Node"}
+
+
+def obstacles(here: Rollout, unwell: str) -> list[Said]:
+    """
+    Return why no node may be worked on now.
+
+    + unwell: what is not well of the control plane
+    """
+    found = []
+    if gone := [each.name for each in state.failed_hosts if each.name in here.nodes]:
+        found.append(messages.OTHER_FAILED(nodes=", ".join(sorted(gone))))
+    if others := away(here.objects, here.order[0]):
+        found.append(messages.NODE_AWAY(nodes=others))
+    if unwell:
+        found.append(messages.CONTROL_PLANE_UNWELL(reason=unwell))
+    return found + drain.obstacles(pod_format.leaving(here.objects, name) for name in here.work)
+
+
+def away(objects: Iterable[Mapping[str, Any]], node: str) -> str:
+    """Return which nodes besides this one are not Ready, and why; "" when all are."""
+    known = node_format.nodes(objects).values()
+    troubled = [each for each in known if each.trouble and each.name != node]
+    return "; ".join(f"{each.name} ({each.trouble})" for each in troubled)
+
+
+def show_plan(here: Rollout) -> None:
+    """Show which nodes are worked on and why, which pods move, and what they lose."""
+    plan("One node at a time, in this order:")
+    for place, name in enumerate(here.order, 1):
+        why = here.work.get(name) or ["an interrupted run has left it cordoned"]
+        leaving = pod_format.leaving(here.objects, name if name in here.work else "")
+        moving = f"; evict {', '.join(leaving.pods)}" if leaving.pods else ""
+        plan(f"{place}. {name}: {'; '.join(why)}{moving}")
+        if leaving.local:
+            plan(f"   their local data (emptyDir) is deleted: {', '.join(leaving.local)}")
+        if left := unplaced(here.objects, name) if leaving.pods else ():
+            plan(kubernetes_messages.NO_ROOM(pods=", ".join(left)))
+    behind = [name for name in here.nodes if name != here.gateway]
+    if here.gateway in here.work and behind:
+        plan(messages.GATEWAY_AWAY(gateway=here.gateway, nodes=", ".join(behind)))
