@@ -273,7 +273,7 @@ BUDGET_NEVER_MET = Message("""KUB064
     the same command again.
     Meaning: The drain would wait in vain. Nothing was changed.""")
 NO_ROOM = Message("""KUB065
-    no other node takes pods, so these wait until there is one: {pods}
+    no other node has a place for these pods, so they wait until one has: {pods}
     Remedy: Add a worker, or set pods_on_control_plane = True and run
     `pyinfra inventory.py deploys/cluster.py`.
     Meaning: A warning. The pods are Pending meanwhile.""")

@@ -12,8 +12,8 @@ from pyinfra.api.state import State
 
 import remote
 from facts.certificates import KUBELET_CLIENT, KUBELET_SERVING, Certificates, CertificatesState
-from facts.kubectl import ADMIN_CONF
 from facts.kubectl_proxy import UNIT
+from facts.livez import Livez
 from messages import kubernetes as messages
 from operations.kubeadm.join_token import join_credentials
 from operations.kubeadm.kubelet_watch import KubeletWatch
@@ -59,7 +59,6 @@ _WITH_TOKEN = """s/^\\( *\\)client-certificate\\(-data\\)\\{{0,1\\}}: .*/\\1toke
 # The kubelet makes a new one when there is none.
 _SERVING = f"rm -f -- {KUBELET_SERVING} {KUBELET_SERVING.removesuffix('crt')}key"
 _RESTART = "systemctl reset-failed kubelet 2>/dev/null; systemctl restart kubelet"
-_LIVE = f"kubectl --kubeconfig={ADMIN_CONF} --request-timeout=5s get --raw /livez 2>&1 | tail -n1"
 
 
 def renew_control_plane(
@@ -96,7 +95,7 @@ def renew_control_plane(
     begun = here.gather(Certificates(), user)
     for pod in pods:
         _restart_pod(host, pod, begun, user)
-    _wait(host, "the API server", lambda: here.run(_LIVE)[-1:] == ["ok"])
+    _wait(host, "the API server", lambda: not here.gather(Livez()))
     return True
 
 
@@ -139,7 +138,7 @@ def _restart_pod(host: Host, pod: str, begun: CertificatesState, user: str) -> N
         process = here.gather(Certificates(), user).processes.get(pod)
         return process is not None and (old is None or process.pid != old.pid)
 
-    _wait(host, pod, lambda: is_new() and here.run(_LIVE)[-1:] == ["ok"])
+    _wait(host, pod, lambda: is_new() and not here.gather(Livez()))
 
 
 def _wait(host: Host, what: str, is_there: Callable[[], bool]) -> None:

@@ -26,6 +26,16 @@ from tests.lab.clusters import (
     tokens_made,
     work_of,
 )
+from tests.lab.rollouts import (
+    DEPLOY,
+    ask_for_reboot,
+    blackout,
+    boots,
+    cordons,
+    interrupted,
+    reboot,
+    rebooted,
+)
 from tests.lab.runs import (
     CLUSTER,
     Run,
@@ -321,3 +331,26 @@ def test_all_nodes_are_ready_again_after_a_reboot_of_all(grown: Grown) -> None:
     rules_of_all_are_there(lab)
     assert changes(lab, deploys=CLUSTER) == []
     no_token_is_left(lab)
+
+
+def test_a_roll_out_survives_the_worst_power_cuts(grown: Grown) -> None:
+    """Of this computer with a node drained, and with one rebooted; of either node in its turn."""
+    lab = grown.lab
+    all_are_ready(lab, *NODES)
+    ask_for_reboot(lab, "node1", "node2")
+    before = boots(lab)
+    interrupted(lab, "Reboot node1", None)
+    assert rebooted(lab, before) == []
+    assert cordons(lab) == {"node1": DEPLOY[0]}
+    interrupted(lab, "node1 Ready", blackout(lab, "node1"))
+    first = boots(lab)["node1"]
+    interrupted(lab, "Reboot node2", blackout(lab, "node2"))
+    second = boots(lab)["node2"]
+    interrupted(lab, "node2 Ready", None)
+    assert cordons(lab) == {"node2": DEPLOY[0]}
+    run = reboot(lab)
+    assert run.status == 0, run.output
+    assert cordons(lab) == {}
+    # Each was off once, and not rebooted again for that.
+    assert boots(lab) == before | {"node1": first, "node2": second}
+    all_are_ready(lab, *NODES)

@@ -167,8 +167,9 @@ def test_no_request_fails_where_there_are_two_replicas(cluster: Lab) -> None:
 
 def endpoints(lab: Lab) -> list[str]:
     """The nodes of the endpoints of the Service ``web``."""
-    found = json.loads(kubectl(lab, "get", "endpoints", "web", "-o", "json"))
-    return [each["nodeName"] for one in found.get("subsets", []) for each in one["addresses"]]
+    found = kubectl(lab, "get", "endpoints", "web", "--ignore-not-found", "-o", "json")
+    subsets = json.loads(found or "{}").get("subsets", [])
+    return [each["nodeName"] for one in subsets for each in one["addresses"]]
 
 
 def test_what_stands_in_the_way_is_named_beforehand(cluster: Lab) -> None:
