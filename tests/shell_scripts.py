@@ -23,7 +23,7 @@ SHELLCHECK = Path(sys.executable).with_name("shellcheck")
 VALUE = "VALUE"  # a word that is valid as a command, as an argument and in an assignment
 
 _SYNTAX = re.compile(
-    r"\$\(|\"\$|\$[1-9@]|\$\{|; (then|do)\b|\bset -e\b|> ?/dev/null"
+    r"\$\(|\"\$|\$[1-9@]|\$\{|; (then|do)\b|\bset -e\b|[<>] ?/dev/null"
     r"|\S \|\| \S|\S && \S|^#!/bin/sh"
 )
 _SURE = re.compile(r"(^|[; ])[a-z]+=\$\(|\bumask \d|^[a-z]+\(\) ", re.MULTILINE)
