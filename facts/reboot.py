@@ -14,7 +14,7 @@ _AT_BOOT = '"linux-image-$r" raspi-firmware raspberrypi-bootloader raspberrypi-k
 # a file for the reboot. needrestart's first line tells its version; it may be missing.
 _SCRIPT = f"""cat /proc/sys/kernel/random/boot_id;
 r=$(uname -r); echo "$r";
-{{ ls /boot 2>/dev/null | sed -n 's/^vmlinu[xz]-//p'; echo "$r"; }} | sort -uV | tr '\\n' ' '; echo;
+{{ find /boot -maxdepth 1 -name 'vmlinu[xz]-*' 2>/dev/null | sed 's/.*vmlinu[xz]-//'; echo "$r"; }} | sort -uV | tr '\\n' ' '; echo;
 h=$(getconf CLK_TCK); u=$(cut -d. -f1 /proc/uptime); n=$(date +%s);
 b=$(awk -v u="$u" -v h="$h" -v n="$n" '{{print int(n - u + $22 / h)}}' /proc/1/stat); echo "$b";
 for p in {_AT_BOOT}; do
