@@ -14,7 +14,8 @@ _AT_BOOT = '"linux-image-$r" raspi-firmware raspberrypi-bootloader raspberrypi-k
 # a file for the reboot. needrestart's first line tells its version; it may be missing.
 _SCRIPT = f"""cat /proc/sys/kernel/random/boot_id;
 r=$(uname -r); echo "$r";
-{{ find /boot -maxdepth 1 -name 'vmlinu[xz]-*' 2>/dev/null | sed 's/.*vmlinu[xz]-//'; echo "$r"; }} | sort -uV | tr '\\n' ' '; echo;
+{{ find /boot -maxdepth 1 -name 'vmlinu[xz]-*' 2>/dev/null | sed 's/.*vmlinu[xz]-//';
+echo "$r"; }} | sort -uV | tr '\\n' ' '; echo;
 h=$(getconf CLK_TCK); u=$(cut -d. -f1 /proc/uptime); n=$(date +%s);
 b=$(awk -v u="$u" -v h="$h" -v n="$n" '{{print int(n - u + $22 / h)}}' /proc/1/stat); echo "$b";
 for p in {_AT_BOOT}; do
@@ -89,7 +90,7 @@ class Reboot(WholeFact[RebootState]):
         return RebootState(
             str(UUID(boot)),
             kernel,
-            _newer(kernel, kernels.split()),
+            _newer(kernel, kernels),
             number(booted),
             packages,
             "loader" in rest,
@@ -99,12 +100,15 @@ class Reboot(WholeFact[RebootState]):
         )
 
 
-def _newer(running: str, installed: list[str]) -> str:
+def _newer(running: str, releases: str) -> str:
     """
     Return the newest kernel of the flavour of the running one, if that is newer; else "".
 
-    + installed: releases in the order of their versions, the running one among them
+    + releases: those installed, in the order of their versions, the running one among them
     """
+    installed = releases.split()
+    if running not in installed:
+        raise UnexpectedLine(releases)
     later = installed[installed.index(running) + 1 :]
     return next((each for each in later[::-1] if _flavour(each) == _flavour(running)), "")
 
