@@ -108,7 +108,7 @@ def _newer(running: str, releases: str) -> str:
     """
     installed = releases.split()
     if running not in installed:
-        raise UnexpectedLine(releases)
+        raise UnexpectedLine(running if " " in running else releases)
     later = installed[installed.index(running) + 1 :]
     return next((each for each in later[::-1] if _flavour(each) == _flavour(running)), "")
 
