@@ -13,7 +13,7 @@ from messages import rollout as messages
 from operations.base import HostFailure
 from operations.nodes import drain
 from operations.rollout.checks import away, cluster_nodes
-from operations.rollout.waiting import wait_until_back
+from operations.rollout.waiting import wait_for_pods, wait_until_back
 from operations.rollout.work import Rollout, notes_of
 from runs import lock
 
@@ -61,5 +61,6 @@ def end(state: State, host: Host, here: Rollout) -> bool:
         whose = f"{whose} has cordoned it" if whose else "somebody else has cordoned it"
         warning = messages.OF_ANOTHER(node=host.name, whose=whose)
         host.log_styled(warning, fg="yellow", log_func=logger.warning)
+    wait_for_pods(host, first, here.objects, here.ready_seconds)
     here.finished.add(host.name)
     return True

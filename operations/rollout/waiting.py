@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import gevent
@@ -16,6 +16,7 @@ from facts.kubectl import Objects
 from facts.livez import Livez
 from formats import node as node_format
 from formats import pods as pod_format
+from formats.placement import unplaced
 from messages import kubernetes as kubernetes_messages
 from messages import rollout as messages
 from operations.kubeadm.kubelet_watch import KubeletWatch
@@ -63,6 +64,40 @@ def wait_until_back(
         gevent.sleep(_PAUSE_S)
 
 
+def wait_for_pods(
+    node: Host, control_plane: Host, before: Iterable[Mapping[str, Any]], seconds: int
+) -> None:
+    """
+    Wait until the pods that a drain has moved are Ready, on whichever node.
+
+    + before: the pods before the first node; controllers with pods that were not Ready then are
+      not waited for, nor are pods that no node takes
+
+    ``HostFailure``: they are not in time.
+    """
+    troubled, shown = set(pod_format.unready(before).values()), ""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            observed = remote.of(control_plane).gather(Objects(), ["nodes", "pods -A"])
+            found = pod_format.unready(observed.objects)
+            names = {name for name, uid in found.items() if uid and uid not in troubled}
+            names -= set(
+                unplaced(observed.objects, names & pod_format.unscheduled(observed.objects))
+            )
+            reason = ", ".join(sorted(names)) if observed.answers else observed.why
+        except (RemoteFailure, FactProcessError) as failure:
+            reason = str(failure)
+        if not reason:
+            return
+        if time.monotonic() > end:
+            raise HostFailure(messages.PODS_NOT_BACK(seconds=seconds, pods=reason))
+        if reason != shown:
+            node.log(f"waiting for the pods {reason}")
+            shown = reason
+        gevent.sleep(_PAUSE_S)
+
+
 class _Back:
     """A node that is waited for."""
 
@@ -98,7 +133,7 @@ class _Back:
             return "its kubelet has not reported yet"
         if trouble := node_format.nodes([resource])[name].trouble:
             return f"not Ready: {trouble}"
-        if waiting := pod_format.unready(observed.objects) - frozenset(self._unready):
+        if waiting := pod_format.unready(observed.objects).keys() - set(self._unready):
             return f"pods are not Ready: {', '.join(sorted(waiting))}"
         unwell = self._there.gather(Livez())
         return f"the API server is not well: {unwell}" if unwell else ""
