@@ -82,6 +82,17 @@ def unready(objects: Iterable[Resource]) -> dict[str, str]:
     }
 
 
+def containers(objects: Iterable[Resource]) -> set[str]:
+    """Return the ids of the containers of pods that run."""
+    return {
+        str(each["containerID"])
+        for resource in objects
+        if resource["kind"] == "Pod"
+        for each in (resource.get("status") or {}).get("containerStatuses") or ()
+        if each.get("containerID") and "running" in (each.get("state") or {})
+    }
+
+
 def unscheduled(objects: Iterable[Resource]) -> set[str]:
     """Return the names of the pods that are on no node yet."""
     return {

@@ -209,6 +209,12 @@ def test_a_node_is_back_when_it_reports_and_all_is_well() -> None:
         found.here.objects[1]["status"]["nodeInfo"]["bootID"] = "b1"
         found.pods = [pod("flannel-1", "DaemonSet", "node2", conditions=[])]
 
+    def old_pod(found: Cluster) -> None:
+        waiting_pod(found)
+        statuses = [{"containerID": "containerd://1", "state": {"running": {}}}]
+        found.pods = [pod("flannel-1", "DaemonSet", "node2", containerStatuses=statuses)]
+        found.here.objects += found.pods
+
     def unwell(found: Cluster) -> None:
         waiting_pod(found)
         found.pods, found.unwell = [], "etcd"
@@ -216,6 +222,7 @@ def test_a_node_is_back_when_it_reports_and_all_is_well() -> None:
     for change, reason in (
         (not_reported, "its kubelet has not reported yet"),
         (silent, "its kubelet has not reported yet"),
+        (old_pod, "its pods have not reported yet"),
         (waiting_pod, "pods are not Ready: default/flannel-1"),
         (unwell, "the API server is not well: etcd"),
     ):
