@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from formats.unreadable import Unreadable
 from messages import Said
 from messages import formats as messages
 
@@ -26,6 +28,25 @@ _UNREACHABLE = re.compile(
     "Temporary failure resolving|Could not resolve|(Could not|Unable to) connect"
     "|Connection (timed out|failed|refused)|Network is unreachable|No route to host"
 )
+
+# Inst openssl [3.5.1-1] (3.5.1-1+deb13u1 Debian-Security:13/stable-security [arm64]) []
+_INSTALLS = re.compile(r"Inst (\S+) (?:\[(\S+)\] )?\((\S+) (.*)\).*")
+_REMOVES = re.compile(r"Remv (\S+) .*")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """
+    What would be installed of one package.
+
+    + before: the installed version; "": none
+    + after: the version that it would be
+    + security: whether it comes from an archive of security updates
+    """
+
+    before: str
+    after: str
+    security: bool
 
 
 def available_versions(packages: str, name: str) -> list[str]:
@@ -53,6 +74,26 @@ def source(uri: str, suites: str, signed_by: str) -> str:
     """
     fields = {"Types": "deb", "URIs": uri, "Suites": suites, "Signed-By": signed_by}
     return "".join(f"{name}: {value}\n" for name, value in fields.items())
+
+
+def simulated(lines: Sequence[str]) -> tuple[dict[str, Installation], list[str]]:
+    """
+    Read what ``apt-get --simulate`` would do.
+
+    + lines: those that begin with Inst or Remv
+    + returns: what would be installed, and what removed, by package
+    + raises ``Unreadable``
+    """
+    installs, removes = {}, []
+    for line in lines:
+        if match := _INSTALLS.fullmatch(line):
+            security = "security" in match[4].lower()
+            installs[match[1]] = Installation(match[2] or "", match[3], security)
+        elif match := _REMOVES.fullmatch(line):
+            removes.append(match[1])
+        else:
+            raise Unreadable(line)
+    return installs, removes
 
 
 def progress(line: str) -> tuple[float, str] | None:
@@ -100,7 +141,11 @@ def reason(lines: Sequence[str]) -> Said:
     if "is not signed" in text:
         return messages.NOT_SIGNED()
     errors = [line for line in said if line.startswith("E: ") and "Sub-process" not in line]
-    errors = errors or [line for line in said if line.startswith("dpkg: error")]
+    errors = errors or [
+        f"{line} {after.strip()}" if line.endswith(":") else line
+        for line, after in zip(said, [*said[1:], ""], strict=False)
+        if line.startswith("dpkg: error")
+    ]
     trouble = [line for line in said if _TROUBLE.match(line)]
     found = (errors or trouble or said[-1:] or ["it printed nothing"])[0]
     return messages.APT_FAILED(line=_short(found))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from formats.node import nodes
-from formats.pods import Resource, cordon, holds, name_of
+from formats.pods import Resource, cordon, holds, leaving, name_of
 
 _NODE_CONDITIONS = "node.kubernetes.io/"  # taints that come and go with a node's state
 _UNITS = {"": 1, "m": 0.001, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
@@ -15,43 +15,42 @@ _UNITS = {"": 1, "m": 0.001, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | 
 }
 
 
-def unplaced(objects: Iterable[Resource], names: Collection[str], without: str = "") -> list[str]:
+def unplaced(objects: Iterable[Resource], node: str) -> tuple[str, ...]:
     """
-    Return those of some pods that no node takes.
+    Return the pods of a node, each ``NAMESPACE/NAME``, which no other node takes.
 
     Affinity between pods, ports and volumes are not considered.
 
     + objects: all nodes and pods, among others
-    + names: of the pods, each ``NAMESPACE/NAME``
-    + without: a node that does not count
     """
     objects = list(objects)
     pods = [each for each in objects if each["kind"] == "Pod"]
-    others = _open(objects, without)
+    names = leaving(objects, node).pods
     free = {
         name: _bytes(((resource.get("status") or {}).get("allocatable") or {}).get("memory"))
         - sum(_request(pod) for pod in pods if _runs_on(pod, name))
-        for name, resource in others.items()
+        for name, resource in _others(objects, node).items()
     }
-    left = []
+    others, left = _others(objects, node), []
     for pod in sorted((each for each in pods if name_of(each) in names), key=_request)[::-1]:
-        asked = _request(pod)
-        fitting = [name for name in free if _takes(others[name], pod) and free[name] >= asked]
+        fitting = [
+            name for name in free if _takes(others[name], pod) and free[name] >= _request(pod)
+        ]
         if fitting:
-            free[max(fitting, key=lambda name: free[name])] -= asked
+            free[max(fitting, key=lambda name: free[name])] -= _request(pod)
         else:
             left.append(name_of(pod))
-    return sorted(left)
+    return tuple(sorted(left))
 
 
-def _open(objects: Iterable[Resource], without: str) -> dict[str, Resource]:
-    """Return the nodes that are Ready and not cordoned."""
+def _others(objects: Iterable[Resource], node: str) -> dict[str, Resource]:
+    """Return the other nodes that are Ready and not cordoned."""
     found = {each["metadata"]["name"]: each for each in objects if each["kind"] == "Node"}
     ready = {name for name, each in nodes(found.values()).items() if not each.trouble}
     return {
         name: each
         for name, each in found.items()
-        if name != without and name in ready and not cordon(each)[0]
+        if name != node and name in ready and not cordon(each)[0]
     }
 
 

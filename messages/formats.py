@@ -87,7 +87,7 @@ APT_BUSY = Message("""FMT081
     Meaning: Debian's daily upgrades hold apt's lock for some minutes.""")
 SIGNING_KEY_EXPIRED = Message("""FMT082
     the key that signs the repository has expired
-    Remedy: Run the same command again: the key is fetched on each run.
+    Remedy: Fetch the key again with `pyinfra inventory.py deploys/packages.py`.
     Meaning: Publishers extend their keys and publish them again.""")
 NOT_SIGNED = Message("""FMT083
     the repository is not signed by the accepted key

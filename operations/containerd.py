@@ -97,7 +97,7 @@ def runtime(
         for registry, mirror in (mirrors or {}).items()
     }
     observed = read(Containerd, paths=[CONFIG, *hosts])
-    _check_version(observed.version or observed.candidate, kubernetes_version)
+    check_version(observed.version or observed.candidate, kubernetes_version)
     declare("package containerd", "unit containerd.service")
     desired = Runtime(pause_image, mirrors=bool(mirrors))
     _record_mirrors(observed, desired)
@@ -126,7 +126,7 @@ def runtime(
         yield from changes
     if not observed.version:
         yield from apt.install(["containerd", "runc"])
-        _check_version(read(Containerd, paths=[CONFIG, *hosts]).version, kubernetes_version)
+        check_version(read(Containerd, paths=[CONFIG, *hosts]).version, kubernetes_version)
     yield FunctionCommand(_restart, astuple(desired), {})
 
 
@@ -216,7 +216,8 @@ def _hosts(observed: ContainerdState, path: str, text: str | None) -> Commands:
     yield from ensure(path, text, now=observed.files[path])
 
 
-def _check_version(containerd: str, kubernetes: str) -> None:
+def check_version(containerd: str, kubernetes: str) -> None:
+    """Raise ``HostFailure`` for a containerd that is too old for a version of Kubernetes."""
     desired = parse_desired(kubernetes)
     newest = NEWEST_FOR_CONTAINERD_1
     too_new = (desired.major, desired.minor) > (newest.major, newest.minor)

@@ -15,28 +15,42 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 import remote
+from facts.updates import UNIT
 from formats import apt
-from messages import nodes
-from operations.base import Commands
+from messages import nodes, updates
+from operations.base import Commands, HostFailure
 from remote import Result
-from runs.output import Progress, failed
+from remote.job import FOLDER
+from runs.output import Progress, detail, failed
 
 LOCKED_S = 300  # how long to wait for another apt
+_UPGRADE_MINUTES = 120  # after which an installation of updates is no longer followed
 _RETRY_S = 3
 
+# What asks, or shows text page by page, besides dpkg.
+_QUIET = (
+    "DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none "
+    "APT_LISTBUGS_FRONTEND=none LC_ALL=C"
+)
 # Keeps changed configuration files, asks no questions, restarts only what the package restarts.
 _APT = (
-    "env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 LC_ALL=C apt-get -q -y "
+    f"env {_QUIET} apt-get -q -y "
     "--no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "
     # Not 1 itself: dpkg closes that descriptor, and then a maintainer script that prints fails.
     "-o Dpkg::Use-Pty=0 -o APT::Status-Fd=3 3>&1"
 )
 # Without that mode, apt-get exits with 0 if it cannot fetch.
 _UPDATE = "update -o APT::Update::Error-Mode=any"
-# Completes whatever an interrupted dpkg has left.
+# Completes whatever an interrupted dpkg has left: packages, or only its journal.
 _REPAIR = (
-    '[ -z "$(dpkg --audit 2>&1)" ] || { LC_ALL=C dpkg --force-confdef --force-confold '
-    f"--configure -a </dev/null; {_APT} -f install; }}"
+    '[ -z "$(dpkg --audit 2>&1; ls /var/lib/dpkg/updates)" ] || '
+    f"{{ env {_QUIET} dpkg --force-confdef --force-confold --configure -a </dev/null; "
+    f"{_APT} -f install; }}"
+)
+# Afterwards, the new versions of configuration files that were kept as they are on the node.
+_FULL_UPGRADE = (
+    f"{_REPAIR}; {_APT} full-upgrade || exit; apt-get -q clean; "
+    f"find /etc -xdev -name '*.dpkg-dist' -cnewer {FOLDER}/{UNIT}.sh -printf 'kept %p\\n'"
 )
 
 
@@ -66,6 +80,28 @@ def update(source: str) -> Commands:
     + source: its file, such as "/etc/apt/sources.list.d/kubernetes.sources"
     """
     yield FunctionCommand(_update_source, (source,), {})
+
+
+def update_all() -> Commands:
+    """Fetch the package lists of all sources; for use in other operations."""
+    yield FunctionCommand(_update_all, (), {})
+
+
+def download_upgrade() -> Commands:
+    """Download what ``full_upgrade`` will install; for use in other operations."""
+    yield FunctionCommand(_download_upgrade, (), {})
+
+
+def full_upgrade(running: bool) -> Commands:
+    """
+    Install all updates, after completing what an interrupted dpkg has left; for use in other
+    operations.
+
+    It outlives the connection. An installation that unattended-upgrades has begun is waited for.
+
+    + running: an interrupted run's is still running: follow it
+    """
+    yield FunctionCommand(_full_upgrade, (running,), {})
 
 
 def _purge(state: State, host: Host, packages: list[str]) -> bool:
@@ -110,6 +146,48 @@ def _update_source(state: State, host: Host, source: str) -> bool:
     if result.status == 0:
         return True
     return failed(host, nodes.UPDATE_FAILED(source=source, reason=_reason(result)))
+
+
+def _update_all(state: State, host: Host) -> bool:
+    # The time of the folder is when they were fetched, also if none has changed.
+    result = _run_apt(state, host, StringCommand(_APT, _UPDATE, "&& touch /var/lib/apt/lists"))
+    if result.status == 0:
+        return True
+    return failed(host, nodes.UPDATE_FAILED(source="all sources", reason=_reason(result)))
+
+
+def _download_upgrade(state: State, host: Host) -> bool:
+    result = _run_apt(state, host, StringCommand(_APT, "--download-only full-upgrade"))
+    if result.status == 0:
+        return True
+    return failed(host, updates.NOT_FETCHED(reason=_reason(result)))
+
+
+def _full_upgrade(state: State, host: Host, running: bool) -> bool:
+    shown, job = Progress(host), remote.of(host).job(UNIT)
+
+    def show(line: str) -> None:
+        if step := apt.progress(line):
+            shown.show(f"apt: {step[1]} ({step[0]:.0f} %)")
+        elif line.startswith("kept "):
+            path = line.removeprefix("kept ").removesuffix(".dpkg-dist")
+            host.log(f"{path} stays as it is; the new version is {path}.dpkg-dist")
+        elif line.strip():
+            detail(host, line)
+
+    end = time.monotonic() + _UPGRADE_MINUTES * 60
+    while True:
+        if not running:
+            job.start("bramble: updates", ["sh", "-c", _FULL_UPGRADE])
+        outcome, running = job.follow(show, _UPGRADE_MINUTES), False
+        if outcome.status == 0:
+            return True
+        if outcome.status is None:
+            raise HostFailure(updates.STOPPED())
+        if not apt.is_lock(outcome.lines) or time.monotonic() > end:
+            raise HostFailure(updates.FAILED(reason=apt.reason(outcome.lines)))
+        shown.show("waiting for another apt process to finish")
+        gevent.sleep(_RETRY_S)
 
 
 def _reason(result: Result) -> str:

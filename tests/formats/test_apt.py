@@ -4,7 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from formats.apt import available_versions, is_lock, progress, reason, source, wants_update
+from formats.apt import (
+    Installation,
+    available_versions,
+    is_lock,
+    progress,
+    reason,
+    simulated,
+    source,
+    wants_update,
+)
+from formats.unreadable import Unreadable
 from tests.said import says
 
 SAMPLES = Path(__file__).parent / "samples" / "apt"
@@ -42,7 +52,11 @@ def sample(name: str) -> list[str]:
             "dpkg-locked",
             "FMT081 (held by process 712 (unattended-upgr))",
         ),
-        ("script-failed", "FMT086 dpkg: error processing package kubelet"),
+        (
+            "script-failed",
+            "FMT086 error processing package kubelet (--configure): installed kubelet package "
+            "post-installation script subprocess returned error exit status 1",
+        ),
         ("unknown", "FMT086 Unable to locate package containerd"),
         ("expired", "FMT082"),
     ],
@@ -51,6 +65,20 @@ def test_a_failure_is_told_in_one_line(said: str, told: str) -> None:
     line = reason(sample(said))
     assert says(line, told)
     assert len(line) < 350
+
+
+def test_a_simulation_tells_updates_new_packages_and_removals() -> None:
+    lines = sample("simulation")
+    planned = [line for line in lines if line.startswith(("Inst ", "Remv "))]
+    installs, removes = simulated(planned)
+    security = Installation("1.10.1-3", "1.10.1-3+deb12u1", security=True)
+    assert installs["libgcrypt20-dev"] == security
+    assert installs["bash"] == Installation("5.2.15-2+b8", "5.2.15-2+b13", security=False)
+    assert installs["libc6:armhf"].before == ""  # new, of another architecture
+    assert installs["harmless"] == Installation("1.0", "2.0", security=False)  # a file's archive
+    assert removes == ["old-library"]
+    with pytest.raises(Unreadable):
+        simulated(["Inst nonsense"])
 
 
 @pytest.mark.parametrize("said", [[], [RETRIEVING], ["", RETRIEVING]])
