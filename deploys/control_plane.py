@@ -18,12 +18,4 @@ if node == cluster.first_control_plane:
         **specifications.registration(cluster, node),
     )
     kubeconfig.admin(name=f"kubeconfig for {node.admin_user}", user=node.admin_user)
-    flannel.flannel(
-        name="Pod network (flannel)",
-        url=cluster.flannel_manifest,
-        checksum=cluster.flannel_checksum,
-        folder=str(cluster.project / ".cluster" / "downloads"),
-        pod_network=str(cluster.pod_network),
-        interface=node.cluster_interface,
-        seconds=cluster.pod_network_seconds,
-    )
+    flannel.flannel(name="Pod network (flannel)", **specifications.flannel(cluster, node))

@@ -14,6 +14,7 @@ from facts.kubelet import KUBELET
 
 INIT_UNIT = "bramble-kubeadm-init"
 JOIN_UNIT = "bramble-kubeadm-join"
+CONFIG = "/etc/kubernetes/kubeadm-config.yaml"  # the file that init is given
 
 # The files that a complete init has written, in its order. A power cut leaves an empty one.
 _WRITTEN_BY_INIT = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from formats.unreadable import Unreadable
 from messages.settings import INVALID, NOT_ALLOWED
 
 _NUMBER = r"(0|[1-9][0-9]{0,3})"
@@ -17,6 +18,7 @@ _DESIRED = re.compile(rf"{_NUMBER}\.{_NUMBER}(?:\.{_NUMBER})?")
 OLDEST_MINOR = 31
 
 _PACKAGED = re.compile(r"(?:\d+:)?(\d+)\.(\d+)\.(\d+)(?:-(.+))?")
+_REPORTED = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:[-+].+)?")
 
 
 @dataclass(frozen=True, order=True)
@@ -29,6 +31,10 @@ class Release:
 
     def __str__(self) -> str:
         return f"{self.major}.{self.minor}.{self.patch}"
+
+    def minors_to(self, later: Release) -> list[str]:
+        """The minors on the way to a later release, both ends included: ["1.36", "1.37"]."""
+        return [f"{self.major}.{minor}" for minor in range(self.minor, later.minor + 1)]
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,19 @@ def parse_package(version: str) -> Release | None:
     """
     match = _PACKAGED.fullmatch(version)
     return None if match is None else Release(int(match[1]), int(match[2]), int(match[3]))
+
+
+def parse_reported(version: str) -> Release:
+    """
+    Read the release that a part of Kubernetes reports.
+
+    + version: such as "v1.36.4", also an image's tag
+    + raises ``Unreadable``: it is anything else
+    """
+    match = _REPORTED.fullmatch(version)
+    if match is None:
+        raise Unreadable(f"{version!r} is not a version")
+    return Release(int(match[1]), int(match[2]), int(match[3]))
 
 
 def newest(desired: DesiredVersion, versions: list[str]) -> str | None:

@@ -110,7 +110,7 @@ image_dialect = "cloud-init"
 # --- Kubernetes ----------------------------------------------------------------------------------
 
 # A minor version ("1.36": its newest patch release) or a release ("1.36.4"). Default: "1.36", the
-# newest that works with Debian 13's containerd.
+# newest that works with Debian 13's containerd. Change it for an upgrade: deploys/upgrade.py.
 kubernetes_version = "1.36"
 
 # The apt repository ({minor} is replaced by the minor version), and the fingerprint of the key that
@@ -118,8 +118,9 @@ kubernetes_version = "1.36"
 kubernetes_repository = "https://pkgs.k8s.io/core:/stable:/v{minor}/deb/"
 kubernetes_key_fingerprint = "DE15B14486CD377B9E876E1A234654DA9A296436"
 
-# The registry of the control plane's images, and the sandbox image of every pod. Defaults: those of
-# registry.k8s.io. Change them for a registry of your own.
+# The registry of the control plane's images, and the sandbox image of every pod, which is the one
+# that `kubeadm config images list` names. Defaults: those of registry.k8s.io. Change them for a
+# registry of your own.
 image_repository = "registry.k8s.io"
 pause_image = "registry.k8s.io/pause:3.10.2"
 

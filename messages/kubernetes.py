@@ -208,9 +208,9 @@ NO_DOWNGRADE = Message("""KUB050
     Meaning: Packages are never downgraded.""")
 NEEDS_UPGRADE = Message("""KUB051
     {package} {installed} is installed on a node of a cluster, which is older than {desired}
-    Remedy: Upgrade with `kubeadm upgrade`, the control plane first, or set kubernetes_version to
-    "{minor}".
-    Meaning: A cluster is upgraded in a fixed order; replacing packages is not enough.""")
+    Remedy: Run `pyinfra inventory.py deploys/upgrade.py`, or set kubernetes_version to "{minor}".
+    Meaning: A cluster is upgraded in a fixed order, the control plane first, so replacing packages
+    is not enough. Nothing else upgrades it.""")
 DISK_FULL = Message("""KUB052
     the disk is full: {free} MB are free for /var, and {needed} MB are needed
     Remedy: Free space: `df -h` shows where, `sudo apt-get clean` removes downloaded packages.

@@ -60,6 +60,7 @@ __all__ = [
     "read",
     "read_all",
     "read_from",
+    "read_together",
 ]
 
 P = ParamSpec("P")
@@ -182,6 +183,27 @@ def read_from(other: Host, fact: type[FactBase[T | None]], **arguments: Any) -> 
         raise HostFailure(_lost())
     reason = odd[0] if odd else "the command that reads it failed"
     raise HostFailure(messages.NOT_READ(fact=fact.__name__, node=other.name, reason=reason))
+
+
+def read_together(
+    *questions: tuple[Host, type[WholeFact[Any]], Mapping[str, Any]],
+) -> list[Any]:
+    """
+    Read facts of several hosts by root; what can be asked beforehand is asked at once.
+
+    + questions: each a host, a fact and its arguments
+    + returns: their values, in this order
+    + raises ``HostFailure``: as ``read_from``
+    """
+    asked: gathering.Asked | None = None
+    for other, fact, arguments in questions:
+        try:
+            gathering.of(state).known(other, fact, {**arguments, "_sudo": True})
+        except gathering.Asked as error:
+            asked = error
+    if asked is not None:
+        raise asked
+    return [read_from(other, fact, **arguments, _sudo=True) for other, fact, arguments in questions]
 
 
 def read_all(

@@ -217,7 +217,12 @@ def _hosts(observed: ContainerdState, path: str, text: str | None) -> Commands:
 
 
 def check_version(containerd: str, kubernetes: str) -> None:
-    """Raise ``HostFailure`` for a containerd that is too old for a version of Kubernetes."""
+    """
+    Raise ``HostFailure`` where containerd is too old for a version of Kubernetes.
+
+    + containerd: such as "1.7.24~ds1"; "" is not checked
+    + kubernetes: "1.36" or "1.36.4"
+    """
     desired = parse_desired(kubernetes)
     newest = NEWEST_FOR_CONTAINERD_1
     too_new = (desired.major, desired.minor) > (newest.major, newest.minor)

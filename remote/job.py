@@ -43,6 +43,7 @@ n=$((n+1)); sleep 0.5;
 done;
 echo "$state"; tail -c +$(($2+1)) "$1.log" 2>/dev/null | base64 -w0; echo"""
 
+_ACTIVE = 'systemctl is-active "$1.service" || :'
 _STOP = 'systemctl stop "$1.service"'
 
 
@@ -86,6 +87,15 @@ class Job:
             f"mv {status}.new {status}\n"
         )
         self._node.run(_START, self.unit, description, stdin=script)
+
+    def await_earlier(self, show: Callable[[str], None], minutes: float) -> None:
+        """
+        Wait for the command that an interrupted run has left running, if there is one.
+
+        + show, minutes: as for ``follow``
+        """
+        if self._node.run(_ACTIVE, self.unit) == ["active"]:
+            self.follow(show, minutes)
 
     def follow(
         self,

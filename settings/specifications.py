@@ -106,6 +106,18 @@ def rollout(cluster: Cluster, deploy: str) -> dict[str, Any]:
     }
 
 
+def flannel(cluster: Cluster, node: Node) -> dict[str, Any]:
+    """The pod network, for ``flannel.flannel`` on the control plane."""
+    return {
+        "url": cluster.flannel_manifest,
+        "checksum": cluster.flannel_checksum,
+        "folder": str(cluster.project / ".cluster" / "downloads"),
+        "pod_network": str(cluster.pod_network),
+        "interface": node.cluster_interface,
+        "seconds": cluster.pod_network_seconds,
+    }
+
+
 def kubectl_proxy(cluster: Cluster) -> dict[str, Any]:
     """Where ``kubectl proxy`` listens, for ``kubectl_proxy.service``."""
     return {
@@ -128,6 +140,7 @@ def preflight(cluster: Cluster, node: Node) -> dict[str, Any]:
         "interfaces": [interface(each) for each in cluster.interfaces(node)],
         "networks": {name: str(getattr(cluster, name)) for name in names},
         "resolver": resolver(cluster, node),
+        "kubernetes_version": cluster.kubernetes_version,
         "control_plane": first.name,
         "control_plane_address": str(first.address),
         "peers": {each.name: str(each.address) for each in cluster.nodes if each.name != node.name},

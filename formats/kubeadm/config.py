@@ -57,6 +57,7 @@ _CHECKS = (
     "CoreDNSMigration",
 )  # fmt: skip
 _KINDS = ("Port", "FileAvailable", "FileContent", "FileExisting", "DirAvailable", "Service")
+_NO_CONFIGURATION = "no ClusterConfiguration"
 _DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(ms|h|m|s))+")
 
 
@@ -182,18 +183,33 @@ def settled(config_text: str) -> dict[str, str]:
     + config_text: kubeadm's file, or that of its ConfigMap ``kubeadm-config``
     + raises ``Unreadable``
     """
-    problem = "no ClusterConfiguration"
-    with reading(problem):
-        for document in yaml_documents.load_all(config_text):
-            if isinstance(document, dict) and document.get("kind") == "ClusterConfiguration":
-                networking = document.get("networking") or {}
-                return {
-                    "pod network": str(networking.get("podSubnet", "")),
-                    "service network": str(networking.get("serviceSubnet", "")),
-                    "DNS domain": str(networking.get("dnsDomain", DNS_DOMAIN)),
-                    "control-plane endpoint": str(document.get("controlPlaneEndpoint", "")),
-                }
-    raise Unreadable(problem)
+    with reading(_NO_CONFIGURATION):
+        document = _cluster_configuration(config_text)
+        networking = document.get("networking") or {}
+        return {
+            "pod network": str(networking.get("podSubnet", "")),
+            "service network": str(networking.get("serviceSubnet", "")),
+            "DNS domain": str(networking.get("dnsDomain", DNS_DOMAIN)),
+            "control-plane endpoint": str(document.get("controlPlaneEndpoint", "")),
+        }
+
+
+def version(config_text: str) -> str:
+    """
+    Read the version of the cluster, such as "v1.36.4".
+
+    + config_text: kubeadm's file, or that of its ConfigMap ``kubeadm-config``
+    + raises ``Unreadable``
+    """
+    with reading(_NO_CONFIGURATION):
+        return str(_cluster_configuration(config_text)["kubernetesVersion"])
+
+
+def _cluster_configuration(config_text: str) -> dict[str, Any]:
+    for document in yaml_documents.load_all(config_text):
+        if isinstance(document, dict) and document.get("kind") == "ClusterConfiguration":
+            return document
+    raise Unreadable(_NO_CONFIGURATION)
 
 
 def pod_network_mistake(network: IPv4Network, nodes: int = 1) -> Said | None:

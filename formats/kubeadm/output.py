@@ -5,11 +5,13 @@ lines, and the final ``error: …``.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from formats.unreadable import reading
 from messages import Said
 from messages import kubernetes as messages
 
@@ -17,9 +19,11 @@ from messages import kubernetes as messages
 NO_CRI = "unknown service runtime.v1.RuntimeService"
 _PROBLEM = re.compile(r"^\s*\[(ERROR|WARNING) ([^\]]+)\]: (.*)$")
 _TOKEN = re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b")
-_BEGINS = re.compile(r"^\[([a-z-]+)\] ")
-# A greeting, a side effect, and a phase that does nothing without an option: not shown.
-_NO_PHASE = ("init", "patches", "upload-certs")
+_BEGINS = re.compile(r"^\[([a-z/-]+)\] (?!Skipping )")
+# A static pod takes a minute to be replaced, so each is shown.
+_COMPONENT = re.compile(r'^\[upgrade/staticpods\] Preparing for "([a-z-]+)" upgrade')
+# A greeting and side effects: not shown.
+_NO_PHASE = ("init", "patches", "upgrade", "upgrade/staticpods", "apiclient")
 _PHASE = re.compile(r"^error: (?:error execution phase [-/a-z]+: *)?(.*)$")
 
 
@@ -45,8 +49,26 @@ def problems(lines: Iterable[str]) -> list[Problem]:
 
 def phase(line: str) -> str | None:
     """Return the phase that a line of output belongs to: "certs" of ``[certs] Generating …``."""
+    if component := _COMPONENT.match(line):
+        return f"upgrade of {component[1]}"
     match = _BEGINS.match(line)
     return match[1] if match and match[1] not in _NO_PHASE else None
+
+
+def upgrade_plan(text: str) -> list[tuple[str, str, str, str]]:
+    """
+    Read ``kubeadm upgrade plan -o json``: component, node ("" for all), current and new version.
+
+    + text: what it prints; nothing when there is nothing to upgrade
+    + raises ``Unreadable``
+    """
+    found = []
+    with reading("not the JSON of kubeadm upgrade plan"):
+        for upgrade in json.loads(text)["availableUpgrades"] if text.strip() else []:
+            for one in upgrade["components"]:
+                versions = (one["currentVersion"], one["newVersion"])
+                found.append((one["name"], one.get("nodeName", ""), *versions))
+    return found
 
 
 def masked(line: str) -> str:

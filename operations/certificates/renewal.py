@@ -12,12 +12,12 @@ from pyinfra.api.state import State
 
 import remote
 from facts.certificates import KUBELET_CLIENT, KUBELET_SERVING, Certificates, CertificatesState
+from facts.kubeadm import CONFIG
 from facts.kubectl_proxy import UNIT
 from facts.livez import Livez
 from messages import kubernetes as messages
 from operations.kubeadm.join_token import join_credentials
 from operations.kubeadm.kubelet_watch import KubeletWatch
-from operations.kubeadm.run import CONFIG
 from remote.failures import HostFailure, RemoteFailure
 
 # For a static pod whose container was stopped: the kubelet's back-off grows to 40 s and more.

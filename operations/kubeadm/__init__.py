@@ -11,6 +11,7 @@ from pyinfra.api import FunctionCommand
 
 import runs
 from facts.kubeadm import (
+    CONFIG,
     ClusterAuthority,
     ControlPlane,
     ControlPlaneState,
@@ -24,7 +25,7 @@ from messages import Said
 from messages import kubernetes as messages
 from operations import files, packages
 from operations.base import Commands, HostFailure, operation, plan_change, read, read_from
-from operations.kubeadm.run import CONFIG, follow_join, run_init, run_join
+from operations.kubeadm.run import follow_join, run_init, run_join
 
 
 class _Authorities(dict[str, str]):

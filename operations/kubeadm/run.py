@@ -8,7 +8,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 import remote
-from facts.kubeadm import INIT_UNIT, JOIN_UNIT
+from facts.kubeadm import CONFIG, INIT_UNIT, JOIN_UNIT
 from formats.kubeadm.config import Join, Registration
 from formats.kubeadm.output import NO_CRI, causes, masked, phase
 from messages import container_runtime
@@ -21,9 +21,8 @@ from remote.failures import HostFailure, RemoteFailure, Unreachable
 from remote.job import FOLDER, Outcome
 from runs.output import detail, failed
 
-CONFIG = "/etc/kubernetes/kubeadm-config.yaml"
 JOIN_CONFIG = f"{FOLDER}/join.yaml"
-_PULL_UNIT = "bramble-kubeadm-images"
+IMAGES_UNIT = "bramble-kubeadm-images"
 # Minutes after which a command that still runs is no longer followed.
 _PULL_MINUTES = 60
 _INIT_MINUTES = 30
@@ -100,7 +99,8 @@ def _pull_images(host: Host) -> bool:
 
     host.log(f"pulling {count} images")
     command = ["kubeadm", "config", "images", "pull", "--config", CONFIG]
-    job = remote.of(host).job(_PULL_UNIT)
+    job = remote.of(host).job(IMAGES_UNIT)
+    job.await_earlier(show, _PULL_MINUTES)
     job.start("bramble: images for kubeadm", command)
     outcome = job.follow(show, _PULL_MINUTES)
     for line in _causes(host, "kubeadm config images pull", outcome):
@@ -123,7 +123,7 @@ def follow(host: Host, command: str, unit: str, minutes: float, watched: bool = 
         return reason and messages.KUBELET_EXITS_IN_KUBEADM(command=command, reason=reason)
 
     checks = (permanent_failure,) if watched else ()
-    outcome = remote.of(host).job(unit).follow(_show_phases(host, command), minutes, *checks)
+    outcome = remote.of(host).job(unit).follow(show_phases(host, command), minutes, *checks)
     for cause in _causes(host, command, outcome):
         failed(host, f"{command}: {cause}")
     if outcome.status and (reason := watch.last_words()):
@@ -142,7 +142,7 @@ def _causes(host: Host, command: str, outcome: Outcome) -> list[str]:
     return found
 
 
-def _show_phases(host: Host, command: str) -> Callable[[str], None]:
+def show_phases(host: Host, command: str) -> Callable[[str], None]:
     """Show the phases of a kubeadm command, a line each; its whole output goes to the log."""
     shown: set[str] = set()
 

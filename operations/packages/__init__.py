@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from typing import NoReturn
 
 import requests
 from pyinfra import host
@@ -14,6 +16,7 @@ from formats import apt as apt_formats
 from formats import openpgp
 from formats.kubernetes_version import DesiredVersion, Release, newest, parse_desired, parse_package
 from messages import kubernetes as messages
+from messages import upgrade as upgrade_messages
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read
 from operations.files import ensure
 from operations.packages import apt
@@ -80,6 +83,32 @@ def available_release(version: str, url: str) -> str | None:
     return None if found is None else str(found)
 
 
+def offered(version: str, url: str) -> str:
+    """
+    Return the package version that would be installed now, such as "1.36.4-1.1".
+
+    + version: "1.36": its newest patch; or one release
+    + url: of the repository
+
+    ``HostFailure``: this computer can't ask for it, or there is none.
+    """
+    desired = parse_desired(version)
+    try:
+        index = _fetch(f"{url.rstrip('/')}/Packages")
+    except requests.RequestException as error:
+        reason = failure_reason(error)
+        raise HostFailure(upgrade_messages.NOT_LISTED(url=url, reason=reason)) from None
+    available = apt_formats.available_versions(index, "kubeadm")
+    return newest(desired, available) or _refuse(desired, url, available)
+
+
+def _refuse(desired: DesiredVersion, url: str, available: list[str]) -> NoReturn:
+    """Raise ``HostFailure`` with the releases that there are instead."""
+    releases = sorted({str(parse_package(one) or one) for one in available})
+    there = ", ".join(releases) or "no kubelet at all"
+    raise HostFailure(messages.NO_SUCH_RELEASE(url=url, desired=desired, available=there))
+
+
 def _accepted_key(url: str, fingerprint: str) -> str:
     try:
         text = _fetch(url)
@@ -126,7 +155,7 @@ def installed(version: str, url: str) -> Commands:
     observed = read(Packages, version=str(desired))
     releases = {name: parse_package(observed.installed.get(name, "")) for name in VERSIONED}
     for name, release in releases.items():
-        _check_change(name, release, desired, observed.joined)
+        check_change(name, release, desired, observed.joined)
     fitting = [
         observed.installed[name]
         for name, release in releases.items()
@@ -163,6 +192,45 @@ def installed(version: str, url: str) -> Commands:
 
 
 @operation()
+def upgraded(names: Sequence[str], version: str, url: str) -> Commands:
+    """
+    Bring Kubernetes packages to a newer version on a node of a cluster; they stay held.
+
+    + names: some of ``VERSIONED``. kubernetes-cni follows the kubelet
+    + version, url: as for ``offered``
+
+    A node that has not joined a cluster is not changed.
+    """
+    chosen = offered(version, url)
+    observed = read(Packages, version=str(parse_package(chosen)))
+    if not observed.joined:
+        host.noop("the node has not joined a cluster")
+        return
+    together = [*names, *(["kubernetes-cni"] if "kubelet" in names else [])]
+    declare(*(f"{what} {name}" for what in ("package", "hold") for name in together))
+    due = [
+        name
+        for name in names
+        if name in observed.broken
+        or parse_package(observed.installed.get(name, "")) != parse_package(chosen)
+    ]
+    unheld = [name for name in together if name not in observed.held]
+    if not due and not unheld:
+        host.noop(f"{', '.join(names)} {chosen} are installed and held")
+        return
+    if due:
+        resources = [f"package {name}" for name in due]
+        plan_change(f"upgrade {', '.join(due)} to {chosen}", *resources)
+        yield from apt.update(SOURCE)
+        which = [f"{name}={chosen}" for name in names]
+        yield from apt.install([*which, *together[len(names) :]], change_held=True)
+        unheld = together
+    else:
+        plan_change(f"hold {', '.join(unheld)}", *(f"hold {name}" for name in unheld))
+    yield StringCommand("apt-mark", "hold", *unheld)
+
+
+@operation()
 def purged(version: str) -> Commands:
     """
     Remove kubelet, kubeadm, kubectl and kubernetes-cni with their configuration.
@@ -178,9 +246,7 @@ def purged(version: str) -> Commands:
     yield from apt.purge(present)
 
 
-def _check_change(
-    name: str, release: Release | None, desired: DesiredVersion, joined: bool
-) -> None:
+def check_change(name: str, release: Release | None, desired: DesiredVersion, joined: bool) -> None:
     """Raise ``HostFailure`` for a downgrade, and for an upgrade on a node of a cluster."""
     if release is None or desired.fits(release):
         return
@@ -218,13 +284,8 @@ def _install(
     # The lists may be older than the newest patch.
     yield from apt.update(SOURCE)
     available = read(Packages, version=str(desired)).available.get("kubelet", [])
-    chosen = fitting[0] if fitting else newest(desired, available)
-    if chosen is None:
-        releases = sorted({str(parse_package(one) or one) for one in available})
-        raise HostFailure(
-            messages.NO_SUCH_RELEASE(
-                url=url, desired=desired, available=", ".join(releases) or "no kubelet at all"
-            )
-        )
+    chosen = (
+        fitting[0] if fitting else newest(desired, available) or _refuse(desired, url, available)
+    )
     packages = [f"{name}={chosen}" for name in VERSIONED]
     yield from apt.install([*packages, "kubernetes-cni"], change_held=bool(observed.held))

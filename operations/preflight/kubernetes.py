@@ -7,8 +7,9 @@ from facts.kubeadm import ControlPlane, Member
 from facts.leftovers import Leftovers
 from facts.listeners import Listeners
 from formats.iptables import parse_save
+from formats.kubernetes_version import parse_desired, parse_reported
 from messages import preflight as messages
-from operations import kubeadm
+from operations import kubeadm, packages
 from operations.base import HostFailure
 from operations.preflight.node import Node, Nodes
 from operations.preflight.results import Result, before_cluster, failure, ok, warning
@@ -62,15 +63,25 @@ def _is_used(node: Node) -> bool:
 
 
 def earlier_cluster(node: Node, nodes: Nodes) -> Result:
-    """Nothing of another cluster is on the node, and no half of this one."""
+    """Nothing of another cluster is on the node, no half of this one, and no other version."""
     for name in node.known(Leftovers).distributions:
         message = messages.OTHER_KUBERNETES(name=name, command=_UNINSTALL[name])
         return before_cluster(node, message)
+    _check_version(node)
     if node.desired.role == "worker":
         _check_worker(node, nodes)
     elif result := _control_plane(node):
         return result
     return _pod_network(node) or ok("none")
+
+
+def _check_version(node: Node) -> None:
+    """Refuse to run on a cluster of another version, which only ``deploys/upgrade.py`` changes."""
+    is_worker = node.desired.role == "worker"
+    now = node.known(Member) if is_worker else node.known(ControlPlane)
+    if node.in_cluster and now.version:
+        installed, desired = parse_reported(now.version), node.desired.kubernetes_version
+        packages.check_change("kubeadm", installed, parse_desired(desired), joined=True)
 
 
 def _control_plane(node: Node) -> Result | None:

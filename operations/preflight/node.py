@@ -31,6 +31,7 @@ class Specification:
     + interfaces: as ``interfaces.interface`` takes them: interface, method, address, gateway
     + networks: of the settings, by the setting's name
     + resolver: as ``resolv_conf.resolver`` takes it: nameservers, search, options
+    + kubernetes_version: as for ``packages.installed``
     + control_plane, control_plane_address: the first control plane node's name and address
     + peers: the other nodes' addresses on the cluster's network, by name
     + gateway: the node that routes for this one; None: no other node does
@@ -47,6 +48,7 @@ class Specification:
     interfaces: Sequence[Mapping[str, Any]]
     networks: Mapping[str, str]
     resolver: Mapping[str, Any]
+    kubernetes_version: str
     control_plane: str
     control_plane_address: str
     peers: Mapping[str, str] = field(default_factory=dict)

@@ -163,6 +163,7 @@ class Api:
 
     def __init__(self, store: Store, version: str = VERSION) -> None:
         self.store, self.version = store, version
+        self.deprecated: set[tuple[str, ...]] = set()
 
     def authorize(self, request: Request, what: Target | None) -> None:
         """Raise a Problem (403) unless the user may."""

@@ -30,6 +30,8 @@ def _image_config(options: argparse.Namespace) -> settings.Config:
     if options.config:
         return settings.load_init(options.config)
     wanted = {"kubernetesVersion": options.kubernetes_version}
+    if options.image_repository:
+        wanted["imageRepository"] = options.image_repository
     return settings.with_defaults({"ClusterConfiguration": wanted})
 
 
@@ -56,6 +58,7 @@ def images_pull(options: argparse.Namespace) -> None:
         raise Fatal(f"{words} service: {error}") from None
 
 
+IMAGES = "--config --kubernetes-version --image-repository"
 # Each command's function and flags; a "!" marks a flag without a value.
 COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], str]] = {
     "init": (init.main, "--config --ignore-preflight-errors --skip-token-print!"),
@@ -72,8 +75,8 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], str]] = {
     "certs check-expiration": (certs.check_expiration, "-o|--output --config"),
     "certs renew": (certs.renew, "--config"),
     "kubeconfig user": (certs.user_kubeconfig, "--config --client-name --org"),
-    "config images list": (images_list, "--config --kubernetes-version -o|--output"),
-    "config images pull": (images_pull, "--config --kubernetes-version"),
+    "config images list": (images_list, f"{IMAGES} -o|--output"),
+    "config images pull": (images_pull, IMAGES),
 }
 
 

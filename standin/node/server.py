@@ -9,6 +9,7 @@ manager), so that who looks for them finds them taken.
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 import sys
@@ -24,6 +25,10 @@ from .common import VERSION, Obj, root
 from .store import Store
 
 HEALTH = ("/healthz", "/livez", "/readyz")
+# An older version of an API, which is counted as one that goes away with the next minor.
+BETA = re.compile(r"/apis/([^/]+)/(v\d+beta\d+)/([^/]+).*")
+SAMPLE = """apiserver_requested_deprecated_apis{group="%s",version="%s",resource="%s",\
+subresource="",removed_release="1.%d"} 1\n"""
 NO_RESOURCE = "the server could not find the requested resource"
 
 
@@ -84,20 +89,28 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
-    def _json(self, status: int, content: Obj, kind: str = "application/json") -> None:
-        data = b"ok" if kind == "text/plain" else json.dumps(content).encode() + b"\n"
+    def _json(self, status: int, content: Obj | str) -> None:
+        is_text = isinstance(content, str)
+        data = str(content).encode() if is_text else json.dumps(content).encode() + b"\n"
         self.send_response(status)
-        self.send_header("Content-Type", kind)
+        self.send_header("Content-Type", "text/plain" if is_text else "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
 
     def _plain(self, request: Request) -> None:
         """Answer a path outside the resources."""
-        document = resources.document(request.path, self.api.version)
-        if document is None and request.path not in HEALTH:
+        if found := BETA.fullmatch(request.path):
+            self.api.deprecated.add(found.groups())
+        answer: Obj | str | None = resources.document(request.path, self.api.version)
+        if request.path in HEALTH:
+            answer = "ok"
+        if request.path == "/metrics":
+            removed = int(self.api.version.split(".")[1]) + 1
+            answer = "".join(SAMPLE % (*one, removed) for one in sorted(self.api.deprecated))
+        if answer is None:
             raise Problem(404, NO_RESOURCE)
-        self._json(200, document or {}, "application/json" if document else "text/plain")
+        self._json(200, answer)
 
     def _watch(self, request: Request, what: Target) -> None:
         self.send_response(200)

@@ -10,7 +10,9 @@ from formats.kubeadm.output import (
     masked,
     phase,
     problems,
+    upgrade_plan,
 )
+from formats.unreadable import Unreadable
 from messages import Said
 from messages import kubernetes as messages
 
@@ -38,6 +40,13 @@ CLUSTER_INFO = 'https://10.98.0.10:9999/api/v1/namespaces/kube-public/configmaps
         ("[preflight] The system verification failed. Printing the output …", "preflight"),
         ("[kubelet-check] The kubelet is healthy after 973.659µs", "kubelet-check"),
         ("[init] Using Kubernetes version: v1.36.3", None),
+        ("[upgrade] Running cluster health checks", None),
+        ("[upgrade/versions] kubeadm version: v1.36.3", "upgrade/versions"),
+        (
+            '[upgrade/staticpods] Preparing for "kube-apiserver" upgrade',
+            "upgrade of kube-apiserver",
+        ),
+        ("[upgrade/staticpods] Renewing apiserver certificate", None),
         ('[patches] Applied patch of type "application/strategic-merge-patch+json"', None),
         ("[upload-certs] Skipping phase. Please see --upload-certs", None),
         ("\t[WARNING Swap]: swap is supported for cgroup v2 only", None),
@@ -193,3 +202,19 @@ def test_a_containerd_without_cri_is_not_said_to_be_silent() -> None:
         "runtime.v1.RuntimeService"
     )
     assert causes([line]) == [messages.NO_CRI()]
+
+
+PLAN = """{"kind": "UpgradePlan", "availableUpgrades": [{"components": [
+{"name": "kubelet", "currentVersion": "v1.35.6", "newVersion": "v1.36.3", "nodeName": "head"},
+{"name": "CoreDNS", "currentVersion": "v1.13.1", "newVersion": "v1.14.2"}]}]}"""
+
+
+def test_a_plan_has_a_row_of_each_component_and_nothing_when_all_is_done() -> None:
+    assert upgrade_plan(PLAN) == [
+        ("kubelet", "head", "v1.35.6", "v1.36.3"),
+        ("CoreDNS", "", "v1.13.1", "v1.14.2"),
+    ]
+    assert upgrade_plan("\n") == []
+    for odd in ("[upgrade] Running", "{}", "[]"):
+        with pytest.raises(Unreadable):
+            upgrade_plan(odd)

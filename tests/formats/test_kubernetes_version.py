@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formats.kubernetes_version import DesiredVersion, Release, newest, parse_desired, parse_package
+from formats.kubernetes_version import (
+    DesiredVersion,
+    Release,
+    newest,
+    parse_desired,
+    parse_package,
+    parse_reported,
+)
 from tests.said import saying
 
 NUMBERS = st.integers(0, 200)
@@ -67,3 +74,19 @@ def test_a_step_back_is_known(wanted: str, there: str, older: bool) -> None:
 @pytest.mark.parametrize("version", ["", "1.36", "kubelet", "1:1.36.4"])
 def test_a_package_version_has_three_numbers(version: str) -> None:
     assert parse_package(version) == (Release(1, 36, 4) if version.startswith("1:") else None)
+
+
+@pytest.mark.parametrize("text", ["v1.36.4", "v1.36.4+stand-in", "v1.36.4-rc.1"])
+def test_what_a_part_reports_is_read(text: str) -> None:
+    assert parse_reported(text) == Release(1, 36, 4)
+
+
+@pytest.mark.parametrize("text", ["", "1.36.4", "v1.36", "3.6.8-0"])
+def test_a_report_that_is_none_is_refused(text: str) -> None:
+    with saying("FMT001"):
+        parse_reported(text)
+
+
+def test_the_way_to_a_later_release_has_every_minor() -> None:
+    assert Release(1, 36, 4).minors_to(Release(1, 38, 0)) == ["1.36", "1.37", "1.38"]
+    assert Release(1, 36, 4).minors_to(Release(1, 36, 9)) == ["1.36"]

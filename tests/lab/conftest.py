@@ -32,7 +32,7 @@ PATIENCE = 3600
 LONGEST = (
     *("kubernetes", "drift", "verify", "guard", "kubernetes_faults", "waits", "nat", "router"),
     *("network_removals", "removals", "certificates", "patch", "remove", "reset", "odd_nodes"),
-    *("two_runs", "real_kubernetes", "preflight", "containerd", "failures"),
+    *("two_runs", "upgrade", "real_kubernetes", "preflight", "containerd", "failures"),
 )
 
 

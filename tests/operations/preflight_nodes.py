@@ -78,6 +78,7 @@ def desired(name: str) -> Specification:
             "uplink_network": "192.168.1.0/24",
         },
         resolver={"nameservers": ["8.8.8.8"], "search": [], "options": []},
+        kubernetes_version="1.36",
         control_plane="node1",
         control_plane_address="192.168.2.11",
         peers={f"node{n}": f"192.168.2.1{n}" for n in (1, 2, 3) if n != int(name[-1])},

@@ -353,6 +353,7 @@ def gathered(nodes: LocalNodes) -> Any:
         "interfaces": [],
         "networks": {},
         "resolver": {},
+        "kubernetes_version": "1.36",
         "control_plane": "node1",
         "control_plane_address": "192.168.2.11",
     }

@@ -1,0 +1,74 @@
+"""Read what the control plane runs, and what an upgrade of it needs to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyinfra.api import StringCommand
+
+from facts.base import State, UnexpectedLine, WholeFact, ask, one_of
+from facts.certificates import STATIC_PODS
+from facts.kubeadm import CONFIG
+from facts.kubectl import ADMIN_CONF
+from formats.metrics import DEPRECATED
+
+UPGRADE_UNIT = "bramble-kubeadm-upgrade"
+SNAPSHOTS = "/var/lib/bramble/snapshots"
+
+_SCRIPT = f"""k() {{ kubectl --kubeconfig={ADMIN_CONF} --request-timeout=10s get --raw "$1" \
+2>/dev/null; }};
+systemctl is-active --quiet {UPGRADE_UNIT} 2>/dev/null && echo running || echo -;
+k /version | sed -n 's/.*"gitVersion": *"\\([^"]*\\)".*/\\1/p' | grep . || echo -;
+sed -n 's/^kubernetesVersion: *//p' {CONFIG} 2>/dev/null | grep . || echo -;
+for p in "$@"; do
+echo "image $p $(sed -n 's/^ *\\(- \\)\\{{0,1\\}}image: *//p' "/etc/kubernetes/manifests/$p.yaml" \
+2>/dev/null)"; done;
+k /metrics | grep '^{DEPRECATED}' | sed 's/^/api /'"""
+
+
+@dataclass(frozen=True)
+class ControlPlaneVersions(State):
+    """
+    + running: whether ``kubeadm upgrade`` runs, started by a run that was interrupted
+    + server: the version that the API server reports, such as "v1.36.4"; "" without an answer
+    + configured: the version in kubeadm's configuration file; "" without one
+    + images: of each static pod, by its name; "" without its manifest
+    + deprecated: the API server's samples of the deprecated APIs that were requested
+    """
+
+    running: bool
+    server: str
+    configured: str
+    images: dict[str, str]
+    deprecated: list[str]
+
+
+class ControlPlaneParts(WholeFact[ControlPlaneVersions]):
+    """Read the parts of the control plane on its node: a ``ControlPlaneVersions``."""
+
+    @classmethod
+    def is_settled(cls, value: ControlPlaneVersions) -> bool:
+        return bool(value.server) and not value.running
+
+    def command(self) -> StringCommand:
+        return ask(_SCRIPT, *STATIC_PODS)
+
+    def parse(
+        self, running: str, server: str, configured: str, *lines: str
+    ) -> ControlPlaneVersions:
+        images, deprecated = {}, []
+        for line in lines:
+            word, _, rest = line.partition(" ")
+            if word == "image":
+                name, _, images[one_of(name, *STATIC_PODS)] = rest.partition(" ")
+            elif word == "api":
+                deprecated.append(rest)
+            else:
+                raise UnexpectedLine(line)
+        return ControlPlaneVersions(
+            running=one_of(running, "running", "-") == "running",
+            server="" if server == "-" else server,
+            configured="" if configured == "-" else configured,
+            images=images,
+            deprecated=deprecated,
+        )

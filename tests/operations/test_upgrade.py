@@ -1,0 +1,249 @@
+"""Which upgrades are refused, what is left to do, and what a node's scripts do."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from facts.clock import ClockState
+from facts.packages import PackagesState
+from facts.upgrade import ControlPlaneVersions
+from formats.kubernetes_version import Release
+from operations.base import HostFailure
+from operations.packages import VERSIONED
+from operations.upgrade import checks, is_done, run, snapshot
+from operations.upgrade.versions import Versions, tag
+from tests.said import saying
+
+OLD, NEW = Release(1, 35, 6), Release(1, 36, 4)
+CLOCK = ClockState(0, "", True, ["chrony"], [], True)
+DEPRECATED = 'apiserver_requested_deprecated_apis{group="a",version="v1beta1",resource="b",removed_release="1.36"} 1'  # noqa: E501
+
+
+def packages(release: Release, free_mb: int = 9000, **others: Release) -> PackagesState:
+    installed = {name: f"{others.get(name, release)}-1.1" for name in VERSIONED}
+    return PackagesState(free_mb, True, True, installed, list(installed), [], {})
+
+
+def parts(release: Release, deprecated: list[str] | None = None) -> ControlPlaneVersions:
+    names = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+    images = {name: f"registry.k8s.io/{name}:v{release}" for name in names}
+    images["etcd"] = "registry.k8s.io/etcd:3.6.6-0"
+    return ControlPlaneVersions(False, f"v{release}+x", f"v{release}", images, deprecated or [])
+
+
+def versions(release: Release, **kubelets: Release) -> Versions:
+    """A cluster of one version, with kubelets of others."""
+    return Versions(
+        control_plane="node1",
+        cluster=release,
+        parts=parts(release),
+        addons={"kube-proxy": f"v{release}", "CoreDNS": "v1.13.1"},
+        kubelets={"node1": release, "node2": release} | kubelets,
+        runtimes={"node1": "1.7.24~ds1", "node2": "1.7.24~ds1"},
+        packages={"node1": packages(release), "node2": packages(release)},
+    )
+
+
+def test_one_minor_and_any_patch_forward_are_possible() -> None:
+    for target in (OLD, Release(1, 35, 9), NEW):
+        checks.check_cluster(versions(OLD), target)
+
+
+@pytest.mark.parametrize(
+    ("observed", "target", "said"),
+    [
+        (versions(OLD), Release(1, 38, 0), "UPG003 1.35 → 1.36 → 1.37 → 1.38 & 1.36 & the cluster"),
+        # The control plane alone has been upgraded: the nodes come first.
+        (versions(NEW, node2=OLD), Release(1, 37, 1), "UPG003 1.35.6 & the kubelet of node2"),
+        (versions(NEW), OLD, "UPG004 the cluster & 1.36.4 & 1.35.6"),
+        (versions(NEW), Release(1, 36, 3), "UPG004 the cluster & 1.36.4 & 1.36.3"),
+        (replace(versions(OLD), parts=parts(NEW)), Release(1, 35, 9), "UPG004 the API server"),
+        (versions(OLD, node2=Release(1, 37, 0)), NEW, "UPG005 node2 & 1.37.0 & 1.36.4"),
+        (versions(NEW), Release(1, 37, 0), "CRI001 1.7.24 & 1.37"),
+        (replace(versions(OLD), parts=parts(OLD, [DEPRECATED])), NEW, "UPG006 b of a/v1beta1"),
+    ],
+)
+def test_what_can_not_succeed_is_refused(observed: Versions, target: Release, said: str) -> None:
+    with saying(said, HostFailure):
+        checks.check_cluster(observed, target)
+
+
+def test_an_api_that_has_gone_already_is_not_in_the_way() -> None:
+    checks.check_cluster(replace(versions(NEW), parts=parts(NEW, [DEPRECATED])), NEW)
+
+
+@pytest.mark.parametrize(
+    ("found", "clock", "said"),
+    [
+        (packages(OLD, free_mb=899), CLOCK, "UPG008 899 & 900"),
+        (packages(OLD), replace(CLOCK, ahead=-7200, synchronized=False), "UPG007"),
+        (packages(OLD, kubelet=Release(1, 37, 1)), CLOCK, "KUB050 kubelet & 1.37.1 & 1.36.4"),
+    ],
+)
+def test_a_node_that_can_not_take_it_is_refused(
+    found: PackagesState, clock: ClockState, said: str
+) -> None:
+    checks.check_node(packages(OLD), CLOCK, NEW, checks.NEEDED_MB["worker"])
+    with saying(said, HostFailure):
+        checks.check_node(found, clock, NEW, checks.NEEDED_MB["worker"])
+
+
+def test_what_is_left_is_known_from_the_last_part_of_each_step() -> None:
+    done = versions(NEW)
+    assert all(is_done(done, node, NEW) for node in ("node1", "node2"))
+    assert not is_done(versions(OLD), "node1", NEW)
+    # Power cuts in apply: before its last add-on, and before kubeadm's own file was corrected.
+    for cut in (
+        replace(done, addons={**done.addons, "kube-proxy": "v1.35.6"}),
+        replace(done, parts=replace(done.parts, configured="v1.35.6")),
+        replace(done, cluster=OLD),
+    ):
+        assert not is_done(cut, "node1", NEW)
+        assert is_done(cut, "node2", NEW)
+    # The package is new and the kubelet that runs is not; and the other way round.
+    assert not is_done(versions(NEW, node2=OLD), "node2", NEW)
+    half = {**done.packages, "node2": packages(NEW, kubectl=OLD)}
+    assert not is_done(replace(done, packages=half), "node2", NEW)
+    # A worker that is not in this run, and one that has not joined.
+    assert is_done(replace(done, packages={}), "node2", NEW)
+    assert is_done(done, "node3", NEW)
+
+
+def test_the_table_has_a_row_of_each_part_and_a_column_of_each_node() -> None:
+    rows = {str(row[0]): [str(cell) for cell in row[1:]] for row in versions(OLD).rows(NEW)}
+    assert rows[""] == ["node1", "node2"]
+    assert rows["kube-apiserver"] == ["1.35.6", ""]
+    assert rows["kubelet"] == rows["kube-proxy"] == ["1.35.6", "1.35.6"]
+    assert rows["etcd"] == ["3.6.6-0", ""]
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("registry.k8s.io/etcd:3.6.6-0", "3.6.6-0"),
+        ("mirror:5000/kube-proxy", ""),
+        ("mirror:5000/kube-proxy:v1.36.4@sha256:00", "v1.36.4"),
+    ],
+)
+def test_the_tag_of_an_image(image: str, expected: str) -> None:
+    assert tag(image) == expected
+
+
+# --- the scripts ---------------------------------------------------------------------------------
+
+
+def shell(
+    script: str, *arguments: str, tools: Path, **programs: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a node's script with these programs before the machine's own."""
+    for name, text in programs.items():
+        (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tools / name).chmod(0o755)
+    environment = {"PATH": f"{tools}:/usr/sbin:/usr/bin:/sbin:/bin"}
+    command = ["sh", "-c", script, "sh", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+LISTED = "\n".join(
+    f"echo registry.k8s.io/{name}:v1"
+    for name in ("kube-apiserver", "kube-proxy", "coredns/coredns", "pause", "etcd")
+)
+
+
+def test_a_worker_pulls_what_its_pods_need(tmp_path: Path) -> None:
+    have = "echo registry.k8s.io/pause:v1"
+    plane = shell(run._MISSING, "v1", "r", tools=tmp_path, kubeadm=LISTED, ctr=have)
+    assert plane.stdout.split() == [
+        f"registry.k8s.io/{name}:v1"
+        for name in ("kube-apiserver", "kube-proxy", "coredns/coredns", "etcd")
+    ]
+    worker = shell(
+        run._MISSING, "v1", "r", *run._ON_WORKERS.split(), tools=tmp_path, kubeadm=LISTED, ctr=have
+    )
+    assert worker.stdout.split() == [
+        "registry.k8s.io/kube-proxy:v1",
+        "registry.k8s.io/coredns/coredns:v1",
+    ]
+
+
+@pytest.mark.parametrize("tool", ["kubeadm", "ctr"])
+def test_images_that_could_not_be_listed_are_not_taken_for_none(tmp_path: Path, tool: str) -> None:
+    programs = {"kubeadm": LISTED, "ctr": "echo a"} | {tool: "exit 1"}
+    assert shell(run._MISSING, "v1", "r", tools=tmp_path, **programs).returncode != 0
+
+
+def test_a_pull_that_fails_names_the_reason_and_ends(tmp_path: Path) -> None:
+    ctr = 'case "$*" in *bad*) echo "no such host" >&2; exit 1;; esac'
+    done = shell(run._PULL, "good", "bad", "never", tools=tmp_path, ctr=ctr)
+    assert (done.returncode, done.stdout.split("\n")[0]) == (1, "pulled good")
+    assert "no such host" in done.stderr
+    assert "never" not in done.stdout
+
+
+ETCD = r"""case " $* " in
+*" tasks ls "*) echo "TASK PID STATUS"; echo "old 1 STOPPED"; echo "now 2 RUNNING";;
+*" containers ls "*) echo old; echo now;;
+*" exec "*" old "*) exit 1;;
+*"snapshot save"*) for f; do :; done; echo data > "$f";;
+*"snapshot restore"*) for f; do :; done; mkdir -p "$f/member";;
+*version*) :;;
+*) exit 9;; esac"""
+
+
+def take(tmp_path: Path, ctr: str = ETCD) -> subprocess.CompletedProcess[str]:
+    """Take a snapshot below a folder instead of the root."""
+    for folder in ("var/lib/etcd", "etc/kubernetes/pki", "etc/kubernetes/tmp/kubeadm-backup"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "etc/kubernetes/pki/ca.key").write_text("key")
+    script = snapshot._SAVE
+    for path in ("/var/lib/", "/etc/kubernetes/pki"):
+        script = script.replace(path, f"{tmp_path}{path}")
+    script = script.replace("tar -C /", f"tar -C {tmp_path}")
+    tools = tmp_path / "tools"
+    tools.mkdir(exist_ok=True)
+    return shell(script, "1.35.6", tools=tools, ctr=ctr, sync=":")
+
+
+def test_a_snapshot_holds_both_for_root_alone_and_the_newest_are_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "var/lib/bramble/snapshots"
+    folder.mkdir(parents=True)
+    for day in range(1, 8):
+        (folder / f"2026010{day}T000000Z-1.34.1").mkdir()
+    (folder / ".new.cut-off").mkdir()
+    done = take(tmp_path)
+    assert done.returncode == 0, done.stderr
+    made = Path(done.stdout.splitlines()[-2])
+    assert (made / "etcd.db").read_text() == "data\n"
+    listed = subprocess.run(
+        ["tar", "-tf", made / "kubernetes.tar"], capture_output=True, text=True, check=True
+    )
+    assert "etc/kubernetes/pki/ca.key" in listed.stdout
+    assert "tmp" not in listed.stdout
+    assert {path.stat().st_mode & 0o77 for path in (folder, made, *made.iterdir())} == {0}
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *(f"2026010{day}T000000Z-1.34.1" for day in (4, 5, 6, 7)),
+        made.name,
+    ]
+    assert list((tmp_path / "var/lib/etcd").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "ctr",
+    [
+        ETCD.replace("echo data >", "exit 1; echo >"),
+        ETCD.replace('mkdir -p "$f/member"', "exit 1"),
+        ETCD.replace('mkdir -p "$f/member"', ":"),
+        ETCD.replace("now 2 RUNNING", "now 2 STOPPED"),
+        "exit 1",
+    ],
+    ids=["not saved", "not restored", "restored to nothing", "etcd does not run", "no containerd"],
+)
+def test_a_snapshot_that_is_none_leaves_nothing(tmp_path: Path, ctr: str) -> None:
+    done = take(tmp_path, ctr)
+    assert done.returncode != 0
+    assert list((tmp_path / "var/lib/bramble/snapshots").iterdir()) == []
+    assert list((tmp_path / "var/lib/etcd").iterdir()) == []
