@@ -160,7 +160,8 @@ def _is_stopped() -> bool:
         return False
     if run.stopped is None:
         left = [each for each in here.order if each not in here.finished and each != at_fault]
-        said = messages.STOPPED(node=at_fault, left=", ".join(left) or "none")
-        run.stopped = said.words
-        host.log_styled(said, fg="red", log_func=logger.error)
+        run.stopped = f"{at_fault} has failed"
+        if left:
+            said = messages.STOPPED(node=at_fault, left=", ".join(left))
+            host.log_styled(said, fg="red", log_func=logger.error)
     return True

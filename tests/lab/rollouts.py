@@ -19,15 +19,16 @@ def ask_for_reboot(lab: Lab, *names: str) -> None:
         ok(lab.console(name, ["touch", "/run/reboot-required"]))
 
 
-def boots(lab: Lab) -> dict[str, str]:
-    """The id of each node's present boot."""
+def boots(lab: Lab, *names: str) -> dict[str, str]:
+    """The id of the present boot of these nodes, or of all."""
     command = ["cat", "/proc/sys/kernel/random/boot_id"]
-    return {node.name: ok(lab.console(node.name, command)) for node in lab.plan.nodes}
+    names = names or tuple(node.name for node in lab.plan.nodes)
+    return {name: ok(lab.console(name, command)) for name in names}
 
 
 def rebooted(lab: Lab, before: dict[str, str]) -> list[str]:
     """The nodes that were rebooted since then."""
-    now = boots(lab)
+    now = boots(lab, *before)
     return [name for name in before if now[name] != before[name]]
 
 

@@ -44,7 +44,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def made(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
-    lab = new_lab("reboot", INVENTORY, drain_seconds=30)
+    lab = new_lab("reboot", INVENTORY)
     lab.up()
     run = pyinfra(lab, "-y", deploys=CLUSTER)
     assert run.status == 0, run.output
@@ -200,8 +200,8 @@ def test_a_drain_that_does_not_end_is_undone_and_stops_the_rest(cluster: Lab) ->
     workload(cluster, "Deployment", "pinned", replicas=2, node="node2")
     kubectl(cluster, "create", "pdb", "keep", "--selector=app=pinned", "--min-available=1")
     ask_for_reboot(cluster, "node2", "node3")
-    before = boots(cluster)
-    run = reboot(cluster)
+    before, short = boots(cluster), ["--data", "drain_seconds=30"]
+    run = reboot(cluster, *short)
     assert run.status != 0
     assert said(run, "node2")[:1] == ["KUB066"], run.output
     assert "(keep)" in run.output
@@ -212,7 +212,7 @@ def test_a_drain_that_does_not_end_is_undone_and_stops_the_rest(cluster: Lab) ->
     assert cordons(cluster) == {}
     # Another's cordon stays, whatever happens.
     kubectl(cluster, "cordon", "node2")
-    assert reboot(cluster).status != 0
+    assert reboot(cluster, *short).status != 0
     assert cordons(cluster) == {"node2": ""}
     kubectl(cluster, "delete", "pdb", "keep")
     run = reboot(cluster)
@@ -226,6 +226,14 @@ def test_a_drain_that_does_not_end_is_undone_and_stops_the_rest(cluster: Lab) ->
 
 def test_a_node_that_is_away_keeps_the_others_here(cluster: Lab) -> None:
     ask_for_reboot(cluster, "node2", "node3")
+    cluster.power_off("node3")
+    before = boots(cluster, "node1", "node2")
+    run = reboot(cluster)
+    assert said(run, "node1")[-1] in ("ROL001", "ROL003"), run.output
+    assert rebooted(cluster, before) == []
+    cluster.power_on("node3")
+    all_are_ready(cluster, *NODES)
+    ask_for_reboot(cluster, "node3")
     before = boots(cluster)
     ok(cluster.ssh("node3", "sudo systemctl stop kubelet"))
     assert until(lambda: not_ready(cluster) == ["node3"], pause=1)
@@ -253,7 +261,7 @@ def not_ready(lab: Lab) -> list[str]:
 def test_a_node_that_does_not_come_back_stops_the_rest(cluster: Lab) -> None:
     ask_for_reboot(cluster, "node2", "node3")
     before = boots(cluster)
-    short = ["--data", "nodes_ready_seconds=30"]
+    short = ["--data", "nodes_ready_seconds=60"]
     ok(cluster.ssh("node2", "sudo systemctl disable kubelet"))
     run = reboot(cluster, *short)
     assert run.status != 0
