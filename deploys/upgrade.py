@@ -28,8 +28,7 @@ if node == first:
 upgrade.possible(name="Upgrade checks", **target)
 rollout.prepared(
     name="Cluster ready",
-    # Unlike in a reboot, the gateway goes on routing.
-    **specifications.rollout(cluster, "deploys/upgrade.py") | {"gateway": None},
+    **specifications.rollout(cluster, "deploys/upgrade.py", reboots=False),
 )
 
 if node == first:
