@@ -72,9 +72,12 @@ class Rollout:
         }
         self.left = {*mine, *pending}
         begun = {name for name, token in pending.items() if token == self.tokens.get(name)}
-        asked = dict.fromkeys(begun, "an interrupted run was to do it") if pending else self.asked
-        for name, why in asked.items():
-            self.work.setdefault(name, []).append(why)
+        for name in begun:
+            self.work.setdefault(name, ["an interrupted run was to do it"])
+        if pending:
+            self.asked.clear()  # it is under way
+        for name, why in self.asked.items():
+            self.work.setdefault(name, [why])
 
 
 def of_run() -> Rollout:
@@ -98,7 +101,7 @@ def note(reasons: Sequence[str], asked: str = "", token: str = "") -> None:
     here.tokens[host.name] = token
     if reasons:
         here.work[host.name] = list(reasons)
-    elif asked:
+    if asked:
         here.asked[host.name] = asked
 
 

@@ -72,12 +72,15 @@ def test_what_was_asked_for_is_continued_with_those_that_are_left() -> None:
         node("node1"),
         node("node2", notes=pending),
         node("node3", notes=pending),
-        asked=asked,
+        asked=dict(asked),
         tokens=tokens,
     )
     assert list(here.work) == ["node3"]
     assert here.order == ["node2", "node3"]
-    assert list(begun(*map(node, NAMES), asked=asked).work) == list(NAMES)
+    assert here.asked == {}
+    here = begun(*map(node, NAMES), asked=asked, work={"node2": ["a reboot is required"]})
+    assert here.work == {"node1": ["all"], "node2": ["a reboot is required"], "node3": ["all"]}
+    assert here.order == list(NAMES)
 
 
 @contextmanager
