@@ -24,7 +24,7 @@ t=$(stat -c %Y "/var/lib/dpkg/info/$p.list" 2>/dev/null || echo 0);
 for f in /boot/firmware/pieeprom.upd /boot/pieeprom.upd; do [ ! -e "$f" ] || echo loader; done;
 [ ! -e /run/reboot-required ] || {{ echo required;
 sort -u /run/reboot-required.pkgs 2>/dev/null | sed -n 's/^./required &/p'; }};
-if command -v needrestart >/dev/null; then timeout 120 needrestart -b -r l 2>/dev/null </dev/null |
+if command -v needrestart >/dev/null; then timeout 45 needrestart -b -r l 2>/dev/null </dev/null |
 sed -nE 's/^NEEDRESTART-SVC: *(.*[^ ]) *$/service \\1/p'; fi"""
 
 
@@ -108,7 +108,7 @@ def _newer(running: str, releases: str) -> str:
     """
     installed = releases.split()
     if running not in installed:
-        raise UnexpectedLine(releases)
+        raise UnexpectedLine(running if " " in running else releases)
     later = installed[installed.index(running) + 1 :]
     return next((each for each in later[::-1] if _flavour(each) == _flavour(running)), "")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from formats.node import nodes
-from formats.pods import Resource, cordon, holds, leaving, name_of
+from formats.pods import Resource, cordon, holds, name_of
 
 _NODE_CONDITIONS = "node.kubernetes.io/"  # taints that come and go with a node's state
 _UNITS = {"": 1, "m": 0.001, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
@@ -15,42 +15,43 @@ _UNITS = {"": 1, "m": 0.001, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | 
 }
 
 
-def unplaced(objects: Iterable[Resource], node: str) -> tuple[str, ...]:
+def unplaced(objects: Iterable[Resource], names: Collection[str], without: str = "") -> list[str]:
     """
-    Return the pods of a node, each ``NAMESPACE/NAME``, which no other node takes.
+    Return those of some pods that no node takes.
 
     Affinity between pods, ports and volumes are not considered.
 
     + objects: all nodes and pods, among others
+    + names: of the pods, each ``NAMESPACE/NAME``
+    + without: a node that does not count
     """
     objects = list(objects)
     pods = [each for each in objects if each["kind"] == "Pod"]
-    names = leaving(objects, node).pods
+    others = _open(objects, without)
     free = {
         name: _bytes(((resource.get("status") or {}).get("allocatable") or {}).get("memory"))
         - sum(_request(pod) for pod in pods if _runs_on(pod, name))
-        for name, resource in _others(objects, node).items()
+        for name, resource in others.items()
     }
-    others, left = _others(objects, node), []
+    left = []
     for pod in sorted((each for each in pods if name_of(each) in names), key=_request)[::-1]:
-        fitting = [
-            name for name in free if _takes(others[name], pod) and free[name] >= _request(pod)
-        ]
+        asked = _request(pod)
+        fitting = [name for name in free if _takes(others[name], pod) and free[name] >= asked]
         if fitting:
-            free[max(fitting, key=lambda name: free[name])] -= _request(pod)
+            free[max(fitting, key=lambda name: free[name])] -= asked
         else:
             left.append(name_of(pod))
-    return tuple(sorted(left))
+    return sorted(left)
 
 
-def _others(objects: Iterable[Resource], node: str) -> dict[str, Resource]:
-    """Return the other nodes that are Ready and not cordoned."""
+def _open(objects: Iterable[Resource], without: str) -> dict[str, Resource]:
+    """Return the nodes that are Ready and not cordoned."""
     found = {each["metadata"]["name"]: each for each in objects if each["kind"] == "Node"}
     ready = {name for name, each in nodes(found.values()).items() if not each.trouble}
     return {
         name: each
         for name, each in found.items()
-        if name != node and name in ready and not cordon(each)[0]
+        if name != without and name in ready and not cordon(each)[0]
     }
 
 

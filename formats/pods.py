@@ -69,13 +69,37 @@ def cordon(resource: Resource) -> tuple[bool, str]:
     return unschedulable, str(annotations.get(CORDON, "")) if unschedulable else ""
 
 
-def unready(objects: Iterable[Resource]) -> frozenset[str]:
-    """Return the pods that are neither Ready nor finished nor about to end, by name."""
-    return frozenset(
-        name_of(each)
+def unready(objects: Iterable[Resource]) -> dict[str, str]:
+    """
+    Find the pods that are neither Ready nor finished nor about to end.
+
+    + returns: for the name of each, the uid of its controller; "" without one
+    """
+    return {
+        name_of(each): _controller(each)
         for each in objects
         if each["kind"] == "Pod" and not _is_ready(each) and not _is_over(each)
-    )
+    }
+
+
+def containers(objects: Iterable[Resource]) -> set[str]:
+    """Return the ids of the containers of pods that run."""
+    return {
+        str(each["containerID"])
+        for resource in objects
+        if resource["kind"] == "Pod"
+        for each in (resource.get("status") or {}).get("containerStatuses") or ()
+        if each.get("containerID") and "running" in (each.get("state") or {})
+    }
+
+
+def unscheduled(objects: Iterable[Resource]) -> set[str]:
+    """Return the names of the pods that are on no node yet."""
+    return {
+        name_of(each)
+        for each in objects
+        if each["kind"] == "Pod" and not (each.get("spec") or {}).get("nodeName")
+    }
 
 
 def gathered(objects: Iterable[Resource], node: str) -> dict[str, str]:

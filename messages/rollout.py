@@ -44,3 +44,10 @@ STOPPED = Message("""ROL008
     Remedy: Correct what the red line of {node} says, then run the same command again: it continues
     there.
     Meaning: Never are two nodes away at once. The nodes that are not done were not touched.""")
+PODS_NOT_BACK = Message("""ROL009
+    the node is done, and {seconds} s later pods that were evicted from it are not Ready: {pods}
+    Remedy: See `kubectl describe pod`, then run the same command again: it continues with the next
+    node.
+    Meaning: The node takes pods again. The next one is not drained before they are Ready, since it
+    may have the last replicas that still serve. Pods that were not Ready before the first node are
+    not waited for.""")

@@ -13,7 +13,7 @@ from facts.reboot import Reboot
 from messages import rollout as messages
 from messages import run as run_messages
 from operations import rollout
-from operations.base import Commands, HostFailure, operation, plan_change, read, read_from
+from operations.base import Commands, HostFailure, hide, operation, plan_change, read, read_from
 from runs.output import Progress
 
 
@@ -40,6 +40,7 @@ def rebooted(if_needed: bool = False) -> Commands:
     """
     here = rollout.of_run()
     if not rollout.has_work():
+        hide()
         host.noop("no work here")
         return
     condition = ", if it needs that by then" if if_needed else ""

@@ -94,13 +94,17 @@ def readiness(cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def rollout(cluster: Cluster, deploy: str) -> dict[str, Any]:
-    """The order and the patience of a roll-out, for ``rollout.prepared``."""
+def rollout(cluster: Cluster, deploy: str, reboots: bool = True) -> dict[str, Any]:
+    """
+    The order and the patience of a roll-out, for ``rollout.prepared``.
+
+    + reboots: whether nodes are rebooted, which cuts off those behind the gateway
+    """
     return {
         "deploy": deploy,
         "control_plane": cluster.first_control_plane.name,
         "nodes": [each.name for each in (*cluster.control_plane, *cluster.workers)],
-        "gateway": cluster.gateway.name if cluster.gateway else None,
+        "gateway": cluster.gateway.name if cluster.gateway and reboots else None,
         "drain_seconds": cluster.drain_seconds,
         "ready_seconds": cluster.nodes_ready_seconds,
     }

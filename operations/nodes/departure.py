@@ -66,7 +66,7 @@ def drained(node: str, seconds: int, line: str) -> Commands:
     plan(f"Will drain {node}: {moving}")
     if found.local:
         plan(f"Their local data (emptyDir) is deleted: {', '.join(found.local)}")
-    if left := unplaced(observed.objects, node):
+    if left := unplaced(observed.objects, found.pods, node):
         plan(messages.NO_ROOM(pods=", ".join(left)))
     plan_change(f"drain {node}")
     yield FunctionCommand(_drain, (node, seconds, not is_cordoned), {})

@@ -132,7 +132,7 @@ def _spread(here: remote.Node, shown: Host, node: str, end: float) -> str:
     + returns: "", or what does not run elsewhere in time
     """
     objects = here.gather(Objects(), list(OBJECTS)).objects
-    stay = unplaced(objects, node)
+    stay = unplaced(objects, pod_format.leaving(objects, node).pods, node)
     moving = {}
     for uid, pod in pod_format.gathered(objects, node).items():
         if pod not in stay:

@@ -106,6 +106,7 @@ def drained() -> Commands:
     ``HostFailure``: a pod can't be evicted in time; the cordon is undone then.
     """
     if _is_stopped() or not has_work():
+        hide()
         host.noop("no work here")
         return
     plan_change(f"cordon {host.name}, and evict its pods")
@@ -120,6 +121,7 @@ def returned() -> Commands:
     ``HostFailure``: it is not in time.
     """
     if _is_stopped() or host.name not in of_run().order:
+        hide()
         host.noop("no work here")
         return
     plan_change("wait until it is Ready again and its pods are, and uncordon it")

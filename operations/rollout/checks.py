@@ -77,7 +77,7 @@ def show_plan(here: Rollout) -> None:
         plan(f"{place}. {name}: {'; '.join(why)}{moving}")
         if leaving.local:
             plan(f"   their local data (emptyDir) is deleted: {', '.join(leaving.local)}")
-        if left := unplaced(here.objects, name) if leaving.pods else ():
+        if left := unplaced(here.objects, leaving.pods, name):
             plan(kubernetes_messages.NO_ROOM(pods=", ".join(left)))
     behind = [name for name in here.nodes if name != here.gateway]
     if here.gateway in here.work and behind:

@@ -13,7 +13,7 @@ from messages import rollout as messages
 from operations.base import HostFailure
 from operations.nodes import drain
 from operations.rollout.checks import away, cluster_nodes
-from operations.rollout.waiting import wait_until_back
+from operations.rollout.waiting import wait_for_pods, wait_until_back
 from operations.rollout.work import Rollout, notes_of
 from runs import lock
 
@@ -45,12 +45,10 @@ def begin(state: State, host: Host, here: Rollout) -> bool:
 def end(state: State, host: Host, here: Rollout) -> bool:
     """Wait until a node is back, and undo the cordon of this deploy; a ``FunctionCommand``."""
     first = state.inventory.get_host(here.control_plane)
-    before = node_format.find(here.objects, f"/node/{host.name}")
-    if before is None:  # the cluster does not know it
+    if node_format.find(here.objects, f"/node/{host.name}") is None:  # the cluster does not know it
         here.finished.add(host.name)
         return True
-    unready = pod_format.unready(here.objects)
-    wait_until_back(host, first, before, unready, here.ready_seconds)
+    wait_until_back(host, first, here.objects, here.ready_seconds)
     resource = cluster_nodes(first)[host.name]
     is_cordoned, whose = pod_format.cordon(resource)
     own = [key for key, note in notes_of(resource).items() if drain.is_own(note, here.deploy)]
@@ -61,5 +59,6 @@ def end(state: State, host: Host, here: Rollout) -> bool:
         whose = f"{whose} has cordoned it" if whose else "somebody else has cordoned it"
         warning = messages.OF_ANOTHER(node=host.name, whose=whose)
         host.log_styled(warning, fg="yellow", log_func=logger.warning)
+    wait_for_pods(host, first, here.objects, here.ready_seconds)
     here.finished.add(host.name)
     return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gevent
@@ -16,6 +16,7 @@ from facts.kubectl import Objects
 from facts.livez import Livez
 from formats import node as node_format
 from formats import pods as pod_format
+from formats.placement import unplaced
 from messages import kubernetes as kubernetes_messages
 from messages import rollout as messages
 from operations.kubeadm.kubelet_watch import KubeletWatch
@@ -26,22 +27,17 @@ _AWAY_S = 5  # for a node to answer again, before that is shown
 
 
 def wait_until_back(
-    node: Host,
-    control_plane: Host,
-    before: Mapping[str, Any],
-    unready: Collection[str],
-    seconds: int,
+    node: Host, control_plane: Host, before: Sequence[Mapping[str, Any]], seconds: int
 ) -> None:
     """
     Wait until a node is Ready, its pods are, and the API server is well.
 
-    + before: its Node object before it was worked on
-    + unready: pods that were not Ready before, which are not waited for
+    + before: nodes and pods before the first node; pods that were not Ready then are not waited for
     + seconds: how long to wait
 
     ``HostFailure``: it is not in time, or its kubelet keeps exiting.
     """
-    back, watch = _Back(node, control_plane, before, unready), KubeletWatch(node)
+    back, watch = _Back(node, control_plane, before), KubeletWatch(node)
     end, shown = time.monotonic() + seconds, ""
     while True:
         try:
@@ -63,19 +59,51 @@ def wait_until_back(
         gevent.sleep(_PAUSE_S)
 
 
+def wait_for_pods(
+    node: Host, control_plane: Host, before: Sequence[Mapping[str, Any]], seconds: int
+) -> None:
+    """
+    Wait until the pods that a drain has moved are Ready, on whichever node.
+
+    + before: the pods before the first node; controllers with pods that were not Ready then are
+      not waited for, nor are pods that no node takes
+
+    ``HostFailure``: they are not in time.
+    """
+    troubled, shown = set(pod_format.unready(before).values()), ""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            observed = remote.of(control_plane).gather(Objects(), ["nodes", "pods -A"])
+            found = pod_format.unready(observed.objects)
+            names = {name for name, uid in found.items() if uid and uid not in troubled}
+            names -= set(
+                unplaced(observed.objects, names & pod_format.unscheduled(observed.objects))
+            )
+            reason = ", ".join(sorted(names)) if observed.answers else observed.why
+        except (RemoteFailure, FactProcessError) as failure:
+            reason = str(failure)
+        if not reason:
+            return
+        if time.monotonic() > end:
+            raise HostFailure(messages.PODS_NOT_BACK(seconds=seconds, pods=reason))
+        if reason != shown:
+            node.log(f"waiting for the pods {reason}")
+            shown = reason
+        gevent.sleep(_PAUSE_S)
+
+
 class _Back:
     """A node that is waited for."""
 
     def __init__(
-        self,
-        node: Host,
-        control_plane: Host,
-        before: Mapping[str, Any],
-        unready: Collection[str],
+        self, node: Host, control_plane: Host, before: Sequence[Mapping[str, Any]]
     ) -> None:
-        self._node, self._unready = node, unready
+        self._node = node
         self._here, self._there = remote.of(node), remote.of(control_plane)
-        self._boot_before = _boot(before)
+        self._boot = _boot(node_format.find(before, f"/node/{node.name}") or {})
+        self._unready = pod_format.unready(before).keys()
+        self._containers = pod_format.containers(before)
         self._renewed: str | None = None
 
     def pending(self) -> str:
@@ -91,14 +119,16 @@ class _Back:
         if resource is None:
             return "the cluster does not know it"
         # The cluster takes a node that is away for Ready for a while: it has to report again.
-        if _boot(resource) != boot or not (
-            boot != self._boot_before
-            or self._has_renewed(node_format.find(observed.objects, lease))
-        ):
+        is_new = boot != self._boot
+        has_renewed = self._has_renewed(node_format.find(observed.objects, lease))
+        if _boot(resource) != boot or not (is_new or has_renewed):
             return "its kubelet has not reported yet"
         if trouble := node_format.nodes([resource])[name].trouble:
             return f"not Ready: {trouble}"
-        if waiting := pod_format.unready(observed.objects) - frozenset(self._unready):
+        # Nor have its pods reported yet whose containers are those of before the reboot.
+        if is_new and pod_format.containers(observed.objects) & self._containers:
+            return "its pods have not reported yet"
+        if waiting := pod_format.unready(observed.objects).keys() - self._unready:
             return f"pods are not Ready: {', '.join(sorted(waiting))}"
         unwell = self._there.gather(Livez())
         return f"the API server is not well: {unwell}" if unwell else ""

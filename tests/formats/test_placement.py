@@ -53,22 +53,22 @@ def affine(operator: str, *values: str) -> dict[str, Any]:
     ],
 )
 def test_a_node_takes_a_pod_or_does_not(other: Any, spec: Any, placed: bool) -> None:
-    left = () if placed else ("default/web-1",)
-    assert unplaced([HERE, other, pod("web-1", spec=spec)], "node3") == left
+    left = [] if placed else ["default/web-1"]
+    objects = [HERE, other, pod("web-1", spec=spec)]
+    assert unplaced(objects, ["default/web-1"], "node3") == left
+    assert unplaced(objects, [], "node3") == []
 
 
 def test_memory_is_given_away_once() -> None:
     """500 of 1024 MiB are taken already, and the larger pod comes first."""
     objects = [
-        HERE,
+        node("node3"),
         node("node2"),
         pod("db-1", node="node2", spec=asking("500Mi")),
         pod("old-1", "Job", node="node2", spec=asking("500Mi"), phase="Succeeded"),
         pod("web-1", spec=asking("300Mi")),
         pod("web-2", spec=asking("400Mi")),
     ]
-    assert unplaced(objects, "node3") == ("default/web-1",)
-
-
-def test_what_stays_is_not_placed() -> None:
-    assert unplaced([HERE, pod("flannel-1", "DaemonSet")], "node3") == ()
+    moving = ["default/web-1", "default/web-2"]
+    assert unplaced(objects, moving, "node3") == ["default/web-1"]
+    assert unplaced(objects, moving) == []

@@ -124,4 +124,4 @@ def test_pods_that_are_not_ready_are_named() -> None:
         pod("job-1", "Job", phase="Succeeded"),
         pod("old-1", metadata=ending),
     ]
-    assert unready(objects) == {"default/web-2"}
+    assert unready(objects) == {"default/web-2": "web"}

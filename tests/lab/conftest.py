@@ -31,8 +31,8 @@ PATIENCE = 3600
 # The files that take longest run first, so that parallel processes end together.
 LONGEST = (
     *("kubernetes", "drift", "verify", "guard", "kubernetes_faults", "waits", "nat", "router"),
-    *("network_removals", "removals", "certificates", "patch", "remove", "reset", "odd_nodes"),
-    *("two_runs", "upgrade", "real_kubernetes", "preflight", "containerd", "failures"),
+    *("reboot", "network_removals", "removals", "certificates", "patch", "remove", "reset"),
+    *("odd_nodes", "two_runs", "real_kubernetes", "preflight", "containerd", "failures"),
 )
 
 

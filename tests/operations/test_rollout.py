@@ -25,7 +25,7 @@ from operations.rollout.work import Rollout
 from remote.failures import Unreachable
 from runs import lock
 from tests.fake_node import Host
-from tests.formats.test_pods import budget, pod
+from tests.formats.test_pods import budget, of, pod
 
 DEPLOY = "deploys/reboot.py"
 MINE = f"{DEPLOY} since 2026-11-29T18:00:00Z"
@@ -150,7 +150,9 @@ class Cluster:
             return self.unwell
         lease = {"kind": "Lease", "metadata": {"name": "node2", "namespace": "kube-node-lease"}}
         lease |= {"spec": {"renewTime": str(next(self.renewals))}}
-        return ClusterObjects(True, [*self.nodes.values(), *self.pods, lease])
+        on_node = any(name.endswith("spec.nodeName=node2") for name in words[0])
+        pods = [each for each in self.pods if not on_node or each["spec"]["nodeName"] == "node2"]
+        return ClusterObjects(True, [*self.nodes.values(), *pods, lease])
 
     def patched(self, script: str, *words: str, stdin: str | None = None) -> list[str]:
         assert "patch node" in script, script
@@ -210,6 +212,12 @@ def test_a_node_is_back_when_it_reports_and_all_is_well() -> None:
         found.here.objects[1]["status"]["nodeInfo"]["bootID"] = "b1"
         found.pods = [pod("flannel-1", "DaemonSet", "node2", conditions=[])]
 
+    def old_pod(found: Cluster) -> None:
+        waiting_pod(found)
+        statuses = [{"containerID": "containerd://1", "state": {"running": {}}}]
+        found.pods = [pod("flannel-1", "DaemonSet", "node2", containerStatuses=statuses)]
+        found.here.objects += found.pods
+
     def unwell(found: Cluster) -> None:
         waiting_pod(found)
         found.pods, found.unwell = [], "etcd"
@@ -217,6 +225,7 @@ def test_a_node_is_back_when_it_reports_and_all_is_well() -> None:
     for change, reason in (
         (not_reported, "its kubelet has not reported yet"),
         (silent, "its kubelet has not reported yet"),
+        (old_pod, "its pods have not reported yet"),
         (waiting_pod, "pods are not Ready: default/flannel-1"),
         (unwell, "the API server is not well: etcd"),
     ):
@@ -233,6 +242,30 @@ def test_a_pod_that_was_not_ready_before_is_not_waited_for() -> None:
         found.here.objects = [*found.here.objects, *found.pods]
 
     assert ended(node("node1"), cordoned("node2"), change=broken).patches == [("node2", UNDONE)]
+
+
+def test_pods_that_were_evicted_are_waited_for_before_the_next_node() -> None:
+    """But not those that no node takes, or of a controller that was in trouble before."""
+
+    def moved(found: Cluster) -> None:
+        seconds_up(found)
+        found.here.objects = [*found.here.objects, of("sick", "sick-1", "node3", [])]
+        found.pods = [of("sick", "sick-2", "node1", []), of("big", "big-1", "", [])]
+        found.pods[1]["spec"]["nodeSelector"] = {"size": "big"}
+        found.boot = "b2"
+        found.here.objects = json.loads(json.dumps(found.here.objects))
+        found.here.objects[1]["status"]["nodeInfo"]["bootID"] = "b1"
+
+    def starting(found: Cluster) -> None:
+        moved(found)
+        found.pods.append(of("web", "web-2", "node3", []))
+
+    nodes = node("node1"), cordoned("node2", boot="b2")
+    assert ended(*nodes, change=moved).here.finished == {"node2"}
+    with pytest.raises(HostFailure) as failure:
+        ended(*nodes, change=starting)
+    assert failure.value.args[0].message is messages.PODS_NOT_BACK
+    assert failure.value.args[0].values["pods"] == "default/web-2"
 
 
 def test_a_connection_that_is_lost_meanwhile_is_waited_for() -> None:
