@@ -1,6 +1,13 @@
 """pyinfra's own settings, read before the inventory. The cluster's settings are in group_data/."""
 
+# ruff: noqa: E402
+
+import sys
+
 from pyinfra import config
+
+# pyinfra turns the cache of bytecode off: every run would compile all modules again.
+sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
 
 import settings
 from messages.run import DECLINED
@@ -15,6 +22,7 @@ config.CONNECT_TIMEOUT = 8  # seconds
 summary.install()
 interrupt.install()
 shell.install()
+pyinfra_internals.skip_source_lines()
 pyinfra_internals.fail_hosts_alone(failures.report)
 pyinfra_internals.check_after_loading(failures.report)
 pyinfra_internals.decline_without_terminal(DECLINED())

@@ -8,7 +8,7 @@ from pyinfra.api import StringCommand
 
 from facts.base import State, UnexpectedLine, WholeFact, ask, one_of, text_of
 from facts.files import READ_FILES, FileState, parse_files
-from formats.containerd import CERTS_DIR, MIRROR_MARK
+from formats.registry_mirrors import CERTS_DIR, MIRROR_MARK
 
 CONFIG = "/etc/containerd/config.toml"
 # There from before a file is changed until containerd is restarted; in /run, because a boot

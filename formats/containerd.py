@@ -1,7 +1,7 @@
 """
-containerd's /etc/containerd/config.toml, and hosts.toml for a registry mirror.
+containerd's /etc/containerd/config.toml.
 
-containerd-config.toml(5), containerd's docs/cri/config.md and docs/hosts.md. Four versions of the
+containerd-config.toml(5), containerd's docs/cri/config.md. Four versions of the
 file are in use: 1 (the default; containerd 2 no longer reads it), 2 (containerd 1.3 and later,
 Debian 13's own), 3 (2.0 and later) and 4 (2.3 and later, which moved the servers' sections; those
 of the CRI are as in 3). Everything else in a file is kept, comments too.
@@ -14,7 +14,6 @@ import tomllib
 from collections.abc import Iterator, MutableMapping
 from copy import deepcopy
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import tomlkit
@@ -22,15 +21,12 @@ from tomlkit import TOMLDocument
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import InlineTable
 
+from formats.registry_mirrors import CERTS_DIR
 from formats.unreadable import Unreadable, reading
 from messages import formats as messages
-from messages.settings import INVALID, NOT_ALLOWED, OUT_OF_RANGE
 
 Table = MutableMapping[str, Any]
 
-CERTS_DIR = "/etc/containerd/certs.d"
-MIRROR_MARK = "# bramble: a registry mirror of its settings; it goes with the setting."
-HUB, HUBS_SERVER = "docker.io", "registry-1.docker.io"
 RUNC = "io.containerd.runc.v2"
 _CRI_2 = "io.containerd.grpc.v1.cri"
 # The names under which the CRI can be disabled; Docker's package containerd.io does so.
@@ -40,8 +36,6 @@ _CRI = {
     "io.containerd.cri.v1.images",
     "io.containerd.cri.v1.runtime",
 }
-# Other names of Docker Hub; its images' names begin with docker.io.
-_OTHER_NAMES = dict.fromkeys((HUBS_SERVER, "index.docker.io", "hub.docker.com"), HUB)
 # Strings too, so that a "#" in one begins no comment.
 _COMMENT = re.compile(
     r"""\"{3}(?:\\.|[^\\])*?\"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|(\#[^\r\n]*)""",
@@ -49,7 +43,6 @@ _COMMENT = re.compile(
 )
 # The CRI's line in disabled_plugins, with what else is on it.
 _DISABLED = re.compile(rf"^[ \t]*[\"'](?:{'|'.join(map(re.escape, _CRI))})[\"'][ \t]*,?.*$", re.M)
-_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?"
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 
 
@@ -102,29 +95,23 @@ def configured(text: str | None, desired: Runtime, version: str) -> str:
       conflicts
     """
     text = text or ""
-    document = _parse(text)
-    if "version" not in document and "plugins" not in document:
+    found = _parsed(text)
+    if "version" not in found and "plugins" not in found:
         # 3 has all that is needed, and more releases read it than 4
         text = f"version = {min(newest_config_version(version), 3)}\n\n{text}"
-        document = _parse(text)
-    number = _config_version(document, version)
+        found = _parsed(text)
+    number = _config_version(found, version)
     with reading("a value of another type than containerd takes there"):
-        meant = _edited(document.unwrap(), desired, number)
-        if meant == document.unwrap() and text:
+        meant = _edited(deepcopy(found), desired, number)
+        if meant == found and text:
             return text
+        document = _document(text)
         ways = (tomlkit.dumps(_edited(document, desired, number)), _rewritten(document, meant))
     comments = [note for note in _COMMENT.findall(_DISABLED.sub("", text)) if note]
     for made in ways:
-        if _data(made) == meant and all(comment in made for comment in comments):
+        if _parsed(made) == meant and all(comment in made for comment in comments):
             return made
     raise Unreadable(messages.CONTAINERD_FORM())
-
-
-def _data(text: str) -> dict[str, Any] | None:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return None
 
 
 def _rewritten(document: TOMLDocument, meant: Table) -> str:
@@ -144,7 +131,7 @@ def overridden(dump: str, desired: Runtime) -> list[str]:
     + returns: the settings' names, such as "plugins.….options.SystemdCgroup"
     """
     with reading("not the output of `containerd config dump`"):
-        found = _parse(dump).unwrap()
+        found = _parsed(dump)
         return sorted(_differences(found, _edited(deepcopy(found), desired, found["version"])))
 
 
@@ -157,14 +144,22 @@ def _differences(one: Any, other: Any, name: str = "") -> Iterator[str]:
         yield name
 
 
-def _parse(text: str) -> TOMLDocument:
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Unreadable(f"not valid TOML: {error}") from None
+
+
+def _document(text: str) -> TOMLDocument:
+    """Parse with comments and layout, to edit it; several times slower."""
     try:
         return tomlkit.parse(text)
     except TOMLKitError as error:
         raise Unreadable(f"not valid TOML: {error}") from None
 
 
-def _config_version(document: TOMLDocument, version: str) -> int:
+def _config_version(document: Table, version: str) -> int:
     number = document.get("version", 1)
     if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= 4:
         raise Unreadable(f"version = {number!r}, and only 1 to 4 are known")
@@ -260,83 +255,3 @@ def _set(table: Table, key: str, value: object) -> None:
     """Set a value only where it differs, so that a correct one keeps its way of being written."""
     if key not in table or table[key] != value:
         table[key] = value
-
-
-def check_mirror(registry: str, mirror: str) -> None:
-    """
-    Check the form of a registry and its mirror.
-
-    + registry, mirror: as for ``hosts_toml``
-    + raises ``ValueError``: containerd would never ask this mirror
-    """
-    bare = re.sub(r"^[a-z+]*://", "", registry, flags=re.IGNORECASE).partition("/")[0].lower()
-    near = _OTHER_NAMES.get(bare, bare)
-    kind, example = "a registry's name", "one such as docker.io"
-    if "@" in registry + mirror:
-        reason, example = "a mirror takes no user and no password", "it without them"
-        raise ValueError(NOT_ALLOWED(value=repr(registry), reason=reason, instead=example))
-    if registry == "*":
-        raise ValueError(INVALID(value=repr(registry), kind=kind, instead="_default"))
-    if "*" in registry:
-        raise ValueError(INVALID(value=repr(registry), kind=kind, instead=example))
-    if registry != "_default":
-        if near != registry:
-            raise ValueError(INVALID(value=repr(registry), kind=kind, instead=near))
-        check_authority(registry)
-        if not re.search(r"[.:]|^localhost$", registry):
-            near = HUB if registry.startswith("docker") else example
-            near = "_default" if registry == "default" else near
-            raise ValueError(INVALID(value=repr(registry), kind=kind, instead=near))
-    scheme, _, rest = mirror.partition("://")
-    bare = re.sub(r"^(https?)?:?/*", "", mirror.strip(), flags=re.IGNORECASE).rstrip("/")
-    kind, example = "a mirror's URL without a path", "one such as http://mirror:5000"
-    if scheme not in ("http", "https"):
-        secure = re.match(r"\s*https\b", mirror, re.IGNORECASE)
-        near = f"{'https' if secure else 'http'}://{bare}"
-        near = near if bare and "://" not in bare else example
-        raise ValueError(INVALID(value=repr(mirror), kind=kind, instead=near))
-    authority = re.split("[/?#]", rest)[0]
-    if authority != rest or not bare:
-        near = f"{scheme}://{authority}" if bare else example
-        raise ValueError(INVALID(value=repr(mirror), kind=kind, instead=near))
-    check_authority(authority)
-
-
-def check_authority(text: str) -> None:
-    """Raise ``ValueError`` unless the text is a host, with or without a port (RFC 3986, 3.2)."""
-    match = re.fullmatch(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::([0-9]+))?", text)
-    host, port = match.groups() if match else ("", None)
-    if port and not 1 <= int(port) <= 65535:
-        raise ValueError(OUT_OF_RANGE(value=f"port {port} of {text!r}", range="1 to 65535"))
-    try:
-        if host.startswith("["):
-            IPv6Address(host[1:-1].replace("%", " "))
-        elif re.fullmatch("[0-9.]+", host):
-            IPv4Address(host)
-        elif len(host) > 253 or not re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", host):
-            raise ValueError
-    except ValueError:
-        near = "one such as mirror:5000"
-        if match is None and text.count(":") > 1:
-            near = "an IPv6 address in brackets, [fd00::1]:5000"
-        kind = "a host with a port"
-        raise ValueError(INVALID(value=repr(text), kind=kind, instead=near)) from None
-
-
-def hosts_toml(registry: str, mirror: str) -> str:
-    """
-    Write ``CERTS_DIR/REGISTRY/hosts.toml``: where to look first for a registry's images.
-
-    + registry: such as "registry.k8s.io"; "_default" stands for all
-    + mirror: the mirror's address, such as "http://192.168.1.10:5000"
-    """
-    document = tomlkit.parse(f"{MIRROR_MARK}\n")
-    if registry != "_default":
-        server = HUBS_SERVER if registry == HUB else registry
-        document["server"] = f"https://{server}"
-    host = tomlkit.table()
-    host["capabilities"] = ["pull", "resolve"]
-    hosts = tomlkit.table(is_super_table=True)
-    hosts[mirror] = host
-    document["host"] = hosts
-    return tomlkit.dumps(document)

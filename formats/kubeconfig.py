@@ -7,6 +7,7 @@ import re
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -66,6 +67,7 @@ def parse(text: str) -> dict[str, Any]:
     return _config(_root(text))
 
 
+@lru_cache(maxsize=8)  # ruamel.yaml is slow, and several operations read the same file
 def _root(text: str) -> Node | None:
     try:
         root: Node | None = YAML().compose(text)

@@ -14,16 +14,10 @@ import remote
 from facts.containerd import CONFIG, RESTART_MARK, Containerd, ContainerdState
 from facts.files import FileState
 from facts.node_record import KEPT
-from formats.containerd import (
-    CERTS_DIR,
-    Runtime,
-    configured,
-    hosts_toml,
-    overridden,
-    release,
-)
+from formats.containerd import Runtime, configured, overridden, release
 from formats.kubernetes_version import DesiredVersion, parse_desired
 from formats.node_record import Entry, fingerprint
+from formats.registry_mirrors import CERTS_DIR, hosts_toml
 from formats.unreadable import Unreadable
 from messages import container_runtime as messages
 from operations.base import (

@@ -17,14 +17,15 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import cache, wraps
-from inspect import signature
+from functools import cache, partial, wraps
+from inspect import getframeinfo, signature, stack
 from pathlib import Path
 from typing import Any, cast
 
 from paramiko import Channel, ChannelFile, PKey, SSHException, Transport
 from pyinfra import logger
 from pyinfra.api import Config, FactBase, StringCommand
+from pyinfra.api import util as api_util
 from pyinfra.api.arguments import (
     CONNECTOR_ARGUMENT_KEYS,
     all_argument_meta,
@@ -334,6 +335,17 @@ def before_commands(call: Callable[[State], object]) -> None:
     for kind in PyinfraCommand.__subclasses__():
         if "execute" in vars(kind) and not hasattr(kind.execute, "bramble"):
             kind.execute = watched(kind.execute)  # type: ignore[method-assign]
+
+
+def skip_source_lines() -> None:
+    """
+    Let pyinfra look up from which lines an operation is called without the text of these lines.
+
+    Upstream: for the text, ``inspect`` goes through all modules for each frame of each call, which
+    takes as long as all else of a run that changes nothing.
+    """
+    api_util.stack = partial(stack, 0)
+    api_util.getframeinfo = partial(getframeinfo, context=0)
 
 
 def check_after_loading(report: Callable[[Host, Exception], object]) -> None:

@@ -11,14 +11,13 @@ import atexit
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from pyinfra import logger
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.context import ctx_state
-from rich.console import Console
-from rich.table import Table
 
 import runs
 from messages import run as messages
@@ -26,6 +25,10 @@ from report import result, steps
 from report.harmless import harmless
 from report.logs import Log
 from report.screen import Screen
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 _CONTINUE = "Correct what its red lines above say, then run the same command again."
 _MATCH = "all nodes match their configuration"
@@ -109,6 +112,8 @@ class Report:
 
     @harmless(None)
     def _show(self) -> None:
+        from rich.console import Console  # slow to import, and for the end only
+
         out = Console(stderr=True, highlight=False, soft_wrap=True)
         all_steps = steps.all_of(self.state, self.clock)
         if not all_steps:
@@ -126,6 +131,8 @@ class Report:
             self._show_next(out, all_steps)
 
     def _table(self, all_steps: list[steps.Step]) -> Table:
+        from rich.table import Table
+
         ran = self.state.is_executing
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("node")

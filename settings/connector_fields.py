@@ -23,6 +23,8 @@ _Seconds = Annotated[float, Strict(), between(0, None)]
 class Derived(BaseModel):
     """Those of the whole cluster: .cluster/ssh_config holds how each node is reached."""
 
+    model_config = ConfigDict(frozen=True, defer_build=True)  # which only the whole model needs
+
     ssh_config_file: Literal[".cluster/ssh_config"]
     ssh_known_hosts_file: Literal[".cluster/known_hosts"]
     ssh_strict_host_key_checking: Literal["accept-new", "yes"]
@@ -33,7 +35,7 @@ class Derived(BaseModel):
 class PerNode(BaseModel):
     """Those of a node."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     ssh_hostname: Annotated[None, _instead("Remove it: `address` is where the node answers.")] = (
         None

@@ -13,6 +13,7 @@ import socket
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, NetmaskValueError
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Strict, TypeAdapter
+from pydantic_core import CoreSchema, core_schema
 
 from messages import Said
 from messages import settings as messages
@@ -147,15 +149,22 @@ def between(low: float, high: float | None) -> AfterValidator:
     return AfterValidator(check)
 
 
-def of_text(parse: Callable[[str], object]) -> BeforeValidator:
+@dataclass(frozen=True)
+class OfText:
     """Validate a text by parsing it."""
-    text = TypeAdapter(Annotated[str, Strict()])
-    return BeforeValidator(lambda value: parse(text.validate_python(value)))
+
+    parse: Callable[[str], object]
+
+    def __get_pydantic_core_schema__(self, *_: object) -> CoreSchema:
+        text = core_schema.str_schema(strict=True)
+        return core_schema.no_info_after_validator_function(self.parse, text)
 
 
 def _of_command_line(form: type[Any]) -> BeforeValidator:
-    lax = TypeAdapter(form)
-    return BeforeValidator(lambda v: lax.validate_python(str(v)) if isinstance(v, Typed) else v)
+    def read(value: object) -> object:
+        return TypeAdapter(form).validate_python(str(value)) if isinstance(value, Typed) else value
+
+    return BeforeValidator(read)
 
 
 def _listed(value: object) -> object:
@@ -349,12 +358,9 @@ Number = Annotated[int, Strict(), _of_command_line(int)]
 Listed = BeforeValidator(_listed)
 Mapping = Annotated[dict[Text, Any], Strict()]
 
-Address = Annotated[IPv4Address, of_text(address)]
-Network = Annotated[IPv4Network, of_text(network)]
-Nameserver = Annotated[
-    IPv4Address | Literal["router"],
-    of_text(_nameserver),
-]
+Address = Annotated[IPv4Address, OfText(address)]
+Network = Annotated[IPv4Network, OfText(network)]
+Nameserver = Annotated[IPv4Address | Literal["router"], OfText(_nameserver)]
 Nameservers = Annotated[tuple[Nameserver, ...], Strict(), Listed]
 Texts = Annotated[tuple[Text, ...], Strict(), Listed]
 InterfaceName = Annotated[
@@ -372,6 +378,6 @@ UserName = Annotated[
     matching(_USER, "a user name (a-z first, then a-z, 0-9, _ and -)", "one such as pi"),
 ]
 HostName = Annotated[Text, checked(host_name)]
-FilePath = Annotated[Path, of_text(path)]
+FilePath = Annotated[Path, OfText(path)]
 Ssid = Annotated[Text, checked(_ssid)]
 GuardSeconds = Annotated[Number, between(5, 900)]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Strict, ValidationInfo
 
-from formats import containerd, kubectl_proxy, kubernetes_version, node
+from formats import kubectl_proxy, kubernetes_version, node, registry_mirrors
 from formats.kubeadm import components
 from formats.kubeadm import config as kubeadm
 from messages import Said
@@ -72,7 +72,7 @@ def _registry(text: str) -> None:
     tagged = not slash and re.search(r":.*\D|@", text)
     if tagged or not (host == "localhost" or re.search("[.:]", host)):
         raise fields.invalid(text, "a name with a registry", "one such as registry.k8s.io")
-    containerd.check_authority(host)
+    registry_mirrors.check_authority(host)
 
 
 def _image(text: str) -> None:
@@ -161,7 +161,7 @@ WaitSeconds = Annotated[fields.Number, fields.between(30, 3600)]
 RenewDays = Annotated[fields.Number, fields.between(1, 364)]
 Port = Annotated[fields.Number, fields.between(1024, 65535), checked(_port)]
 Labels = Annotated[dict[fields.Text, fields.Text | None], Strict(), _each(node.check_label)]
-Mirrors = Annotated[dict[fields.Text, fields.Text], Strict(), _each(containerd.check_mirror)]
+Mirrors = Annotated[dict[fields.Text, fields.Text], Strict(), _each(registry_mirrors.check_mirror)]
 Timeouts = Annotated[dict[fields.Text, Any], Strict(), without(kubeadm.timeout_mistakes)]
 IgnoredErrors = Annotated[fields.Texts, without(kubeadm.ignored_mistakes)]
 AcceptedHosts = Annotated[fields.Texts, checked(kubectl_proxy.accept_hosts)]

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from formats import resolv_conf
 from formats import wifi as wifi_format
@@ -51,8 +51,6 @@ class Interface:
 class Node(connector_fields.PerNode):
     """A node: its data in the inventory, and the settings that may differ by node."""
 
-    model_config = ConfigDict(frozen=True)
-
     name: fields.HostName
     role: Role
     address: Annotated[fields.Address, rules.on_cluster_network, rules.unique_address]
@@ -87,8 +85,6 @@ class Cluster(connector_fields.Derived):
 
     A rule sees only the fields above its own, so their order matters.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     project: Path
 

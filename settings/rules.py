@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
-from formats import docker_archive, kubeconfig, resolv_conf
+from formats import docker_archive, resolv_conf
 from formats.kubeadm import config as kubeadm
 from formats.unreadable import Unreadable
 from messages import Said
@@ -234,6 +234,8 @@ def wifi_country(country: str | None, info: ValidationInfo[Any]) -> None:
 
 
 def _kubeconfig(file: Path, shown: str) -> None:
+    from formats import kubeconfig  # slow to import, and not needed where there is no file
+
     if not file.is_file():
         raise ValueError(messages.NOT_A_FILE(path=shown, instead=_KUBECONFIG))
     try:

@@ -12,7 +12,7 @@ import tokenize
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -255,9 +255,10 @@ def _without_effect(tree: ast.Module, source: str, file: str) -> Iterator[Proble
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Compare):
             said = messages.SETS_NOTHING(instead="= in place of ==")
             yield Problem(f"{file} line {node.lineno}", said)
+    lines = source.encode().splitlines(keepends=True)
     for group in ast.walk(tree):
         for element in group.elts if isinstance(group, (ast.List, ast.Set, ast.Tuple)) else ():
-            if parts := _adjacent_texts(element, source):
+            if parts := _adjacent_texts(element, lines):
                 sign = "colon or a comma" if isinstance(group, ast.Set) else "comma"
                 said = messages.COMMA_MISSING(sign=sign, first=parts[0], second=parts[1])
                 yield Problem(f"{file} line {element.lineno}", said)
@@ -269,12 +270,13 @@ def _without_effect(tree: ast.Module, source: str, file: str) -> Iterator[Proble
                 yield Problem(f"{file} line {each.lineno}", said)
 
 
-def _adjacent_texts(node: ast.expr, source: str) -> list[str]:
+def _adjacent_texts(node: ast.expr, lines: Sequence[bytes]) -> list[str]:
     """Find texts that Python joins because no comma is between them."""
     if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
         return []
-    segment = ast.get_source_segment(source, node) or ""
-    tokens = tokenize.generate_tokens(io.StringIO(f"({segment})").readline)
+    *before, last = lines[node.lineno - 1 : node.end_lineno]
+    written = b"".join([*before, last[: node.end_col_offset]])[node.col_offset :].decode()
+    tokens = tokenize.generate_tokens(io.StringIO(f"({written})").readline)
     texts = [token.string for token in tokens if token.type == tokenize.STRING]
     return texts if len(texts) > 1 else []
 

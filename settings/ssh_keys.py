@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from formats.cloud_init import HostKey
 from messages import settings as messages
 from settings.cluster_folder import locked
 from settings.model import Cluster, Node
 from settings.private_key import public_half
 from settings.problems import Problem, SettingsError
+
+if TYPE_CHECKING:
+    from formats.cloud_init import HostKey
 
 
 def operator_key(cluster: Cluster) -> Path:
@@ -31,6 +34,8 @@ def operator_public_key(cluster: Cluster) -> str:
 def host_key(cluster: Cluster, node: Node) -> HostKey:
     """Read the node's host key from .cluster/host_keys/, and make it once. An SD card that is
     written again gets the same one."""
+    from formats.cloud_init import HostKey  # slow to import, and for SD cards only
+
     with locked(cluster.project) as folder:
         keys = folder / "host_keys"
         keys.mkdir(mode=0o700, exist_ok=True)

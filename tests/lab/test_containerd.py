@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from formats.containerd import CERTS_DIR, Runtime, configured, overridden
+from formats.containerd import Runtime, configured, overridden
+from formats.registry_mirrors import CERTS_DIR
 from lab.api import Lab
 from messages import codes
 from tests.formats.test_containerd import DEBIAN, DOCKER, FORMS, leaves

@@ -46,7 +46,7 @@ PARTS = [
     "steps.name",
     "result.write",
     "logs.os.open",
-    "summary.Table",
+    "summary.Report._table",
     "screen.Screen.__init__",
 ]
 

@@ -35,6 +35,7 @@ from pyinfra.api import (
     StringCommand,
     operation,
 )
+from pyinfra.api import util as api_util
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.operations import run_host_op
@@ -275,6 +276,21 @@ def test_the_arguments_of_a_fact_that_root_reads(
     assert pyinfra_internals.arguments_by_root(host, BootId, {}, {}) == {}
     host.current_op_global_arguments = inherited  # type: ignore[assignment]
     assert pyinfra_internals.arguments_by_root(host, Name, given, None) == known
+
+
+def test_operations_have_the_same_order_without_the_text_of_their_lines(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("stack", "getframeinfo"):  # put back after the test
+        monkeypatch.setattr(api_util, name, getattr(api_util, name))
+    orders = []
+    for skipped in (False, True):
+        if skipped:
+            pyinfra_internals.skip_source_lines()
+            monkeypatch.setattr(inspect, "findsource", lambda _: pytest.fail("looked for the text"))
+        orders.append(api_util.get_operation_order_from_stack(state))
+    assert any(orders[0])
+    assert orders[0] == orders[1]
 
 
 def test_every_command_of_pyinfra_is_seen_before_it_is_executed(

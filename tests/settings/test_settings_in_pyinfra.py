@@ -72,6 +72,18 @@ def test_data_of_the_command_line_is_honoured(here: Path) -> None:
     assert cluster.uplink_method == "static"
 
 
+def test_what_a_run_has_compiled_is_kept_for_the_next(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "config.py").symlink_to(ROOT / "config.py")
+    cache = tmp_path / "bytecode"
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(cache))
+    assert pyinfra(project, "inventory.py", "debug-inventory").returncode == 0
+    kept = {path.parent.name for path in cache.rglob("*.pyc")}
+    assert {"settings", "report", "remote"} <= kept
+
+
 def test_the_cluster_is_built_once_for_each_run(here: Path) -> None:
     first, other = inventory_of(here), inventory_of(here, {"admin_user": "paul"})
     run = State()
