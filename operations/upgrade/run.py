@@ -16,8 +16,8 @@ from facts.kubeadm import CONFIG
 from facts.kubectl import Objects
 from facts.kubectl_proxy import UNIT as PROXY_UNIT
 from facts.upgrade import UPGRADE_UNIT
-from formats.containerd import CERTS_DIR
 from formats.kubeadm.output import upgrade_plan
+from formats.registry_mirrors import CERTS_DIR
 from formats.unreadable import Unreadable
 from messages import kubernetes as kubernetes_messages
 from messages import upgrade as messages
