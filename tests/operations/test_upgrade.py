@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
 
 import pytest
+from pyinfra.api import FunctionCommand
+from pyinfra.context import ctx_host, ctx_state
+from pyinfra_testing.util import FakeState, create_host
 
 from facts.clock import ClockState
 from facts.packages import PackagesState
 from facts.upgrade import ControlPlaneVersions
 from formats.kubernetes_version import Release
+from messages import upgrade as messages
+from operations import packages as packages_of
+from operations import upgrade
 from operations.base import HostFailure
 from operations.packages import VERSIONED
 from operations.upgrade import checks, is_done, run, snapshot
@@ -131,6 +142,101 @@ def test_the_table_has_a_row_of_each_part_and_a_column_of_each_node() -> None:
 )
 def test_the_tag_of_an_image(image: str, expected: str) -> None:
     assert tag(image) == expected
+
+
+# --- the operations ------------------------------------------------------------------------------
+
+TARGET = {"control_plane": "node1", "version": "1.36", "url": "https://example.org/"}
+IGNORED: dict[str, Any] = {"ignore_preflight_errors": ["Mem"]}
+
+
+def commands(
+    name: str,
+    observed: Versions,
+    node: str = "node1",
+    offered: str | HostFailure = f"{NEW}-1.1",
+    failed: Sequence[str] = (),
+    **arguments: Any,
+) -> list[Any]:
+    """What an operation yields on a node: each function with its arguments, or a command."""
+    state = FakeState()
+    state.failed_hosts = [SimpleNamespace(name=one) for one in failed]
+    fake = create_host(state, name=node)
+    fake.log = lambda line: None
+    changes: list[str] = []
+
+    def offer(version: str, url: str) -> str:
+        if isinstance(offered, HostFailure):
+            raise offered
+        return offered
+
+    with (
+        ctx_state.use(state),
+        ctx_host.use(fake),
+        patch.object(packages_of, "offered", offer),
+        patch.object(upgrade, "observe", lambda control_plane, target: observed),
+        patch.object(upgrade, "read", lambda fact: CLOCK),
+        patch.object(upgrade, "plan", lambda message: None),
+        patch.object(upgrade, "plan_change", lambda message: changes.append(message)),
+    ):
+        inner: Any = inspect.unwrap(getattr(upgrade, name)._inner)
+        found = list(inner(**TARGET, **arguments))
+    assert bool(found) == bool(changes)
+    return [
+        (each.function.__name__, *each.args)
+        if isinstance(each, FunctionCommand)
+        else each.get_raw_value()
+        for each in found
+    ]
+
+
+def test_each_step_does_what_is_left() -> None:
+    old = versions(OLD)
+    assert commands("snapshot_taken", old) == [("save", "1.35.6")]
+    images = {"image_repository": "r"}
+    assert commands("images", old, **images) == [("pull_images", "v1.36.4", "r", False)]
+    assert commands("images", old, "node2", **images) == [("pull_images", "v1.36.4", "r", True)]
+    assert commands("applied", old, **IGNORED) == [
+        ("show_plan", "v1.36.4", ["Mem"]),
+        ("run_apply", "v1.36.4", ["Mem"]),
+    ]
+    assert commands("node_configured", old, "node2", **IGNORED) == [("run_node", ["Mem"])]
+    assert commands("restarted", old, "node2", seconds=9) == [
+        "systemctl daemon-reload && systemctl restart kubelet.service",
+        ("wait_for_kubelet", "node1", "v1.36.4", 9),
+    ]
+
+
+def test_no_step_is_left_when_all_is_done() -> None:
+    done = versions(NEW)
+    assert commands("possible", done) == commands("possible", done, "node2") == []
+    assert commands("snapshot_taken", done) == commands("applied", done, **IGNORED) == []
+    for node in ("node1", "node2"):
+        assert commands("images", done, node, image_repository="r") == []
+        assert commands("node_configured", done, node, **IGNORED) == []
+        assert commands("restarted", done, node, seconds=9) == []
+    assert commands("compared", done) == []
+
+
+def test_the_control_plane_waits_for_all_nodes() -> None:
+    with saying("ROL003 node2", HostFailure):
+        commands("applied", versions(OLD), failed=["node2"], **IGNORED)
+
+
+def test_a_minor_that_can_not_be_gone_to_need_not_be_offered() -> None:
+    away = HostFailure(messages.NOT_LISTED(url="u", reason="404"))
+    arguments: dict[str, Any] = {"offered": away}
+    with patch.dict(TARGET, version="1.39"), saying("UPG003", HostFailure):
+        commands("possible", versions(NEW), **arguments)
+    with patch.dict(TARGET, version="1.34"), saying("UPG004", HostFailure):
+        commands("possible", versions(OLD), **arguments)
+    with saying("UPG002", HostFailure):
+        commands("possible", versions(OLD), **arguments)
+
+
+def test_what_is_not_upgraded_in_the_end_is_named() -> None:
+    with saying("UPG012 node2", HostFailure):
+        commands("compared", versions(NEW, node2=OLD))
 
 
 # --- the scripts ---------------------------------------------------------------------------------
