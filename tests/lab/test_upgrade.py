@@ -205,7 +205,7 @@ def test_from_one_minor_to_the_next(lab: Lab, tmp_path: Path) -> None:
     (taken,) = snapshots(lab)
     assert f"{SNAPSHOTS}/{taken}" in run.output
     assert taken.endswith(f"-{OLD}")
-    modes = f"sudo find {SNAPSHOTS} ! -perm -u=rwx,go= ! -perm 600"
+    modes = f"sudo find {SNAPSHOTS} ! -perm 700 ! -perm 600"
     assert ok(lab.ssh("node1", modes)) == ""
     held = f"sudo tar -tf {SNAPSHOTS}/{taken}/kubernetes.tar"
     assert "etc/kubernetes/pki/ca.key" in ok(lab.ssh("node1", held))
