@@ -24,7 +24,7 @@ from remote.job import FOLDER
 from runs.output import Progress, detail, failed
 
 LOCKED_S = 300  # how long to wait for another apt
-_UPGRADE_MINUTES = 120  # after which an installation of updates is no longer followed
+_UPGRADE_MINUTES = 120  # for an installation of updates: another's, and then this one's
 _RETRY_S = 3
 
 # What asks, or shows text page by page, besides dpkg.
@@ -157,7 +157,8 @@ def _update_all(state: State, host: Host) -> bool:
 
 
 def _download_upgrade(state: State, host: Host) -> bool:
-    result = _run_apt(state, host, StringCommand(_APT, "--download-only full-upgrade"))
+    command = StringCommand(_APT, "--download-only full-upgrade")
+    result = _run_apt(state, host, command, _UPGRADE_MINUTES * 60)
     if result.status == 0:
         return True
     return failed(host, updates.NOT_FETCHED(reason=_reason(result)))
@@ -194,7 +195,9 @@ def _reason(result: Result) -> str:
     return result.last_line if result.status == -1 else apt.reason(result.lines)
 
 
-def _run_apt(state: State, host: Host, command: StringCommand) -> Result:
+def _run_apt(
+    state: State, host: Host, command: StringCommand, locked_s: float = LOCKED_S
+) -> Result:
     """Run apt, and again while another one holds a lock (apt's option waits for dpkg's only)."""
     shown = Progress(host)
 
@@ -203,7 +206,7 @@ def _run_apt(state: State, host: Host, command: StringCommand) -> Result:
         if step is not None:
             shown.show(f"apt: {step[1]} ({step[0]:.0f} %)")
 
-    end = time.monotonic() + LOCKED_S
+    end = time.monotonic() + locked_s
     while True:
         result = remote.of(host).stream(command, on_line=show)
         if result.status == 0 or not apt.is_lock(result.lines) or time.monotonic() > end:
