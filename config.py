@@ -22,7 +22,7 @@ config.CONNECT_TIMEOUT = 8  # seconds
 summary.install()
 interrupt.install()
 shell.install()
-pyinfra_internals.skip_source_lines()
+pyinfra_internals.spare_lookups()
 pyinfra_internals.fail_hosts_alone(failures.report)
 pyinfra_internals.check_after_loading(failures.report)
 pyinfra_internals.decline_without_terminal(DECLINED())

@@ -17,14 +17,17 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import cache, partial, wraps
-from inspect import getframeinfo, signature, stack
+from functools import cache, wraps
+from inspect import signature
 from pathlib import Path
+from types import FrameType
 from typing import Any, cast
 
 from paramiko import Channel, ChannelFile, PKey, SSHException, Transport
 from pyinfra import logger
 from pyinfra.api import Config, FactBase, StringCommand
+from pyinfra.api import arguments as arguments_module
+from pyinfra.api import facts as facts_module
 from pyinfra.api import util as api_util
 from pyinfra.api.arguments import (
     CONNECTOR_ARGUMENT_KEYS,
@@ -337,15 +340,39 @@ def before_commands(call: Callable[[State], object]) -> None:
             kind.execute = watched(kind.execute)  # type: ignore[method-assign]
 
 
-def skip_source_lines() -> None:
-    """
-    Let pyinfra look up from which lines an operation is called without the text of these lines.
+@dataclass(frozen=True)
+class _Place:
+    """Where a frame is: those fields of ``inspect``'s that pyinfra reads."""
 
-    Upstream: for the text, ``inspect`` goes through all modules for each frame of each call, which
+    filename: str
+    lineno: int
+
+
+def spare_lookups() -> None:
+    """
+    Let pyinfra find the lines that call an operation, and the names of global arguments, cheaply.
+
+    Upstream: for each call ``inspect`` looks for the text of all lines on the stack, which nobody
+    reads, through all modules; the names are evaluated again for each operation and fact. That
     takes as long as all else of a run that changes nothing.
     """
-    api_util.stack = partial(stack, 0)
-    api_util.getframeinfo = partial(getframeinfo, context=0)
+
+    def stack() -> list[tuple[FrameType]]:
+        frames = []
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            frames.append((frame,))
+            frame = frame.f_back
+        return frames
+
+    def place(frame: FrameType) -> _Place:
+        return _Place(frame.f_code.co_filename, frame.f_lineno)
+
+    api_util.stack = stack  # type: ignore[assignment]
+    api_util.getframeinfo = place  # type: ignore[assignment]
+    if not hasattr(arguments_module.all_global_arguments, "cache_info"):
+        names = cache(arguments_module.all_global_arguments)
+        arguments_module.all_global_arguments = facts_module.all_global_arguments = names
 
 
 def check_after_loading(report: Callable[[Host, Exception], object]) -> None:

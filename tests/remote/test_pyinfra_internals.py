@@ -33,6 +33,8 @@ from pyinfra.api import (
     Inventory,
     State,
     StringCommand,
+    arguments,
+    facts,
     operation,
 )
 from pyinfra.api import util as api_util
@@ -278,19 +280,30 @@ def test_the_arguments_of_a_fact_that_root_reads(
     assert pyinfra_internals.arguments_by_root(host, Name, given, None) == known
 
 
-def test_operations_have_the_same_order_without_the_text_of_their_lines(
-    state: State, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("stack", "getframeinfo"):  # put back after the test
-        monkeypatch.setattr(api_util, name, getattr(api_util, name))
-    orders = []
-    for skipped in (False, True):
-        if skipped:
-            pyinfra_internals.skip_source_lines()
-            monkeypatch.setattr(inspect, "findsource", lambda _: pytest.fail("looked for the text"))
-        orders.append(api_util.get_operation_order_from_stack(state))
-    assert any(orders[0])
-    assert orders[0] == orders[1]
+def test_cheap_lookups_find_the_same(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in (
+        (api_util, "stack"),
+        (api_util, "getframeinfo"),
+        (arguments, "all_global_arguments"),
+        (facts, "all_global_arguments"),
+    ):  # put back after the test
+        monkeypatch.setattr(module, name, getattr(module, name))
+    found = []
+    for spare in (False, True):
+        if spare:
+            pyinfra_internals.spare_lookups()
+        found.append(
+            [
+                api_util.get_operation_order_from_stack(state),
+                api_util.get_call_location(frame_offset=0),
+                arguments.all_global_arguments(),
+                facts.all_global_arguments(),
+            ]
+        )
+    assert found[0] == found[1]
+    order, location, *_ = found[0]
+    assert any(order)
+    assert "test_pyinfra_internals.py" in location
 
 
 def test_every_command_of_pyinfra_is_seen_before_it_is_executed(
