@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,8 +22,9 @@ from pathlib import Path
 import settings
 from lab import capacity, kubernetes, rootfs
 from lab.api import Lab
+from report import result
 from tests import needs
-from tests.bench import pairs
+from tests.bench import first_run, pairs
 from tests.lab import runs
 from tests.lab.conftest import NAME, make_project
 from tests.lab.runs import fresh, ok
@@ -31,6 +33,7 @@ from tests.lab.verifying import VERIFY
 PYINFRA = ["pyinfra", "inventory.py"]
 CLUSTER = [*PYINFRA, *runs.CLUSTER]
 NETWORK = [*PYINFRA, *runs.NETWORK]
+FIRST_RUN = "first-run.json"
 
 
 def show(what: str, shown: str) -> None:
@@ -62,7 +65,8 @@ def run(lab: Lab, *argv: str, fails: bool = False) -> Callable[[], object]:
 def demo(lab: Lab) -> Callable[[], object]:
     """`make demo`, with this lab's name."""
     command = [sys.executable, "-m", "lab", "demo"]
-    environment = os.environ | {"LAB_NAME": lab.name}
+    written = {result.VARIABLE: str(lab.project / FIRST_RUN)}
+    environment = os.environ | {"LAB_NAME": lab.name} | written
 
     def go() -> None:
         done = subprocess.run(
@@ -72,6 +76,36 @@ def demo(lab: Lab) -> Callable[[], object]:
             sys.exit(f"the demo failed:\n{(done.stdout + done.stderr)[-3000:]}")
 
     return go
+
+
+def show_first_run(lab: Lab) -> bool:
+    """Show what the demo's run has spent its time on; whether our own part is small enough."""
+    found = result.read(lab.project / FIRST_RUN)
+    assert found is not None, "the demo's run has written no result"
+    for name, seconds in sorted(first_run.by_step(found.steps).items(), key=lambda each: -each[1]):
+        if seconds >= 1:
+            show(f"of it: {name}", f"{seconds:6.1f} s")
+    for name, seconds in first_run.by_spender(found.steps).items():
+        show(f"spent by {name}", f"{seconds:6.1f} s")
+    return show_bar("the part of it that is ours", first_run.share(found.steps), pairs.OURS)
+
+
+def show_startup(lab: Lab) -> bool:
+    """Compare the start, up to the checked settings, with pyinfra's own for the same inventory."""
+
+    def start(project: Path) -> Callable[[], object]:
+        command, environment = [*PYINFRA, "debug-inventory"], lab.operator_environment()
+        return lambda: subprocess.run(
+            command, cwd=project, env=environment, check=True, capture_output=True
+        )
+
+    with tempfile.TemporaryDirectory(prefix="bramble-bench-plain-") as folder:
+        plain = Path(folder)
+        shutil.copytree(lab.project / "group_data", plain / "group_data")
+        nodes, _, _ = (lab.project / "inventory.py").read_text().partition("import settings")
+        (plain / "inventory.py").write_text(nodes)
+        unit, ours = pairs.in_turns(start(plain), start(lab.project))
+    return show_bar("start-up: the ratio of CPU", pairs.ratio(ours, unit).cpu, pairs.STARTUP)
 
 
 def confirmations(lab: Lab) -> str:
@@ -127,13 +161,14 @@ def bars(few: Lab, many: Lab) -> bool:
     """
     measured("make demo", demo(few))
     show("of it: each change of the network until it was confirmed", confirmations(few))
+    first, startup = show_first_run(few), show_startup(few)
     small, small_kept = show_compared(few, 2)
     measured("make demo with 8 workers", demo(many))
     large, large_kept = show_compared(many, 8)
     many.down()
     growth = (large.same.wall / 9) / (small.same.wall / 3)
     constant = show_bar("time a node, 8 workers to 2", growth, pairs.GROWTH)
-    return small_kept and large_kept and constant
+    return all([first, startup, small_kept, large_kept, constant])
 
 
 def _cost(cost: pairs.Cost) -> str:
@@ -171,6 +206,8 @@ def main() -> None:
     """Measure it all in labs of its own; with the argument `bars` the ratios alone."""
     needs.become_root("tests.bench", sys.argv[1:])
     needs.install()
+    # As on a person's computer, where a run finds the modules compiled.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     idle, load = capacity.idle(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="bramble-bench-") as folder:
         few, many = (Path(folder, name) for name in ("few", "many"))

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 TURNS = 7
 WALL, CPU = 2.0, 1.5  # the most that a run which changes nothing may cost, in empty runs
+STARTUP = 1.3  # the most that a start costs, settings checked, in starts of pyinfra alone
+OURS = 0.15  # the most that a first run may spend on what is bramble's own
 GROWTH = 1.1  # the most that its time a node may grow by, from 2 workers to 8
 
 
