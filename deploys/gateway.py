@@ -3,6 +3,7 @@
 from pyinfra import host, inventory
 
 import settings
+from formats import shared_downloads
 from operations import guard, iptables, sysctl
 from settings import kubernetes
 
@@ -30,6 +31,9 @@ if cluster.is_gateway(node):
             f" -j DNAT --to-destination {control_plane}:{port}",
             f"-A FORWARD -i {outer} -o {inner} -d {control_plane} -p tcp --dport {port} -j ACCEPT",
         ]
+
+    if cluster.download_cache == node:
+        rules.append(f"-A INPUT -i {outer} -p tcp --dport {shared_downloads.PORT} -j DROP")
 
     sysctl.settings(
         name="IP forwarding",

@@ -39,6 +39,9 @@ if cluster.is_gateway(node):
 
 base.depends_on(name="Gateway done", other=cluster.gateway_of(node))
 
+# Before the other nodes install their first package.
+local.include("deploys/shared_downloads.py")
+
 if not cluster.is_gateway(node):
     network()
 

@@ -4,16 +4,12 @@ from pyinfra import host, inventory
 
 import settings
 from operations import packages
-from settings import kubernetes
+from settings import kubernetes, specifications
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
 
-packages.repository(
-    name="Kubernetes apt repository",
-    url=kubernetes.repository(cluster),
-    fingerprint=cluster.kubernetes_key_fingerprint,
-)
+packages.repository(name="Kubernetes apt repository", **specifications.repository(cluster))
 packages.installed(
     name="Kubernetes packages",
     version=cluster.kubernetes_version,

@@ -4,6 +4,7 @@ from pyinfra import host, inventory
 
 import settings
 from operations import containerd, docker, images
+from settings import specifications
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
@@ -12,7 +13,7 @@ containerd.runtime(
     name="containerd",
     pause_image=cluster.pause_image,
     kubernetes_version=cluster.kubernetes_version,
-    mirrors=cluster.registry_mirrors,
+    mirrors=specifications.mirrors(cluster),
 )
 
 if cluster.image_archives:

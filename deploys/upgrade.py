@@ -35,11 +35,7 @@ if node == first:
     upgrade.snapshot_taken(name="Snapshot", **target)
 base.depends_on(name="Snapshot done", other=first.name)
 
-packages.repository(
-    name="Kubernetes apt repository",
-    url=release["url"],
-    fingerprint=cluster.kubernetes_key_fingerprint,
-)
+packages.repository(name="Kubernetes apt repository", **specifications.repository(cluster))
 packages.upgraded(name="kubeadm package", names=["kubeadm"], **release)
 if cluster.image_archives:
     images.imported(name="Preloaded images", folder=str(cluster.image_archives))
@@ -61,7 +57,7 @@ for each in host.loop(cluster.nodes):
             name=f"containerd {each.name}",
             pause_image=cluster.pause_image,
             kubernetes_version=cluster.kubernetes_version,
-            mirrors=cluster.registry_mirrors,
+            mirrors=specifications.mirrors(cluster),
         )
         packages.upgraded(
             name=f"kubelet package {each.name}", names=["kubelet", "kubectl"], **release

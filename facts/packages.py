@@ -11,6 +11,7 @@ from facts.files import READ_FILES, FileState, parse_files
 
 SOURCE = "/etc/apt/sources.list.d/kubernetes.sources"
 KEY = "/etc/apt/keyrings/kubernetes-apt-keyring.asc"
+MIRRORS = "/etc/apt/bramble-kubernetes-mirrors.txt"
 NAMES = ["kubelet", "kubeadm", "kubectl", "kubernetes-cni"]
 
 _REPOSITORY = (
@@ -37,7 +38,7 @@ n=$(echo "$i" | grep -cE "^(kubelet|kubeadm|kubectl) [a-z]+ ok installed $1[.-]"
 class RepositoryState(State):
     """
     + sources: apt's source files that name a repository of Kubernetes packages
-    + files: ``SOURCE`` and ``KEY``
+    + files: ``SOURCE``, ``KEY`` and ``MIRRORS``
     """
 
     sources: list[str]
@@ -47,12 +48,11 @@ class RepositoryState(State):
 class Repository(WholeFact[RepositoryState]):
     """Read the repositories of Kubernetes packages that a node's apt has: a ``RepositoryState``."""
 
-    script = (_REPOSITORY, SOURCE, KEY)
+    script = (_REPOSITORY, SOURCE, KEY, MIRRORS)
 
     def parse(self, sources: str, *files: str) -> RepositoryState:
-        return RepositoryState(
-            [path for path in sources.split("|") if path], parse_files(files, [SOURCE, KEY])
-        )
+        known = parse_files(files, [SOURCE, KEY, MIRRORS])
+        return RepositoryState([path for path in sources.split("|") if path], known)
 
 
 @dataclass(frozen=True)

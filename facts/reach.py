@@ -26,7 +26,7 @@ say "$k" "$u" "$e" "${{f##*/}}"; }};
 for a in $1; do n=$((n+1)); address "$a" $n & done;
 for u in $({{ echo "$2" | tr ' ' '\\n'; apt-get update --print-uris 2>/dev/null |
 cut -d"'" -f2; }} |
-grep '/InRelease$' | awk -F/ '!seen[$3]++'); do n=$((n+1)); url archive "$u" $n & done;
+grep '://.*/InRelease$' | awk -F/ '!seen[$3]++'); do n=$((n+1)); url archive "$u" $n & done;
 for u in $3; do n=$((n+1)); url registry "$u" $n -o Acquire::http::Proxy=DIRECT \
 -o Acquire::https::Proxy=DIRECT & done;
 wait; cat "$d"/*.said 2>/dev/null; rm -rf "$d\""""

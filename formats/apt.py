@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from formats.shared_downloads import PORT
 from formats.unreadable import Unreadable
 from messages import Said
 from messages import formats as messages
@@ -22,6 +23,7 @@ _OUTDATED = re.compile(
     "Unable to locate package|has no installation candidate|but it is not installable| 404 "
     "|maybe run apt-get update"
 )
+_CACHE = re.compile(rf"connect to \S+:{PORT}\b|\[IP: \S+ {PORT}\]")
 _EXPIRED = re.compile(r"EXPKEYSIG|\bkey\b.*\bexpired\b")
 _UNSIGNED = re.compile("NO_PUBKEY|Missing key|signatures couldn't be verified|BADSIG|Bad signature")
 _UNREACHABLE = re.compile(
@@ -110,6 +112,11 @@ def progress(line: str) -> tuple[float, str] | None:
 def is_lock(lines: Sequence[str]) -> bool:
     """Tell whether apt failed because another apt or dpkg is running."""
     return any(map(_LOCKED.search, lines))
+
+
+def wants_source(lines: Sequence[str]) -> bool:
+    """Tell whether apt failed at the node that keeps downloads, so that the source can help."""
+    return any(map(_CACHE.search, lines))
 
 
 def wants_update(lines: Sequence[str]) -> bool:

@@ -7,6 +7,7 @@ Source: containerd's docs/hosts.md.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 from messages.settings import INVALID, NOT_ALLOWED, OUT_OF_RANGE
@@ -23,7 +24,8 @@ def check_mirror(registry: str, mirror: str) -> None:
     """
     Check the form of a registry and its mirror.
 
-    + registry, mirror: as for ``hosts_toml``
+    + registry, mirror: such as "registry.k8s.io", or "_default" for all, and
+      "http://192.168.1.10:5000"
     + raises ``ValueError``: containerd would never ask this mirror
     """
     bare = re.sub(r"^[a-z+]*://", "", registry, flags=re.IGNORECASE).partition("/")[0].lower()
@@ -80,14 +82,14 @@ def check_authority(text: str) -> None:
         raise ValueError(INVALID(value=repr(text), kind=kind, instead=near)) from None
 
 
-def hosts_toml(registry: str, mirror: str) -> str:
+def hosts_toml(registry: str, mirrors: Sequence[str]) -> str:
     """
     Write ``CERTS_DIR/REGISTRY/hosts.toml``: where to look first for a registry's images.
 
-    + registry, mirror: such as "registry.k8s.io" ("_default" stands for all) and
-      "http://192.168.1.10:5000", which ``check_mirror`` accepts
+    + registry: such as "registry.k8s.io"; "_default" stands for all
+    + mirrors: in their order, such as "http://192.168.1.10:5000"; ``check_mirror`` accepts each
     """
     server = HUBS_SERVER if registry == HUB else registry
     first = "" if registry == "_default" else f'server = "https://{server}"\n'
-    host = f'[host."{mirror}"]\ncapabilities = ["pull", "resolve"]\n'
-    return f"{MIRROR_MARK}\n{first}\n{host}"
+    hosts = (f'[host."{each}"]\ncapabilities = ["pull", "resolve"]\n' for each in mirrors)
+    return f"{MIRROR_MARK}\n{first}\n" + "\n".join(hosts)

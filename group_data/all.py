@@ -128,6 +128,11 @@ pause_image = "registry.k8s.io/pause:3.10.2"
 # Default: none. Set them if the nodes can't reach the registries.
 registry_mirrors: dict[str, str] = {}
 
+# True: the gateway (with topology "router" the first control plane) keeps the packages and images
+# that nodes download, for the other nodes: each comes through the uplink once. False: each node
+# downloads from the sources. Default: None, True with "nat" and False with "router".
+share_downloads = None
+
 # Folder on this computer with image archives (*.tar, from `docker save`), which are sent to the
 # nodes. Default: None. Set it if the nodes can't reach any registry.
 image_archives = None

@@ -259,6 +259,9 @@ def _of_virtual_nodes(cluster: Cluster) -> dict[str, Any]:
     # nf_conntrack_max is the machine's: kube-proxy gives up where it can't set it.
     proxy = cluster.kube_proxy_config | {"conntrack": {"maxPerCore": 0}}
     values: dict[str, Any] = {"kube_proxy_config": proxy}
+    if cluster.share_downloads is None:
+        # The lab's router keeps packages for all labs, and this computer sends the images.
+        values["share_downloads"] = False
     if not cgroup.is_unified():
         values["kubelet_config"] = cluster.kubelet_config | {"failCgroupV1": False}
         ignored = [*cluster.ignore_preflight_errors, "SystemVerification"]

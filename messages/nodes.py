@@ -156,3 +156,10 @@ OTHER_INVENTORY = Message("""NOD054
     Meaning: A run removes what the settings no longer have. Where that is most of what is recorded
     on a node, and the record is of an inventory with other nodes, the address may be that of the
     wrong node.""")
+
+# --- shared downloads ----------------------------------------------------------------------------
+
+DOWNLOADS_NOT_KEPT = Message("""NOD060
+    {unit} does not answer ({reason}), so nothing is kept for the other nodes
+    Remedy: See `sudo journalctl -u {unit}` on the node, then run the same command again.
+    Meaning: Each node downloads from the sources, as without share_downloads.""")

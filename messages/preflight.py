@@ -154,6 +154,11 @@ PORTS_TAKEN = Message("""PRE072
     other programs listen on ports that Kubernetes needs: {ports}
     Remedy: Stop them (`sudo ss -ltnp`).
     Meaning: kubeadm refuses to start before these ports are free.""")
+DOWNLOADS_PORT_TAKEN = Message("""PRE077
+    {program} listens on port {port}, where downloads are kept for the other nodes
+    Remedy: Stop the program (`sudo ss -ltnp sport = :{port}`), or set share_downloads = False in
+    group_data/all.py.
+    Meaning: Each node downloads from the sources.""")
 OTHER_KUBERNETES = Message("""PRE073
     {name}, another Kubernetes distribution, is installed
     Remedy: Uninstall it: {command}.

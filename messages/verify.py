@@ -266,6 +266,10 @@ PROXY_OPEN = Message("""VER091
     `kubectl proxy` serves any host name, so web pages can reach it
     Remedy: Run `{deploy}`.
     Meaning: A page in a browser could use it by DNS rebinding.""")
+DOWNLOADS_NOT_KEPT = Message("""VER092
+    the downloads that {node} keeps for the other nodes can't be reached there at port {port}
+    Remedy: Run `{deploy}`.
+    Meaning: share_downloads is in effect, but this node downloads from the sources.""")
 REBOOT_REFUSED = Message("""VER095
     the node does not reboot: {reason}
     Remedy: Run on the node: `sudo systemctl reboot`.""")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 
 from pyinfra import host
@@ -71,7 +71,7 @@ _FAILURES = {
 def runtime(
     pause_image: str,
     kubernetes_version: str,
-    mirrors: Mapping[str, str] | None = None,
+    mirrors: Mapping[str, Sequence[str]] | None = None,
 ) -> Commands:
     """
     Run containerd, configured for Kubernetes; install Debian's where there is none yet.
@@ -79,16 +79,17 @@ def runtime(
     + pause_image: the image of each pod's sandbox, the one that this version's kubeadm names, such
       as "registry.k8s.io/pause:3.10.2"
     + kubernetes_version: "1.36" or "1.36.4": newer versions need containerd 2
-    + mirrors: where to look first for a registry's images: ``{"registry.k8s.io": "http://…:5000"}``,
-      "_default" for all registries. Those of an earlier run that are no longer named are removed
+    + mirrors: where to look first for a registry's images, ``{"registry.k8s.io":
+      ["http://…:5000"]}``, "_default" for all registries. Those of an earlier run that are no
+      longer named are removed
 
     Other settings and comments in config.toml are kept. It is written before containerd is
     installed, so that the first start uses it already. ``HostFailure``: containerd is too old, or
     its configuration can't be changed safely.
     """
     hosts = {
-        f"{CERTS_DIR}/{registry}/hosts.toml": hosts_toml(registry, mirror)
-        for registry, mirror in (mirrors or {}).items()
+        f"{CERTS_DIR}/{registry}/hosts.toml": hosts_toml(registry, several)
+        for registry, several in (mirrors or {}).items()
     }
     observed = read(Containerd, paths=[CONFIG, *hosts])
     check_version(observed.version or observed.candidate, kubernetes_version)

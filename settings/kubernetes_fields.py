@@ -9,7 +9,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Strict, ValidationInfo
 
-from formats import kubectl_proxy, kubernetes_version, node, registry_mirrors
+from formats import (
+    kubectl_proxy,
+    kubernetes_version,
+    node,
+    registry_mirrors,
+    shared_downloads,
+)
 from formats.kubeadm import components
 from formats.kubeadm import config as kubeadm
 from messages import Said
@@ -51,6 +57,8 @@ def _hexadecimal(digits: int, what: str) -> AfterValidator:
 def _port(port: int) -> None:
     if port in _PORTS or 30000 <= port <= 32767:
         raise fields.not_allowed(port, "it is a port of Kubernetes", "another, such as 8080")
+    if port == shared_downloads.PORT:
+        raise fields.not_allowed(port, "it is the port of share_downloads", "another, such as 8080")
 
 
 def _each(check: Callable[[str, Any], None]) -> AfterValidator:

@@ -77,6 +77,7 @@ class Cluster(connector_fields.Derived):
     + nodes: the control plane first, then the workers, each in the inventory's order
     + ssh_private_key: the operator's own key; None for the one in .cluster/
     + password_login: whether SSH takes passwords; None: as the image has it
+    + share_downloads: whether one node keeps what the others download too; None: with "nat"
     + guard_seconds: after which an unconfirmed change of a node's network is rolled back
     + pod_network_seconds, nodes_ready_seconds: how long a run waits for the pods of flannel,
       kube-proxy and CoreDNS, and for the nodes
@@ -118,6 +119,7 @@ class Cluster(connector_fields.Derived):
     image_repository: kubernetes_fields.ImageRepository
     pause_image: kubernetes_fields.Image
     registry_mirrors: kubernetes_fields.Mirrors
+    share_downloads: fields.Switch | None
     image_archives: Annotated[fields.FilePath | None, rules.archives]
     docker: fields.Switch
     control_plane_endpoint: Annotated[fields.HostName, rules.not_a_node]
@@ -182,6 +184,14 @@ class Cluster(connector_fields.Derived):
     def gateway_of(self, node: Node) -> str | None:
         """The name of the node through which this one is reached and reaches out, if any."""
         return self.gateway.name if self.gateway and node != self.gateway else None
+
+    @cached_property
+    def download_cache(self) -> Node | None:
+        """The node that keeps what the others download; None when there is none."""
+        shares = self.topology == "nat" if self.share_downloads is None else self.share_downloads
+        if not shares or len(self.nodes) < 2:
+            return None
+        return self.gateway or self.first_control_plane
 
     def default_gateway(self, node: Node) -> IPv4Address:
         """The address of the node's default route, once deployed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
+from formats import shared_downloads as formats
 from settings import kubernetes
 from settings.model import Cluster, Interface, Node
 from settings.run import is_whole, options
@@ -40,6 +41,36 @@ def resolver(cluster: Cluster, node: Node) -> dict[str, list[str]]:
         "search": list(node.search_domains),
         "options": list(node.resolver_options),
     }
+
+
+def shared_downloads(cluster: Cluster) -> dict[str, Any]:
+    """What the node that keeps downloads is configured with, for ``shared_downloads.server``."""
+    assert cluster.download_cache is not None
+    return {
+        "address": str(cluster.download_cache.address),
+        "nameservers": [str(each) for each in cluster.nameservers_of(cluster.download_cache)],
+        "kubernetes": cluster.kubernetes_repository,
+        "mirrors": cluster.registry_mirrors,
+    }
+
+
+def repository(cluster: Cluster) -> dict[str, Any]:
+    """The repository of the desired minor's packages, for ``packages.repository``."""
+    cache = cluster.download_cache
+    return {
+        "url": kubernetes.repository(cluster),
+        "fingerprint": cluster.kubernetes_key_fingerprint,
+        "cache": cache and formats.kept_packages(str(cache.address), kubernetes.minor(cluster)),
+    }
+
+
+def mirrors(cluster: Cluster) -> dict[str, list[str]]:
+    """Where containerd looks first for a registry's images, for ``containerd.runtime``."""
+    own = {registry: [mirror] for registry, mirror in cluster.registry_mirrors.items()}
+    if cluster.download_cache is None:
+        return own
+    first = formats.url(str(cluster.download_cache.address))
+    return {name: [first, *own.get(name, [])] for name in {**own, "_default": []}}
 
 
 def registration(cluster: Cluster, node: Node) -> dict[str, Any]:
@@ -153,6 +184,7 @@ def preflight(cluster: Cluster, node: Node) -> dict[str, Any]:
         "ignored": list(cluster.ignore_preflight_errors),
         "memory_cgroup": cluster.memory_cgroup,
         "ports": proxy if node == first else {},
+        "downloads": cluster.download_cache.name if cluster.download_cache else None,
         "archives": [f"{kubernetes.repository(cluster).rstrip('/')}/InRelease"],
         "registries": _registries(cluster),
     }

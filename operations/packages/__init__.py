@@ -11,10 +11,11 @@ from pyinfra import host
 from pyinfra.api import StringCommand
 
 import runs
-from facts.packages import KEY, NAMES, SOURCE, Packages, PackagesState, Repository
+from facts.packages import KEY, MIRRORS, NAMES, SOURCE, Packages, PackagesState, Repository
 from formats import apt as apt_formats
 from formats import openpgp
 from formats.kubernetes_version import DesiredVersion, Release, newest, parse_desired, parse_package
+from formats.shared_downloads import mirror_list
 from messages import kubernetes as messages
 from messages import upgrade as upgrade_messages
 from operations.base import Commands, HostFailure, declare, operation, plan_change, read
@@ -39,12 +40,13 @@ class _Fetched(dict[str, str | Exception]):
 
 
 @operation()
-def repository(url: str, fingerprint: str) -> Commands:
+def repository(url: str, fingerprint: str, cache: str | None = None) -> Commands:
     """
     Add the apt repository of Kubernetes packages, and its signing key.
 
     + url: the repository of one minor: "https://pkgs.k8s.io/core:/stable:/v1.36/deb/"
     + fingerprint: the key's, 40 hexadecimal digits (spaces are allowed)
+    + cache: URL at which a node keeps these packages; apt asks it first, file by file
 
     This computer downloads the key (``Release.key`` beside the packages) on each run, because its
     expiry date is extended now and then, and an old copy ends in EXPKEYSIG. ``HostFailure``: it has
@@ -56,9 +58,12 @@ def repository(url: str, fingerprint: str) -> Commands:
     others = [path for path in observed.sources if path != SOURCE]
     if others:
         raise HostFailure(messages.OTHER_REPOSITORY(files=", ".join(others)))
+    uri = f"mirror+file:{MIRRORS}" if cache else url
+    listed = mirror_list(cache, url) if cache else ""
     commands = [
         *ensure(KEY, key, now=observed.files[KEY]),
-        *ensure(SOURCE, apt_formats.source(url, "/", KEY), now=observed.files[SOURCE]),
+        *(ensure(MIRRORS, listed, now=observed.files[MIRRORS]) if cache else ()),
+        *ensure(SOURCE, apt_formats.source(uri, "/", KEY), now=observed.files[SOURCE]),
     ]
     if not commands:
         host.noop(f"apt has the repository {url}")

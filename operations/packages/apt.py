@@ -207,8 +207,12 @@ def _run_apt(
             shown.show(f"apt: {step[1]} ({step[0]:.0f} %)")
 
     end = time.monotonic() + locked_s
+    again = True
     while True:
         result = remote.of(host).stream(command, on_line=show)
+        if result.status != 0 and again and apt.wants_source(result.lines):
+            again = False  # a cache that has stopped is not asked again
+            continue
         if result.status == 0 or not apt.is_lock(result.lines) or time.monotonic() > end:
             return result
         shown.show("waiting for another apt process to finish")

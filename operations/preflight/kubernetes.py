@@ -8,6 +8,7 @@ from facts.leftovers import Leftovers
 from facts.listeners import Listeners
 from formats.iptables import parse_save
 from formats.kubernetes_version import parse_desired, parse_reported
+from formats.shared_downloads import PORT as DOWNLOADS
 from messages import preflight as messages
 from operations import kubeadm, packages
 from operations.base import HostFailure
@@ -33,6 +34,9 @@ _UNINSTALL = {
 def ports(node: Node, nodes: Nodes) -> Result:
     """The ports that Kubernetes needs are free, or its own programs listen there."""
     taken = node.known(Listeners)
+    other = taken.get(str(DOWNLOADS), "nginx")
+    if node.desired.downloads == node.name and other != "nginx":
+        return warning(messages.DOWNLOADS_PORT_TAKEN(program=_program(other), port=DOWNLOADS))
     for port, setting in node.desired.ports.items():
         if taken.get(port, "kubectl") != "kubectl":
             program = _program(taken[port])

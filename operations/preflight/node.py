@@ -39,6 +39,7 @@ class Specification:
     + ignored: names of kubeadm's checks that are to warn only
     + memory_cgroup: False: it may be off
     + ports: to be free besides Kubernetes' own, each with the setting that names it
+    + downloads: the node that keeps them for all; None: there is none
     + archives, registries: URLs that it has to reach, see ``facts.reach.Reach``
     """
 
@@ -57,6 +58,7 @@ class Specification:
     ignored: Sequence[str] = ()
     memory_cgroup: bool = True
     ports: Mapping[str, str] = field(default_factory=dict)
+    downloads: str | None = None
     archives: Sequence[str] = ()
     registries: Sequence[str] = ()
 

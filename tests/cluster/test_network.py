@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from formats.shared_downloads import PORT
 from messages import verify as messages
 from settings import Cluster, Node
 from settings import kubernetes as names
@@ -23,6 +24,10 @@ echo "$name $(getent ahostsv4 "$name" | sed -n '1s/ .*//p')"; done"""
 GET = """cd "$(mktemp -d)" && trap 'rm -rf "$PWD"' EXIT &&
 /usr/lib/apt/apt-helper -o Acquire::Retries=0 -o Acquire::http::Timeout=10 \
 download-file %s InRelease"""
+
+CACHE_ANSWERS = """timeout 10 bash -c 'exec 3<>"/dev/tcp/$1/$2" || exit
+printf "HEAD /ready HTTP/1.0\\r\\nHost: $1\\r\\n\\r\\n" >&3
+read -r _ status _ <&3 && [ "$status" = 204 ]' bash %s %s"""
 
 
 @pytest.fixture
@@ -162,3 +167,11 @@ def test_rules_on_disk(node: Node, cluster: Cluster, host: Any) -> None:
         wrong(messages.RULES_MISSING(where=path, rules=listed(lacks), deploy=deploy("gateway")))
     if not host.service(unit).is_enabled:
         wrong(messages.SERVICE_DISABLED(service=unit, deploy=deploy("gateway")))
+
+
+def test_shared_downloads(cluster: Cluster, host: Any) -> None:
+    """shared downloads"""
+    cache = cluster.download_cache
+    if cache and host.run(CACHE_ANSWERS, str(cache.address), str(PORT)).rc:
+        step = deploy("shared_downloads")
+        wrong(messages.DOWNLOADS_NOT_KEPT(node=cache.name, port=PORT, deploy=step))

@@ -12,6 +12,7 @@ from formats.apt import (
     reason,
     simulated,
     source,
+    wants_source,
     wants_update,
 )
 from formats.unreadable import Unreadable
@@ -90,6 +91,12 @@ def test_only_a_lock_is_waited_for() -> None:
     assert is_lock(sample("lists-locked"))
     assert is_lock(sample("dpkg-locked"))
     assert not is_lock(sample("unresolved"))
+
+
+def test_a_cache_that_has_stopped_is_told_from_a_server_that_does_not_answer() -> None:
+    assert wants_source(sample("cache-stopped"))
+    assert not wants_source(sample("refused"))
+    assert not wants_source(sample("unresolved"))
 
 
 def test_dpkgs_own_word_for_the_lock_is_known() -> None:

@@ -9,16 +9,16 @@ from tests.said import saying
 
 
 def test_a_mirror_is_asked_before_the_registry() -> None:
-    hosts = tomllib.loads(hosts_toml("registry.k8s.io", "http://192.168.1.10:5000"))
+    hosts = tomllib.loads(hosts_toml("registry.k8s.io", ["http://192.168.1.10:5000"]))
     assert hosts == {
         "server": "https://registry.k8s.io",
         "host": {"http://192.168.1.10:5000": {"capabilities": ["pull", "resolve"]}},
     }
-    assert "server" not in tomllib.loads(hosts_toml("_default", "http://192.168.1.10:5000"))
+    assert "server" not in tomllib.loads(hosts_toml("_default", ["http://192.168.1.10:5000"]))
 
 
 def test_docker_hub_is_served_under_another_name() -> None:
-    hosts = tomllib.loads(hosts_toml("docker.io", "http://192.168.1.10:5000"))
+    hosts = tomllib.loads(hosts_toml("docker.io", ["http://192.168.1.10:5000"]))
     assert hosts["server"] == "https://registry-1.docker.io"
 
 

@@ -394,6 +394,15 @@ SECOND = (
     ),
     on("here", "kubectl_proxy", "VER089", ":8080/version", "", "", kubectl_proxy=True),
     on(
+        "here",
+        "shared_downloads/node1 shared_downloads/node2 shared_downloads/node3",
+        "VER092",
+        "that node1 keeps",
+        "",
+        "",
+        share_downloads=True,
+    ),
+    on(
         "node3",
         "answers",
         "VER005",

@@ -14,7 +14,7 @@ from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.util import FakeState, create_host
 
 from facts.files import FileState
-from facts.packages import KEY, SOURCE, RepositoryState
+from facts.packages import KEY, MIRRORS, SOURCE, RepositoryState
 from messages import Said
 from messages import kubernetes as messages
 from operations import packages
@@ -72,11 +72,13 @@ def repository(
     source: str | None = None,
     key: str | None = None,
     state: Any = None,
+    cache: str | None = None,
 ) -> tuple[list[Any], str]:
     state = state or FakeState()
     files = {
         SOURCE: ABSENT if source is None else regular(source),
         KEY: ABSENT if key is None else regular(key),
+        MIRRORS: ABSENT,
     }
     now = RepositoryState(list(sources), files)
     host = create_host(state)
@@ -87,7 +89,7 @@ def repository(
         ctx_host.use(host),
         patch.object(packages, "read", lambda fact: now),
     ):
-        return list(inner(url=url, fingerprint=fingerprint)), host.noop_description
+        return list(inner(url=url, fingerprint=fingerprint, cache=cache)), host.noop_description
 
 
 def failure(*arguments: Any, **keywords: Any) -> Said:
@@ -101,7 +103,7 @@ def written(commands: list[Any]) -> dict[str, str]:
     return {
         path: command.connector_arguments["_stdin"]
         for command in commands
-        for path in (KEY, SOURCE)
+        for path in (KEY, MIRRORS, SOURCE)
         if path in command.get_raw_value()
     }
 
@@ -114,6 +116,16 @@ def test_a_fresh_node_gets_the_key_and_then_the_source(server: Server) -> None:
     commands, _ = repository(server.url)
     assert list(written(commands)) == [KEY, SOURCE]
     assert written(commands) == {KEY: SAMPLE, SOURCE: sources_file(server.url)}
+
+
+def test_apt_asks_the_node_that_keeps_downloads_before_the_repository(server: Server) -> None:
+    files = written(repository(server.url, cache="http://192.168.2.11:5142/kubernetes/1.36/")[0])
+    assert list(files) == [KEY, MIRRORS, SOURCE]
+    assert files[SOURCE] == sources_file(f"mirror+file:{MIRRORS}")
+    assert files[MIRRORS].split() == [
+        *("http://192.168.2.11:5142/kubernetes/1.36/", "priority:1"),
+        *(server.url, "priority:2"),
+    ]
 
 
 def test_a_url_without_its_last_slash_is_the_same(server: Server) -> None:

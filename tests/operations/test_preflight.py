@@ -274,6 +274,9 @@ CASES: list[tuple[str, str, dict[str, Any], str, tuple[str, ...]]] = [
     ("ports", "node1", {"listeners": {"8080": "java"}, "ports": {"8080": "kubectl_proxy_port"}}, "failure", ("PRE070", "java", "port 8080,", "kubectl_proxy_port")),
     ("ports", "node1", {"listeners": {"8080": "kubectl"}, "ports": {"8080": "kubectl_proxy_port"}}, "OK", ("free",)),
     ("ports", "node2", {"listeners": {"6443": "nginx"}}, "OK", ("free",)),
+    ("ports", "node1", {"listeners": {"5142": "java"}, "downloads": "node1"}, "warning", ("PRE077", "java", "5142")),
+    ("ports", "node1", {"listeners": {"5142": "nginx"}, "downloads": "node1"}, "OK", ("free",)),
+    ("ports", "node2", {"listeners": {"5142": "java"}, "downloads": "node1"}, "OK", ("free",)),
     ("ports", "node2", {"listeners": {"10250": "k3s"}}, "failure", ("PRE072", "10250 (k3s)")),
     ("ports", "node2", {"listeners": {"8081": "unifi"}}, "warning", ("PRE071", "unifi", "port 8081")),
     ("earlier cluster", "node1", {"distributions": ["k3s"]}, "failure", ("PRE073", "k3s,", "sudo k3s-uninstall.sh")),
@@ -430,3 +433,24 @@ def test_the_gateway_lets_the_operator_pass_to_a_control_plane_behind_it() -> No
         " -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
     )
     assert found[1].dropped == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "downloads", "dropped"),
+    [
+        ("node1", "node1", "drops 5142/tcp from node2 (192.168.2.12)"),
+        ("node2", "node1", ""),
+        ("node1", None, ""),
+    ],
+)
+def test_the_node_that_keeps_downloads_lets_the_others_in(
+    name: str, downloads: str | None, dropped: str
+) -> None:
+    own, other = ("11", "12") if name == "node1" else ("12", "11")
+    peers = {"node2" if name == "node1" else "node1": f"192.168.2.{other}"}
+    site = Site(name, f"192.168.2.{own}", "eth0", "192.168.2.0/24", "10.244.0.0/16",
+                "10.96.0.0/12", "node1", "192.168.2.11", peers, downloads=downloads)  # fmt: skip
+    closed = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -m tcp --dport 5142 -j DROP\nCOMMIT\n"
+    found = evaluate(base_chains("iptables", parse_save(closed)), site)
+    assert dropped in found.dropped
+    assert bool(found.dropped) == bool(dropped)

@@ -146,6 +146,7 @@ def _site(node: Node, nodes: Nodes) -> Site:
         uplink=desired.names[1] if desired.is_gateway else None,
         uplink_network=desired.networks["uplink_network"] if desired.is_gateway else None,
         nameservers=desired.resolver["nameservers"],
+        downloads=desired.downloads,
     )
 
 

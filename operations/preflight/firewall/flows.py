@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from formats.shared_downloads import PORT as DOWNLOADS
 from operations.preflight.firewall.chains import Hook, Stage
 from operations.preflight.firewall.packets import CHOSEN_PORTS, MADE_UP, Packet, network_span
 
@@ -34,6 +35,7 @@ class Site:
     + own_pods: the pod network of this node; None: not known, then all of ``pods``
     + uplink, uplink_network: by which it routes for the others; None: it is no gateway
     + nameservers: those of the other nodes
+    + downloads: the node that keeps them for all
     """
 
     name: str
@@ -50,6 +52,7 @@ class Site:
     uplink: str | None = None
     uplink_network: str | None = None
     nameservers: Sequence[str] = ()
+    downloads: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,10 @@ def needed(site: Site) -> Iterator[Flow]:
         elif name == site.control_plane:
             yield _flow(f"{API_PORT}/tcp to {who}", "tcp", API_PORT, here, there)
             yield _flow(f"{KUBELET_PORT}/tcp from {who}", "tcp", KUBELET_PORT, there, here)
+        if site.name == site.downloads:
+            yield _flow(f"{DOWNLOADS}/tcp from {who}", "tcp", DOWNLOADS, there, here)
+        elif name == site.downloads:
+            yield _flow(f"{DOWNLOADS}/tcp to {who}", "tcp", DOWNLOADS, here, there)
         yield _flow(f"{FLANNEL_PORT}/udp from {who}", "udp", FLANNEL_PORT, there, here, False)
         yield _flow(f"{FLANNEL_PORT}/udp to {who}", "udp", FLANNEL_PORT, here, there, False)
         if site.uplink:
