@@ -16,6 +16,7 @@ from facts.block_devices import BlockDevices
 from facts.firewall import Firewall
 from facts.images import Images, ImagesState
 from facts.interfaces import InterfacesFiles
+from facts.kubeadm import ControlPlane, Member
 from facts.kubectl import ClusterObjects, Objects
 from facts.listeners import Listeners
 from facts.networks import Networks
@@ -118,3 +119,15 @@ def test_nodes_that_cannot_be_asked_for_are_not_none(tools: Callable[[str, str],
     done = shell("sh", "-c", join_token._MAKE.replace("base64 -w0 /etc", "echo /etc"))
     assert done.returncode != 0
     assert done.stderr.strip() == "it does not work"
+
+
+@pytest.mark.parametrize("fact", [ControlPlane, Member])
+@pytest.mark.parametrize(
+    "dpkg", [FAILS, "echo 'config-files v1.35.1-1.1'", "echo 'installed v1.36.4-1.1'"]
+)
+def test_kubeadm_is_asked_for_its_version_where_dpkg_has_none(
+    fact: type[WholeFact[Any]], dpkg: str, tools: Callable[[str, str], None]
+) -> None:
+    tools("dpkg-query", dpkg)
+    tools("kubeadm", FAILS if "installed v" in dpkg else "echo v1.36.4")
+    assert read(fact()).version == "v1.36.4"
