@@ -37,11 +37,10 @@ class Message:
 
     def __init__(self, text: str) -> None:
         self.code, _, rest = text.partition("\n")
-        words = " ".join(rest.split())
-        parts = re.fullmatch(r"(.+?)(?: Remedy: (.+?))?(?: Meaning: (.+))?", words)
-        if not parts:
+        said, _, self.meaning = " ".join(rest.split()).partition(" Meaning: ")
+        self.problem, _, self.remedy = said.partition(" Remedy: ")
+        if not self.problem:
             raise ValueError(f"{self.code}: without a problem")
-        self.problem, self.remedy, self.meaning = (part or "" for part in parts.groups())
         if not _CODE.fullmatch(self.code) or self.code in _CATALOGUE:
             raise ValueError(f"{self.code}: not a code, or already taken")
         _CATALOGUE[self.code] = self
