@@ -264,21 +264,22 @@ def _choose(
 
 
 def _end(base: BaseChain, name: str, rule: Rule, end: End, packet: Packet, depth: int) -> _Result:
-    if end.kind in ("jump", "goto"):
-        result = _chain(base, end.chain, packet, depth + 1)
-        if end.kind == "goto":
-            return result
-        return replace(result, returned=None, going=result.returned)
-    here = (name, rule)
-    return {
-        "accept": _Result(accepted=packet),
-        "drop": _Result(dropped=here),
-        "return": _Result(returned=packet),
-        "continue": _Result(going=packet),
-        "redirect": _Result(accepted=replace(packet, redirected=True), dropped=here),
-        "unknown": _Result(
-            accepted=replace(packet, mark=None, state=None),
-            going=replace(packet, mark=None, state=None),
-            dropped=here,
-        ),
-    }[end.kind]
+    match end.kind:
+        case "goto":
+            return _chain(base, end.chain, packet, depth + 1)
+        case "jump":
+            result = _chain(base, end.chain, packet, depth + 1)
+            return replace(result, returned=None, going=result.returned)
+        case "accept":
+            return _Result(accepted=packet)
+        case "drop":
+            return _Result(dropped=(name, rule))
+        case "return":
+            return _Result(returned=packet)
+        case "continue":
+            return _Result(going=packet)
+        case "redirect":
+            return _Result(accepted=replace(packet, redirected=True), dropped=(name, rule))
+        case _:
+            unknown = replace(packet, mark=None, state=None)
+            return _Result(accepted=unknown, going=unknown, dropped=(name, rule))
