@@ -44,8 +44,8 @@ _COMMON = """say() { echo "$1 $(base64 -w0)"; };
 for f in "$@"; do if [ -s "$f" ]; then echo "file $f"; elif [ -e "$f" ]; then echo "empty $f"; fi;
 done;
 v=$(dpkg-query -W -f='${db:Status-Status} v${Version}' kubeadm 2>/dev/null);
-case $v in "installed "*) v=${v#* }; echo "${v%%-*}";; *) kubeadm version -o short 2>/dev/null;; esac |
-say version;
+case $v in "installed "*) v=${v#* }; echo "${v%%-*}";;
+*) kubeadm version -o short 2>/dev/null;; esac | say version;
 cat /etc/kubernetes/pki/ca.crt 2>/dev/null | say ca;"""
 
 # Where all files are there, wait for the API server: it takes seconds after a reboot. 401 is
