@@ -31,7 +31,8 @@ OF_ANOTHER = Message("""ROL005
     Meaning: A warning. Only a cordon that the same deploy made is undone by it: an interrupted
     upgrade, for instance, is continued by `pyinfra inventory.py deploys/upgrade.py`.""")
 GATEWAY_AWAY = Message("""ROL006
-    while {gateway} is rebooted, this computer does not reach {nodes}, nor do they the internet
+    while {gateway} is rebooted, this computer does not reach {nodes}, nor do they reach the
+    internet
     Meaning: A warning. The gateway is rebooted. Nothing is done on the nodes behind it meanwhile,
     and their pods go on running; the connections to them are opened again afterwards.""")
 STILL_NEEDED = Message("""ROL007
