@@ -110,5 +110,5 @@ def _request(pod: Resource) -> float:
 
 def _bytes(quantity: object) -> float:
     """Parse a quantity such as "512Mi"; 0 for none."""
-    found = re.fullmatch(r"([0-9.eE+-]+?)([mkMGT]|[KMGT]i)?", str(quantity or "0"))
+    found = re.fullmatch(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)([mkMGT]|[KMGT]i)?", str(quantity or "0"))
     return float(found[1]) * _UNITS[found[2] or ""] if found else 0.0
