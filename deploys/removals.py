@@ -7,14 +7,16 @@ from operations import contexts, removals
 from settings import kubernetes, specifications
 
 cluster = settings.of(inventory)
+run = specifications.whole_run(cluster)
 
-removals.rest(name="Removals", **specifications.whole_run(cluster))
+removals.rest(name="Removals", **run)
 
 if cluster.node(host.name) == cluster.first_control_plane:
     contexts.removed(
         name="Former kubeconfig contexts",
-        record=str(cluster.record),
+        record=run["record"],
         path=str(cluster.kubeconfig),
         contexts=kubernetes.contexts(cluster),
-        whole=settings.is_whole(),
+        whole=run["whole"],
+        settings=run["settings"],
     )

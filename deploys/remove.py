@@ -27,7 +27,8 @@ if node == removal.node:
     if removal.purge:
         packages.purged(name="Kubernetes packages", version=cluster.kubernetes_version)
         removals.rest(
-            name="Files of bramble", **{**specifications.whole_run(cluster), "whole": True}
+            name="Files of bramble",
+            **{**specifications.whole_run(cluster), "whole": True, "take_over": node.name},
         )
 
 base.depends_on(name="Node reset", other=None)

@@ -1,7 +1,7 @@
 """
 The record of what bramble manages on a node: /var/lib/bramble/record.json.
 
-    {"format": 1, "complete": true, "settings": "…", "nodes": {"node1": "192.168.2.11"},
+    {"format": 1, "complete": true, "settings": "…", "by": "…", "nodes": {"node1": "192.168.2.11"},
      "resources": {"file /etc/sysctl.d/60-bramble-forward.conf": {"content": ["…"]}, …}}
 """
 
@@ -50,6 +50,7 @@ class NodeRecord:
     + settings: fingerprint of the settings of the last whole run; "" before it
     + nodes: names and addresses of its inventory's nodes
     + newer: whether a newer bramble wrote it in a format that this one does not know
+    + by: who made the last whole run, and when
     """
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class NodeRecord:
     settings: str = ""
     nodes: Mapping[str, str] = field(default_factory=dict)
     newer: bool = False
+    by: str = ""
 
     def put(self, resource: str, entry: Entry) -> NodeRecord:
         """
@@ -97,6 +99,7 @@ class NodeRecord:
             "format": FORMAT,
             "complete": self.complete,
             "settings": self.settings,
+            "by": self.by,
             "nodes": dict(self.nodes),
             "resources": resources,
         }
@@ -118,6 +121,7 @@ def parse(text: str) -> NodeRecord:
             complete=data["complete"] is True,
             settings=str(data["settings"]),
             nodes={str(name): str(address) for name, address in data["nodes"].items()},
+            by=str(data.get("by", "")),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no record: {error!r}") from None

@@ -156,6 +156,13 @@ OTHER_INVENTORY = Message("""NOD054
     Meaning: A run removes what the settings no longer have. Where that is most of what is recorded
     on a node, and the record is of an inventory with other nodes, the address may be that of the
     wrong node.""")
+OTHER_SETTINGS = Message("""NOD056
+    the node was last set up with other settings than those of this folder's last run (by {by}), and
+    these have no use for most of it ({count} resources)
+    Remedy: Check that these are the newest settings; if they are, run the same command again with
+    `--data take_over={node}`, which removes these resources.
+    Meaning: There is another checkout of the same inventory, which has more in its settings. A run
+    from an old one would remove that.""")
 
 # --- shared downloads ----------------------------------------------------------------------------
 

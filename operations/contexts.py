@@ -18,7 +18,9 @@ from workstation import context_record
 
 
 @operation()
-def removed(record: str, path: str, contexts: Collection[str], whole: bool) -> Commands:
+def removed(
+    record: str, path: str, contexts: Collection[str], whole: bool, settings: str = ""
+) -> Commands:
     """
     Remove the contexts that are recorded on this computer, and that the settings no longer have.
 
@@ -28,6 +30,7 @@ def removed(record: str, path: str, contexts: Collection[str], whole: bool) -> C
     + path: the present kubeconfig
     + contexts: those in it that the settings have
     + whole: as for ``removals.rest``; False removes none
+    + settings: their fingerprint, which is recorded; "": the cluster was deleted
     """
     known = context_record.read(record).entries if whole else {}
     works = () if state.is_executing else runs.of(state).record.on(host.name)
@@ -61,7 +64,7 @@ def removed(record: str, path: str, contexts: Collection[str], whole: bool) -> C
         hide()
     yield from commands
     if whole and state.is_executing:
-        context_record.remove(record, gone)
+        context_record.remove(record, gone, settings)
         # Those that were there already are adopted.
         for resource in desired.keys() - known:
             kubeconfig.note(record, path, desired[resource], kubeconfig.read_local(path))

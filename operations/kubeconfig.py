@@ -15,17 +15,20 @@ import runs
 from facts.kubeconfig import AdminCredentials
 from facts.kubectl import ADMIN_CONF
 from formats import kubeconfig
+from formats.node_record import Entry
 from formats.unreadable import Unreadable
 from messages import kubernetes as messages
 from operations.base import (
     Commands,
     HostFailure,
     declare,
+    declare_recorded,
     note_removed,
     operation,
     plan_change,
     read,
 )
+from operations.node_record import ChangedSince
 from workstation import context_record, tls_probe
 from workstation import files as local_files
 
@@ -34,6 +37,8 @@ _COPY = """set -e; umask 077; d=$(dirname -- "$2"); [ -d "$d" ] || install -d -m
 -g "$4" -- "$d"; t=$(mktemp -- "$d/.config.XXXXXX"); trap 'rm -f -- "$t"' EXIT;
 cat -- "$1" > "$t"; chown -- "$3:$4" "$t"; chmod 600 "$t"; sync -- "$t"; mv -fT -- "$t" "$2";
 sync -- "$d\""""
+
+_REMOVE = 'rm -f -- "$1"; rmdir -- "$(dirname -- "$1")" 2>/dev/null; :'
 
 
 class Renewal:
@@ -60,8 +65,8 @@ def admin(user: str) -> Commands:
         raise HostFailure(messages.NO_PLAIN_FILE(path=path))
     if observed.user and not observed.holds:
         raise HostFailure(messages.FOREIGN_KUBECONFIG(path=path))
-    resource = f"file {path}"
-    declare(resource)
+    resource = f"kubeconfig {path}"
+    declare_recorded(resource, None, user=user)
     desired = f"600 {user} {observed.group}"
     current = observed.holds == "more" or (observed.user != "" and observed.user == observed.admin)
     current = current and not runs.of(host.state).part(Renewal).planned
@@ -81,6 +86,24 @@ def admin(user: str) -> Commands:
         return
     words = [QuoteString(word) for word in (ADMIN_CONF, path, user, observed.group)]
     yield StringCommand("sh", "-c", QuoteString(_COPY), "copy", *words)
+
+
+def remove(resource: str, entry: Entry) -> Commands:
+    """
+    Remove the recorded copy of a user who is the administrator's no longer; for ``removals``.
+
+    + resource: "kubeconfig PATH"
+    + entry: what the record says of it: its ``user``
+    + raises ``ChangedSince``
+    """
+    path = resource.partition(" ")[2]
+    observed = read(AdminCredentials, owner=str(entry.arguments["user"]))
+    if not observed.user:
+        return
+    if observed.holds != "copy":
+        raise ChangedSince(f"rm {path}")
+    plan_change(f"remove {path}", resource)
+    yield StringCommand("sh", "-c", QuoteString(_REMOVE), "remove", QuoteString(path))
 
 
 @operation()

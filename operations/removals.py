@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from pyinfra import host, state
 from pyinfra.api import StringCommand
@@ -25,6 +26,7 @@ from operations import (
     guard,
     interfaces,
     iptables,
+    kubeconfig,
     node_record,
     nodes,
     resolv_conf,
@@ -32,8 +34,9 @@ from operations import (
     units,
 )
 from operations.base import Commands, HostFailure, hide, note_removed, operation, plan
-from runs import gathering
+from runs import gathering, lock
 from runs.record import Work
+from workstation import context_record
 
 # What removes a resource of each kind, given "KIND NAME" and its entry. It shows what it will do
 # before its first command, yields no command if nothing is left, and raises ``ChangedSince``.
@@ -47,6 +50,7 @@ KINDS: Mapping[str, Callable[[str, Entry], Commands]] = {
     "sysctl": sysctl.remove,
     "mirrors": containerd.remove_mirrors,
     "label": nodes.remove_label,
+    "kubeconfig": kubeconfig.remove,
 }
 
 
@@ -59,14 +63,20 @@ class _Left:
 
 @guard.operation
 def network(
-    whole: bool, nodes: Mapping[str, str], settings: str, take_over: str | None = None
+    whole: bool,
+    nodes: Mapping[str, str],
+    settings: str,
+    record: str,
+    take_over: str | None = None,
 ) -> Commands:
     """
     Remove what is part of the guard's transaction; to be called last inside of ``guard.change``.
 
-    + whole, nodes, settings, take_over: as for ``rest``
+    + whole, nodes, settings, record, take_over: as for ``rest``
     """
-    commands = _removals(nodes, take_over, guarded=True) if whole else {}
+    if whole:
+        _check_owner(True, nodes, settings, record, take_over)
+    commands = _removals(guarded=True) if whole else {}
     if not commands:
         host.noop("nothing to remove")
         return
@@ -85,7 +95,11 @@ def network(
 
 @operation()
 def rest(
-    whole: bool, nodes: Mapping[str, str], settings: str, take_over: str | None = None
+    whole: bool,
+    nodes: Mapping[str, str],
+    settings: str,
+    record: str,
+    take_over: str | None = None,
 ) -> Commands:
     """
     Remove everything else, and record what the settings have now; the last step of a whole run.
@@ -94,14 +108,16 @@ def rest(
       all nodes, with the settings as they are written
     + nodes: the address of each node of the inventory, by name
     + settings: their fingerprint
+    + record: path of the record on this computer, which knows the settings of its last whole run
     + take_over: name of a node on which most may be removed, though it was set up from another
-      inventory
+      inventory, or with other settings of the same one
     """
     if not whole:
         hide()
         host.noop("only a run of cluster.py for all nodes removes anything")
         return
-    commands = _removals(nodes, take_over, guarded=False)
+    _check_owner(False, nodes, settings, record, take_over)
+    commands = _removals(guarded=False)
     if not commands:
         host.noop("nothing to remove")
     for each in commands.values():
@@ -110,9 +126,41 @@ def rest(
         node_record.write(ctx_host.get(), lambda record: _settled(record, nodes, settings))
 
 
-def _removals(
-    nodes: Mapping[str, str], take_over: str | None, guarded: bool
-) -> dict[str, list[PyinfraCommand | str]]:
+def _check_owner(
+    guarded: bool, nodes: Mapping[str, str], settings: str, record: str, take_over: str | None
+) -> None:
+    """
+    ``HostFailure`` if another inventory, or another checkout, has use for most of the node.
+
+    + guarded: whether only that is known of the settings which is part of the guard's transaction
+    """
+    known = node_record.of(ctx_host.get())
+    if gathering.of(state).is_asking or take_over == host.name:
+        return
+    judged = [name for name, entry in known.entries.items() if entry.guarded or not guarded]
+    count = len(_undeclared().keys() & judged)
+    if 2 * count <= len(judged):
+        return
+    if not known.is_of(nodes):
+        others = ", ".join(known.nodes)
+        raise HostFailure(messages.OTHER_INVENTORY(nodes=others, count=count, node=host.name))
+    if known.settings not in ("", settings, context_record.read(record).settings):
+        raise HostFailure(messages.OTHER_SETTINGS(by=known.by, count=count, node=host.name))
+
+
+def _undeclared() -> dict[str, Entry]:
+    """What is recorded and no longer declared, of the kinds that this bramble knows."""
+    declared = {name for work in _works() for name in work.declared.difference(work.removed)}
+    if not state.is_executing:  # other operations show that they remove it
+        declared |= {name for work in _works() for name in work.removed}
+    return {
+        resource: entry
+        for resource, entry in node_record.of(ctx_host.get()).entries.items()
+        if resource not in declared and _kind(resource) in KINDS
+    }
+
+
+def _removals(guarded: bool) -> dict[str, list[PyinfraCommand | str]]:
     """The commands that remove each resource which is recorded and no longer declared."""
     node = ctx_host.get()
     record = node_record.of(node)
@@ -122,20 +170,7 @@ def _removals(
         plan(messages.RECORD_DAMAGED(reason=why))
     if record.newer:
         plan(messages.RECORD_NEWER())
-    declared = {name for work in _works() for name in work.declared.difference(work.removed)}
-    if not state.is_executing:  # other operations show that they remove it
-        declared |= {name for work in _works() for name in work.removed}
-    undeclared = {
-        resource: entry
-        for resource, entry in record.entries.items()
-        if resource not in declared and _kind(resource) in KINDS
-    }
-    most = 2 * len(undeclared) > len(record.entries)
-    if most and not record.is_of(nodes) and take_over != host.name:
-        others = ", ".join(record.nodes)
-        raise HostFailure(
-            messages.OTHER_INVENTORY(nodes=others, count=len(undeclared), node=host.name)
-        )
+    undeclared = _undeclared()
     left = runs.of(state).part(_Left).resources.setdefault(host.name, set())
     commands = {}
     for resource in sorted(undeclared, key=lambda each: [*KINDS].index(_kind(each))):
@@ -165,14 +200,15 @@ def _settled(record: NodeRecord, nodes: Mapping[str, str], settings: str) -> Nod
     entries = {}
     for resource, entry in record.entries.items():
         if resource in declared:
-            new = declared[resource]
-            entries[resource] = replace(new, before=entry.before, keeps=entry.keeps)
+            entries[resource] = replace(declared[resource], before=entry.before, keeps=entry.keeps)
         elif resource in stays or _kind(resource) not in KINDS:
             entries[resource] = entry
     if not record.complete:  # what was there already is adopted
         for resource, entry in declared.items():
             entries.setdefault(resource, replace(entry, before=None, keeps=()))
-    return NodeRecord(entries, True, settings, nodes)
+    new = replace(record, entries=entries, complete=True, settings=settings, nodes=nodes)
+    now = f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
+    return record if new == record else replace(new, by=f"{lock.operator()}, {now}")
 
 
 def _works() -> list[Work]:

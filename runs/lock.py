@@ -73,7 +73,7 @@ class Lock:
         self._held: dict[str, tuple[Channel, float]] = {}
         self._me = json.dumps(
             {
-                "who": f"{getpass.getuser()} on {socket.gethostname()}, process {os.getpid()}",
+                "who": f"{operator()}, process {os.getpid()}",
                 "command": _command(sys.argv),
                 "began": f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %Z}",
             }
@@ -180,6 +180,11 @@ class Lock:
 def of(state: State) -> Lock:
     """The locks of a run."""
     return runs.of(state).part(Lock)
+
+
+def operator() -> str:
+    """Return who runs this, and on which computer."""
+    return f"{getpass.getuser()} on {socket.gethostname()}"
 
 
 def current() -> Lock:

@@ -139,10 +139,15 @@ def _data() -> dict[str, str]:
 
 
 def is_whole_run() -> bool:
-    """Whether the running pyinfra is for all nodes, with ``cluster.py`` and no other settings."""
+    """
+    Whether the running pyinfra is for all nodes, with ``cluster.py`` and no other settings.
+
+    It is not while it logs in with another key than the settings have, such as the former one.
+    """
     options = _options()
     whole = any(Path(path).name == _WHOLE for path in options.get("operations", ()))
-    return whole and not (options["limit"] or options["exclude"] or given())
+    partial = ("limit", "exclude", "ssh_key")
+    return whole and not (any(options[name] for name in partial) or given())
 
 
 def is_local() -> bool:

@@ -207,7 +207,7 @@ def nameservers(servers: tuple[IPv4Address | str, ...], info: ValidationInfo[Any
         for server in found:
             if isinstance(server, IPv4Address) and server in cluster.get(name, ()):
                 _place(server, name, cluster[name])
-    if None not in found or not servers:
+    if None not in found:
         resolv_conf.check_nameservers([str(server) for server in found])
 
 

@@ -27,7 +27,7 @@ class Kept:
 
     + options: what `--data` gives to the running deploy alone
     + cluster: once it is built
-    + whole: whether the run is for all nodes, with all deploys and the settings as written
+    + whole: see ``overrides.is_whole_run``
     """
 
     options: Mapping[str, str] = field(default_factory=dict)

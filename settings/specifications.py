@@ -101,6 +101,7 @@ def whole_run(cluster: Cluster) -> dict[str, Any]:
     text = cluster.model_dump_json(exclude={"project"})
     return {
         "whole": is_whole(),
+        "record": str(cluster.record),
         "take_over": options().get("take_over"),
         "nodes": {each.name: str(each.address) for each in cluster.nodes},
         "settings": sha256(text.encode()).hexdigest()[:32],

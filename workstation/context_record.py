@@ -1,8 +1,12 @@
-"""The record of the contexts that bramble has put into kubeconfigs on this computer."""
+"""
+The record on this computer: contexts that bramble has put into kubeconfigs, and which settings the
+last whole run had.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from formats import node_record
@@ -45,15 +49,16 @@ def add(record: str, path: str, context: str, content: str) -> None:
     _write(record, known, known.put(resource(context, path), entry))
 
 
-def remove(record: str, resources: Collection[str]) -> None:
+def remove(record: str, resources: Collection[str], settings: str) -> None:
     """
-    Remove contexts from the record.
+    Remove contexts from the record, at the end of a whole run.
 
     + resources: as ``resource`` names them
+    + settings: fingerprint of the run's settings
     + raises ``OSError``
     """
     known = read(record)
-    _write(record, known, known.without(resources))
+    _write(record, known, replace(known.without(resources), settings=settings))
 
 
 def _write(record: str, old: NodeRecord, new: NodeRecord) -> None:

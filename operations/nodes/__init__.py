@@ -24,6 +24,7 @@ from operations.node_record import ChangedSince
 from operations.nodes.rollouts import SYSTEM, pending, wait_until_ready
 
 _TAINT = (CONTROL_PLANE_TAINT["key"], CONTROL_PLANE_TAINT["effect"])
+_ABSENT = "-"  # no value of a label
 FLANNEL = "kube-flannel/daemonset/kube-flannel-ds"
 
 
@@ -78,11 +79,10 @@ def labels_and_taints(
         if name in known or not state.is_executing:
             observed_labels = known[name].labels if name in known else {}
             words = _label_words(desired, observed_labels)
-            declare(*(f"label {name} {label}" for label in desired))
             for label, value in desired.items():
-                if value is not None:
-                    before = observed_labels.get(label)
-                    declare_recorded(f"label {name} {label}", value, before=before)
+                content = _ABSENT if value is None else value
+                before = observed_labels.get(label)
+                declare_recorded(f"label {name} {label}", content, before=before)
             if words:
                 changed = [word.removesuffix("-").partition("=")[0] for word in words]
                 resources = [f"label {name} {label}" for label in changed]
@@ -118,7 +118,7 @@ def remove_label(resource: str, entry: Entry) -> Commands:
     if name not in known or known[name].labels.get(label) == entry.before:
         return
     word = f"{label}-" if entry.before is None else f"{label}={entry.before}"
-    if not entry.holds(known[name].labels.get(label, "")):
+    if not entry.holds(known[name].labels.get(label, _ABSENT)):
         raise ChangedSince(f"kubectl label node {name} {word} --overwrite")
     plan_change(f"label {name}: {word}", resource)
     yield _kubectl("label", "node", name, word, "--overwrite")

@@ -61,7 +61,7 @@ FAULTS = [
     Fault("file (/etc/network/interfaces.d/.*)", "echo '    mtu 1400' >> $1"),
     Fault("file (/etc/resolv.conf)", "echo 'options ndots:9' >> $1"),
     # A copy of an administrator's that is not today's: what somebody has added would be left.
-    Fault("file (.*/.kube/config)", "sed -Ei 's/(client-key-data: ).*/\\1AAAA/' $1"),
+    Fault("kubeconfig (.*)", "sed -Ei 's/(client-key-data: ).*/\\1AAAA/' $1"),
     Fault("file (.*)", "echo '# injected' >> $1"),
     # A name that needs no nameserver, as sudo resolves it each time.
     Fault("setting hostname", "hostname localhost"),

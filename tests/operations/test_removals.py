@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,15 +16,18 @@ from pyinfra_testing.util import FakeState, create_host
 import runs
 from facts.containerd import CONFIG, ContainerdState
 from facts.files import FileState
+from facts.kubeconfig import Credentials
 from facts.kubectl import ClusterObjects
 from facts.node_record import KEPT, RecordState
 from facts.sysctl import SysctlState
 from formats.containerd import Runtime, configured
 from formats.node_record import Entry, NodeRecord, fingerprint
 from messages import nodes as messages
-from operations import containerd, files, node_record, nodes, removals, sysctl, units
+from operations import containerd, files, kubeconfig, node_record, nodes, removals, sysctl, units
 from operations.base import HostFailure
 from operations.node_record import ChangedSince
+from runs import lock
+from workstation import context_record
 
 NODES = {"node1": "192.168.2.11", "node2": "192.168.2.12"}
 OTHERS = {"node1": "10.0.0.1", "node9": "10.0.0.9"}
@@ -89,9 +94,10 @@ def removed(
     present: Mapping[str, str] = NODES,
     guarded: bool = False,
     take_over: str | None = None,
+    here: str = "",
 ) -> list[str]:
     with node() as host:
-        return _removed(host, record, whole, present, guarded, take_over)
+        return _removed(host, record, whole, present, guarded, take_over, here)
 
 
 def _removed(
@@ -101,6 +107,7 @@ def _removed(
     present: Mapping[str, str],
     guarded: bool,
     take_over: str | None = None,
+    here: str = "",
 ) -> list[str]:
     node_record.put(host, RecordState(record))
     work = runs.of(host.state).record.begin("node1", "an operation")
@@ -108,7 +115,7 @@ def _removed(
     work.recorded["first kept"] = Entry(("new",))
     operation = removals.network.__wrapped__ if guarded else removals.rest
     inner = operation._inner.__wrapped__  # without base.operation
-    commands = list(inner(whole=whole, nodes=present, settings="5f", take_over=take_over))
+    commands = list(inner(whole, present, "5f", here, take_over))
     return said([command.args[0] if guarded else command for command in commands])
 
 
@@ -148,11 +155,39 @@ def test_another_inventory_that_has_no_use_for_most_of_a_node_stops() -> None:
 
 
 @pytest.mark.usefixtures("kinds")
+def test_what_is_declared_after_the_network_counts_as_of_no_use_only_when_it_is_known() -> None:
+    own = {f"first own{n}": Entry(guarded=True) for n in range(2)}
+    record = NodeRecord({**RECORD.entries, **own}, True, "", NODES)
+    with node() as host:
+        runs.of(host.state).record.begin("node1", "another").declare(*own)
+        assert _removed(host, record, True, OTHERS, True) == ["remove first guarded"]
+
+
+@pytest.mark.usefixtures("kinds")
+def test_an_old_checkout_that_has_no_use_for_most_of_a_node_stops(tmp_path: Path) -> None:
+    here = str(tmp_path / "record.json")
+    theirs = replace(RECORD, settings="7e", by="anna on laptop, 2026-11-29 20:00 UTC")
+    for before in ("", "6d"):
+        context_record.remove(here, (), before)
+        with pytest.raises(HostFailure) as reason:
+            removed(theirs, here=here)
+        assert reason.value.args[0].message is messages.OTHER_SETTINGS
+        values = {"by": theirs.by, "count": 5, "node": "node1"}
+        assert reason.value.args[0].values == values
+    assert removed(theirs, here=here, take_over="node1") == removed(RECORD)
+    context_record.remove(here, (), "7e")  # they are those of this checkout's last run
+    assert removed(theirs, here=here) == removed(RECORD)
+    assert removed(replace(theirs, settings="5f"), here="") == removed(RECORD)
+
+
+@pytest.mark.usefixtures("kinds")
 def test_the_record_afterwards_has_what_the_settings_have_and_what_was_left() -> None:
     with node() as host:
         _removed(host, RECORD, True, NODES, False)
         after = removals._settled(RECORD, OTHERS, "5f")
-    assert after == NodeRecord(
+        assert removals._settled(after, OTHERS, "5f") is after
+    assert after.by.startswith(f"{lock.operator()}, 20")
+    assert replace(after, by="") == NodeRecord(
         {
             "first kept": Entry(("new",), before="7", keeps=("/k",)),
             "first plain": Entry(("2",)),
@@ -271,6 +306,7 @@ def test_a_kernel_parameter_that_was_changed_is_left() -> None:
         ({"disk": "ssd"}, None, "disk-"),
         ({"disk": "ssd"}, "hdd", "disk=hdd"),
         ({"disk": "hdd"}, "hdd", None),
+        ({"disk": ""}, None, "disk-"),
         ({}, None, None),
         (None, None, None),  # the node has left the cluster
     ],
@@ -279,7 +315,7 @@ def test_a_label_goes_or_is_what_it_was(
     labels: dict[str, str] | None, before: str | None, word: str | None
 ) -> None:
     with node({"kubectl.Objects": {"names=['nodes']": _cluster(labels)}}):
-        entry = Entry(("ssd",), before=before)
+        entry = Entry(("ssd", ""), before=before)
         commands = said(list(nodes.remove_label("label node2 disk", entry)))
     assert [command.split()[5:6] for command in commands] == [[word]] * bool(word)
 
@@ -290,6 +326,47 @@ def test_a_label_that_was_changed_is_left() -> None:
         pytest.raises(ChangedSince, match=r"^kubectl label node node2 disk- --overwrite$"),
     ):
         list(nodes.remove_label("label node2 disk", Entry(("ssd",))))
+
+
+def test_a_label_that_was_removed_comes_back() -> None:
+    inner = nodes.labels_and_taints._inner.__wrapped__
+    facts = {"kubectl.Objects": {"names=['nodes']": _cluster({"disk": "hdd"})}}
+    with node(facts) as host:
+        assert said(list(inner({"node2": {"disk": None}})))[0].endswith(" disk- --overwrite")
+        works = runs.of(host.state).record.on(host.name)
+        (entry,) = (entry for work in works for entry in work.recorded.values())
+    for labels, words in (({}, ["disk=hdd"]), ({"disk": "hdd"}, [])):
+        with node({"kubectl.Objects": {"names=['nodes']": _cluster(labels)}}):
+            commands = said(list(nodes.remove_label("label node2 disk", entry)))
+        assert [command.split()[5] for command in commands] == words
+    with (
+        node({"kubectl.Objects": {"names=['nodes']": _cluster({"disk": ""})}}),
+        pytest.raises(ChangedSince),
+    ):
+        list(nodes.remove_label("label node2 disk", entry))
+
+
+COPY = Entry((), {"user": "anna"})
+
+
+@pytest.mark.parametrize(("holds", "user", "goes"), [("copy", "aa", True), ("", "", False)])
+def test_the_copy_of_a_user_who_is_the_administrators_no_longer_goes(
+    holds: str, user: str, goes: bool
+) -> None:
+    credentials = Credentials(admin="bb", user=user, holds=holds, home="/home/anna")
+    with node({"kubeconfig.AdminCredentials": {"owner=anna": credentials}}):
+        commands = list(kubeconfig.remove("kubeconfig /home/anna/.kube/config", COPY))
+    assert [command.split()[-1] for command in said(commands)] == ["/home/anna/.kube/config"] * goes
+
+
+@pytest.mark.parametrize("holds", ["more", ""])
+def test_a_copy_that_was_changed_is_left(holds: str) -> None:
+    credentials = Credentials(admin="bb", user="cc", holds=holds, home="/home/anna")
+    with (
+        node({"kubeconfig.AdminCredentials": {"owner=anna": credentials}}),
+        pytest.raises(ChangedSince, match=r"^rm /home/anna/\.kube/config$"),
+    ):
+        list(kubeconfig.remove("kubeconfig /home/anna/.kube/config", COPY))
 
 
 def _cluster(labels: dict[str, str] | None) -> ClusterObjects:
