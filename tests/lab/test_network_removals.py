@@ -18,6 +18,7 @@ from lab.waiting import until
 from messages import codes
 from tests.lab.guarded import nothing_is_left
 from tests.lab.runs import Run, differences, ok, pyinfra, reaches_internet, snapshot, start
+from tests.lab.test_removals import leave_behind
 
 # A whole run of the network alone: only a deploy of this name removes anything.
 WHOLE = ["cluster.py"]
@@ -316,28 +317,129 @@ def reaches_internet_by(lab: Lab, gateway: str, *nodes: str) -> None:
         ok(lab.ssh(node, "sudo apt-get update --error-on=any"))
 
 
+# Stops a run on the node after the commands that remove the resources of a kind.
+CUT = """
+from pyinfra.api import QuoteString, StringCommand
+from operations import guard, removals
+
+remove = removals.KINDS["KIND"]
+
+
+def stopping(resource, entry):
+    commands = list(remove(resource, entry))
+    yield from commands
+    if commands:
+        words = ("sh", "-c", QuoteString("touch /run/removed; sleep infinity"))
+        yield guard.Step(*words, what="it") if entry.guarded else StringCommand(*words)
+
+
+removals.KINDS["KIND"] = stopping
+"""
+IN_THE_GUARD = ("rules", "interface", "key")
+
+
 @pytest.mark.slow
-def test_a_power_cut_in_the_middle_of_a_removal_is_rolled_back_and_the_next_run_completes_it(
+def test_a_power_cut_at_each_removal_is_completed_by_the_next_run(alone: Lab) -> None:
+    """What the guard has removed by then comes back first, with all of its change."""
+    lab = alone
+    settings(lab, ssh_private_key=None)
+    to_router(lab)
+    lab.fresh("node1")
+    succeeds(lab)
+    never = looks(lab)
+    to_nat(lab)
+    succeeds(lab)
+    leave_behind(lab, "node1")
+    keys = has_another_key(lab)
+    before = looks(lab)
+    to_router(lab)
+    for kind in (*IN_THE_GUARD, "unit", "file", "sysctl"):
+        (lab.project / "cluster.py").write_text(CUT.replace("KIND", kind) + DEPLOY)
+        running = start(lab, "-y", deploys=WHOLE)
+        assert until(lambda: has_removed(lab)), kind
+        lab.power_off("node1")
+        lab.power_on("node1")
+        running.communicate()
+        nothing_is_left(lab, "node1")
+        if kind in IN_THE_GUARD:
+            assert differing(before, lab) == "", kind
+    (lab.project / "cluster.py").write_text(DEPLOY)
+    succeeds(lab)
+    assert ok(lab.console("node1", ["cat", KEYS])).split()[1] == keys[1]
+    assert ok(lab.console("node1", ["sysctl", "-n", "net.ipv4.ip_default_ttl"])) == "64"
+    ok(lab.console("node1", ["sed", "-i", f"s|{keys[1]}|{keys[0]}|", KEYS]))
+    assert differing(never, lab) == ""
+    ok(lab.console("node1", ["sed", "-i", f"s|{keys[0]}|{keys[1]}|", KEYS]))
+    is_settled(lab)
+
+
+KEYS = "/home/pi/.ssh/authorized_keys"
+
+
+def has_removed(lab: Lab) -> bool:
+    return lab.console("node1", ["test", "-e", "/run/removed"]).returncode == 0
+
+
+def has_another_key(lab: Lab) -> tuple[str, str]:
+    """Let the settings have another key, which a login with the former one brings: return both."""
+    new = ".cluster/new_ed25519"
+    if not (lab.project / new).exists():
+        comment = "bramble operator"
+        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", new]
+        ok(lab.run(make))
+    settings(lab, ssh_private_key=new)
+    succeeds(lab, "-y", "--ssh-key", ".cluster/id_ed25519")
+    former, present = (
+        (lab.project / f"{path}.pub").read_text().split()[1]
+        for path in (".cluster/id_ed25519", new)
+    )
+    keys = ok(lab.console("node1", ["cat", KEYS]))
+    assert former in keys
+    assert present in keys
+    return former, present
+
+
+@pytest.mark.slow
+def test_a_key_that_is_the_operators_no_longer_goes_after_a_login_with_the_present_one(
     alone: Lab,
 ) -> None:
     lab = alone
-    to_nat(lab)
+    settings(lab, ssh_private_key=None)
+    to_router(lab)
     lab.fresh("node1")
     succeeds(lab)
-    before = looks(lab)
-    to_router(lab)
-    running = start(lab, "-y", deploys=WHOLE)
-    pending = ["test", "-d", "/var/lib/bramble/guard/pending"]
-    assert until(lambda: lab.console("node1", pending).returncode == 0, pause=0.05)
-    lab.power_off("node1")
-    lab.power_on("node1")
-    running.communicate()
-    nothing_is_left(lab, "node1")
-    assert differing(before, lab) == ""
-    succeeds(lab)
-    assert "BRAMBLE" not in ok(lab.ssh("node1", "sudo iptables-save"))
-    assert "wlan0" not in ok(lab.ssh("node1", "ls /etc/network/interfaces.d"))
+    before = ok(lab.console("node1", ["cat", KEYS]))
+    former, present = has_another_key(lab)
+    run = succeeds(lab)
+    assert f"key ssh-ed25519 …{former[-8:]} of pi" in run.output
+    assert any("the keys of pi: confirmed after" in line for line in run.lines("node1"))
+    assert ok(lab.console("node1", ["cat", KEYS])) == before.replace(former, present)
+    login = ["-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-i", ".cluster/id_ed25519"]
+    known = ["-o", "UserKnownHostsFile=.cluster/known_hosts", "pi@192.168.2.11", "true"]
+    refused = lab.run(["ssh", "-F", "none", *login, *known])
+    assert "Permission denied (publickey" in refused.stderr
     is_settled(lab)
+
+
+@pytest.mark.slow
+def test_a_resolver_that_is_no_longer_set_is_that_of_before(alone: Lab) -> None:
+    lab = alone
+    theirs = "printf 'search theirs.lan\nnameserver 192.168.2.1\n' > /etc/resolv.conf"
+    settings(lab, ssh_private_key=None, nameservers=[])
+    to_router(lab)
+    lab.fresh("node1")
+    ok(lab.console("node1", ["sh", "-c", theirs]))
+    succeeds(lab)
+    never = looks(lab)
+    settings(lab, nameservers=["router"])
+    succeeds(lab)
+    assert ok(lab.console("node1", ["grep", "-c", "theirs", "/etc/resolv.conf"])) == "0"
+    settings(lab, nameservers=[])
+    run = succeeds(lab)
+    assert "Removed from node1: resolver /etc/resolv.conf" in run.output
+    assert differing(never, lab) == ""
+    is_settled(lab)
+    settings(lab, nameservers=["router"])
 
 
 @pytest.mark.slow

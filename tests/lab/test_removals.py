@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from facts.node_record import PATH, Record
+from formats.node_record import fingerprint
 from lab.api import Lab
-from lab.waiting import until
 from messages import codes
 from messages import kubernetes as messages_of_kubernetes
 from messages import nodes as messages
 from tests.lab.clusters import kubeconfig, kubectl, nodes
-from tests.lab.runs import CLUSTER, Run, differences, ok, pyinfra, snapshot, start
+from tests.lab.runs import CLUSTER, Run, differences, ok, pyinfra, snapshot
 
 pytestmark = pytest.mark.slow
 
@@ -36,13 +36,19 @@ EXTRAS = {
     "password_login": False,
 }
 WITHOUT = {"kubectl_proxy": False, "registry_mirrors": {}, "password_login": None}
+# A second user who may log in, and the first one's keys, which go while it is the admin user.
+_ANNA = """useradd -m anna; echo 'anna ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/anna;
+cp -a /home/pi/.ssh /home/anna/; chown -R anna:anna /home/anna/.ssh; cp -a /home/pi/.ssh /var/pi"""
+_PI_AGAIN = "cp -a /var/pi/. /home/pi/.ssh"
 WRITES = "chmod 700 /var/lib/bramble"  # part of what writes the record
 PROXY = "unit bramble-kubectl-proxy.service"
+MIRRORS = "mirrors of containerd"
 MIRROR = "/etc/containerd/certs.d/docker.io/hosts.toml"
 # What an earlier bramble could have left, by resource: how it is made, and its entry.
 FILE = "/etc/sysctl.d/60-bramble-old.conf"
-UNIT = "bramble-old.service"
+UNIT = "old-bramble.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
+LATER = "thing of a later bramble"
 _UNIT_TEXT = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
 
 
@@ -114,6 +120,8 @@ class Deployed:
 def cluster(new_lab: Callable[..., Lab]) -> Iterator[Deployed]:
     lab = new_lab("removals", PLAIN)
     lab.up()
+    for node in ("node1", "node2"):
+        ok(lab.console(node, ["sh", "-ec", _ANNA]))
     run = deploy(lab, "-vv")
     assert run.status == 0, run.output
     assert WRITES in run.output
@@ -131,13 +139,17 @@ def as_never(cluster: Deployed) -> None:
 
 def test_what_is_taken_out_of_the_settings_goes_away(cluster: Deployed) -> None:
     lab = cluster.lab
-    configure(lab, LABELLED, **EXTRAS)
+    configure(lab, LABELLED, admin_user="anna", **EXTRAS)
     kubectl(lab, "label", "node", "node2", "own=0")
     with_all = deploy(lab)
     assert with_all.status == 0, with_all.output
     is_settled(lab)
     assert nodes(lab)["node2"]["metadata"]["labels"]["own"] == "1"
-    configure(lab, PLAIN, **WITHOUT)
+    assert lab.console("node1", ["ls", "/home/pi/.kube/config"]).returncode != 0
+    for node in ("node1", "node2"):
+        assert ok(lab.console(node, ["cat", "/home/pi/.ssh/authorized_keys"])) == ""
+        ok(lab.console(node, ["sh", "-c", _PI_AGAIN]))
+    configure(lab, PLAIN, admin_user="pi", **WITHOUT)
     before = everything(lab)
     dry = pyinfra(lab, "--dry", "--diff", deploys=CLUSTER)
     assert differences(before, everything(lab)) == []
@@ -146,7 +158,8 @@ def test_what_is_taken_out_of_the_settings_goes_away(cluster: Deployed) -> None:
     assert run.status == 0, run.output
     labels = {"label node2 disktype", "label node2 own"}
     assert removed(dry) == removed(run)
-    assert labels | {PROXY, "context bramble-proxy"} < removed(run)["node1"]
+    copy = "kubeconfig /home/anna/.kube/config"
+    assert labels | {PROXY, "context bramble-proxy", copy} < removed(run)["node1"]
     assert f"file {MIRROR}" in removed(run)["node2"]
     assert labels < {name for name, state in drift["nodes"]["node1"]["resources"].items()
                      if state == "changed"}  # fmt: skip
@@ -198,6 +211,17 @@ def test_a_partial_run_removes_nothing(cluster: Deployed) -> None:
         run = deploy(lab, *arguments)
         assert run.status == 0, run.output
         assert removed(run) == {}
+    lab.cut("node2")
+    run = deploy(lab)
+    lab.mend("node2")
+    assert run.status != 0
+    assert "node2" not in removed(run)
+    assert MIRROR in ok(lab.console("node2", ["ls", MIRROR]))
+    assert f"file {MIRROR}" in record(lab, "node2")["resources"]
+    configure(lab, LABELLED)
+    run = pyinfra(lab, "-y", deploys=["deploys/workers.py"])
+    assert run.status == 0, run.output
+    configure(lab)
     run = pyinfra(lab, "-y", deploys=["deploys/workers.py", "deploys/removals.py"])
     assert run.status == 0, run.output
     assert nodes(lab)["node2"]["metadata"]["labels"]["disktype"] == "ssd"
@@ -214,12 +238,10 @@ printf '{_UNIT_TEXT.encode("unicode_escape").decode()}' > {UNIT_FILE};
 systemctl daemon-reload; systemctl enable -q --now {UNIT}"""
 
 
-def leave_behind(lab: Lab) -> None:
-    """Make what an earlier bramble had on node2, and record it."""
-    from formats.node_record import fingerprint
-
-    time_to_live = ok(lab.console("node2", ["sysctl", "-n", "net.ipv4.ip_default_ttl"]))
-    ok(lab.console("node2", ["sh", "-c", _OLD]))
+def leave_behind(lab: Lab, node: str = "node2") -> None:
+    """Make what an earlier bramble had on a node, and record it, with a kind of a later one."""
+    time_to_live = ok(lab.console(node, ["sysctl", "-n", "net.ipv4.ip_default_ttl"]))
+    ok(lab.console(node, ["sh", "-c", _OLD]))
     status = ("644", "root", "root")
     entries = {
         f"unit {UNIT}": {
@@ -237,11 +259,16 @@ def leave_behind(lab: Lab) -> None:
             "arguments": {"path": FILE},
             "before": time_to_live,
         },
+        LATER: {"arguments": {"path": FILE}},
     }
-    data = record(lab, "node2")
+    data = record(lab, node)
     data["resources"] |= entries
+    put_record(lab, node, data)
+
+
+def put_record(lab: Lab, node: str, data: dict[str, Any]) -> None:
     write = f"umask 077; printf %s '{json.dumps(data)}' > {PATH}"
-    ok(lab.console("node2", ["sh", "-c", write]))
+    ok(lab.console(node, ["sh", "-c", write]))
 
 
 def time_to_live(lab: Lab) -> str:
@@ -268,26 +295,53 @@ def test_a_file_that_was_edited_by_hand_is_left_and_named_until_it_is_removed(
     assert time_to_live(lab) == usual
     as_never(cluster)
     is_settled(lab)
+    assert LATER in record(lab, "node2")["resources"]
 
 
-@pytest.mark.parametrize(
-    "gone", [f"! test -e {UNIT_FILE}", f"! test -e {FILE}", "! systemctl -q is-enabled " + UNIT]
-)
-def test_a_power_cut_at_a_removal_is_completed_by_the_next_run(
-    cluster: Deployed, gone: str
-) -> None:
+# Kills a run of cluster.py on this computer once some commands that change a resource were run.
+KILLED = """
+import os, signal
+from pyinfra import local
+from operations import node_record
+from workstation import context_record
+
+write_ahead, done = node_record.write_ahead, []
+
+
+def counting(host, work):
+    if len(done) == COUNT:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if host.name == "node1" and "RESOURCE" in work.resources:
+        done.append(work)
+    write_ahead(host, work)
+
+
+node_record.write_ahead = counting
+if "RESOURCE" == "context record":
+    context_record.remove = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+local.include("deploys/cluster.py")
+"""
+
+
+def test_a_run_that_is_killed_at_each_removal_is_completed_by_the_next(cluster: Deployed) -> None:
     lab = cluster.lab
-    usual = time_to_live(lab)
-    leave_behind(lab)
-    running = start(lab, "-y", deploys=CLUSTER)
-    assert until(lambda: lab.console("node2", ["sh", "-c", gone]).returncode == 0, pause=0)
-    lab.power_off("node2")
-    running.communicate()
-    lab.power_on("node2")
-    run = deploy(lab)
-    assert run.status == 0, run.output
-    assert time_to_live(lab) == usual
-    assert not {f"unit {UNIT}", f"file {FILE}"} & record(lab, "node2")["resources"].keys()
+    configure(lab, LABELLED, kube_context="former", **EXTRAS)
+    assert deploy(lab).status == 0
+    configure(lab, PLAIN, kube_context="bramble", **WITHOUT)
+    for resource, count in (
+        *((PROXY, 1), (PROXY, 2)),  # it is stopped, its file is gone
+        (f"file {MIRROR}", 2),  # it is gone; containerd has to be restarted
+        *((MIRRORS, 1), (MIRRORS, 2)),
+        ("label node2 disktype", 1),
+        ("context record", 1),
+    ):
+        text = KILLED.replace("RESOURCE", resource).replace("COUNT", str(count))
+        (lab.project / "cluster.py").write_text(text)
+        run = pyinfra(lab, "-y", deploys=["cluster.py"])
+        assert run.status != 0, (resource, run.output)
+        assert "Traceback" not in run.output, run.output
+    assert deploy(lab).status == 0
+    kubectl(lab, "label", "node", "node2", "own-")
     as_never(cluster)
     is_settled(lab)
 
@@ -322,22 +376,31 @@ def test_a_lost_or_damaged_record_is_made_anew_and_nothing_is_removed(cluster: D
     as_never(cluster)
 
 
-def test_another_inventory_that_has_no_use_for_most_of_a_node_stops(cluster: Deployed) -> None:
+def test_another_inventory_or_checkout_that_has_no_use_for_most_of_a_node_stops(
+    cluster: Deployed,
+) -> None:
     lab = cluster.lab
     data = record(lab, "node2")
     strange = {
         f"file /etc/strange-{n}": {"arguments": {"path": f"/etc/strange-{n}"}} for n in range(99)
     }
-    other = {**data, "nodes": {"nodeA": "10.0.0.1"}, "resources": data["resources"] | strange}
-    ok(lab.console("node2", ["sh", "-c", f"printf %s '{json.dumps(other)}' > {PATH}"]))
-    run = deploy(lab)
-    assert run.status == 1
-    assert messages.OTHER_INVENTORY.code in codes(run.output)
-    assert record(lab, "node2") == other
+    more = {**data, "resources": data["resources"] | strange}
+    for other, code in (
+        ({**more, "nodes": {"nodeA": "10.0.0.1"}}, messages.OTHER_INVENTORY.code),
+        ({**more, "settings": "5f", "by": "anna on laptop"}, messages.OTHER_SETTINGS.code),
+    ):
+        put_record(lab, "node2", other)
+        run = deploy(lab)
+        assert run.status == 1
+        assert codes(run.output).count(code) == 1, run.output
+        assert record(lab, "node2") == other
+    assert "(by anna on laptop)" in run.output
     remedy = re.search(r"again with `(--data take_over=node2)`", run.output)
     assert remedy
     assert deploy(lab, *remedy[1].split()).status == 0
-    assert record(lab, "node2") == data
+    after = record(lab, "node2")
+    assert "anna" not in after["by"]
+    assert {**after, "by": ""} == {**data, "by": ""}
     as_never(cluster)
     is_settled(lab)
 
