@@ -1,6 +1,6 @@
 """Remove one worker from the cluster: `--data node=node3`; its packages with `packages=purge`."""
 
-from pyinfra import host, inventory
+from pyinfra import host, inventory, local
 
 import settings
 from operations import base, packages, removals, teardown
@@ -26,6 +26,7 @@ if node == removal.node:
     teardown.reset(name="kubeadm reset", drained_by=first.name)
     if removal.purge:
         packages.purged(name="Kubernetes packages", version=cluster.kubernetes_version)
+        local.include("deploys/gateway.py")  # which stays, for the other nodes
         removals.rest(
             name="Files of bramble",
             **{**specifications.whole_run(cluster), "whole": True, "take_over": node.name},

@@ -56,9 +56,15 @@ KINDS: Mapping[str, Callable[[str, Entry], Commands]] = {
 
 @dataclass
 class _Left:
-    """Resources that were changed since, by node: they stay, and stay recorded."""
+    """
+    What stays, and stays recorded.
+
+    + resources: those that were changed since, by node
+    + networks: nodes on which the guarded ones were looked at: on others they stay
+    """
 
     resources: dict[str, set[str]] = field(default_factory=dict)
+    networks: set[str] = field(default_factory=set)
 
 
 @guard.operation
@@ -74,9 +80,11 @@ def network(
 
     + whole, nodes, settings, record, take_over: as for ``rest``
     """
+    commands = {}
     if whole:
         _check_owner(True, nodes, settings, record, take_over)
-    commands = _removals(guarded=True) if whole else {}
+        commands = _removals(guarded=True)
+        runs.of(state).part(_Left).networks.add(host.name)
     if not commands:
         host.noop("nothing to remove")
         return
@@ -150,7 +158,7 @@ def _check_owner(
 
 def _undeclared() -> dict[str, Entry]:
     """What is recorded and no longer declared, of the kinds that this bramble knows."""
-    declared = {name for work in _works() for name in work.declared.difference(work.removed)}
+    declared = _declared()
     if not state.is_executing:  # other operations show that they remove it
         declared |= {name for work in _works() for name in work.removed}
     return {
@@ -194,14 +202,20 @@ def _removals(guarded: bool) -> dict[str, list[PyinfraCommand | str]]:
 
 def _settled(record: NodeRecord, nodes: Mapping[str, str], settings: str) -> NodeRecord:
     """The record at the end of a whole run, in which everything was done."""
-    left = runs.of(state).part(_Left).resources[host.name]
-    stays = left.union(*(work.declared.difference(work.removed) for work in _works()))
+    left = runs.of(state).part(_Left)
+    stays = left.resources[host.name].union(
+        *(work.declared.difference(work.removed) for work in _works())
+    )
     declared = {name: entry for work in _works() for name, entry in work.recorded.items()}
     entries = {}
     for resource, entry in record.entries.items():
         if resource in declared:
             entries[resource] = replace(declared[resource], before=entry.before, keeps=entry.keeps)
-        elif resource in stays or _kind(resource) not in KINDS:
+        elif (
+            resource in stays
+            or _kind(resource) not in KINDS
+            or (entry.guarded and host.name not in left.networks)
+        ):
             entries[resource] = entry
     if not record.complete:  # what was there already is adopted
         for resource, entry in declared.items():
@@ -209,6 +223,10 @@ def _settled(record: NodeRecord, nodes: Mapping[str, str], settings: str) -> Nod
     new = replace(record, entries=entries, complete=True, settings=settings, nodes=nodes)
     now = f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
     return record if new == record else replace(new, by=f"{lock.operator()}, {now}")
+
+
+def _declared() -> set[str]:
+    return {name for work in _works() for name in work.declared.difference(work.removed)}
 
 
 def _works() -> list[Work]:

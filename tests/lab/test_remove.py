@@ -236,6 +236,9 @@ def test_packages_and_files_are_purged(lab: Lab) -> None:
     assert "ok installed" not in lab.ssh("node3", status).stdout
     left = "ls /etc/apt/sources.list.d/kubernetes.sources /etc/modules-load.d/bramble.conf"
     assert lab.ssh("node3", left).stdout == ""
+    recorded = json.loads(ok(lab.console("node3", ["cat", "/var/lib/bramble/record.json"])))
+    kinds = {name.partition(" ")[0] for name in recorded["resources"]}
+    assert {"interface", "key", "resolver"} <= kinds
     # It is still reached, and routed by the gateway.
     ok(lab.ssh("node3", "sudo apt-get update --error-on=any"))
     assert network(lab) == before

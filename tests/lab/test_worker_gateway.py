@@ -99,3 +99,16 @@ def test_undo_and_redo_pass_through_the_worker(deployed: tuple[Lab, Run, Run]) -
             assert lab.console(node, defined).returncode == expected, run.output[-5000:]
     all_are_ready(lab, *NODES)
     assert changes(lab, deploys=CLUSTER) == []
+
+
+def test_a_gateway_that_leaves_the_cluster_with_all_files_still_routes(
+    deployed: tuple[Lab, Run, Run],
+) -> None:
+    lab = deployed[0]
+    options = ["--data", "node=node2", "--data", "packages=purge"]
+    run = pyinfra(lab, "-y", *options, deploys=["deploys/remove.py"])
+    assert run.status == 0, run.output[-5000:]
+    assert set(nodes(lab)) == {"node1"}
+    assert lab.console("node2", ["ls", "/etc/modules-load.d/bramble.conf"]).returncode != 0
+    lab.reboot("node2")
+    ok(lab.ssh("node1", "sudo apt-get update --error-on=any"))

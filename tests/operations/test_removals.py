@@ -184,6 +184,8 @@ def test_an_old_checkout_that_has_no_use_for_most_of_a_node_stops(tmp_path: Path
 def test_the_record_afterwards_has_what_the_settings_have_and_what_was_left() -> None:
     with node() as host:
         _removed(host, RECORD, True, NODES, False)
+        assert "first guarded" in removals._settled(RECORD, OTHERS, "5f").entries
+        _removed(host, RECORD, True, NODES, True)
         after = removals._settled(RECORD, OTHERS, "5f")
         assert removals._settled(after, OTHERS, "5f") is after
     assert after.by.startswith(f"{lock.operator()}, 20")
