@@ -387,14 +387,14 @@ def test_another_inventory_or_checkout_that_has_no_use_for_most_of_a_node_stops(
     more = {**data, "resources": data["resources"] | strange}
     for other, code in (
         ({**more, "nodes": {"nodeA": "10.0.0.1"}}, messages.OTHER_INVENTORY.code),
-        ({**more, "settings": "5f", "by": "anna on desk7"}, messages.OTHER_SETTINGS.code),
+        ({**more, "settings": "5f", "by": "anna on elsewhere"}, messages.OTHER_SETTINGS.code),
     ):
         put_record(lab, "node2", other)
         run = deploy(lab)
         assert run.status == 1
         assert codes(run.output).count(code) == 1, run.output
         assert record(lab, "node2") == other
-    assert "(by anna on desk7)" in run.output
+    assert "(by anna on elsewhere)" in run.output
     remedy = re.search(r"again with `(--data take_over=node2)`", run.output)
     assert remedy
     assert deploy(lab, *remedy[1].split()).status == 0

@@ -166,7 +166,7 @@ def test_what_is_declared_after_the_network_counts_as_of_no_use_only_when_it_is_
 @pytest.mark.usefixtures("kinds")
 def test_an_old_checkout_that_has_no_use_for_most_of_a_node_stops(tmp_path: Path) -> None:
     here = str(tmp_path / "record.json")
-    theirs = replace(RECORD, settings="7e", by="anna on desk7, 2026-11-29 20:00 UTC")
+    theirs = replace(RECORD, settings="7e", by="anna on elsewhere, 2026-11-29 20:00 UTC")
     for before in ("", "6d"):
         context_record.remove(here, (), before)
         with pytest.raises(HostFailure) as reason:
