@@ -22,9 +22,12 @@ workers = [("node1", {"address": "192.168.2.11"}), ("node2", {"address": "192.16
 """
 FIRST = """
 control_plane = [("node1", {"address": "192.168.2.11"})]
-workers = [("node2", {"address": "192.168.2.12", "search_domains": ["first.lan"],
-                      "node_labels": {"disktype": "ssd"}})]
+workers = [("node2", {"address": "192.168.2.12"})]
 """
+# What its SD cards do not have yet.
+MORE = FIRST.replace(
+    '.12"', '.12", "search_domains": ["first.lan"], "node_labels": {"disktype": "ssd"}'
+)
 SECOND = """
 control_plane = [("node3", {"address": "192.168.2.13"})]
 workers = [("node2", {"address": "192.168.2.12"})]
@@ -76,9 +79,10 @@ def test_a_worker_that_moves_to_another_inventory_keeps_nothing_of_the_first(lab
     never = worker(lab)
     ok(lab.run(["kubectl", "--context=bramble", "delete", "node", "node2"]))
 
-    check_out(lab, FIRST, registry_mirrors=MIRROR, password_login=False)
+    check_out(lab, FIRST)
     with ThreadPoolExecutor() as pool:
         list(pool.map(lab.fresh, ["node1", "node2"]))
+    configure(lab, MORE, registry_mirrors=MIRROR, password_login=False)
     deploy(lab)
     assert differences(never, worker(lab)) != []
     assert set(record(lab, "node2")["nodes"]) == {"node1", "node2"}
