@@ -82,6 +82,11 @@ def is_named(run: Run) -> bool:
     return messages.CHANGED_SINCE.code in codes(run.output)
 
 
+def cluster_record(lab: Lab) -> str:
+    """The record on the operator's computer."""
+    return (lab.project / ".cluster" / "record.json").read_text()
+
+
 def record(lab: Lab, node: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(ok(lab.console(node, ["cat", PATH])))
     return found
@@ -211,6 +216,7 @@ def test_a_partial_run_removes_nothing(cluster: Deployed) -> None:
         run = deploy(lab, *arguments)
         assert run.status == 0, run.output
         assert removed(run) == {}
+    configure(lab, registry_mirrors={})
     lab.cut("node2")
     run = deploy(lab)
     lab.mend("node2")
@@ -225,9 +231,9 @@ def test_a_partial_run_removes_nothing(cluster: Deployed) -> None:
     run = pyinfra(lab, "-y", deploys=["deploys/workers.py", "deploys/removals.py"])
     assert run.status == 0, run.output
     assert nodes(lab)["node2"]["metadata"]["labels"]["disktype"] == "ssd"
-    assert "label node2 disktype" in removed(deploy(lab))["node1"]
-    configure(lab, registry_mirrors={})
-    assert deploy(lab).status == 0
+    run = deploy(lab)
+    assert "label node2 disktype" in removed(run)["node1"]
+    assert f"file {MIRROR}" in removed(run)["node2"]
     as_never(cluster)
 
 
@@ -323,25 +329,28 @@ local.include("deploys/cluster.py")
 """
 
 
+def is_killed(lab: Lab, resource: str, count: int = 1) -> None:
+    """Run cluster.py until node1's commands that change a resource, so many of them, were run."""
+    text = KILLED.replace("RESOURCE", resource).replace("COUNT", str(count))
+    (lab.project / "cluster.py").write_text(text)
+    run = pyinfra(lab, "-y", deploys=["cluster.py"])
+    assert run.status != 0, (resource, run.output)
+    assert "Traceback" not in run.output, run.output
+
+
 def test_a_run_that_is_killed_at_each_removal_is_completed_by_the_next(cluster: Deployed) -> None:
     lab = cluster.lab
-    configure(lab, LABELLED, kube_context="former", **EXTRAS)
+    configure(lab, LABELLED, **EXTRAS)
     assert deploy(lab).status == 0
-    configure(lab, PLAIN, kube_context="bramble", **WITHOUT)
+    configure(lab, PLAIN, **WITHOUT)
     for resource, count in (
-        *((PROXY, 1), (PROXY, 2)),  # it is stopped, its file is gone
         (f"file {MIRROR}", 2),  # it is gone; containerd has to be restarted
+        *((PROXY, 1), (PROXY, 2)),  # it is stopped, its file is gone
         *((MIRRORS, 1), (MIRRORS, 2)),
         ("label node2 disktype", 1),
-        ("context record", 1),
     ):
-        text = KILLED.replace("RESOURCE", resource).replace("COUNT", str(count))
-        (lab.project / "cluster.py").write_text(text)
-        run = pyinfra(lab, "-y", deploys=["cluster.py"])
-        assert run.status != 0, (resource, run.output)
-        assert "Traceback" not in run.output, run.output
+        is_killed(lab, resource, count)
     assert deploy(lab).status == 0
-    kubectl(lab, "label", "node", "node2", "own-")
     as_never(cluster)
     is_settled(lab)
 
@@ -415,8 +424,11 @@ def test_a_context_is_removed_unless_it_was_changed(cluster: Deployed) -> None:
     run = deploy(lab)
     assert messages_of_kubernetes.CONTEXT_CHANGED.code in codes(run.output)
     ok(lab.run(["kubectl", "config", "set-context", "former", "--namespace="]))
+    is_killed(lab, "context record")
+    assert "former" not in kubeconfig(lab).read_text()
+    assert "former" in cluster_record(lab)
     again = deploy(lab)
     assert messages_of_kubernetes.CONTEXT_CHANGED.code not in codes(again.output)
-    assert "former" not in kubeconfig(lab).read_text()
+    assert "former" not in cluster_record(lab)
     assert ok(lab.run(["kubectl", "config", "get-contexts", "-o", "name"])) == "bramble"
     assert differences(cluster.plain, everything(lab)) == []
