@@ -155,8 +155,8 @@ def test_what_can_not_succeed_is_refused_with_the_way_on(lab: Lab) -> None:
 
 
 def test_a_full_disk_ends_it_before_the_first_change(lab: Lab) -> None:
-    full = f"mkdir -p -m 700 {SNAPSHOTS}; mount -t tmpfs -o size=8k tmpfs {SNAPSHOTS}"
-    ok(lab.console("node1", ["sh", "-c", full]))
+    mount = f"sudo mount -t tmpfs -o size=8k tmpfs {SNAPSHOTS}"
+    ok(lab.ssh("node1", f"sudo mkdir -p -m 700 {SNAPSHOTS} && {mount}"))
     try:
         run = upgrade(lab)
         assert run.status != 0
@@ -164,7 +164,7 @@ def test_a_full_disk_ends_it_before_the_first_change(lab: Lab) -> None:
         assert all_versions(lab) == {OLD}
         assert snapshots(lab) == []
     finally:
-        ok(lab.console("node1", ["sh", "-c", f"umount {SNAPSHOTS}; rmdir {SNAPSHOTS}"]))
+        ok(lab.ssh("node1", f"sudo umount {SNAPSHOTS} && sudo rmdir {SNAPSHOTS}"))
 
 
 def test_a_worker_that_is_down_ends_it_before_the_first_change(lab: Lab) -> None:
@@ -239,9 +239,7 @@ def test_interrupted_anywhere_it_is_continued_from_another_computer(
     # The power of the control plane goes while its parts are replaced.
     cut_off(lab, "upgrade of kube-apiserver", "node1")
     # A run of another checkout dies while kubeadm goes on; the next one follows it.
-    folder = tmp_path / "project"
-    shutil.copytree(lab.project, folder, symlinks=True, ignore=shutil.ignore_patterns(".cluster"))
-    other = Lab(folder, lab.name)
+    other = Lab(shutil.copytree(lab.project, tmp_path / "project", symlinks=True), lab.name)
     cut_off(other, "kubeadm upgrade apply: upgrade of")
     # Between the nodes; then a worker's power goes while dpkg works, its cordon is left.
     cut_off(other, "Drain node2")
