@@ -194,8 +194,9 @@ def release(version: str, url: str) -> Release:
 
 def is_done(observed: Versions, node: str, target: Release) -> bool:
     """Whether nothing is left to do on a node; on the control plane's, also in the cluster."""
-    done = node not in observed.kubelets or observed.node_is_at(node, target)
-    return done and (node != observed.control_plane or observed.control_plane_is_at(target))
+    if node == observed.control_plane and not observed.control_plane_is_at(target):
+        return False
+    return observed.node_is_at(node, target)
 
 
 def _renewal() -> kubeconfig.Renewal:
@@ -207,7 +208,7 @@ def _work(observed: Versions, target: Release) -> list[str]:
     found = []
     if host.name == observed.control_plane and not observed.control_plane_is_at(target):
         found.append(f"control plane {observed.cluster} → {target}")
-    if host.name in observed.kubelets and not observed.node_is_at(host.name, target):
+    if not observed.node_is_at(host.name, target):
         found.append(f"kubelet {observed.kubelets[host.name]} → {target}")
     return found
 

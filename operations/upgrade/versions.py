@@ -60,8 +60,10 @@ class Versions:
         return self.cluster == target and set(tags) == {f"v{target}"}
 
     def node_is_at(self, node: str, target: Release) -> bool:
-        """Whether a node's kubelet and packages are at a version."""
-        return self.kubelets.get(node, target) == target and (
+        """Whether a node's kubelet and packages are at a version; one that has not joined is."""
+        if node not in self.kubelets:
+            return True
+        return self.kubelets[node] == target and (
             node not in self.packages
             or all(self.packaged(node, name) == str(target) for name in VERSIONED)
         )
