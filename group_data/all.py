@@ -130,7 +130,7 @@ registry_mirrors: dict[str, str] = {}
 
 # True: the gateway (with topology "router" the first control plane) keeps the packages and images
 # that nodes download, for the other nodes: each comes through the uplink once. False: each node
-# downloads from the sources. Default: None, True with "nat" and False with "router".
+# downloads from the sources. Default: None, True with "nat" and `nameservers`, otherwise False.
 share_downloads = None
 
 # Folder on this computer with image archives (*.tar, from `docker save`), which are sent to the
