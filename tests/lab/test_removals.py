@@ -123,7 +123,7 @@ class Deployed:
 
 @pytest.fixture(scope="module")
 def cluster(new_lab: Callable[..., Lab]) -> Iterator[Deployed]:
-    lab = new_lab("removals", PLAIN)
+    lab = new_lab("removals", PLAIN, share_downloads=False)
     lab.up()
     for node in ("node1", "node2"):
         ok(lab.console(node, ["sh", "-ec", _ANNA]))

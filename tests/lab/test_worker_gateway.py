@@ -111,4 +111,4 @@ def test_a_gateway_that_leaves_the_cluster_with_all_files_still_routes(
     assert set(nodes(lab)) == {"node1"}
     assert lab.console("node2", ["ls", "/etc/modules-load.d/bramble.conf"]).returncode != 0
     lab.reboot("node2")
-    ok(lab.ssh("node1", "sudo apt-get update --error-on=any"))
+    ok(lab.ssh("node1", RESOLVE))
