@@ -174,7 +174,8 @@ def walk(chains: Iterable[BaseChain], stages: Iterable[Stage]) -> Outcome:
             early = stage.hook == "ingress" or (
                 stage.hook in ("prerouting", "output") and base.priority < TRACKING
             )
-            entering = replace(packet, tracked=packet.in_interface == "lo" or not early)
+            tracked = packet.in_interface == "lo" or not early
+            entering = packet if packet.tracked is tracked else replace(packet, tracked=tracked)
             accepted, place = _through(base, entering)
             if place is not None and accepted is None:
                 drops.append(place)
@@ -223,8 +224,8 @@ def _chain(base: BaseChain, name: str, packet: Packet, depth: int) -> _Result:
         if found.going is None:
             break
         result = _rule(base, name, rule, found.going, depth)
-        found = replace(found, going=None).either(result)
-    return replace(found, returned=merge(found.returned, found.going), going=None)
+        found = _Result(found.accepted, found.returned, None, found.dropped).either(result)
+    return _Result(found.accepted, merge(found.returned, found.going), None, found.dropped)
 
 
 def _rule(base: BaseChain, name: str, rule: Rule, packet: Packet, depth: int) -> _Result:
@@ -235,6 +236,8 @@ def _rule(base: BaseChain, name: str, rule: Rule, packet: Packet, depth: int) ->
         elif isinstance(step, End | Choice):
             cases = [(always, step)] if isinstance(step, End) else step.cases
             result = _choose(base, name, rule, cases, packet, depth)
+            if skipping is None:
+                return result
             return replace(result, going=merge(skipping, result.going))
         else:
             answer = step(packet)
