@@ -288,7 +288,7 @@ def test_what_a_reboot_does_not_mend_is_said(cluster: Lab) -> None:
     whole(cluster)
 
 
-def test_all_are_rebooted_once_however_often_it_is_interrupted(cluster: Lab) -> None:
+def test_all_are_rebooted_once_if_every_step_is_interrupted(cluster: Lab) -> None:
     before, every = boots(cluster), ["--data", "reboot=all"]
     interrupted(cluster, "Drain node2", None, *every)
     assert rebooted(cluster, before) == ["node1"]
@@ -310,11 +310,11 @@ CONTROL_PLANE = ("Drain node1", "Reboot node1", "node1 Ready")
 @pytest.mark.parametrize(
     ("steps", "cut"),
     [
-        (CONTROL_PLANE, None),
         (CONTROL_PLANE, "node1"),
-        (WORKER, None),
         (WORKER, "node1"),
         (WORKER, "node2"),
+        (CONTROL_PLANE, None),
+        (WORKER, None),
     ],
 )
 def test_the_power_goes_at_every_step(cluster: Lab, steps: Sequence[str], cut: str | None) -> None:
