@@ -86,7 +86,7 @@ def drain(
             if result.status == -1:
                 raise HostFailure(messages.DRAIN_LOST(node=node, reason=result.last_line))
             reason = result.last_line
-        objects = here.gather(Objects(), list(OBJECTS)).objects
+        objects = _objects(here, *OBJECTS)
         if is_own(pod_format.cordon(node_resource(objects, node))[1], mark):
             patch(control_plane, node, {CORDON: None}, unschedulable=None)
         left = pod_format.leaving(objects, node)
@@ -131,7 +131,7 @@ def _spread(here: remote.Node, shown: Host, node: str, end: float) -> str:
 
     + returns: "", or what does not run elsewhere in time
     """
-    objects = here.gather(Objects(), list(OBJECTS)).objects
+    objects = _objects(here, *OBJECTS)
     stay = unplaced(objects, pod_format.leaving(objects, node).pods, node)
     moving = {}
     for uid, pod in pod_format.gathered(objects, node).items():
@@ -147,12 +147,19 @@ def _spread(here: remote.Node, shown: Host, node: str, end: float) -> str:
                 shown.log(f"pod/{name} evicted; it has to run elsewhere before the others go")
                 moving[uid] = pod
     while moving:
-        there = pod_format.ready_elsewhere(here.gather(Objects(), ["pods -A"]).objects, node)
+        there = pod_format.ready_elsewhere(_objects(here, "pods -A"), node)
         moving = {uid: pod for uid, pod in moving.items() if uid not in there}
         if moving and time.monotonic() > end:
             return f"what replaces {', '.join(moving.values())} is not Ready"
         gevent.sleep(_PAUSE_S)
     return ""
+
+
+def _objects(here: remote.Node, *names: str) -> list[dict[str, Any]]:
+    observed = here.gather(Objects(), list(names))
+    if not observed.answers:
+        raise RemoteFailure(observed.why)
+    return observed.objects
 
 
 def _show(host: Host, line: str) -> None:

@@ -36,9 +36,15 @@ class Cluster:
         self.nodes = [node("node2"), node("node3", note, unschedulable=True)]
         self.pods = [of("web", "web-1", "node3"), of("web", "web-2", "node3")]
         self.replaced, self.refused, self.ended = True, False, Result(0, [])
-        self.host.node.fact = lambda *_: ClusterObjects(True, [*self.nodes, *self.pods])
+        self.answers = True
+        self.host.node.fact = lambda *_: self.objects()
         self.host.node.answer = self.run
         monkeypatch.setattr(self.host.node, "stream", self.stream)
+
+    def objects(self) -> ClusterObjects:
+        if not self.answers:
+            return ClusterObjects(False, [], "was refused")
+        return ClusterObjects(True, [*self.nodes, *self.pods])
 
     def run(self, script: str, *words: str, stdin: str | None = None) -> list[str]:
         if "eviction" in script:
@@ -113,3 +119,7 @@ def test_a_drain_whose_end_is_not_known_leaves_the_cordon(monkeypatch: pytest.Mo
         cluster.drain()
     assert failure.value.args[0].message is messages.DRAIN_LOST
     assert cluster.steps == ["cordon", "drain"]
+    cluster.answers = False
+    with pytest.raises(HostFailure) as failure:
+        cluster.drain(cordon=False)
+    assert failure.value.args[0].values["reason"] == "was refused"
