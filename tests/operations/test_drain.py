@@ -122,4 +122,4 @@ def test_a_drain_whose_end_is_not_known_leaves_the_cordon(monkeypatch: pytest.Mo
     cluster.answers = False
     with pytest.raises(HostFailure) as failure:
         cluster.drain(cordon=False)
-    assert failure.value.args[0].values["reason"] == "was refused"
+    assert str(failure.value.args[0].values["reason"]) == "was refused"
