@@ -96,6 +96,7 @@ def deleted(node: str, yes: str | None) -> Commands:
         return
     if not answers:
         plan(f"{node} does not answer: it is removed from the cluster alone, after a question")
+        plan("Should it come back, its kubelet registers it again: then run the same command again")
     plan_change(f"delete the node {node} from the cluster")
     yield FunctionCommand(_delete, (node, answers, yes), {})
 
