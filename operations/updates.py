@@ -80,21 +80,29 @@ def fetched() -> Commands:
 
 
 @operation()
-def installed() -> Commands:
+def installed(kubernetes_version: str) -> Commands:
     """
     Install this node's updates, if the roll-out has work here.
 
-    Configuration files that were changed on the node stay as they are. Nothing is removed that only
-    nothing needs any more.
+    Configuration files that were changed on the node stay as they are. Nothing is removed only
+    because nothing needs it any more.
 
-    ``HostFailure``: in apt's own words.
+    + kubernetes_version: as for ``listed``
+
+    ``HostFailure``: in apt's own words; or what an interrupted installation has left would break
+    the node.
     """
     observed = _work()
     if observed is None or not _has_updates(observed):
         host.noop("there are no updates")
         return
     plan_change(_what(observed))
-    yield from apt.full_upgrade(observed.running)
+    if _is_interrupted(observed):
+        yield from apt.complete(observed.running)
+        observed = read(Updates)
+        _check(observed, kubernetes_version)
+    if observed.installs or observed.removes:
+        yield from apt.full_upgrade()
 
 
 def _work() -> UpdatesState | None:
@@ -121,9 +129,7 @@ def _note(observed: UpdatesState, boot: RebootState) -> list[str]:
 def _check(observed: UpdatesState, kubernetes_version: str) -> None:
     """Raise ``HostFailure`` for updates that would break the node."""
     installs = observed.installs
-    if _is_interrupted(observed):
-        return  # what apt says of it may be wrong
-    if observed.problems:
+    if observed.problems and not _is_interrupted(observed):
         raise HostFailure(messages.NOT_KNOWN(reason=observed.problems[0]))
     if lost := [name for name in observed.removes if name in _NEEDED]:
         raise HostFailure(messages.WOULD_REMOVE(packages=", ".join(lost)))

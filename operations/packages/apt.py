@@ -49,7 +49,7 @@ _REPAIR = (
 )
 # Afterwards, the new versions of configuration files that were kept as they are on the node.
 _FULL_UPGRADE = (
-    f"{_REPAIR}; {_APT} full-upgrade || exit; apt-get -q clean; "
+    f"{_APT} full-upgrade || exit; apt-get -q clean; "
     f"find /etc -xdev -name '*.dpkg-dist' -cnewer {FOLDER}/{UNIT}.sh -printf 'kept %p\\n'"
 )
 
@@ -92,16 +92,22 @@ def download_upgrade() -> Commands:
     yield FunctionCommand(_download_upgrade, (), {})
 
 
-def full_upgrade(running: bool) -> Commands:
+def full_upgrade() -> Commands:
     """
-    Install all updates, after completing what an interrupted dpkg has left; for use in other
-    operations.
+    Install all updates; for use in other operations.
 
     It outlives the connection. An installation that unattended-upgrades has begun is waited for.
-
-    + running: an interrupted run's is still running: follow it
     """
-    yield FunctionCommand(_full_upgrade, (running,), {})
+    yield FunctionCommand(_run_job, (_FULL_UPGRADE, False), {})
+
+
+def complete(running: bool) -> Commands:
+    """
+    Complete what an interrupted dpkg has left; for use in other operations.
+
+    + running: the job of an interrupted run is still running, and is followed
+    """
+    yield FunctionCommand(_run_job, (_REPAIR, running), {})
 
 
 def _purge(state: State, host: Host, packages: list[str]) -> bool:
@@ -164,7 +170,7 @@ def _download_upgrade(state: State, host: Host) -> bool:
     return failed(host, updates.NOT_FETCHED(reason=_reason(result)))
 
 
-def _full_upgrade(state: State, host: Host, running: bool) -> bool:
+def _run_job(state: State, host: Host, script: str, running: bool) -> bool:
     shown, job = Progress(host), remote.of(host).job(UNIT)
 
     def show(line: str) -> None:
@@ -179,7 +185,7 @@ def _full_upgrade(state: State, host: Host, running: bool) -> bool:
     end = time.monotonic() + _UPGRADE_MINUTES * 60
     while True:
         if not running:
-            job.start("bramble: updates", ["sh", "-c", _FULL_UPGRADE])
+            job.start("bramble: updates", ["sh", "-c", script])
         outcome, running = job.follow(show, _UPGRADE_MINUTES), False
         if outcome.status == 0:
             return True

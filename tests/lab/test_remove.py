@@ -224,6 +224,7 @@ def test_a_dead_worker_is_removed_from_the_cluster_alone(
     assert run.counts("node1")[2] == 0, run.output
     # It comes back, its kubelet registers it again, and it is removed once more.
     lab.power_on("node3")
+    assert until(lambda: "node3" in nodes(lab))
     assert pyinfra(lab, *NODE3, deploys=DEPLOY).status == 0
     is_gone(lab, made)
 

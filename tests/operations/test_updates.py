@@ -38,6 +38,9 @@ SOME = {
     "bash": Installation("5.2.37-2", "5.2.37-3", security=False),
 }
 
+UPGRADE = (apt._run_job, (apt._FULL_UPGRADE, False))
+COMPLETION = (apt._run_job, (apt._REPAIR, False))
+
 
 class Node:
     """A node with these updates, and what operations say and do there."""
@@ -73,6 +76,9 @@ class Node:
     def listed(self) -> list[Any]:
         return self.run(updates.listed, kubernetes_version="1.36")
 
+    def installed(self) -> list[Any]:
+        return self.run(updates.installed, kubernetes_version="1.36")
+
     @property
     def work(self) -> list[str]:
         return runs.of(self.state).part(Rollout).work.get("node2", [])
@@ -82,8 +88,8 @@ def test_nothing_to_do_is_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     node = Node(monkeypatch, NONE)
     assert node.listed() == []
     assert node.work == []
-    for operation in (updates.fetched, updates.installed):
-        assert node.run(operation) == []
+    assert node.run(updates.fetched) == []
+    assert node.installed() == []
 
 
 def test_updates_are_counted_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +112,7 @@ def test_updates_are_counted_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert node.work == ["install 4 updates (1 of security)"]
     assert node.run(updates.fetched) == [(apt._download_upgrade, ())]
-    assert node.run(updates.installed) == [(apt._full_upgrade, (False,))]
+    assert node.installed() == [UPGRADE]
 
 
 def test_many_names_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +127,7 @@ def test_a_reboot_alone_is_work(monkeypatch: pytest.MonkeyPatch) -> None:
     node.boot = ["a reboot is required"]
     assert node.listed() == []
     assert node.work == ["a reboot is required"]
-    assert node.run(updates.installed) == []
+    assert node.installed() == []
     assert node.lines[-1] == "reboot: yes (a reboot is required)"
 
 
@@ -147,11 +153,18 @@ def test_what_was_interrupted_is_completed_whatever_apt_says_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     unmet = ["Unmet dependencies. Try 'apt --fix-broken install'"]
-    node = Node(monkeypatch, replace(NONE, broken=["openssl"], problems=unmet))
+    broken = replace(NONE, broken=["openssl"], problems=unmet)
+    node = Node(monkeypatch, broken, replace(NONE, installs=SOME))
     assert node.listed() == []
     assert node.work == ["complete an unfinished installation of openssl"]
     assert node.run(updates.fetched) == []
-    assert node.run(updates.installed) == [(apt._full_upgrade, (False,))]
+    assert node.installed() == [COMPLETION, UPGRADE]
+    # What it has left is checked, before anything more is installed.
+    node = Node(monkeypatch, broken, replace(NONE, installs=SOME, removes=["containerd"]))
+    node.listed()
+    with pytest.raises(HostFailure) as reason:
+        node.installed()
+    assert says(reason.value, "UPD002 containerd")
     node = Node(monkeypatch, replace(NONE, journal=True, installs=SOME))
     node.listed()
     assert node.work == [
@@ -163,7 +176,7 @@ def test_one_that_runs_is_followed_and_nothing_is_fetched(monkeypatch: pytest.Mo
     node = Node(monkeypatch, replace(NONE, running=True, age=None, download=5))
     assert node.listed() == []
     assert node.run(updates.fetched) == []
-    assert node.run(updates.installed) == [(apt._full_upgrade, (True,))]
+    assert node.installed() == [(apt._run_job, (apt._REPAIR, True))]
 
 
 def new(**versions: tuple[str, str]) -> dict[str, Installation]:
