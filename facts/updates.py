@@ -14,7 +14,7 @@ BOOT = ("/boot", "/boot/firmware")
 # Without locks, and without a change: it may run beside another apt. The lists' folder is touched
 # whenever they are fetched. dpkg's status of a package: desired, observed, error; what it has done
 # last may stand in its journal.
-_SCRIPT = f"""cd /var/lib/apt/lists 2>/dev/null; set -- *Packages*;
+_SCRIPT = f"""cd /var/lib/apt/lists 2>/dev/null || cd /; set -- *Packages*;
 [ -e "$1" ] && echo $(($(date +%s) - $(stat -c %Y .))) || echo -;
 systemctl is-active --quiet {UNIT}.service && echo running || echo -;
 for p in {ARCHIVES} / {" ".join(BOOT)}; do [ ! -d $p ] ||
@@ -22,7 +22,7 @@ df -Pm $p | awk -v p=$p 'NR == 2 {{print "free", p, $4, $6}}'; done;
 dpkg-query -W -f='${{db:Status-Abbrev}} ${{Package}}\n' |
 awk '$1 !~ /^.[nci]$/ {{print "broken", $2}}';
 ls /var/lib/dpkg/updates | grep -q . && echo journal;
-h=$(apt-mark showhold); [ -z "$h" ] || apt-cache policy $h |
+apt-mark showhold | xargs -r apt-cache policy |
 awk '/^[^ ]/ {{sub(/:$/, ""); p=$1}} $1 == "Installed:" {{i=$2}}
 $1 == "Candidate:" && i != $2 && i != "(none)" {{print "kept", p, $2}}';
 a="apt-get -q -y -o Debug::NoLocking=1 --no-install-recommends";

@@ -28,10 +28,11 @@ _SYNTAX = re.compile(
 )
 _SURE = re.compile(r"(^|[; ])[a-z]+=\$\(|\bumask \d|^[a-z]+\(\) ", re.MULTILINE)
 # Prose quotes commands in backquotes, which few scripts use; the rest is what has signs of the
-# shell too: units of systemd, Python, iptables-save, a pod's arguments, interfaces(5).
+# shell too: units of systemd, nginx's configuration, Python, iptables-save, a pod's arguments,
+# interfaces(5).
 _NO_SCRIPT = re.compile(
     r"`|, then |; then end |: sudo |^Your |^Exec\w+=|^def |^\w+ = |^by_hand\(|^-A |^--"
-    r"|^\$\(echo|^source |<<\. \|",
+    r"|^\$\(echo|^source |<<\. \||^events \{|^ *location @",
     re.MULTILINE,
 )
 _PROSE_TAKER = re.compile(r"re\.|Message$")  # functions that take patterns or prose

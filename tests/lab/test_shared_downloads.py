@@ -42,7 +42,8 @@ PULL = "sudo ctr -n k8s.io images pull --hosts-dir /etc/containerd/certs.d regis
 # The lab's cache as an archive, not as a proxy of the node's own, which would stay in use.
 ARCHIVE = """rm /etc/apt/apt.conf.d/90lab-proxy
 a=http://192.168.1.1:3142
-sed -Ei "s#https://#$a/HTTPS///#; s#http://([^1])#$a/\\1#" $(find /etc/apt/sources.list* -type f)"""
+find /etc/apt/sources.list* -type f \
+-exec sed -Ei "s#https://#$a/HTTPS///#; s#http://([^1])#$a/\\1#" {} +"""
 CONNECT = "timeout 5 bash -c '</dev/tcp/{}/{}' 2>&1"
 # Accepts connections, and says nothing.
 TAKE_PORT = f"""sudo systemd-run --unit=taken python3 -c "from socket import *
@@ -185,7 +186,7 @@ def test_nothing_of_it_is_reachable_from_the_uplinks_side(shared: Deployed) -> N
 def test_it_stays_in_its_bounds_of_memory_and_disk(shared: Deployed) -> None:
     shown = ok(shared.lab.ssh("node1", f"systemctl show -P MemoryMax {UNIT}"))
     assert int(shown) == MEMORY_MB << 20
-    own = f"p=$(systemctl show -P MainPID {UNIT}); ps -o rss= -p $p --ppid $p"
+    own = f'p=$(systemctl show -P MainPID {UNIT}); ps -o rss= -p "$p" --ppid "$p"'
     assert sum(map(int, ok(shared.lab.ssh("node1", own)).split())) < MEMORY_MB << 10
     config = ok(shared.lab.ssh("node1", f"sudo cat /etc/bramble/{NAME}.conf"))
     assert f"max_size={CACHE_MB}m" in config
