@@ -209,6 +209,7 @@ _DETECT = """\
 server=${{1#http://}}
 server=${{server%%/*}}
 [ "$server" != {address}:{port} ] || {{ echo DIRECT; exit 0; }}
+own=
 eval "$(apt-config shell own Acquire::http::Proxy 2>/dev/null)"
 [ -z "$own" ] || exit 0
 status=$(timeout 20 bash -c 'exec 3<>/dev/tcp/{address}/{port} || exit

@@ -17,6 +17,7 @@ from lab import network
 from lab.api import Lab
 from lab.waiting import until
 from messages import codes
+from tests.lab import executions
 from tests.lab.clusters import all_are_ready, kubectl, work_of
 from tests.lab.registry import LAYER_MB
 from tests.lab.runs import (
@@ -44,6 +45,7 @@ ARCHIVE = """rm /etc/apt/apt.conf.d/90lab-proxy
 a=http://192.168.1.1:3142
 find /etc/apt/sources.list* -type f \
 -exec sed -Ei "s#https://#$a/HTTPS///#; s#http://([^1])#$a/\\1#" {} +"""
+MOST_EXECUTIONS = 3
 CONNECT = "timeout 5 bash -c '</dev/tcp/{}/{}' 2>&1"
 # Accepts connections, and says nothing.
 TAKE_PORT = f"""sudo systemd-run --unit=taken python3 -c "from socket import *
@@ -165,8 +167,10 @@ def test_an_image_that_all_nodes_pull_at_once_comes_in_once(shared: Deployed) ->
     assert LAYER_MB << 20 < received(shared.lab) - begin < 1.3 * (LAYER_MB << 20)
 
 
-def test_a_second_run_changes_nothing(shared: Deployed) -> None:
-    assert changes(shared.lab, deploys=CLUSTER) == []
+def test_a_second_run_changes_nothing_and_asks_as_little_as_without(shared: Deployed) -> None:
+    with executions.counted(shared.lab, "node1", "node5") as since:
+        assert changes(shared.lab, deploys=CLUSTER) == []
+        assert max(since().values()) <= MOST_EXECUTIONS
 
 
 def test_nothing_of_it_is_reachable_from_the_uplinks_side(shared: Deployed) -> None:
