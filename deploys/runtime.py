@@ -13,7 +13,7 @@ containerd.runtime(
     name="containerd",
     pause_image=cluster.pause_image,
     kubernetes_version=cluster.kubernetes_version,
-    mirrors=specifications.mirrors(cluster),
+    **specifications.registries(cluster),
 )
 
 if cluster.image_archives:

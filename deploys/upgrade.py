@@ -57,7 +57,7 @@ for each in host.loop(cluster.nodes):
             name=f"containerd {each.name}",
             pause_image=cluster.pause_image,
             kubernetes_version=cluster.kubernetes_version,
-            mirrors=specifications.mirrors(cluster),
+            **specifications.registries(cluster),
         )
         packages.upgraded(
             name=f"kubelet package {each.name}", names=["kubelet", "kubectl"], **release

@@ -135,6 +135,21 @@ def overridden(dump: str, desired: Runtime) -> list[str]:
         return sorted(_differences(found, _edited(deepcopy(found), desired, found["version"])))
 
 
+def has_own_mirrors(text: str | None) -> bool:
+    """
+    Tell whether config.toml says where to look for images, and not in ``CERTS_DIR``.
+
+    + text: the file; None: there is none
+    + raises ``Unreadable``
+    """
+    with reading("a value of another type than containerd takes there"):
+        plugins = _parsed(text or "").get("plugins", {})
+        own = [plugin.get("registry", {}) for name, plugin in plugins.items() if name in _CRI]
+        paths = [path for each in own for path in each.get("config_path", "").split(":") if path]
+        named = any(each.get("mirrors") or each.get("configs") for each in own)
+        return bool(named or paths) and CERTS_DIR not in paths
+
+
 def _differences(one: Any, other: Any, name: str = "") -> Iterator[str]:
     if isinstance(one, dict) and isinstance(other, dict):
         for key, value in other.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import astuple
 
 from pyinfra import host
@@ -14,10 +14,10 @@ import remote
 from facts.containerd import CONFIG, RESTART_MARK, Containerd, ContainerdState
 from facts.files import FileState
 from facts.node_record import KEPT
-from formats.containerd import Runtime, configured, overridden, release
+from formats.containerd import Runtime, configured, has_own_mirrors, overridden, release
 from formats.kubernetes_version import DesiredVersion, parse_desired
 from formats.node_record import Entry, fingerprint
-from formats.registry_mirrors import CERTS_DIR, hosts_toml
+from formats.registry_mirrors import CERTS_DIR, MIRROR_MARK, hosts_toml
 from formats.unreadable import Unreadable
 from messages import container_runtime as messages
 from operations.base import (
@@ -71,7 +71,8 @@ _FAILURES = {
 def runtime(
     pause_image: str,
     kubernetes_version: str,
-    mirrors: Mapping[str, Sequence[str]] | None = None,
+    mirrors: Mapping[str, str] | None = None,
+    cache: str | None = None,
 ) -> Commands:
     """
     Run containerd, configured for Kubernetes; install Debian's where there is none yet.
@@ -79,24 +80,30 @@ def runtime(
     + pause_image: the image of each pod's sandbox, the one that this version's kubeadm names, such
       as "registry.k8s.io/pause:3.10.2"
     + kubernetes_version: "1.36" or "1.36.4": newer versions need containerd 2
-    + mirrors: where to look first for a registry's images, ``{"registry.k8s.io":
-      ["http://…:5000"]}``, "_default" for all registries. Those of an earlier run that are no
-      longer named are removed
+    + mirrors: where to look first for a registry's images: ``{"registry.k8s.io": "http://…:5000"}``,
+      "_default" for all registries. Those of an earlier run that are no longer named are removed
+    + cache: URL to look at before these, for all registries, unless the node has mirrors of its own
 
     Other settings and comments in config.toml are kept. It is written before containerd is
     installed, so that the first start uses it already. ``HostFailure``: containerd is too old, or
     its configuration can't be changed safely.
     """
+    mirrors = dict(mirrors or {})
+    registries = {**mirrors, "_default": ""} if cache else mirrors
+    paths = {registry: f"{CERTS_DIR}/{registry}/hosts.toml" for registry in registries}
+    observed = read(Containerd, paths=[CONFIG, *paths.values()])
+    if cache and _has_own_mirrors(observed, mirrors):
+        cache, paths = None, {registry: paths[registry] for registry in mirrors}
     hosts = {
-        f"{CERTS_DIR}/{registry}/hosts.toml": hosts_toml(registry, several)
-        for registry, several in (mirrors or {}).items()
+        path: hosts_toml(registry, [url for url in (cache, mirrors.get(registry)) if url])
+        for registry, path in paths.items()
     }
-    observed = read(Containerd, paths=[CONFIG, *hosts])
     check_version(observed.version or observed.candidate, kubernetes_version)
     declare("package containerd", "unit containerd.service")
-    desired = Runtime(pause_image, mirrors=bool(mirrors))
+    desired = Runtime(pause_image, mirrors=bool(hosts))
     _record_mirrors(observed, desired)
     previous = [path for path in observed.files if path not in (CONFIG, *hosts)]
+    previous = [path for path in previous if MIRROR_MARK in (observed.files[path].text or "")]
     # Made before the first yield: a dry run shows the diff of each.
     changes = [
         *_config(observed, desired),
@@ -205,6 +212,18 @@ def remove_mirrors(resource: str, entry: Entry) -> Commands:
     yield StringCommand("sh", "-c", QuoteString(_MARK))
     yield from _config(observed, desired, kept)
     yield FunctionCommand(_restart, astuple(desired), {})
+
+
+def _has_own_mirrors(observed: ContainerdState, mirrors: Mapping[str, str]) -> bool:
+    """Whether somebody else has said where to look for the images of all registries."""
+    default = observed.files[f"{CERTS_DIR}/_default/hosts.toml"]
+    is_other = default.kind != "absent" and MIRROR_MARK not in (default.text or "")
+    if is_other and "_default" not in mirrors:
+        return True
+    try:
+        return has_own_mirrors(observed.files[CONFIG].text)
+    except Unreadable:
+        return False  # which is said when it is to be changed
 
 
 def _hosts(observed: ContainerdState, path: str, text: str | None) -> Commands:

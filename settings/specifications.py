@@ -64,13 +64,13 @@ def repository(cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def mirrors(cluster: Cluster) -> dict[str, list[str]]:
+def registries(cluster: Cluster) -> dict[str, Any]:
     """Where containerd looks first for a registry's images, for ``containerd.runtime``."""
-    own = {registry: [mirror] for registry, mirror in cluster.registry_mirrors.items()}
-    if cluster.download_cache is None:
-        return own
-    first = formats.url(str(cluster.download_cache.address))
-    return {name: [first, *own.get(name, [])] for name in {**own, "_default": []}}
+    cache = cluster.download_cache
+    return {
+        "mirrors": cluster.registry_mirrors,
+        "cache": cache and formats.url(str(cache.address)),
+    }
 
 
 def registration(cluster: Cluster, node: Node) -> dict[str, Any]:

@@ -8,7 +8,13 @@ import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formats.containerd import Runtime, configured, newest_config_version, overridden
+from formats.containerd import (
+    Runtime,
+    configured,
+    has_own_mirrors,
+    newest_config_version,
+    overridden,
+)
 from formats.registry_mirrors import CERTS_DIR
 from formats.unreadable import Unreadable
 from tests.said import saying
@@ -378,3 +384,21 @@ def test_what_is_in_effect_is_seen_in_containerds_own_print(version: str) -> Non
     assert overridden(dump.replace("bin_dirs = [", "bin_dir = ''\nbin_dirs = ["), WANTED) == []
     off = 'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n' + dump
     assert overridden(off, WANTED) == ["disabled_plugins"]
+
+
+@pytest.mark.parametrize(
+    ("registry", "is_own"),
+    [
+        ("", False),
+        (f'config_path = "{CERTS_DIR}"', False),
+        (f'config_path = "{CERTS_DIR}:/etc/docker/certs.d"', False),
+        ('config_path = ""', False),
+        ('config_path = "/srv/certs.d"', True),
+        ('mirrors."docker.io".endpoint = ["http://10.0.0.9:5000"]', True),
+        ('configs."registry.lan".auth.username = "me"', True),
+    ],
+)
+@pytest.mark.parametrize("plugin", ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images"])
+def test_mirrors_of_the_node_itself_are_found(plugin: str, registry: str, is_own: bool) -> None:
+    assert has_own_mirrors(f'[plugins."{plugin}".registry]\n{registry}\n') == is_own
+    assert not has_own_mirrors(None)

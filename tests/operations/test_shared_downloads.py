@@ -59,10 +59,8 @@ def test_nobody_keeps_them_without_nameservers_to_ask(tmp_path: Path) -> None:
 def test_containerd_asks_the_kept_ones_then_the_mirrors_of_the_settings(tmp_path: Path) -> None:
     mirrors = {"docker.io": "http://10.0.0.9:5000"}
     first = "http://192.168.2.11:5142"
-    assert specifications.mirrors(cluster(tmp_path, registry_mirrors=mirrors)) == {
-        "docker.io": [first, "http://10.0.0.9:5000"],
-        "_default": [first],
-    }
+    found = specifications.registries(cluster(tmp_path, registry_mirrors=mirrors))
+    assert found == {"mirrors": mirrors, "cache": first}
 
 
 def test_containerd_has_the_mirrors_of_the_settings_alone_where_nothing_is_shared(
@@ -70,7 +68,7 @@ def test_containerd_has_the_mirrors_of_the_settings_alone_where_nothing_is_share
 ) -> None:
     mirrors = {"_default": "http://10.0.0.9:5000"}
     apart = cluster(tmp_path, registry_mirrors=mirrors, share_downloads=False)
-    assert specifications.mirrors(apart) == {"_default": ["http://10.0.0.9:5000"]}
+    assert specifications.registries(apart) == {"mirrors": mirrors, "cache": None}
 
 
 def origins(mirrors: dict[str, str]) -> list[str]:
