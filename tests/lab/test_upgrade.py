@@ -155,6 +155,7 @@ def test_what_can_not_succeed_is_refused_with_the_way_on(lab: Lab) -> None:
 
 
 def test_a_full_disk_ends_it_before_the_first_change(lab: Lab) -> None:
+    ask_for(lab, MIDDLE)
     mount = f"sudo mount -t tmpfs -o size=8k tmpfs {SNAPSHOTS}"
     ok(lab.ssh("node1", f"sudo mkdir -p -m 700 {SNAPSHOTS} && {mount}"))
     try:
@@ -168,17 +169,21 @@ def test_a_full_disk_ends_it_before_the_first_change(lab: Lab) -> None:
 
 
 def test_a_worker_that_is_down_ends_it_before_the_first_change(lab: Lab) -> None:
+    ask_for(lab, MIDDLE)
     lab.power_off("node2")
-    before = snapshot(lab, "node1")
-    run = upgrade(lab)
-    assert run.status != 0
-    assert "ROL003" in codes(run.output), run.output
-    assert differences(before, snapshot(lab, "node1")) == []
-    lab.power_on("node2")
+    try:
+        before = snapshot(lab, "node1")
+        run = upgrade(lab)
+        assert run.status != 0
+        assert "ROL003" in codes(run.output), run.output
+        assert differences(before, snapshot(lab, "node1")) == []
+    finally:
+        lab.power_on("node2")
     all_are_ready(lab, *NODES)
 
 
 def test_a_dry_run_shows_all_of_it_and_changes_nothing(lab: Lab) -> None:
+    ask_for(lab, MIDDLE)
     before = snapshot(lab)
     run = pyinfra(lab, "--dry", "--diff", deploys=DEPLOY)
     assert run.status == 0, run.output
@@ -197,6 +202,7 @@ def test_a_dry_run_shows_all_of_it_and_changes_nothing(lab: Lab) -> None:
 
 
 def test_from_one_minor_to_the_next(lab: Lab, tmp_path: Path) -> None:
+    ask_for(lab, MIDDLE)
     run = upgrade(lab)
     assert run.status == 0, run.output
     is_at(lab, MIDDLE)
