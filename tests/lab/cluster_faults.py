@@ -395,7 +395,7 @@ SECOND = (
     on("here", "kubectl_proxy", "VER089", ":8080/version", "", "", kubectl_proxy=True),
     on(
         "here",
-        "shared_downloads/node1 shared_downloads/node2 shared_downloads/node3",
+        "shared_downloads/node1 shared_downloads/node2",
         "VER092",
         "that node1 keeps",
         "",
