@@ -259,11 +259,12 @@ def test_an_operation_that_removes_its_file_itself_leaves_a_changed_one_too(now:
 def test_a_unit_is_stopped_before_its_file_goes() -> None:
     entry = Entry((CONTENT,), {"path": PATH})
     with node(found(PATH, OURS, ABSENT)):
-        first, _, last = said(list(units.remove("unit x.service", entry)))
+        first, cleaned, _, last = said(list(units.remove("unit x.service", entry)))
     assert (first, last) == (
         "systemctl disable --now --quiet x.service",
         "systemctl daemon-reload",
     )
+    assert "systemctl clean --what=cache" in cleaned
     with node(found(PATH, ABSENT, ABSENT)):
         assert list(units.remove("unit x.service", entry)) == []
 
