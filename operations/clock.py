@@ -42,9 +42,12 @@ def synchronized() -> Commands:
         plan_change("enable systemd-timesyncd", resource)
     if clock.services and not runs:
         plan_change(f"start {clock.services[0]}, which synchronizes the clock", resource)
+    installs = not clock.services and not clock.timesyncd
+    if installs:
+        apt.expect(["systemd-timesyncd"])
     if far:
         plan_change(f"wait until the clock, {distance(clock)}, is right", "setting clock")
-    if not clock.services and not clock.timesyncd:
+    if installs:
         yield from apt.install(["systemd-timesyncd"])
     if not clock.services:
         yield StringCommand("systemctl", "enable", "--now", "systemd-timesyncd.service")

@@ -119,6 +119,7 @@ def runtime(
     if not observed.version:
         candidate = observed.candidate or "(Debian’s)"
         plan_change(f"install containerd {candidate}", "package containerd")
+        apt.expect(["containerd", "runc"])
     resources = [] if works else ["unit containerd.service"]
     verb = "restart" if observed.active else "start"
     boot = "" if observed.enabled else ", now and at every boot"

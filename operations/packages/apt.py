@@ -8,17 +8,20 @@ and after a power cut during an installation.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 
 import gevent
+from pyinfra import host, state
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 import remote
+import runs
 from facts.updates import UNIT
 from formats import apt
 from messages import nodes, updates
-from operations.base import Commands, HostFailure
+from operations.base import Commands, HostFailure, plan_change
 from remote import Result
 from remote.job import FOLDER
 from runs.output import Progress, detail, failed
@@ -54,6 +57,23 @@ _FULL_UPGRADE = (
 )
 
 
+class _Expected(defaultdict[str, dict[str, None]]):
+    """The packages that operations of this run will install on each node."""
+
+    def __init__(self) -> None:
+        super().__init__(dict)
+
+
+def expect(packages: list[str]) -> None:
+    """
+    Note that this operation will install Debian's packages: the run's next ``install`` on the node
+    takes them along, so that apt runs once. To be called before the first command.
+
+    + packages: names; of those that may be there before what other operations change
+    """
+    runs.of(state).part(_Expected)[host.name].update(dict.fromkeys(packages))
+
+
 def install(packages: list[str], change_held: bool = False) -> Commands:
     """
     Install packages without recommended ones; for use in other operations.
@@ -61,7 +81,14 @@ def install(packages: list[str], change_held: bool = False) -> Commands:
     + packages: names, or ``name=version``
     + change_held: whether held packages may be changed
     """
-    yield FunctionCommand(_install, (packages, change_held), {})
+    along: list[str] = []
+    if state.is_executing:
+        expected = runs.of(state).part(_Expected).pop(host.name, {})
+        along = [name for name in expected if name not in packages]
+    if along:
+        resources = [f"package {name}" for name in along]
+        plan_change(f"install {', '.join(along)}, which later steps need", *resources)
+    yield FunctionCommand(_install, (packages, change_held, *along), {})
 
 
 def purge(packages: list[str]) -> Commands:
@@ -121,20 +148,22 @@ def _purge(state: State, host: Host, packages: list[str]) -> bool:
     return failed(host, nodes.PURGE_FAILED(packages=" ".join(packages), reason=_reason(result)))
 
 
-def _install(state: State, host: Host, packages: list[str], change_held: bool) -> bool:
+def _install(state: State, host: Host, packages: list[str], change_held: bool, *along: str) -> bool:
     repaired = _run_apt(state, host, StringCommand("sh", "-c", QuoteString(_REPAIR)))
     if repaired.status == -1:
         return failed(host, repaired.last_line)
-    command = StringCommand(
-        _APT,
-        *(["--allow-change-held-packages"] if change_held else []),
-        "install",
-        *[QuoteString(package) for package in packages],
-    )
-    result = _run_apt(state, host, command)
+    held = ["--allow-change-held-packages"] if change_held else []
+
+    def try_all(names: list[str]) -> Result:
+        quoted = [QuoteString(name) for name in names]
+        return _run_apt(state, host, StringCommand(_APT, *held, "install", *quoted))
+
+    result = try_all([*packages, *along])
     if result.status != 0 and apt.wants_update(result.lines):
         result = _run_apt(state, host, StringCommand(_APT, _UPDATE))
-        result = result if result.status != 0 else _run_apt(state, host, command)
+        result = result if result.status != 0 else try_all([*packages, *along])
+    if result.status > 0 and along:  # what is wrong with these is for their own step to report
+        result = try_all(packages)
     if result.status == 0:
         return True
     return failed(host, nodes.INSTALL_FAILED(packages=" ".join(packages), reason=_reason(result)))
