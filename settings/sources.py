@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
 import traceback
 import warnings
@@ -28,6 +29,9 @@ from settings.problems import Problem, SettingsError, shown
 
 # True while an inventory file is read here: its own call of ``prepare`` then does nothing.
 reading: ContextVar[bool] = ContextVar("reading", default=False)
+
+# Most texts; the others are taken apart by Python's tokenizer, which is slow to start.
+_ONE_TEXT = re.compile(r"""("[^"\\]*"|'[^'\\]*')""")
 
 # The groups of the inventory that bramble knows; others are the operator's own.
 GROUPS = ("control_plane", "workers")
@@ -276,6 +280,8 @@ def _adjacent_texts(node: ast.expr, lines: Sequence[bytes]) -> list[str]:
         return []
     *before, last = lines[node.lineno - 1 : node.end_lineno]
     written = b"".join([*before, last[: node.end_col_offset]])[node.col_offset :].decode()
+    if _ONE_TEXT.fullmatch(written):
+        return []
     tokens = tokenize.generate_tokens(io.StringIO(f"({written})").readline)
     texts = [token.string for token in tokens if token.type == tokenize.STRING]
     return texts if len(texts) > 1 else []
