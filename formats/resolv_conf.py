@@ -130,6 +130,8 @@ def desired(
 
 def check_nameservers(nameservers: Sequence[str]) -> None:
     """Raise ``ValueError`` for what glibc would not ask, or would ask in vain."""
+    if not nameservers:
+        raise ValueError(INVALID(value="[]", kind="a list of nameservers", instead='["router"]'))
     for nameserver in nameservers:
         _check_nameserver(nameserver)
     if len(nameservers) > MAX_NAMESERVERS:

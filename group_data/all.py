@@ -20,8 +20,8 @@ cluster_interface = "eth0"
 router = "192.168.2.1"
 
 # DNS servers: up to three addresses; "router" stands for `router`, or with topology "nat" for
-# `uplink_gateway`; []: each node's resolver is left as it is. Default: Google's, then the router.
-# Change them if your network blocks those. May differ by node, as the next two.
+# `uplink_gateway`. Default: Google's, then the router. Change them if your network blocks those.
+# May differ by node, as the next two.
 nameservers = ["8.8.8.8", "8.8.4.4", "router"]
 
 # Domains that are appended to short names. Default: none.
@@ -130,7 +130,7 @@ registry_mirrors: dict[str, str] = {}
 
 # True: the gateway (with topology "router" the first control plane) keeps the packages and images
 # that nodes download, for the other nodes: each comes through the uplink once. False: each node
-# downloads from the sources. Default: None, True with "nat" and `nameservers`, otherwise False.
+# downloads from the sources. Default: None, True with "nat" and False with "router".
 share_downloads = None
 
 # Folder on this computer with image archives (*.tar, from `docker save`), which are sent to the

@@ -71,8 +71,7 @@ def resolver(
     """
     Set the name servers, live, at boot, and when a DHCP lease is renewed.
 
-    + nameservers: IP addresses, one to three, in the order in which they are asked; none: the
-      file is left as it is
+    + nameservers: IP addresses, one to three, in the order in which they are asked
     + search: search domains
     + options: as in resolv.conf(5), such as ``ndots:2``
 
@@ -86,9 +85,6 @@ def resolver(
     bind mount, an immutable file, or a file that an unknown program claims. Nothing is written
     through a link.
     """
-    if not nameservers:
-        host.noop(f"{PATH} is left as it is")
-        return
     desired = resolv_conf.desired(nameservers, search, options)
     now = read(Resolver)
     declare(f"file {PATH}")

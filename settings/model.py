@@ -188,10 +188,10 @@ class Cluster(connector_fields.Derived):
     @cached_property
     def download_cache(self) -> Node | None:
         """The node that keeps what the others download; None when there is none."""
-        cache, shares = self.gateway or self.first_control_plane, self.share_downloads
-        if shares is None:
-            shares = self.topology == "nat" and bool(cache.nameservers)
-        return cache if shares and len(self.nodes) > 1 else None
+        shares = self.topology == "nat" if self.share_downloads is None else self.share_downloads
+        if not shares or len(self.nodes) < 2:
+            return None
+        return self.gateway or self.first_control_plane
 
     def default_gateway(self, node: Node) -> IPv4Address:
         """The address of the node's default route, once deployed."""

@@ -207,9 +207,7 @@ def nameservers(servers: tuple[IPv4Address | str, ...], info: ValidationInfo[Any
         for server in found:
             if isinstance(server, IPv4Address) and server in cluster.get(name, ()):
                 _place(server, name, cluster[name])
-    if cluster.get("share_downloads") and not servers:
-        raise not_allowed([], "share_downloads asks them", '["router"]')
-    if None not in found:
+    if None not in found or not servers:
         resolv_conf.check_nameservers([str(server) for server in found])
 
 

@@ -54,8 +54,6 @@ def _manager(name: str, now: InterfacesState) -> str:
 def resolv_conf(node: Node, nodes: Nodes) -> Result:
     """/etc/resolv.conf is as desired, or can be taken over from the programs that write it."""
     now = node.known(Resolver)
-    if not node.desired.resolver["nameservers"]:
-        return ok("left as it is")
     resolvers.check_manageable(now)
     resolvers.check_replaceable(now, **node.desired.resolver)
     if resolvers.is_configured(now, **node.desired.resolver):
@@ -190,6 +188,6 @@ def _run_corrects(node: Node, bad: dict[str, str]) -> bool:
     if networks is not None and not networks.default:
         return True
     unresolved = all("resolv" in reason for reason in bad.values())
-    desired = node.desired.resolver
-    configured = resolver and resolvers.is_configured(resolver, **desired)
-    return unresolved and bool(desired["nameservers"]) and not configured
+    return unresolved and not (
+        resolver and resolvers.is_configured(resolver, **node.desired.resolver)
+    )

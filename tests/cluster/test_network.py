@@ -70,7 +70,7 @@ def test_nameservers(node: Node, cluster: Cluster, host: Any) -> None:
     text = host.file("/etc/resolv.conf").content_string
     found = re.findall(r"(?m)^\s*nameserver\s+(\S+)", text)
     expected = [str(server) for server in cluster.nameservers_of(node)]
-    if expected and found != expected:
+    if found != expected:
         wrong(
             messages.NAMESERVERS(
                 found=listed(found), expected=listed(expected), deploy=deploy("network")

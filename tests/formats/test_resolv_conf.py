@@ -219,6 +219,7 @@ def test_an_indented_nameserver_goes_too_because_some_programs_heed_it() -> None
 @pytest.mark.parametrize(
     ("nameservers", "search", "options", "message"),
     [
+        ([], [], [], 'SET005 ["router"]'),
         (["1.1.1.1", "1.0.0.1", "8.8.8.8", "8.8.4.4"], [], [], "SET012"),
         (["router.lan"], [], [], "SET005 'router.lan'"),
         (["127.0.0.53"], [], [], "SET060 127.0.0.53"),

@@ -425,27 +425,6 @@ def test_a_key_that_is_the_operators_no_longer_goes_after_a_login_with_the_prese
 
 
 @pytest.mark.slow
-def test_a_resolver_that_is_no_longer_set_is_that_of_before(alone: Lab) -> None:
-    lab = alone
-    theirs = "printf 'search theirs.lan\nnameserver 192.168.2.1\n' > /etc/resolv.conf"
-    settings(lab, ssh_private_key=None, nameservers=[])
-    to_router(lab)
-    lab.fresh("node1")
-    ok(lab.console("node1", ["sh", "-c", theirs]))
-    succeeds(lab)
-    never = looks(lab)
-    settings(lab, nameservers=["router"])
-    succeeds(lab)
-    assert "theirs" not in ok(lab.console("node1", ["cat", "/etc/resolv.conf"]))
-    settings(lab, nameservers=[])
-    run = succeeds(lab)
-    assert "Removed from node1: resolver /etc/resolv.conf" in run.output
-    assert differing(never, lab) == ""
-    is_settled(lab)
-    settings(lab, nameservers=["router"])
-
-
-@pytest.mark.slow
 def test_an_undo_brings_back_what_was_removed_and_its_entries(alone: Lab) -> None:
     lab = alone
     to_nat(lab)

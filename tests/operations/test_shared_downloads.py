@@ -52,10 +52,6 @@ def test_the_gateway_or_the_first_control_plane_keeps_the_downloads(
     assert (found and found.name) == keeps
 
 
-def test_nobody_keeps_them_without_nameservers_to_ask(tmp_path: Path) -> None:
-    assert cluster(tmp_path, nameservers=[]).download_cache is None
-
-
 def test_containerd_asks_the_kept_ones_then_the_mirrors_of_the_settings(tmp_path: Path) -> None:
     mirrors = {"docker.io": "http://10.0.0.9:5000"}
     first = "http://192.168.2.11:5142"
