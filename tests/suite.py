@@ -8,8 +8,10 @@ written to image files and loop devices; as many labs run at once as the machine
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 
@@ -88,6 +90,14 @@ def main() -> int:
     name = sys.argv[1]
     needs.become_root("tests.suite", sys.argv[1:])
     needs.install()
+    # Hundreds of runs load the same modules: what one has compiled is there for the next.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    with tempfile.TemporaryDirectory(prefix="bramble-bytecode-") as folder:
+        os.environ["PYTHONPYCACHEPREFIX"] = folder
+        return _run_parts(name)
+
+
+def _run_parts(name: str) -> int:
     started = time.monotonic()
     failed = []
     for number, part in enumerate(PARTS[name], start=1):
