@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 # Nodes wait most of the time: for timers, answers, disks.
-LABS_PER_PROCESSOR = 1.5
+LABS_PER_PROCESSOR = 2
 # A lab of three nodes with the stand-in, and the test process and the deploys beside it.
 MEMORY_MB = 1024
 SPARE_MB = 512

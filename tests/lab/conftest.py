@@ -30,9 +30,10 @@ PATIENCE = 3600
 
 # The files that take longest run first, so that parallel processes end together.
 LONGEST = (
-    *("kubernetes", "drift", "verify", "guard", "kubernetes_faults", "waits", "nat", "router"),
-    *("reboot", "network_removals", "removals", "certificates", "patch", "remove", "reset"),
-    *("odd_nodes", "two_runs", "real_kubernetes", "preflight", "containerd", "failures"),
+    *("kubernetes", "upgrade", "reboot", "kubernetes_faults", "drift", "verify", "guard"),
+    *("network_removals", "shared_downloads", "removals", "remove", "patch", "waits", "nat"),
+    *("router", "two_inventories", "certificates", "reset", "odd_nodes", "two_runs"),
+    *("real_kubernetes", "preflight", "containerd", "failures"),
 )
 
 
