@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
 
+from formats.systemd import SANDBOX
 from messages.settings import HOST_BITS, INVALID
 
 # systemd reads the kubeconfig as root and passes it on; the service's dynamic user can read no
@@ -41,20 +42,7 @@ AmbientCapabilities=
 ProtectSystem=strict
 ProtectHome=yes
 PrivateTmp=yes
-PrivateDevices=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
+{sandbox}
 RemoveIPC=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
@@ -77,7 +65,7 @@ def unit(address: str, port: int, accept_hosts: str, kubeconfig: str) -> str:
     # ``%d`` is systemd's specifier for the folder of credentials, so it is not escaped.
     command = f"{command_line(words)} --kubeconfig=%d/kubeconfig "
     command += command_line([f"--accept-hosts={accept_hosts}"])
-    return _UNIT.format(command=command, kubeconfig=kubeconfig)
+    return _UNIT.format(command=command, kubeconfig=kubeconfig, sandbox=SANDBOX)
 
 
 # A word with other characters needs quotes.

@@ -64,7 +64,7 @@ def leaving(objects: Iterable[Resource], node: str) -> Leaving:
 
 def cordon(resource: Resource) -> tuple[bool, str]:
     """Return whether a node is cordoned, and bramble's note on that; "" for another's cordon."""
-    annotations = resource["metadata"].get("annotations") or {}
+    annotations = (resource.get("metadata") or {}).get("annotations") or {}
     unschedulable = bool((resource.get("spec") or {}).get("unschedulable"))
     return unschedulable, str(annotations.get(CORDON, "")) if unschedulable else ""
 

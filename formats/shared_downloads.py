@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from formats.registry_mirrors import HUB, HUBS_SERVER
+from formats.systemd import SANDBOX
 
 PORT = 5142
 CACHE_MB = 2048  # it may be that large
@@ -51,20 +52,7 @@ NoNewPrivileges=yes
 CapabilityBoundingSet=
 ProtectSystem=strict
 ProtectHome=yes
-PrivateDevices=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
+{sandbox}
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 UMask=0077
@@ -227,7 +215,7 @@ def url(address: str) -> str:
 
 def unit(config: str) -> str:
     """The text of the systemd unit; ``config``: nginx's configuration file."""
-    return _UNIT.format(config=config, name=NAME, memory=MEMORY_MB)
+    return _UNIT.format(config=config, name=NAME, memory=MEMORY_MB, sandbox=SANDBOX)
 
 
 def server(

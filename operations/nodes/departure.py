@@ -21,7 +21,7 @@ from messages import run as run_messages
 from operations import node_record
 from operations.base import Commands, HostFailure, operation, plan, plan_change, read
 from operations.confirmation import confirm
-from operations.nodes.drain import OBJECTS, drain, node_resource, note, obstacles
+from operations.nodes.drain import OBJECTS, drain, note, obstacles
 
 _DELETE = f"""kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s delete node "$1" \
 --ignore-not-found </dev/null"""
@@ -58,7 +58,7 @@ def drained(node: str, seconds: int, line: str) -> Commands:
     found = pod_format.leaving(observed.objects, node)
     for said in obstacles([found]):
         raise HostFailure(said)
-    is_cordoned = pod_format.cordon(node_resource(observed.objects, node))[0]
+    is_cordoned = pod_format.cordon(node_format.find(observed.objects, f"/node/{node}") or {})[0]
     if is_cordoned and not found.pods:
         host.noop(f"{node} is cordoned, and has no pods to evict")
         return

@@ -17,6 +17,7 @@ from pyinfra.api.host import Host
 import remote
 from facts.kubectl import ADMIN_CONF, Objects
 from formats import pods as pod_format
+from formats.node import find
 from formats.placement import unplaced
 from formats.pods import CORDON, Leaving
 from messages import Said
@@ -28,18 +29,9 @@ from runs.output import detail
 OBJECTS = ("nodes", "pods -A", "poddisruptionbudgets -A")
 _PATCH = f"""kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s patch node "$1" --type=merge \
 -p "$2" </dev/null"""
-
-
 _EVICT = f"""kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s create \
 --raw "/api/v1/namespaces/$1/pods/$2/eviction" -f - >/dev/null"""
 _PAUSE_S = 1
-
-
-def node_resource(objects: Iterable[Mapping[str, Any]], node: str) -> Mapping[str, Any]:
-    """Return a node among these objects."""
-    return next(
-        each for each in objects if each["kind"] == "Node" and each["metadata"]["name"] == node
-    )
 
 
 def obstacles(found: Iterable[Leaving]) -> list[Said]:
@@ -87,7 +79,7 @@ def drain(
                 raise HostFailure(messages.DRAIN_LOST(node=node, reason=result.last_line))
             reason = result.last_line
         objects = _objects(here, *OBJECTS)
-        if is_own(pod_format.cordon(node_resource(objects, node))[1], mark):
+        if is_own(pod_format.cordon(find(objects, f"/node/{node}") or {})[1], mark):
             patch(control_plane, node, {CORDON: None}, unschedulable=None)
         left = pod_format.leaving(objects, node)
         pods = [f"{pod} ({left.held[pod]})" if pod in left.held else pod for pod in left.pods]

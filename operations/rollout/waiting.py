@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gevent
@@ -38,25 +38,19 @@ def wait_until_back(
     ``HostFailure``: it is not in time, or its kubelet keeps exiting.
     """
     back, watch = _Back(node, control_plane, before), KubeletWatch(node)
-    end, shown = time.monotonic() + seconds, ""
-    while True:
+
+    def pending() -> str:
         try:
             reason = back.pending()
             if reason and (words := watch.failure()):
                 raise HostFailure(kubernetes_messages.KUBELET_EXITS(reason=words))
         except Unreachable:
             lost = [remote.of(each).ensure_open(_AWAY_S) for each in (control_plane, node)]
-            reason = next((f"no connection: {each}" for each in lost if each), "connected again")
-        except (RemoteFailure, FactProcessError) as failure:
-            reason = str(failure)
-        if not reason:
-            return
-        if time.monotonic() > end:
-            raise HostFailure(messages.NOT_READY_AGAIN(seconds=seconds, reason=reason))
-        if reason != shown:
-            node.log(f"waiting: {reason}")
-            shown = reason
-        gevent.sleep(_PAUSE_S)
+            return next((f"no connection: {each}" for each in lost if each), "connected again")
+        return reason
+
+    if reason := _wait(node, pending, seconds, "waiting:"):
+        raise HostFailure(messages.NOT_READY_AGAIN(seconds=seconds, reason=reason))
 
 
 def wait_for_pods(
@@ -70,25 +64,37 @@ def wait_for_pods(
 
     ``HostFailure``: they are not in time.
     """
-    troubled, shown = set(pod_format.unready(before).values()), ""
-    end = time.monotonic() + seconds
+    troubled = set(pod_format.unready(before).values())
+
+    def pending() -> str:
+        observed = remote.of(control_plane).gather(Objects(), ["nodes", "pods -A"])
+        found = pod_format.unready(observed.objects)
+        names = {name for name, uid in found.items() if uid and uid not in troubled}
+        names -= set(unplaced(observed.objects, names & pod_format.unscheduled(observed.objects)))
+        return ", ".join(sorted(names)) if observed.answers else observed.why
+
+    if reason := _wait(node, pending, seconds, "waiting for the pods"):
+        raise HostFailure(messages.PODS_NOT_BACK(seconds=seconds, pods=reason))
+
+
+def _wait(node: Host, pending: Callable[[], str], seconds: int, words: str) -> str:
+    """
+    Wait until nothing is pending, and show what is.
+
+    + pending: returns what is not as it should be; "" when all is
+    + words: which stand before that
+    + returns: "", or what is still pending after that time
+    """
+    end, shown = time.monotonic() + seconds, ""
     while True:
         try:
-            observed = remote.of(control_plane).gather(Objects(), ["nodes", "pods -A"])
-            found = pod_format.unready(observed.objects)
-            names = {name for name, uid in found.items() if uid and uid not in troubled}
-            names -= set(
-                unplaced(observed.objects, names & pod_format.unscheduled(observed.objects))
-            )
-            reason = ", ".join(sorted(names)) if observed.answers else observed.why
+            reason = pending()
         except (RemoteFailure, FactProcessError) as failure:
             reason = str(failure)
-        if not reason:
-            return
-        if time.monotonic() > end:
-            raise HostFailure(messages.PODS_NOT_BACK(seconds=seconds, pods=reason))
+        if not reason or time.monotonic() > end:
+            return reason
         if reason != shown:
-            node.log(f"waiting for the pods {reason}")
+            node.log(f"{words} {reason}")
             shown = reason
         gevent.sleep(_PAUSE_S)
 

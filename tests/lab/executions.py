@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from lab.api import Lab
-from tests.lab.runs import ok
+from tests.lab.runs import Run, ok
+
+MOST = 3  # on each node, in a run that changes nothing
 
 _VERBOSE = "/etc/ssh/sshd_config.d/90-test-verbose.conf"
 _COUNT = "journalctl --sync; journalctl -o cat | grep -c 'Starting session: command' || :"
@@ -28,6 +30,15 @@ def counted(lab: Lab, *nodes: str) -> Iterator[Callable[[], dict[str, int]]]:
         yield since
     finally:
         _everywhere(lab, nodes, f"rm {_VERBOSE}; systemctl reload ssh")
+
+
+def spare(lab: Lab, nodes: Sequence[str], work: Callable[[], Run]) -> None:
+    """Have a run change nothing on these nodes, with few executions."""
+    with counted(lab, *nodes) as since:
+        run = work()
+        assert run.status == 0, run.output
+        assert all(run.left_alone(node) for node in nodes), run.output
+        assert max(since().values()) <= MOST
 
 
 def _everywhere(lab: Lab, nodes: Sequence[str], script: str) -> dict[str, str]:

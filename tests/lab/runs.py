@@ -74,6 +74,13 @@ def pyinfra(lab: Lab, *arguments: str, deploys: Sequence[str] = NETWORK) -> Run:
     return Run(done.returncode, done.stdout + done.stderr)
 
 
+def build(lab: Lab, deploys: Sequence[str] = CLUSTER) -> None:
+    """Boot a lab's nodes, and run deploys there: the whole cluster, unless others are named."""
+    lab.up()
+    run = pyinfra(lab, "-y", deploys=deploys)
+    assert run.status == 0, run.output
+
+
 def start(lab: Lab, *arguments: str, deploys: Sequence[str] = NETWORK) -> subprocess.Popen[str]:
     """Start a deploy, to be watched while it runs."""
     return subprocess.Popen(

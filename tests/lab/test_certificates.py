@@ -21,7 +21,7 @@ from tests.lab.aged import (
     days_left,
 )
 from tests.lab.clusters import TWO_NODES, all_are_ready, kubeconfig, kubectl, no_token_is_left
-from tests.lab.runs import CLUSTER, changes, differences, ok, pyinfra, snapshot, start
+from tests.lab.runs import build, changes, differences, ok, pyinfra, snapshot, start
 
 NODES = ("node1", "node2")
 DEPLOY = ["deploys/certificates.py"]
@@ -34,9 +34,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     made = new_lab("certs", TWO_NODES)
-    made.up()
-    run = pyinfra(made, "-y", deploys=CLUSTER)
-    assert run.status == 0, run.output
+    build(made)
     yield made
     made.down()
 

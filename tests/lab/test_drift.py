@@ -19,7 +19,6 @@ TWO = """control_plane = [("node1", {"address": "192.168.2.11", "uplink_address"
 workers = [("node2", {"address": "192.168.2.12"})]
 """
 SSH_ACCESS = ["deploys/ssh_access.py"]
-MOST_EXECUTIONS = 3
 SAME, COULD_NOT_TELL, DRIFT = 0, 1, 2
 
 # What is managed only where a setting asks for it.
@@ -167,7 +166,7 @@ def test_what_changes_nothing_is_three_executions_a_node_at_most(deployed: Deplo
             done = deployed.lab.run(command)
             assert done.returncode == 0, done.stdout + done.stderr
             found = since()
-            assert all(1 <= count <= MOST_EXECUTIONS for count in found.values()), (what, found)
+            assert all(1 <= count <= executions.MOST for count in found.values()), (what, found)
         # What is counted are commands, and no others than those of that node.
         assert deployed.lab.ssh("node2", "true").returncode == 0
         assert since() == {"node1": 0, "node2": 1}

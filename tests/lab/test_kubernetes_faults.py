@@ -24,6 +24,7 @@ from tests.lab.runs import (
     CLUSTER,
     NETWORK,
     Run,
+    build,
     changes,
     differences,
     fresh,
@@ -72,9 +73,7 @@ find /etc/kubernetes /etc/containerd /etc/cni /etc/apt /etc/sysctl.d /etc/module
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     """A control plane and a worker, ready for Kubernetes' packages."""
     made = new_lab("faults", TWO_NODES)
-    made.up()
-    run = pyinfra(made, "-y", deploys=[*NETWORK, *PREPARE, *RUNTIME])
-    assert run.status == 0, run.output
+    build(made, [*NETWORK, *PREPARE, *RUNTIME])
     yield made
     made.down()
 

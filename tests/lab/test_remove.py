@@ -12,7 +12,7 @@ from lab.api import Lab
 from lab.waiting import until
 from messages import codes
 from tests.lab.clusters import all_are_ready, kubectl, nodes
-from tests.lab.runs import CLUSTER, differences, ok, pyinfra, snapshot, start
+from tests.lab.runs import CLUSTER, build, differences, ok, pyinfra, snapshot, start
 
 INVENTORY = """control_plane = [
     ("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})
@@ -34,9 +34,7 @@ pytestmark = pytest.mark.slow
 def made(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, dict[str, set[str]]]]:
     """A lab whose nodes are prepared, and the state of node3 then."""
     lab = new_lab("remove", INVENTORY, drain_seconds=30)
-    lab.up()
-    run = pyinfra(lab, "-y", deploys=PREPARED)
-    assert run.status == 0, run.output
+    build(lab, PREPARED)
     yield lab, snapshot(lab, "node3")
     lab.down()
 

@@ -45,7 +45,6 @@ ARCHIVE = """rm /etc/apt/apt.conf.d/90lab-proxy
 a=http://192.168.1.1:3142
 find /etc/apt/sources.list* -type f \
 -exec sed -Ei "s#https://#$a/HTTPS///#; s#http://([^1])#$a/\\1#" {} +"""
-MOST_EXECUTIONS = 3
 CONNECT = "timeout 5 bash -c '</dev/tcp/{}/{}' 2>&1"
 # Accepts connections, and says nothing.
 TAKE_PORT = f"""sudo systemd-run --unit=taken python3 -c "from socket import *
@@ -170,7 +169,7 @@ def test_an_image_that_all_nodes_pull_at_once_comes_in_once(shared: Deployed) ->
 def test_a_second_run_changes_nothing_and_asks_as_little_as_without(shared: Deployed) -> None:
     with executions.counted(shared.lab, "node1", "node5") as since:
         assert changes(shared.lab, deploys=CLUSTER) == []
-        assert max(since().values()) <= MOST_EXECUTIONS
+        assert max(since().values()) <= executions.MOST
 
 
 def test_nothing_of_it_is_reachable_from_the_uplinks_side(shared: Deployed) -> None:
