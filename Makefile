@@ -5,9 +5,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help tools preflight diff drift verify demo down picture clean
+.PHONY: help tools preflight diff drift verify backups demo down picture clean
 .PHONY: test test-slow test-tools bench check
-.PHONY: lab-preflight lab-diff lab-drift lab-verify
+.PHONY: lab-preflight lab-diff lab-drift lab-verify lab-backups
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -41,6 +41,12 @@ verify: $(READY)  ## check that the cluster works (ARGS="--reboot --junitxml=FIL
 lab-verify: $(READY)  ## like verify, for the virtual nodes
 	@$(BIN)/python -m lab run -- python -m pytest tests/cluster $(ARGS)
 
+backups: $(READY)  ## list the backups of your cluster (ARGS=--json for programs)
+	@$(BIN)/python -m report.backups $(ARGS)
+
+lab-backups: $(READY)  ## like backups, for the virtual nodes
+	@$(BIN)/python -m lab run -- python -m report.backups $(ARGS)
+
 demo: $(READY)  ## make a cluster of virtual nodes on this computer
 	@$(BIN)/python -m lab demo
 
@@ -53,7 +59,7 @@ picture: $(READY)  ## draw the cluster of inventory.py: docs/topology-*.svg
 test: $(READY)  ## run the tests: under 20 minutes (root or sudo)
 	@$(BIN)/python -m tests.suite test
 
-test-slow: $(READY)  ## run the tests that take minutes each: under 40 minutes (root or sudo)
+test-slow: $(READY)  ## run the other tests on virtual nodes: about 40 minutes (root or sudo)
 	@$(BIN)/python -m tests.suite test-slow
 
 test-tools: $(READY)  ## install the programs that the tests call, with apt (part of `make test`)

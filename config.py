@@ -2,6 +2,7 @@
 
 # ruff: noqa: E402
 
+import gc
 import sys
 
 from pyinfra import config
@@ -27,6 +28,9 @@ pyinfra_internals.fail_hosts_alone(failures.report)
 pyinfra_internals.check_after_loading(failures.report)
 pyinfra_internals.decline_without_terminal(DECLINED())
 pyinfra_internals.repair_host_key_messages(".cluster/known_hosts")
+
+# What is imported stays: the garbage collector need not look at it again and again.
+gc.freeze()
 
 # pyinfra runs the inventory and group_data/ next: what is not Python ends here.
 settings.check_files()

@@ -1,5 +1,6 @@
 """The nodes of the cluster and their addresses. Their settings are in group_data/.
 
++ control_plane: one, three or five nodes; workers: any number
 + address: on the cluster network; every node has one
 + uplink_address: on the network in front of the cluster. With topology "nat" exactly one node has
   one: the gateway, which routes for all others. It may be the control plane or a worker. With

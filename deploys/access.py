@@ -4,13 +4,15 @@ from pyinfra import host, inventory
 
 import settings
 from operations import kubeconfig, kubectl_proxy
+from operations.kubeadm.acting import acting
 from settings import kubernetes, specifications
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
 
-if node == cluster.first_control_plane:
+if node == acting(cluster.control_plane):
     kubeconfig.operator(name="kubeconfig context", **specifications.context(cluster))
+if node == cluster.first_control_plane:
     kubectl_proxy.service(
         name="kubectl proxy",
         **specifications.kubectl_proxy(cluster),

@@ -10,19 +10,22 @@ cluster = settings.of(inventory)
 node = cluster.node(host.name)
 first = cluster.first_control_plane
 
-if node == first:
-    certificates.control_plane(
-        name="Control plane certificates",
-        node=node.name,
-        user=node.admin_user,
-        renew_days=cluster.renew_days,
-        kubeconfig_path=str(cluster.kubeconfig),
-        context=cluster.kube_context,
-    )
-    kubeconfig.admin(name=f"kubeconfig for {node.admin_user}", user=node.admin_user)
-    kubeconfig.operator(name="kubeconfig context", **specifications.context(cluster))
+for each in host.loop(cluster.control_plane):
+    if node == each:
+        certificates.control_plane(
+            name=f"Certificates of {each.name}",
+            node=node.name,
+            user=node.admin_user,
+            renew_days=cluster.renew_days,
+            kubeconfig_path=str(cluster.kubeconfig),
+            context=cluster.kube_context if node == first else "",
+            **specifications.control_planes(cluster),
+        )
+        kubeconfig.admin(name=f"kubeconfig for {node.admin_user}", user=node.admin_user)
+    base.depends_on(name=f"{each.name} done", other=each.name)
 
-base.depends_on(name="Control plane done", other=first.name)
+if node == first:
+    kubeconfig.operator(name="kubeconfig context", **specifications.context(cluster))
 
 if node.role == "worker":
     certificates.worker(

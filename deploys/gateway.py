@@ -16,7 +16,6 @@ if cluster.is_gateway(node):
         node.cluster_interface,
         cluster.uplink_interface,
     )
-    control_plane = cluster.first_control_plane.address
 
     rules = [
         f"-t nat -A POSTROUTING -s {network} -o {outer} -j MASQUERADE",
@@ -24,12 +23,12 @@ if cluster.is_gateway(node):
         f"-A FORWARD -i {outer} -o {inner} -d {network}"
         " -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
     ]
-    # The operator's kubectl reaches a control plane behind the gateway at the gateway's address.
-    for port in kubernetes.forwarded_ports(cluster):
+    # The operator's kubectl reaches control planes at the gateway's address.
+    for port, address in kubernetes.forwarded_ports(cluster).items():
         rules += [
             f"-t nat -A PREROUTING -i {outer} -d {node.uplink_address} -p tcp --dport {port}"
-            f" -j DNAT --to-destination {control_plane}:{port}",
-            f"-A FORWARD -i {outer} -o {inner} -d {control_plane} -p tcp --dport {port} -j ACCEPT",
+            f" -j DNAT --to-destination {address}:{port}",
+            f"-A FORWARD -i {outer} -o {inner} -d {address} -p tcp --dport {port} -j ACCEPT",
         ]
 
     if cluster.download_cache == node:

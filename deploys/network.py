@@ -4,7 +4,16 @@ from pyinfra import host, inventory, local
 from pyinfra.api import HiddenValue
 
 import settings
-from operations import base, guard, hosts, interfaces, iptables, removals, resolv_conf
+from operations import (
+    base,
+    guard,
+    hosts,
+    interfaces,
+    iptables,
+    keepalived,
+    removals,
+    resolv_conf,
+)
 from settings import specifications
 
 cluster = settings.of(inventory)
@@ -33,6 +42,16 @@ def network() -> None:
         resolv_conf.resolver(name="DNS resolver", **specifications.resolver(cluster, node))
         removals.network(name="Network removals", **specifications.whole_run(cluster))
 
+
+# /etc/hosts will lead to this address: in a cluster that runs, a control plane holds it before.
+if cluster.control_plane_address:
+    if node.role == "control_plane":
+        keepalived.address(
+            name="Control plane address (before /etc/hosts)",
+            **specifications.control_plane_address(cluster, node),
+            beside_api_server=True,
+        )
+    base.depends_on(name="Control plane address done", other=None)
 
 if cluster.is_gateway(node):
     network()

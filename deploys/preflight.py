@@ -4,11 +4,13 @@ from pyinfra import host, inventory
 
 import settings
 from operations import preflight
+from operations.kubeadm.acting import acting
 from settings import specifications
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
+asked = acting(cluster.control_plane)
 alone = host.current_deploy_name is None  # not included by cluster.py
 
-preflight.gather(name="Gather facts", **specifications.preflight(cluster, node))
+preflight.gather(name="Gather facts", **specifications.preflight(cluster, node, asked))
 preflight.check(name="Preflight checks", show_all=alone)

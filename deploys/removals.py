@@ -4,6 +4,7 @@ from pyinfra import host, inventory
 
 import settings
 from operations import contexts, removals
+from operations.kubeadm.acting import acting
 from settings import kubernetes, specifications
 
 cluster = settings.of(inventory)
@@ -11,7 +12,7 @@ run = specifications.whole_run(cluster)
 
 removals.rest(name="Removals", **run)
 
-if cluster.node(host.name) == cluster.first_control_plane:
+if cluster.node(host.name) == acting(cluster.control_plane):
     contexts.removed(
         name="Former kubeconfig contexts",
         record=run["record"],

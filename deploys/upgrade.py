@@ -20,10 +20,10 @@ cluster = settings.of(inventory)
 node = cluster.node(host.name)
 first = cluster.first_control_plane
 release = {"version": cluster.kubernetes_version, "url": kubernetes.repository(cluster)}
-target = {"control_plane": first.name, **release}
+target = {"control_planes": [each.name for each in cluster.control_plane], **release}
 ignored = {"ignore_preflight_errors": cluster.ignore_preflight_errors}
 
-if node == first:
+if node.role == "control_plane":
     upgrade.followed(name="Interrupted kubeadm upgrade")
 upgrade.possible(name="Upgrade checks", **target)
 rollout.prepared(
@@ -32,8 +32,8 @@ rollout.prepared(
 )
 
 if node == first:
-    upgrade.snapshot_taken(name="Snapshot", **target)
-base.depends_on(name="Snapshot done", other=first.name)
+    upgrade.backed_up(name="Backup", **release, **specifications.backup(cluster))
+base.depends_on(name="Backup done", other=first.name)
 
 packages.repository(name="Kubernetes apt repository", **specifications.repository(cluster))
 packages.upgraded(name="kubeadm package", names=["kubeadm"], **release)
@@ -42,11 +42,20 @@ if cluster.image_archives:
 upgrade.images(name="Images", image_repository=cluster.image_repository, **target)
 base.depends_on(name="Images done", other=None)
 
+for each in host.loop(cluster.control_plane):
+    if node == each:
+        upgrade.applied(
+            name=f"Control plane {each.name}",
+            timeouts=cluster.kubeadm_timeouts,
+            **specifications.control_planes(cluster),
+            **target,
+            **ignored,
+        )
+        kubeconfig.admin(name=f"kubeconfig for {node.admin_user}", user=node.admin_user)
+    base.depends_on(name=f"Control plane {each.name} done", other=each.name)
+
 if node == first:
-    upgrade.applied(name="kubeadm upgrade apply", **target, **ignored)
-    kubeconfig.admin(name=f"kubeconfig for {node.admin_user}", user=node.admin_user)
     kubeconfig.operator(name="kubeconfig context", **specifications.context(cluster))
-base.depends_on(name="Control plane done", other=first.name)
 
 for each in host.loop(cluster.nodes):
     if node == each:

@@ -4,11 +4,12 @@ from pyinfra import host, inventory
 
 import settings
 from operations import base, kubeadm, nodes
-from settings import kubernetes, specifications
+from operations.kubeadm.acting import acting
+from settings import specifications
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
-first = cluster.first_control_plane
+first = acting(cluster.control_plane)
 
 base.depends_on(name="Control plane done", other=first.name)
 
@@ -16,6 +17,7 @@ if node.role == "worker":
     kubeadm.join(
         name="kubeadm join",
         control_plane=first.name,
+        replaces=settings.options().get("replace") == node.name,
         **specifications.registration(cluster, node),
     )
 
@@ -24,8 +26,5 @@ base.depends_on(name="Workers done", other=None)
 if node == first:
     nodes.ready(name="Nodes Ready", **specifications.readiness(cluster))
     nodes.labels_and_taints(
-        name="Node labels and taints",
-        labels=kubernetes.labels(cluster),
-        control_planes=[each.name for each in cluster.control_plane],
-        schedulable=cluster.pods_on_control_plane,
+        name="Node labels and taints", **specifications.labels_and_taints(cluster)
     )

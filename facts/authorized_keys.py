@@ -15,8 +15,8 @@ _SCRIPT = (
     """u=$1; e=$(getent passwd "$u") || e=; echo "$e"; id -gn "$u" 2>/dev/null || echo;
 h=$(echo "$e" | cut -d: -f6); s=$(command -v sshd || echo /usr/sbin/sshd);
 s=$("$s" -T -C "user=$u,host=localhost,addr=127.0.0.1" 2>/dev/null);
-echo "$s" | sed -n 's/^authorizedkeysfile //p' | grep . || echo;
-echo "$s" | sed -n 's/^strictmodes //p' | grep . || echo;
+echo "$s" | awk '{k=$1; sub(/^[^ ]* /, ""); is[k]=$0}
+END {print is["authorizedkeysfile"]; print is["strictmodes"]}';
 h=$(readlink -f "$h" || echo "$h"); echo "$h";
 set -- "$h" "$h/.ssh" "$h/.ssh/authorized_keys" "$h/.ssh/authorized_keys2";
 """

@@ -29,7 +29,8 @@ END {print s ? s : "-"}';
     + RESTART_MARK
     + f""" ] && echo restart || echo -;
 marked=$(grep -lsxF '{MIRROR_MARK}' {CERTS_DIR}/*/hosts.toml); echo "$marked" | paste -sd' ';
-containerd config dump 2>/dev/null | base64 -w0; echo;
+if grep -qsw imports {CONFIG} || [ -d /etc/containerd/conf.d ]; then
+containerd config dump 2>/dev/null | base64 -w0; fi; echo;
 for f in $marked; do case " $* " in *" $f "*) ;; *) set -- "$@" "$f";; esac; done;
 """
     + READ_FILES
@@ -47,7 +48,7 @@ class ContainerdState(State):
     + enabled, active: of its service
     + cri: whether it has loaded the interface that Kubernetes needs
     + needs_restart: whether its files have changed since it was started
-    + dump: its configuration in effect, with imported files merged; "" when there is none
+    + dump: its configuration in effect, with imported files merged; "" when it imports none
     + files: the files that were asked for, and bramble's own of registry mirrors
     """
 

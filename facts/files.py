@@ -23,15 +23,21 @@ KINDS: dict[str, Kind] = {
 # Prints per path: kind, mode, user, group; whether it is a mount point; its link target or content,
 # in base64, since pyinfra cuts output at the first byte that is not UTF-8. One stat is for all
 # paths, and mountpoint for those with the name of a mount point only: processes are slow to start.
-READ_FILES = """n=$(awk '{sub(/.*\\//, "", $5); printf "%s/", $5}' /proc/self/mountinfo);
+# These names are in ``mounts``, which is exported where several facts are read.
+MOUNTS = """mounts=$(awk '{sub(/.*\\//, "", $5); printf "%s/", $5}' /proc/self/mountinfo)"""
+READ_FILES = (
+    """[ -n "$mounts" ] || """
+    + MOUNTS
+    + """;
 stat -c '%F|%a|%U|%G|%n' -- "$@" 2>/dev/null | { IFS= read -r s; for p in "$@"; do
 case $s in *"|$p") echo "${s%"|$p"}"; IFS= read -r s || s=;
-case "/$n" in *"/${p##*/}/"*) mountpoint -q "$p" && echo mounted || echo plain;;
+case "/$mounts" in *"/${p##*/}/"*) mountpoint -q "$p" && echo mounted || echo plain;;
 *) echo plain;; esac;
 if [ -L "$p" ]; then readlink "$p" | base64 -w0; elif [ -f "$p" ]; then base64 -w0 < "$p"; fi;
 echo;;
 *) echo absent; echo; echo;; esac;
 done; }"""
+)
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ _TRIAL = """mount -t tmpfs tmpfs /run || exit; iptables-restore >/dev/null 2>&1;
 printf %s "$1" | iptables-restore --noflush 2>&1 >/dev/null | base64 -w0; echo;
 iptables-save 2>/dev/null | base64 -w0; echo; echo ok"""
 
-# Neither iptables-save creates a table by reading it. Warnings are lines that begin with "#". The
-# legacy one is run only if the kernel has legacy tables.
+# Neither iptables-save creates a table by reading it. What it warns of may be written in the middle
+# of a rule, and is left out. The legacy one is run only if the kernel has legacy tables.
 _SCRIPT = (
     """export LC_ALL=C; u=$1 rules=$2 trial=$3; shift 3;
-save() { if s=$("$1" 2>&1); then echo ok; else echo failed; fi;
+save() { if s=$("$1" 2>/dev/null); then echo ok; else echo failed; s=$("$1" 2>&1); fi;
 printf '%s' "$s" | base64 -w0; echo; };
 try() { sets=;
 case $rules in *set*|*SET*) sets=$(ipset save 2>/dev/null | grep '^create ');; esac;

@@ -15,6 +15,7 @@ from facts.kubelet import KUBELET
 INIT_UNIT = "bramble-kubeadm-init"
 JOIN_UNIT = "bramble-kubeadm-join"
 CONFIG = "/etc/kubernetes/kubeadm-config.yaml"  # the file that init is given
+RESTORED_FROM = "/var/lib/bramble/restore"  # the unpacked backup, until a restore is done
 
 # The files that a complete init has written, in its order. A power cut leaves an empty one.
 _WRITTEN_BY_INIT = (
@@ -39,7 +40,7 @@ _WRITTEN_BY_JOIN = (
     "/etc/kubernetes/pki/ca.crt",
 )
 
-_SAID = ("version", "ca", "certificate", "objects", "why", "kubelet", "server", "own_ca")
+_SAID = ("version", "ca", "objects", "why", "kubelet", "server", "own_ca")
 _COMMON = """say() { echo "$1 $(base64 -w0)"; };
 for f in "$@"; do if [ -s "$f" ]; then echo "file $f"; elif [ -e "$f" ]; then echo "empty $f"; fi;
 done;
@@ -56,8 +57,8 @@ _CONTROL_PLANE = f"""patience=$1; shift;
 {_COMMON}
 {KUBELET}
 if [ -n "$(ls -A /var/lib/etcd/member 2>/dev/null)" ]; then echo "file /var/lib/etcd/member"; fi;
-[ ! -s /etc/kubernetes/pki/ca.key ] || echo "file /etc/kubernetes/pki/ca.key";
-cat /etc/kubernetes/pki/apiserver.crt 2>/dev/null | say certificate;
+for f in /etc/kubernetes/pki/ca.key {RESTORED_FROM}/manifest.json; do
+[ ! -s "$f" ] || echo "file $f"; done;
 k() {{ kubectl --kubeconfig=/etc/kubernetes/admin.conf --request-timeout=5s "$@" 2>&1; }};
 if systemctl is-active --quiet {INIT_UNIT} 2>/dev/null; then echo running;
 elif [ -s /etc/kubernetes/admin.conf ] && [ -s /etc/kubernetes/manifests/kube-apiserver.yaml ]; then
@@ -102,9 +103,9 @@ class ControlPlaneState(State):
     + state: absent; running (init runs now); half-finished; not answering (all files are there, and
       the API server did not answer in time); worker (it has joined a cluster as one); finished
     + version: of the kubeadm that is installed; "" without one
-    + files: those that init has left
+    + files: those that init has left, or a restore that was interrupted
     + missing: files, or objects in the cluster, that a complete control plane has
-    + ca, certificate: of the cluster, and of its API server (PEM)
+    + ca: of the cluster (PEM)
     + config: the cluster's ClusterConfiguration (YAML)
     + why: the last line of kubectl
     + kubelet: what is wrong with the kubelet, with its last line
@@ -115,7 +116,6 @@ class ControlPlaneState(State):
     files: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     ca: str = ""
-    certificate: str = ""
     config: str = ""
     why: str = ""
     kubelet: str = ""
@@ -164,7 +164,6 @@ class ControlPlane(WholeFact[ControlPlaneState]):
             version=said.get("version", "").strip(),
             files=files + tuple(f"{path} (empty)" for path in flags.get("empty", ())),
             ca=said.get("ca", ""),
-            certificate=said.get("certificate", ""),
             config=config.get("ClusterConfiguration", ""),
             why=said.get("why", "").strip(),
             kubelet=said.get("kubelet", "").strip(),
@@ -209,6 +208,26 @@ class Member(WholeFact[MemberState]):
         if "/etc/kubernetes/kubelet.conf" in files and "keyless" not in flags:
             return replace(seen, state="joined")
         return replace(seen, state="half-joined") if left else seen
+
+
+class ControlPlaneMember(WholeFact[MemberState]):
+    """
+    Read how far ``kubeadm join`` has come on a node that is to be a further control plane: a
+    ``MemberState``, "joined" for a worker, "control plane" for one whose files are all there.
+    """
+
+    script = (_MEMBER, *_WRITTEN_BY_INIT)
+
+    def parse(self, *lines: str) -> MemberState:
+        seen = Member().parse(*lines)
+        own = tuple(path for path in seen.files if path != "control-plane")
+        if "running" in lines:
+            return replace(seen, state="running", files=own)
+        if seen.state in ("absent", "joined"):
+            return replace(seen, files=own)
+        complete = set(own) == set(_WRITTEN_BY_INIT)
+        state: Any = "control plane" if complete else "half-joined"
+        return replace(seen, state=state, files=own)
 
 
 class ClusterAuthority(WholeFact[str]):

@@ -31,7 +31,8 @@ elif [ -s "$u" ]; then
 echo "user $(hash < "$u")"; echo "status $(stat -c '%a %U %G' "$u")";
 if [ -s $a ] && has certificate-authority-data; then
 if [ "$(alike $a)" = "$(alike "$u")" ]; then echo "holds copy";
-elif has client-certificate-data && has client-key-data; then echo "holds more"; fi; fi;
+elif has client-certificate-data && has client-key-data; then echo "holds more";
+else echo "holds outdated"; fi; fi;
 fi; fi; fi"""
 
 
@@ -44,7 +45,8 @@ class Credentials(State):
     + ca, cert: of the certificates in the administrator's
     + home, group: of the user; "" when there is no such user
     + holds: what the user's file is: "copy" of the present or an earlier administrator's; "more":
-      the present administrator and other entries; "": anything else
+      the present administrator and other entries; "outdated": this cluster and other entries, and
+      another user than the present administrator; "": anything else
     + status: mode, user and group of the user's file
     + odd: the path of the user's file, if it is a link or a directory
     """
@@ -58,6 +60,11 @@ class Credentials(State):
     holds: str = ""
     status: str = ""
     odd: str = ""
+
+    @property
+    def copy(self) -> str:
+        """The path of the user's file, if it is a copy of the administrator's; else ""."""
+        return f"{self.home}/.kube/config" if self.holds == "copy" else ""
 
 
 _WORDS = tuple(each.name for each in fields(Credentials))

@@ -12,6 +12,12 @@ from pyinfra.api import StringCommand
 from facts.base import State, WholeFact, ask, number, raw, text_of
 
 ADMIN_CONF = "/etc/kubernetes/admin.conf"
+# A shell assignment, $server: kubectl's option for this control plane's own API server. Of several
+# control planes ADMIN_CONF names the address in common, the controller manager's file their own.
+OWN_SERVER = """server=$(sed -n 's/^ *server: */--server=/p' \
+/etc/kubernetes/controller-manager.conf 2>/dev/null);"""
+DELETE_NODE = f"""kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s delete node "$1" \
+--ignore-not-found </dev/null"""
 
 # One kubectl per namespace, in parallel: each takes a second to start on a small board.
 _SCRIPT = f"""d=$(mktemp -d) || exit 0; trap 'rm -rf "$d"' EXIT; i=0;
@@ -60,11 +66,11 @@ class Objects(WholeFact[ClusterObjects]):
                 groups.setdefault(namespace, []).append(rest)
             else:
                 lists.append(name)
-        words = [
-            *lists,
-            *(" ".join([*(["-n", key] if key else []), *groups[key]]) for key in groups),
-        ]
-        return ask(_SCRIPT, *words)
+        everywhere = groups.pop("", [])  # kubectl ignores a namespace for these
+        if everywhere:
+            groups.setdefault(next(iter(groups), ""), []).extend(everywhere)
+        words = (" ".join([*(["-n", key] if key else []), *groups[key]]) for key in groups)
+        return ask(_SCRIPT, *lists, *words)
 
     def parse(self, *lines: str) -> ClusterObjects:
         objects: list[dict[str, Any]] = []

@@ -10,9 +10,12 @@ from facts.base import State, WholeFact, number, one_of, text_of
 # last invocation, whose ID systemd keeps until the next start; else the unit's lines since kubeadm
 # configured it, since journald can't attribute lines of a process that has exited already; else
 # systemd's own line on how it exited. A Go panic is preferred, since stack traces follow it.
-KUBELET = r"""kubelet() { NRestarts=0 SubState='' InvocationID='';
-eval "$(systemctl show -p NRestarts -p SubState -p InvocationID kubelet 2>/dev/null)"; };
-exited() { case $SubState in auto-restart*|failed) ;; *) false;; esac; };
+# Once its next start is queued, NRestarts counts that already, while the ID is the old one's: newer
+# systemds have a SubState for it, older ones only the job.
+KUBELET = r"""kubelet() { NRestarts=0 SubState='' InvocationID='' Job='';
+eval "$(systemctl show -p NRestarts -p SubState -p InvocationID -p Job kubelet 2>/dev/null)";
+[ -z "$Job" ] || [ "$SubState" != auto-restart ] || SubState=auto-restart-queued; };
+exited() { case $SubState in auto-restart|failed) ;; *) false;; esac; };
 journal() { journalctl -q -a -o cat --no-pager -n 500 "$@" 2>/dev/null | grep -a '[^[:space:]]'; };
 last_words() { journalctl --sync >/dev/null 2>&1;
 l=$(journal _SYSTEMD_UNIT=kubelet.service "_SYSTEMD_INVOCATION_ID=$InvocationID");
@@ -32,7 +35,8 @@ if exited; then last_words; fi | base64 -w0; echo"""
 class KubeletState(State):
     """
     + restarts: how often systemd has restarted it automatically
-    + state: systemd's SubState: "running"; "auto-restart" while it waits for the next start
+    + state: systemd's SubState: "running"; "auto-restart" while it waits for the next start,
+      "auto-restart-queued" when that was asked for
     + configured: whether kubeadm has written its configuration; without one it exits at once
     + last_words: the last line before it exited; "" while it runs
     """
@@ -44,7 +48,7 @@ class KubeletState(State):
 
     @property
     def exited(self) -> bool:
-        return self.state.startswith("auto-restart") or self.state == "failed"
+        return self.state in ("auto-restart", "failed")
 
 
 class Kubelet(WholeFact[KubeletState]):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 
 from facts.base import WholeFact
-from facts.kubectl import ADMIN_CONF
+from facts.kubectl import ADMIN_CONF, OWN_SERVER
 
 # /readyz passes without etcd.
-_SCRIPT = f"""kubectl --kubeconfig={ADMIN_CONF} --request-timeout=10s get --raw /livez 2>&1 \
-</dev/null | tr '\\n' ' '; echo"""
+_SCRIPT = f"""{OWN_SERVER}
+kubectl --kubeconfig={ADMIN_CONF} ${{server:+"$server"}} --request-timeout=10s get --raw /livez \
+2>&1 </dev/null | tr '\\n' ' '; echo"""
 
 
 class Livez(WholeFact[str]):
-    """Ask a control plane's API server whether it is well: "", or what is not."""
+    """Ask a control plane's own API server whether it is well: "", or what is not."""
 
     script = (_SCRIPT,)
 

@@ -12,7 +12,8 @@ _SCRIPT = """uname -n; cat /proc/sys/kernel/random/boot_id;
 ask() { a=$(ip -j -4 "$@") || a='ip failed'; echo "$a" | tr -d '\\n'; echo; };
 ask address show; ask route show;
 for i in /sys/class/net/*; do
-[ -e "$i/address" ] && printf '%s=%s ' "${i##*/}" "$(cat "$i/address")"; done; echo;
+[ -e "$i/address" ] || continue; m=; read -r m < "$i/address"; printf '%s=%s ' "${i##*/}" "$m";
+done; echo;
 if systemctl is-active --quiet systemd-networkd; then for i in /sys/class/net/*; do
 grep -qs '^NETWORK_FILE=.' "/run/systemd/netif/links/$(cat "$i/ifindex")" &&
 printf '%s ' "${i##*/}"; done; fi; echo"""

@@ -6,26 +6,27 @@ from pyinfra.api import StringCommand
 
 from facts.base import UnexpectedLine, WholeFact, ask, text_of
 
-SECONDS = 10  # for an answer; all are asked at once, over a slow Wi-Fi maybe
+# For an answer; all are asked at once, over a slow Wi-Fi maybe. The short time is for what probably
+# can't answer yet: a lost packet of a new connection is sent again after 1 and after 3 s.
+SECONDS, SHORT = 10, 4
 
 # apt's own helper uses apt's proxies and certificates, and every Debian has it; containerd does not
 # use apt's proxy for a registry. What is fetched is in memory, and removed at the end.
 # `update --print-uris` fetches nothing.
-_SCRIPT = f"""d=$(mktemp -d /run/bramble-reach-XXXXXX) || exit; n=0;
-say() {{ printf '%s %s %s\\n' "$1" "$(printf %s "$2" | base64 -w0)" \
-"$(printf %s "$3" | base64 -w0)" > "$d/$4.said"; }};
-address() {{ e=$(timeout {SECONDS} bash -c 'exec 3<>"/dev/tcp/${{1%:*}}/${{1##*:}}"' sh "$1" 2>&1);
-case $? in 0) e=;; 124) e='no answer in {SECONDS} s';; *) e=$(echo "$e" | tail -n1);
-e=${{e##*: }};; esac; say address "$1" "$e" "$2"; }};
-url() {{ k=$1; u=$2; f=$d/$3; shift 3; e=$(timeout {SECONDS + 1} /usr/lib/apt/apt-helper \
--o APT::Sandbox::User=root -o Acquire::Retries=0 -o Acquire::http::Timeout={SECONDS} \
--o Acquire::https::Timeout={SECONDS} "$@" download-file "$u" "$f" 2>&1);
-case $? in 0) e=;; 124) e='no answer in {SECONDS + 1} s';;
+_SCRIPT = """d=$(mktemp -d /run/bramble-reach-XXXXXX) || exit; n=0; s=$4;
+say() { echo "$1 $(printf '%s\\n%s' "$2" "$3" | base64 -w0)" > "$d/$4.said"; };
+address() { e=$(timeout "$s" bash -c 'exec 3<>"/dev/tcp/${1%:*}/${1##*:}"' sh "$1" 2>&1);
+case $? in 0) e=;; 124) e="no answer in $s s";; *) e=$(echo "$e" | tail -n1);
+e=${e##*: };; esac; say address "$1" "$e" "$2"; };
+url() { k=$1; u=$2; f=$d/$3; shift 3; e=$(timeout $((s+1)) /usr/lib/apt/apt-helper \
+-o APT::Sandbox::User=root -o Acquire::Retries=0 -o Acquire::http::Timeout="$s" \
+-o Acquire::https::Timeout="$s" "$@" download-file "$u" "$f" 2>&1);
+case $? in 0) e=;; 124) e="no answer in $((s+1)) s";;
 *) e=$(echo "$e" | sed -n 's/^E: Failed to fetch [^ ]* *//p' | head -n1);; esac;
-say "$k" "$u" "$e" "${{f##*/}}"; }};
+say "$k" "$u" "$e" "${f##*/}"; };
 for a in $1; do n=$((n+1)); address "$a" $n & done;
-for u in $({{ echo "$2" | tr ' ' '\\n'; apt-get update --print-uris 2>/dev/null |
-cut -d"'" -f2; }} |
+for u in $({ echo "$2" | tr ' ' '\\n'; apt-get update --print-uris 2>/dev/null |
+cut -d"'" -f2; } |
 grep '://.*/InRelease$' | awk -F/ '!seen[$3]++'); do n=$((n+1)); url archive "$u" $n & done;
 for u in $3; do n=$((n+1)); url registry "$u" $n -o Acquire::http::Proxy=DIRECT \
 -o Acquire::https::Proxy=DIRECT & done;
@@ -41,20 +42,27 @@ class Reach(WholeFact[dict[str, dict[str, str]]]):
     + addresses: ``ADDRESS:PORT``, TCP
     + archives: files of package repositories, besides those that the node's apt knows
     + registries: URLs
+    + seconds: to wait for an answer
     """
 
     def command(
-        self, addresses: list[str], archives: list[str], registries: list[str]
+        self,
+        addresses: list[str],
+        archives: list[str],
+        registries: list[str],
+        seconds: int = SECONDS,
     ) -> StringCommand:
-        return ask(_SCRIPT, " ".join(addresses), " ".join(archives), " ".join(registries))
+        targets = [" ".join(each) for each in (addresses, archives, registries)]
+        return ask(_SCRIPT, *targets, str(seconds))
 
     def parse(self, *lines: str) -> dict[str, dict[str, str]]:
         found: dict[str, dict[str, str]] = {"address": {}, "archive": {}, "registry": {}}
         for line in lines:
-            kind, target, *why = line.split()
-            if kind not in found or len(why) > 1:
+            kind, said = line.split()
+            if kind not in found:
                 raise UnexpectedLine(line)
-            found[kind][text_of(target, "replace")] = _reason(text_of("".join(why), "replace"))
+            target, _, why = text_of(said, "replace").partition("\n")
+            found[kind][target] = _reason(why)
         return found
 
 

@@ -25,10 +25,9 @@ _SCRIPT = (
     """{ tail -n +2 /proc/swaps | base64 -w0; } 2>/dev/null; echo;
 [ -e /usr/lib/systemd/system-generators/rpi-swap-generator ] || [ -e /etc/rpi/swap.conf ] \
 && echo rpi-swap || echo -;
-calls() { sort -u |
-xargs -r sh -c 'find -L "$@" -maxdepth '"$1"' -type f -size -256k 2>/dev/null' f |
-xargs -r grep -HsIE '^[^#]*\\<swapon\\>' | grep -vE 'swapon +(-[sVh]|--(s|no|by|raw|v|h))' |
-cut -d: -f1 | sort -u; };
+calls() { xargs -r sh -c 'find -L "$@" -maxdepth '"$1"' -type f -size -256k 2>/dev/null' f |
+xargs -r grep -HsIE '^[^#]*\\<swapon\\>' |
+awk -F: '!/swapon +(-[sVh]|--(s|no|by|raw|v|h))/ && !seen[$1]++ {print $1}'; };
 files=$(systemctl show -p UnitPath --value 2>/dev/null | tr ' ' '\\n' |
 xargs -r -d '\\n' sh -c 'find -L "$@" -maxdepth 2 -type f \
 \\( -name "*.service" -o -path "*.service.d/*.conf" -o -name "*.swap" \\) 2>/dev/null' f);
@@ -40,8 +39,9 @@ if (w[i] ~ /^\\//) print u " " w[i]; else if (first && i == 2 && w[i] != "")
 for (d in in_path) print u " " d "/" w[i]}; first=0; on=/\\\\$/}
 BEGIN {in_path["/usr/local/sbin"]; in_path["/usr/local/bin"]; in_path["/usr/sbin"];
 in_path["/usr/bin"]}');
-at=$(echo "$run" | cut -d' ' -f2 | grep -vx /etc/rc.local | calls 0); export at;
-u=$(echo "$run" | awk 'BEGIN {n=split(ENVIRON["at"], f, "\\n"); for (i=1; i<=n; i++) is[f[i]]}
+at=$(echo "$run" | awk '$2 != "/etc/rc.local" && !seen[$2]++ {print $2}' | calls 0); export at;
+if [ -n "$at" ]; then u=$(echo "$run" |
+awk 'BEGIN {n=split(ENVIRON["at"], f, "\\n"); for (i=1; i<=n; i++) is[f[i]]}
 $2 in is {sub(/@\\.service$/, "@*.service", $1); print $1}' | sort -u |
 xargs -r -d '\\n' systemctl show -p Id --value -- 2>/dev/null | sort -u);
 for u in $u $(echo "$u" | xargs -r systemctl show -p TriggeredBy --value -- 2>/dev/null); do
@@ -49,7 +49,7 @@ printf 'Enabled=%s|' "$(systemctl is-enabled -- "$u" 2>/dev/null)";
 printf 'Zram=%s|' "$(echo "$run" | awk -v u="$u" '{t=u; sub(/@.*\\./, "@.", t)}
 $1 == u || $1 == t {print $2}' | xargs -r grep -lsI -d skip zram | head -n 1)";
 systemctl show -p ActiveState,LoadState,FragmentPath,TriggeredBy,ExecMainStartTimestampMonotonic \
--- "$u" | tr '\\n' '|'; echo "$u"; done | base64 -w0; echo;
+-- "$u" | tr '\\n' '|'; echo "$u"; done | base64 -w0; fi; echo;
 for f in """
     + _SCRIPTS
     + """; do echo "$f"; done | calls 1 | tr '\\n' ' '; echo;
@@ -128,7 +128,7 @@ class Swap(WholeFact[SwapState]):
             rpi_swap=rpi == "rpi-swap",
             services=[*todo["disable"], *disable],
             units=[*todo["mask"], *mask],
-            scripts=[*scripts.split(), *todo["tell"]],
+            scripts=[*sorted(scripts.split()), *todo["tell"]],
             accounted=[each["Of"] for each in own if each["FragmentPath"] and each["Of"]],
             by_service=any(_has_run(each) for each in callers),
             by_zram_service=any(_has_run(each) and each["Zram"] for each in callers),

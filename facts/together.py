@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pyinfra.api import FactProcessError, QuoteString, StringCommand
 
 from facts.base import LOCALE, UnexpectedAnswer, answer, between_markers, quoted, text_of
+from facts.files import MOUNTS
 
 # Runs the shell script on standard input as root. Whether sudo works without a password is one of
 # the questions, so that its message is an answer too.
@@ -16,7 +17,8 @@ _BY_ROOT = (
 )
 # Each command is a process of its own, so that none can break another; its output goes to a file,
 # and `grep` puts the file's name before each line.
-_BEFORE = f"""export {LOCALE}; umask 077; d=$(mktemp -d /run/bramble-facts-XXXXXX) || exit;
+_BEFORE = f"""export {LOCALE}; umask 077; {MOUNTS}; export mounts;
+d=$(mktemp -d /run/bramble-facts-XXXXXX) || exit;
 trap 'rm -rf "$d"' EXIT; trap 'exit 1' HUP INT TERM PIPE; cd "$d" || exit
 """
 # What hangs (a program of the node, a file on a dead server) is ended, so that the others are read.

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from pyinfra.api import StringCommand
 
 from facts.base import State, UnexpectedLine, WholeFact, ask, one_of
 from facts.certificates import STATIC_PODS
 from facts.kubeadm import CONFIG
-from facts.kubectl import ADMIN_CONF
+from facts.kubectl import ADMIN_CONF, OWN_SERVER
 from formats.metrics import DEPRECATED
 
 UPGRADE_UNIT = "bramble-kubeadm-upgrade"
-SNAPSHOTS = "/var/lib/bramble/snapshots"
 
-_SCRIPT = f"""k() {{ kubectl --kubeconfig={ADMIN_CONF} --request-timeout=10s get --raw "$1" \
-2>/dev/null; }};
+_SCRIPT = f"""{OWN_SERVER}
+k() {{ kubectl --kubeconfig={ADMIN_CONF} ${{server:+"$server"}} --request-timeout=10s \
+get --raw "$1" 2>/dev/null; }};
 systemctl is-active --quiet {UPGRADE_UNIT} 2>/dev/null && echo running || echo -;
-k /version | sed -n 's/.*"gitVersion": *"\\([^"]*\\)".*/\\1/p' | grep . || echo -;
+end=$(($(date +%s) + $1)); shift; [ -s /etc/kubernetes/manifests/kube-apiserver.yaml ] || end=0;
+until v=$(k /version | sed -n 's/.*"gitVersion": *"\\([^"]*\\)".*/\\1/p' | grep .); do
+[ "$(date +%s)" -lt "$end" ] || {{ v=-; break; }}; sleep 1; done; echo "$v";
 sed -n 's/^kubernetesVersion: *//p' {CONFIG} 2>/dev/null | grep . || echo -;
 for p in "$@"; do
 echo "image $p $(sed -n 's/^ *\\(- \\)\\{{0,1\\}}image: *//p' "/etc/kubernetes/manifests/$p.yaml" \
@@ -44,14 +47,22 @@ class ControlPlaneVersions(State):
 
 
 class ControlPlaneParts(WholeFact[ControlPlaneVersions]):
-    """Read the parts of the control plane on its node: a ``ControlPlaneVersions``."""
+    """
+    Read the parts of a control plane on its own node: a ``ControlPlaneVersions``.
+
+    + patience: seconds to wait for its API server
+    """
+
+    @classmethod
+    def at_once(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        return arguments | {"patience": 0}
 
     @classmethod
     def is_settled(cls, value: ControlPlaneVersions) -> bool:
         return bool(value.server) and not value.running
 
-    def command(self) -> StringCommand:
-        return ask(_SCRIPT, *STATIC_PODS)
+    def command(self, patience: int = 0) -> StringCommand:
+        return ask(_SCRIPT, str(patience), *STATIC_PODS)
 
     def parse(
         self, running: str, server: str, configured: str, *lines: str

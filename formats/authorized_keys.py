@@ -14,7 +14,7 @@ import socket
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from ipaddress import ip_address, ip_network
 
@@ -54,7 +54,12 @@ _LINE = re.compile(
     rf"(?P<type>{_NAMES})[ \t]+(?P<blob>[^ \t]+)[ \t]*(?P<comment>.*)",
     re.DOTALL,
 )
-_TIMES = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+# As strptime(3) reads it; mktime(3) takes 31 April for 1 May.
+_TIME = re.compile(
+    "([0-9]{4})(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])"
+    "(?:([01][0-9]|2[0-3])([0-5][0-9])([0-5][0-9]|6[01])?)?(?i:Z|UTC)?"
+)
+_NO_ADDRESS = re.compile(r"^!|[]\s[]|/(?!\s*\+?[0-9]+$)|[*?].*/", re.ASCII)
 _MAX_TUNNEL = 0x7FFFFFFD
 
 
@@ -192,11 +197,12 @@ def _set_value(found: dict[str, object], name: str, value: str) -> None:
 
 def _time(value: str) -> datetime:
     """Read ``YYYYMMDD[HHMM[SS]][Z]``; without Z it is the node's local time, taken as UTC here."""
-    digits = re.sub(r"(?i)(?<=.)(?:z|utc)$", "", value)
-    try:
-        return datetime.strptime(digits, _TIMES[len(digits)]).replace(tzinfo=UTC)
-    except (KeyError, ValueError):
-        raise _wrong(f"expiry-time={value!r}", "not YYYYMMDD[HHMM[SS]][Z]") from None
+    parts = _TIME.fullmatch(value)
+    if parts is None:
+        raise _wrong(f"expiry-time={value!r}", "not YYYYMMDD[HHMM[SS]][Z]")
+    year, month, day, hour, minute, second = (int(part or 0) for part in parts.groups())
+    since = timedelta(days=day - 1, hours=hour, minutes=minute, seconds=second)
+    return datetime(min(max(year, 1), 9998), month, 1, tzinfo=UTC) + since
 
 
 def _is_number(text: str, least: int, most: int) -> bool:
@@ -220,8 +226,11 @@ def _is_host_port(text: str, bare_port: bool) -> bool:
 
 
 def _check_from(value: str) -> None:
-    """Check the patterns: with a wrong one sshd matches no address at all."""
-    for pattern in value.split(","):
+    """Check the patterns: with a wrong one, or without one that can match, nobody is let in."""
+    patterns = value.split(",")
+    if all(map(_NO_ADDRESS.search, patterns)):
+        raise _wrong(f"from={value!r}", "it matches no address")
+    for pattern in patterns:
         text = pattern.removeprefix("!")
         address, slash, length = text.partition("/")
         try:
@@ -230,9 +239,9 @@ def _check_from(value: str) -> None:
             if not text:
                 raise _wrong(f"from={value!r}", "an empty pattern") from None
             continue
-        if slash and re.fullmatch("[0-9]+", length):
+        if slash and re.fullmatch(r"\s*\+?[0-9]+", length, re.ASCII):
             try:
-                ip_network(text)
+                ip_network(f"{address}/{int(length)}")
             except ValueError as error:
                 raise _wrong(f"from={value!r}", str(error)) from None
 

@@ -28,6 +28,16 @@ def key_hash(pem: str) -> str:
     return f"sha256:{sha256(der).hexdigest()}"
 
 
+def fingerprint(pem: str) -> str:
+    """
+    Compute SHA-256 over the certificate itself (DER), in hexadecimal digits.
+
+    + raises ``Unreadable``: the text is not a certificate
+    """
+    with _reading():
+        return sha256(_load(pem).public_bytes(Encoding.DER)).hexdigest()
+
+
 def names(pem: str) -> set[str]:
     """
     Read the DNS names and addresses (as text) that a server certificate is valid for.

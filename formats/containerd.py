@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Iterator, MutableMapping
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import tomlkit
@@ -42,7 +43,11 @@ _COMMENT = re.compile(
     re.DOTALL,
 )
 # The CRI's line in disabled_plugins, with what else is on it.
-_DISABLED = re.compile(rf"^[ \t]*[\"'](?:{'|'.join(map(re.escape, _CRI))})[\"'][ \t]*,?.*$", re.M)
+_DISABLED = re.compile(
+    r"^[ \t]*(?:disabled_plugins[ \t]*=[ \t]*\[[ \t]*)?"
+    rf"[\"'](?:{'|'.join(map(re.escape, _CRI))})[\"'][ \t]*(?:[],#].*)?$",
+    re.MULTILINE,
+)
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 
 
@@ -159,6 +164,7 @@ def _differences(one: Any, other: Any, name: str = "") -> Iterator[str]:
         yield name
 
 
+@lru_cache(maxsize=8)  # the nodes' files are mostly the same, and each is parsed several times
 def _parsed(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)

@@ -16,55 +16,35 @@ _OURS = re.compile(
 )
 
 
-def dhcpcd(text: str, background: bool = False, deny: str | None = None) -> str:
+def dhcpcd(
+    text: str, background: bool | None = None, deny: str | None = None, allow: str | None = None
+) -> str:
     """
-    Add to bramble's lines in dhcpcd.conf.
+    Change bramble's lines in dhcpcd.conf; without a setting they go.
 
     + text: the whole file; empty when there is none
-    + background: ifup (and the boot) does not wait for an answer, and dhcpcd keeps asking; without
-      it dhcpcd gives up after 30 s
+    + background: whether ifup (and the boot) does not wait for an answer, and dhcpcd keeps asking
+      (otherwise it gives up after 30 s); None: as it is
     + deny: an interface that the dhcpcd service must not configure, because ifupdown does; ifupdown
       cannot use dhcpcd for it then
+    + allow: an interface that it may configure again
     """
     own = _OURS.match(text)
-    denied = (own["denied"] or "").split() if own else []
-    if deny and deny not in denied:
-        denied.append(deny)
-    background = background or bool(own and own["background"])
-    lines = ["# bramble: interfaces(5) says what is to be done with these interfaces\n"]
-    lines += ["background\n"] if background else []
+    names = [*((own["denied"] or "").split() if own else []), *([deny] if deny else [])]
+    denied = [name for name in dict.fromkeys(names) if name != allow]
+    if background is None:
+        background = bool(own and own["background"])
+    lines = ["background\n"] if background else []
     lines += [f"denyinterfaces {' '.join(denied)}\n"] if denied else []
-    rest = text[own.end() :] if own else text
-    return "".join(lines) + rest if len(lines) > 1 else rest
+    head = (
+        "# bramble: interfaces(5) says what is to be done with these interfaces\n" if lines else ""
+    )
+    return head + "".join(lines) + (text[own.end() :] if own else text)
 
 
 def dhcpcd_is_managed(text: str) -> bool:
     """Tell whether dhcpcd.conf has lines of bramble."""
     return _OURS.match(text) is not None
-
-
-def dhcpcd_allow(text: str, interface: str) -> str:
-    """Remove bramble's line that denies dhcpcd an interface."""
-    own = _OURS.match(text)
-    if not own or interface not in (own["denied"] or "").split():
-        return text
-    rest = text[own.end() :]
-    denied = [name for name in own["denied"].split() if name != interface]
-    kept = dhcpcd(rest, bool(own["background"]))
-    for name in denied:
-        kept = dhcpcd(kept, deny=name)
-    return kept
-
-
-def dhcpcd_waits(text: str) -> str:
-    """Remove bramble's line that no ifup waits for an answer."""
-    own = _OURS.match(text)
-    if not own or not own["background"]:
-        return text
-    kept = text[own.end() :]
-    for name in (own["denied"] or "").split():
-        kept = dhcpcd(kept, deny=name)
-    return kept
 
 
 def dhclient(text: str) -> str:

@@ -30,6 +30,19 @@ def adapted(manifest: str, pod_network: str, interface: str) -> list[dict[str, A
     return objects
 
 
+def images(manifest: str) -> list[str]:
+    """
+    Read the names of the images that each node runs.
+
+    + raises ``Unreadable``: it is not flannel's manifest
+    """
+    daemon_set = _find(manifests.documents(manifest), "daemonset", DAEMON_SET)
+    with reading(f"no images in {DAEMON_SET}"):
+        pod = daemon_set["spec"]["template"]["spec"]
+        found = [str(each["image"]) for each in pod.get("initContainers", []) + pod["containers"]]
+        return list(dict.fromkeys(found))
+
+
 def namespace(objects: list[dict[str, Any]]) -> str:
     """Read the namespace of flannel's DaemonSet."""
     return manifests.identity(_find(objects, "daemonset", DAEMON_SET))[0]

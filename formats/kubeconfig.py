@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.composer import ComposerError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.tokens import KeyToken
 
 from formats.unreadable import MALFORMED, Unreadable, reading
 from messages import formats as messages
@@ -71,6 +72,11 @@ def parse(text: str) -> dict[str, Any]:
 def _root(text: str) -> Node | None:
     try:
         root: Node | None = YAML().compose(text)
+        # The mark of a key is empty, but for one behind a question mark.
+        for token in YAML().scan(text) if "?" in text else ():
+            if isinstance(token, KeyToken) and token.end_mark.index > token.start_mark.index:
+                where = f"line {token.start_mark.line + 1}"
+                raise Unreadable(f"a key behind a question mark ({where})")
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" (line {mark.line + 1})" if mark else ""
@@ -425,6 +431,15 @@ def certificate(config: Mapping[str, Any], name: str) -> str:
         context = _named(config, "contexts", name)["context"]
         user = _named(config, "users", context.get("user"))["user"]
         return b64decode(user["client-certificate-data"], validate=True).decode()
+    except (*MALFORMED, ValueError):
+        return ""
+
+
+def authority(config: Mapping[str, Any], name: str) -> str:
+    """Return the CA certificate (PEM) of the cluster of that name; "" without one."""
+    try:
+        cluster = _named(config, "clusters", name)["cluster"]
+        return b64decode(cluster["certificate-authority-data"], validate=True).decode()
     except (*MALFORMED, ValueError):
         return ""
 

@@ -6,7 +6,7 @@ against the Host header without its port. They are made here from networks, addr
 each anchored at both ends and free of commas: ``^192.168.1`` would also let ``192.168.10.7`` and
 ``192x168y1.evil`` in.
 
-Sources: systemd.service(5), systemd.exec(5), "COMMAND LINES" and systemd.syntax(7).
+Source: systemd.exec(5), for the unit's credentials.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import re
 from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
 
-from formats.systemd import SANDBOX
+from formats.systemd import HEAD, SANDBOX, command_line
 from messages.settings import HOST_BITS, INVALID
 
 # systemd reads the kubeconfig as root and passes it on; the service's dynamic user can read no
 # other file of root's.
 _UNIT = """\
-# Written by bramble: changes made here are undone by its next run.
+{head}
 [Unit]
 Description=kubectl proxy: the Kubernetes API over plain HTTP, without authentication
 Documentation=https://kubernetes.io/docs/reference/kubectl/generated/kubectl_proxy/
@@ -65,23 +65,7 @@ def unit(address: str, port: int, accept_hosts: str, kubeconfig: str) -> str:
     # ``%d`` is systemd's specifier for the folder of credentials, so it is not escaped.
     command = f"{command_line(words)} --kubeconfig=%d/kubeconfig "
     command += command_line([f"--accept-hosts={accept_hosts}"])
-    return _UNIT.format(command=command, kubeconfig=kubeconfig, sandbox=SANDBOX)
-
-
-# A word with other characters needs quotes.
-_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-=./:@,+")
-
-
-def command_line(words: Iterable[str]) -> str:
-    """Write an ``ExecStart=`` line; variables, escapes and specifiers in the words are escaped."""
-    return " ".join(_word(word) for word in words)
-
-
-def _word(word: str) -> str:
-    if "\n" in word:
-        raise ValueError("a line feed can't stand in a unit's command line")
-    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$").replace("%", "%%")
-    return escaped if word and set(word) <= _PLAIN else f'"{escaped}"'
+    return _UNIT.format(head=HEAD, command=command, kubeconfig=kubeconfig, sandbox=SANDBOX)
 
 
 _NAME = re.compile(

@@ -7,26 +7,15 @@ the desired one are compared; what others have added stays, as with server-side 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Any
 
-from formats import yaml_documents
+from formats import quantity, yaml_documents
 from formats.unreadable import reading
 
 # The fields by which server-side apply identifies the entries of a list (+listMapKey in
 # Kubernetes' types), as far as manifests such as flannel's need them.
 _KEYS = (("mountPath",), ("containerPort", "protocol"), ("name",), ("key", "effect"))
-_SUFFIXES = {
-    "": Decimal(1),
-    "n": Decimal("1e-9"),
-    "u": Decimal("1e-6"),
-    "m": Decimal("1e-3"),
-    **{suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", 1)},
-    **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", 1)},
-}
-_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([numkMGTPE]|[KMGTPE]i)?")
 
 
 def documents(text: str) -> list[dict[str, Any]]:
@@ -128,9 +117,5 @@ def _equal(desired: Any, live: Any) -> bool:
 
 def _same_quantity(desired: Any, live: Any) -> bool:
     """Compare quantities: the API server writes ``1`` for ``1000m``."""
-    first, second = _QUANTITY.fullmatch(str(desired)), _QUANTITY.fullmatch(str(live))
-    if not first or not second or isinstance(desired, bool) or isinstance(live, bool):
-        return False
-    return Decimal(first[1]) * _SUFFIXES[first[2] or ""] == (
-        Decimal(second[1]) * _SUFFIXES[second[2] or ""]
-    )
+    value = quantity.parse(desired)
+    return value is not None and value == quantity.parse(live)

@@ -10,7 +10,8 @@ from typing import Any
 from formats.manifests import identity
 from messages.settings import INVALID, NOT_ALLOWED
 
-CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
+CONTROL_PLANE_TAINT = {"key": CONTROL_PLANE_LABEL, "effect": "NoSchedule"}
 
 # A DNS name, as a label's prefix; a name of 63 characters at most, as its name or value.
 _PREFIX = re.compile(
@@ -21,17 +22,24 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 @dataclass(frozen=True)
 class Node:
-    """A node; ``trouble`` is None when it is Ready."""
+    """
+    A node.
+
+    + trouble: why it is not Ready; None when it is
+    + machine, address: the machine-id and the address that its kubelet has reported
+    """
 
     name: str
     labels: Mapping[str, str]
     taints: tuple[tuple[str, str], ...]
     trouble: str | None
+    machine: str = ""
+    address: str = ""
 
 
 # Labels that the kubelet sets at each start, or by which kubeadm finds control planes.
 KEPT_LABELS = frozenset(
-    {"node-role.kubernetes.io/control-plane"}
+    {CONTROL_PLANE_LABEL}
     | {f"kubernetes.io/{name}" for name in ("arch", "hostname", "os")}
     | {f"beta.kubernetes.io/{name}" for name in ("arch", "os")}
 )
@@ -106,12 +114,15 @@ def find(objects: Iterable[Mapping[str, Any]], word: str) -> Mapping[str, Any] |
 
 
 def _node(resource: Mapping[str, Any]) -> Node:
-    spec = resource.get("spec", {})
+    spec, status = resource.get("spec", {}), resource.get("status", {})
+    addresses = {each["type"]: each["address"] for each in status.get("addresses") or ()}
     return Node(
         resource["metadata"]["name"],
         dict(resource["metadata"].get("labels") or {}),
         tuple((taint["key"], taint["effect"]) for taint in spec.get("taints") or ()),
-        _not_ready_reason(resource.get("status", {}).get("conditions") or ()),
+        _not_ready_reason(status.get("conditions") or ()),
+        status.get("nodeInfo", {}).get("machineID", ""),
+        addresses.get("InternalIP", ""),
     )
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
+from formats import quantity
 from formats.node import nodes
-from formats.pods import Resource, cordon, holds, name_of
+from formats.pods import Resource, cordon, has_finished, holds, is_on, name_of
 
 _NODE_CONDITIONS = "node.kubernetes.io/"  # taints that come and go with a node's state
-_UNITS = {"": 1, "m": 0.001, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
-    f"{unit}i": 1024**power for power, unit in enumerate("KMGT", 1)
-}
 
 
 def unplaced(objects: Iterable[Resource], names: Collection[str], without: str = "") -> list[str]:
@@ -29,8 +27,8 @@ def unplaced(objects: Iterable[Resource], names: Collection[str], without: str =
     pods = [each for each in objects if each["kind"] == "Pod"]
     others = _open(objects, without)
     free = {
-        name: _bytes(((resource.get("status") or {}).get("allocatable") or {}).get("memory"))
-        - sum(_request(pod) for pod in pods if _runs_on(pod, name))
+        name: _memory((resource.get("status") or {}).get("allocatable"))
+        - sum(_request(pod) for pod in pods if is_on(pod, name) and not has_finished(pod))
         for name, resource in others.items()
     }
     left = []
@@ -92,23 +90,15 @@ def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
     )
 
 
-def _runs_on(pod: Resource, node: str) -> bool:
-    finished = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-    return not finished and (pod.get("spec") or {}).get("nodeName") == node
-
-
-def _request(pod: Resource) -> float:
+def _request(pod: Resource) -> Decimal:
     """Return the memory that a pod asks for, in bytes."""
     spec = pod.get("spec") or {}
+    running, first = (
+        [_memory((each.get("resources") or {}).get("requests")) for each in spec.get(name) or ()]
+        for name in ("containers", "initContainers")
+    )
+    return max([sum(running, Decimal(0)), *first])
 
-    def of(containers: Iterable[Mapping[str, Any]]) -> list[float]:
-        requests = [(each.get("resources") or {}).get("requests") or {} for each in containers]
-        return [_bytes(each.get("memory")) for each in requests]
 
-    return max([sum(of(spec.get("containers") or ())), *of(spec.get("initContainers") or ())])
-
-
-def _bytes(quantity: object) -> float:
-    """Parse a quantity such as "512Mi"; 0 for none."""
-    found = re.fullmatch(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)([mkMGT]|[KMGT]i)?", str(quantity or "0"))
-    return float(found[1]) * _UNITS[found[2] or ""] if found else 0.0
+def _memory(resources: Mapping[str, Any] | None) -> Decimal:
+    return quantity.parse((resources or {}).get("memory")) or Decimal(0)

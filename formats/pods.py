@@ -55,7 +55,7 @@ def leaving(objects: Iterable[Resource], node: str) -> Leaving:
                 stuck[name] = budget["metadata"]["name"]
     return Leaving(
         tuple(pods),
-        tuple(name for name, pod in pods.items() if _owner(pod) is None),
+        tuple(name for name, pod in pods.items() if not _controller(pod)),
         tuple(name for name, pod in pods.items() if _has_local_data(pod)),
         held,
         stuck,
@@ -76,7 +76,7 @@ def unready(objects: Iterable[Resource]) -> dict[str, str]:
     + returns: for the name of each, the uid of its controller; "" without one
     """
     return {
-        name_of(each): _controller(each)
+        name_of(each): _uid(each)
         for each in objects
         if each["kind"] == "Pod" and not _is_ready(each) and not _is_over(each)
     }
@@ -109,9 +109,8 @@ def gathered(objects: Iterable[Resource], node: str) -> dict[str, str]:
     + returns: for the uid of each, the name of one of its pods there
     """
     found: dict[str, list[Resource]] = {}
-    for each in objects:
-        if each["kind"] == "Pod" and _is_ready(each) and not _is_over(each):
-            found.setdefault(_controller(each), []).append(each)
+    for each in _serving(objects):
+        found.setdefault(_uid(each), []).append(each)
     return {
         uid: name_of(pods[0])
         for uid, pods in found.items()
@@ -121,19 +120,33 @@ def gathered(objects: Iterable[Resource], node: str) -> dict[str, str]:
 
 def ready_elsewhere(objects: Iterable[Resource], node: str) -> set[str]:
     """Return the uids of controllers that have a Ready pod on another node than this one."""
-    return {
-        _controller(each)
-        for each in objects
-        if each["kind"] == "Pod"
-        and _is_ready(each)
-        and not _is_over(each)
-        and (each.get("spec") or {}).get("nodeName") != node
-    }
+    elsewhere = (each for each in _serving(objects) if not is_on(each, node))
+    return {_uid(each) for each in elsewhere}
 
 
-def _controller(pod: Resource) -> str:
+def _serving(objects: Iterable[Resource]) -> list[Resource]:
+    return [
+        each for each in objects if each["kind"] == "Pod" and _is_ready(each) and not _is_over(each)
+    ]
+
+
+def _controller(pod: Resource) -> Mapping[str, Any]:
     owners = pod["metadata"].get("ownerReferences") or ()
-    return next((str(each.get("uid", "")) for each in owners if each.get("controller")), "")
+    return next((each for each in owners if each.get("controller")), {})
+
+
+def _uid(pod: Resource) -> str:
+    return str(_controller(pod).get("uid", ""))
+
+
+def is_on(pod: Resource, node: str) -> bool:
+    """Tell whether a pod is on a node."""
+    return (pod.get("spec") or {}).get("nodeName") == node
+
+
+def has_finished(pod: Resource) -> bool:
+    """Tell whether all containers of a pod have ended, and are not started again."""
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
 
 
 def _is_ready(pod: Resource) -> bool:
@@ -142,23 +155,15 @@ def _is_ready(pod: Resource) -> bool:
 
 
 def _is_over(pod: Resource) -> bool:
-    finished = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-    return finished or "deletionTimestamp" in pod["metadata"]
+    return has_finished(pod) or "deletionTimestamp" in pod["metadata"]
 
 
 def _is_evicted(resource: Resource, node: str) -> bool:
-    if resource["kind"] != "Pod" or (resource.get("spec") or {}).get("nodeName") != node:
+    if resource["kind"] != "Pod" or not is_on(resource, node):
         return False
-    annotations = resource["metadata"].get("annotations") or {}
-    finished = (resource.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-    static = "kubernetes.io/config.mirror" in annotations
-    return not finished and not static and _owner(resource) != "DaemonSet"
-
-
-def _owner(pod: Resource) -> str | None:
-    """Return the kind of a pod's controller."""
-    owners = pod["metadata"].get("ownerReferences") or ()
-    return next((str(each["kind"]) for each in owners if each.get("controller")), None)
+    static = "kubernetes.io/config.mirror" in (resource["metadata"].get("annotations") or {})
+    of_daemon_set = _controller(resource).get("kind") == "DaemonSet"
+    return not has_finished(resource) and not static and not of_daemon_set
 
 
 def _has_local_data(pod: Resource) -> bool:

@@ -278,7 +278,7 @@ def _check_nameserver(text: str) -> None:
 def _check_option(text: str) -> None:
     """Raise ``ValueError`` for what glibc ignores, or reads as another number."""
     name, colon, value = text.partition(":")
-    if colon and name in _NUMBERS and value.isdecimal():
+    if colon and name in _NUMBERS and re.fullmatch("[0-9]+", value):
         least, most = int(name == "attempts"), _NUMBERS[name][1]
         if not least <= int(value) <= most:
             raise ValueError(OUT_OF_RANGE(value=repr(text), range=f"{least} to {most}"))

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from formats.registry_mirrors import HUB, HUBS_SERVER
-from formats.systemd import SANDBOX
+from formats.systemd import HEAD, SANDBOX
 
 PORT = 5142
 CACHE_MB = 2048  # it may be that large
@@ -26,7 +26,7 @@ NAME = "bramble-shared-downloads"
 _FOLDER = f"/var/cache/{NAME}"
 
 _UNIT = """\
-# Written by bramble: changes made here are undone by its next run.
+{head}
 [Unit]
 Description=Packages and images that the nodes of the cluster download, kept for all of them
 Wants=network-online.target
@@ -62,7 +62,7 @@ WantedBy=multi-user.target
 """
 
 _CONFIG = """\
-# Written by bramble: changes made here are undone by its next run.
+{head}
 pid /run/{name}/pid;
 worker_processes 1;
 events {{
@@ -192,7 +192,7 @@ _REDIRECTED = f"""
 # apt runs it with the URL of a server. Nothing printed: what apt is configured for otherwise.
 _DETECT = """\
 #!/bin/bash
-# Written by bramble: changes made here are undone by its next run.
+{head}
 # Prints the proxy that shares downloads if it answers for the server of the URL $1.
 server=${{1#http://}}
 server=${{server%%/*}}
@@ -215,7 +215,7 @@ def url(address: str) -> str:
 
 def unit(config: str) -> str:
     """The text of the systemd unit; ``config``: nginx's configuration file."""
-    return _UNIT.format(config=config, name=NAME, memory=MEMORY_MB, sandbox=SANDBOX)
+    return _UNIT.format(head=HEAD, config=config, name=NAME, memory=MEMORY_MB, sandbox=SANDBOX)
 
 
 def server(
@@ -235,6 +235,7 @@ def server(
     if not default:
         lines.append(r'"~^(?<name>[a-z0-9][a-z0-9.-]*\.[a-z]+)$" "https://$name";')
     return _CONFIG.format(
+        head=HEAD,
         name=NAME,
         folder=_FOLDER,
         resolvers=" ".join(nameservers),
@@ -252,7 +253,7 @@ def server(
 
 def detection(address: str) -> str:
     """The program that tells apt its proxy; ``address``: of the node that keeps the downloads."""
-    return _DETECT.format(address=address, port=PORT)
+    return _DETECT.format(head=HEAD, address=address, port=PORT)
 
 
 def apt_configuration(program: str) -> str:

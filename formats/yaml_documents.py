@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,12 +14,16 @@ from formats.unreadable import MALFORMED, Unreadable
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+# A number to Kubernetes' reader of YAML, not to this one: 12e34.
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes a text of several lines as a block: people read it in diffs."""
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
+    style = "|" if "\n" in text else "'" if _NUMBER.fullmatch(text) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -144,6 +144,11 @@ docker = False
 # "kubernetes-api". Don't change it in an existing cluster: the certificates contain it.
 control_plane_endpoint = "kubernetes-api"
 
+# Address of the API server that several control planes have in common: one of them holds it, and
+# another takes it over when that one fails. In cluster_network; no other machine's, and in no DHCP
+# server's range. Default: None, for one control plane; required for three or five.
+control_plane_address = None
+
 # flannel's manifest (URL or path), and its SHA-256. Defaults: release v0.28.9. Change both
 # together.
 flannel_manifest = (
@@ -163,8 +168,9 @@ renew_days = 60
 # pods that take long to end.
 drain_seconds = 300
 
-# True: pods may run on the control plane as well. Default: False. Useful in a small cluster.
-pods_on_control_plane = False
+# True: pods may run on the control plane as well. False: only on workers. Default: None, False; but
+# True where several control planes are the only nodes. Useful in a small cluster.
+pods_on_control_plane = None
 
 # Labels, {"name": "value"}; None as a value removes one. Default: none. May differ by node: the
 # workers' are in group_data/workers.py.
@@ -201,6 +207,31 @@ ignore_preflight_errors: list[str] = []
 # False: continue without the kernel's memory cgroup. Default: True. Only for virtual nodes whose
 # kernel is not theirs.
 memory_cgroup = True
+
+# --- backups (deploys/backup.py, and before each upgrade) -----------------------------------------
+
+# How many of the newest backups are kept, here in .cluster/backups and on each node that has some:
+# 1 to 1000. Default: 7. Of how many weeks the newest is kept here besides: 0 to 520. Default: 4.
+backup_newest = 7
+backup_weekly = 4
+
+# A backup holds every key of the cluster. "off": it is not encrypted; "passphrase": with the
+# passphrase in backup_key_file, or that you are asked for; or to a recipient: the public key that
+# `age-keygen` prints ("age1..."), or an SSH public key. Default: "off".
+backup_encryption = "off"
+
+# File with the passphrase as its only line, or with the recipient's secret key (which only a
+# restore needs), readable for you alone. Default: .cluster/backup_key.
+backup_key_file = ".cluster/backup_key"
+
+# "daily 03:00": a control plane makes a backup at this time of its clock, without this computer.
+# Default: "off".
+backup_schedule = "off"
+
+# The node that gets a copy of those, such as "node2", so that a dead SD card does not take them
+# along. Whoever is root there can read them, unless they are encrypted to a recipient. Default:
+# None.
+backup_to = None
 
 # --- pyinfra's connection: derived from the settings above; do not change ------------------------
 

@@ -18,7 +18,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +28,11 @@ import requests
 from formats import openpgp
 from lab import cgroup, containers, debian_mirror, host, network, services
 from lab.errors import LabError
+from lab.mirror import packages, repository
 from lab.plan import Plan, state_directory
 from messages import lab as messages
 from settings import Cluster, SettingsError, kubernetes, load
 from settings.overrides import VARIABLE
-from standin import packages, repository
 
 MANIFEST = "kube-flannel.yml"
 PORT = 8036  # where the folder is served in the lan
@@ -80,9 +79,13 @@ def choose(cluster: Cluster) -> Source:
 
 def make_stand_in(*minors: str) -> Path:
     """The folder with the stand-in of these minors, from the cache or made anew."""
+    kubectl = _debian_package("kubectl")
     with host.lock("stand-in"):
-        cache = host.home() / "cache"
-        return _made(repository.build, cache, _made(_debian_kubectl, cache), minors)
+        return _made(repository.build, _cache(), kubectl, minors)
+
+
+def _cache() -> Path:
+    return host.home() / "cache"
 
 
 def _made(make: Callable[..., T], *arguments: object) -> T:
@@ -93,40 +96,13 @@ def _made(make: Callable[..., T], *arguments: object) -> T:
         raise LabError(messages.STAND_IN(reason=error)) from None
 
 
-def _debian_kubectl(cache: Path) -> Path:
-    """Debian's own kubectl package, fetched once by apt with its usual checks."""
-    kept = cache / "kubectl.deb"
-    if kept.is_file():
-        return kept
-    mirror = debian_mirror.choose(debian_mirror.read_sources())
-    with tempfile.TemporaryDirectory(prefix="bramble-apt-") as scratch:
-        base = Path(scratch)
-        for folder in ("lists/partial", "cache/archives/partial", "parts"):
-            (base / folder).mkdir(parents=True)
-        signed = f"deb [signed-by={mirror.keyring}] "
-        lines = (f"{signed}{line.removeprefix('deb ')}\n" for line in mirror.lines())
-        (base / "sources.list").write_text("".join(lines))
-        (base / "status").touch()
-        options = {
-            "Dir::Etc::sourcelist": base / "sources.list",
-            "Dir::Etc::sourceparts": base / "parts",
-            "Dir::State::lists": base / "lists",
-            "Dir::State::status": base / "status",
-            "Dir::Cache": base / "cache",
-            "APT::Sandbox::User": "root",
-        }
-        apt = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items())]
-        packages.run([*apt, "update"])
-        packages.run(
-            [*apt, "--download-only", "--no-install-recommends", "-y", "install", "kubectl"]
-        )
-        found = sorted((base / "cache/archives").glob("kubectl_*.deb"))
-        if not found:
-            raise packages.PackageError(
-                "apt could not download Debian's kubectl: is the mirror reachable?"
-            )
-        cache.mkdir(parents=True, exist_ok=True)
-        shutil.move(found[0], kept)
+def _debian_package(name: str) -> Path:
+    """Debian's own package, fetched once; a slow mirror holds up only who needs this one."""
+    kept = _cache() / f"{name}.deb"
+    with host.lock(f"package-{name}"):
+        if not kept.is_file():
+            mirror = debian_mirror.choose(debian_mirror.read_sources())
+            _made(packages.download, name, kept, mirror.lines(), mirror.keyring)
     return kept
 
 
@@ -199,17 +175,22 @@ def environment(lab: str, project: Path) -> dict[str, str]:
 
 def kubectl_folder() -> Path:
     """The folder with the operator's kubectl: Debian's, fetched once."""
-    folder = host.home() / "cache" / "kubectl"
-    program = folder / "usr" / "bin" / "kubectl"
-    if not program.exists():
-        with host.lock("stand-in"):  # which is made of it too
-            if not program.exists():  # another lab may have done it while this one waited
-                _unpack_kubectl(folder)
-    return program.parent
+    return program("kubectl", "kubectl").parent
 
 
-def _unpack_kubectl(folder: Path) -> None:
-    package = _made(_debian_kubectl, host.home() / "cache")
+def program(package: str, name: str) -> Path:
+    """A program of a Debian package, fetched once."""
+    folder = _cache() / package
+    found = folder / "usr" / "bin" / name
+    if not found.exists():
+        deb = _debian_package(package)
+        with host.lock(f"package-{package}"):
+            if not found.exists():  # another lab may have done it while this one waited
+                _unpack(deb, folder)
+    return found
+
+
+def _unpack(package: Path, folder: Path) -> None:
     partial = folder.with_suffix(".partial")
     host.run(["dpkg-deb", "-x", str(package), str(partial)])
     shutil.rmtree(folder, ignore_errors=True)  # what was cut off

@@ -185,6 +185,7 @@ def choose_nodes(cluster: Cluster, workers: int | None) -> list[tuple[Node, bool
         raise LabError(messages.NO_GATEWAY(number=wanted, node=others[0].name))
     chosen = [(node, False) for node in [*cluster.control_plane, *others[:wanted]]]
     taken = {node.name for node in cluster.nodes} | {str(node.address) for node in cluster.nodes}
+    taken.add(str(cluster.control_plane_address))
     last = cluster.nodes[-1]
     number, address = len(cluster.nodes), last.address
     while len(chosen) < wanted + len(cluster.control_plane):
@@ -221,7 +222,7 @@ def make(
     nat = cluster.topology == "nat"
     lan = cluster.uplink_network if nat else cluster.cluster_network
     router = cluster.uplink_gateway if nat else cluster.router
-    taken = {router}
+    taken = {router, *filter(None, [cluster.control_plane_address])}
     for node, _ in nodes:
         known = (node.address, node.uplink_address, node.first_address)
         taken |= {address for address in known if address}

@@ -38,8 +38,18 @@ MASKED = (
     "systemd-pstore.service getty@tty1.service console-getty.service"
 )
 
+# etcd's programs, for the stand-in's control plane: without the packages' service and user, and
+# where no command of the operator's finds them.
+ETCD = (
+    'set -e; folder="$1"/usr/lib/stand-in/etcd; mkdir -p "$folder"; cd "$folder" || exit; '
+    'chroot "$1" sh -c "cd /usr/lib/stand-in/etcd && apt-get download etcd-server etcd-client"; '
+    'for package in ./*.deb; do dpkg-deb --fsys-tarfile "$package" | '
+    "tar -x --strip-components=3 --wildcards './usr/bin/*'; done; rm ./*.deb"
+)
+
 # Run by mmdebstrap with the new root as $1, when all packages are there.
 CUSTOMIZE = (
+    ETCD,
     'chroot "$1" dpkg-divert --quiet --local --rename --add /etc/wpa_supplicant/ifupdown.sh',
     'rm -f "$1"/etc/ssh/ssh_host_* "$1"/etc/resolv.conf "$1"/etc/machine-id '
     '"$1"/var/lib/dbus/machine-id',

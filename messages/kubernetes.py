@@ -16,11 +16,10 @@ FIXED_SETTING = Message("""KUB003
     Remedy: Put the setting back, or make a new cluster.
     Meaning: That setting cannot be changed in a running cluster. Nothing was changed.""")
 CERTIFICATE_NAMES = Message("""KUB004
-    the API server's certificate is not valid for {names}
-    Remedy: On this node, add them to certSANs in /etc/kubernetes/kubeadm-config.yaml, then run
-    `sudo mv /etc/kubernetes/pki/apiserver.crt /etc/kubernetes/pki/apiserver.key /root/ && sudo
-    kubeadm init phase certs apiserver --config /etc/kubernetes/kubeadm-config.yaml && sudo reboot`.
-    Meaning: A warning: the certificate was made before these names were in the settings.""")
+    the API server's certificate could not be made valid for {names}: {reason}
+    Remedy: Correct that, then run the same command again.
+    Meaning: These names came into the settings after the certificate was made. The API server works
+    with the one that it has.""")
 IS_WORKER = Message(f"""KUB005
     this node has joined a cluster as a worker, so it cannot become a control plane
     Remedy: {_RESET}""")
@@ -161,6 +160,13 @@ FOREIGN_KUBECONFIG = Message("""KUB038
     Remedy: Move it away, then run the same command again (`KUBECONFIG={path}:OLD kubectl config
     view --raw` merges the two).
     Meaning: A kubeconfig that bramble did not make is in the way.""")
+KUBECONFIG_OUTDATED = Message("""KUB072
+    {path} has other entries too, and is left unchanged: not with the administrator's present
+    certificate
+    Remedy: Run `(umask 077; sudo env KUBECONFIG={admin}:{path} kubectl config view --raw >
+    {path}.new && mv {path}.new {path})` on the node.
+    Meaning: A warning: the certificate was renewed, or the file has another user. kubectl merges
+    the two; the administrator's context becomes the current one.""")
 KUBECONFIG_KEPT = Message("""KUB040
     {path} on this computer is left unchanged: {reason}
     Remedy: Correct the file, or set kubeconfig in group_data/all.py to another one.
@@ -297,3 +303,56 @@ NOT_DRAINED_BY = Message("""KUB069
     Remedy: Leave out --limit, or add `--limit {control_plane}`.
     Meaning: The control plane evicts the node's pods, and deletes it from the cluster. Nothing was
     changed.""")
+NODE_OF_ANOTHER_MACHINE = Message("""KUB071
+    the cluster has a Ready node {name} on another machine, with the machine-id {machine}
+    Remedy: If this board or its SD card is the replacement, run the same command again with
+    `--data replace={name}`; if the other machine is to stay, give this one another name in
+    inventory.py.
+    Meaning: A new SD card has a new machine-id. With the option, the node of the former card is
+    deleted from the cluster, its pods are made again elsewhere, and this one joins under its
+    name.""")
+CLUSTER_UNKNOWN = Message("""KUB079
+    other control planes do not tell whether they have a cluster: {others}
+    Remedy: Switch them on, or correct what their own lines say, then run the same command again.
+    Meaning: A control plane without files either makes the cluster or joins that of the others.
+    Nothing was changed.""")
+ETCD_NOT_ASKED = Message("""KUB073
+    no other control plane tells the members of etcd: {reason}
+    Remedy: Switch on as many control planes as are a majority, see `sudo journalctl -u kubelet` on
+    them, then run the same command again; if they are lost, run `pyinfra inventory.py
+    deploys/restore.py`, which makes the cluster again from a backup.
+    Meaning: Control planes join and leave only while etcd works. Nothing was changed.""")
+QUORUM_WOULD_BE_LOST = Message("""KUB074
+    etcd would stop without its member {member}: of the {count} others these are healthy: {healthy}
+    Remedy: Switch on the other control planes, and wait until `make verify` finds them healthy; or
+    remove one that is lost with `pyinfra inventory.py deploys/remove.py --data node=NAME`. Then run
+    the same command again.
+    Meaning: A majority of the members that remain must be healthy: also before a node leaves, or
+    joins anew with another SD card. Nothing was changed.""")
+MEMBER_NOT_REMOVED = Message("""KUB075
+    etcd did not remove its member {member}: {reason}
+    Remedy: Run the same command again.
+    Meaning: The member belongs to this node, which has no data of it any more.""")
+NO_QUORUM_AFTER = Message("""KUB080
+    etcd does not work without its former member at {address}: {reason}
+    Remedy: See `sudo journalctl -u kubelet` on the control planes, then run the same command again.
+    Meaning: The member was removed while a majority of the others was healthy.""")
+EVEN_MEMBERS = Message("""KUB081
+    etcd then has {count} members, of which {failures} may fail
+    Remedy: Write another control plane in its place in inventory.py and run `pyinfra inventory.py
+    deploys/cluster.py`; or remove a further one, and then both from inventory.py.
+    Meaning: A warning: an even number tolerates no more failures than one less. inventory.py has
+    one, three or five control planes.""")
+CERTIFICATES_NOT_UPLOADED = Message("""KUB076
+    {control_plane} could not upload the certificates for a control plane: {reason}
+    Remedy: Run `sudo kubectl --kubeconfig=/etc/kubernetes/admin.conf get nodes` on {control_plane}
+    for the reason.
+    Meaning: A control plane that joins gets the cluster's keys from there, encrypted.""")
+CERTIFICATES_NOT_DELETED = Message("""KUB077
+    the uploaded certificates could not be deleted: {reason}
+    Remedy: Kubernetes deletes them after two hours.
+    Meaning: A warning. They are encrypted, and their key was made for this join alone.""")
+NOT_LABELLED = Message("""KUB078
+    {node} was not labelled as a control plane: {reason}
+    Remedy: See `sudo journalctl -u kubelet` on {node}, then run the same command again.
+    Meaning: Its join was cut off at its end, and its kubelet has not registered the node since.""")

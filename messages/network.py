@@ -198,3 +198,15 @@ NO_NETWORK_NAMESPACE = Message("""NET055
     Remedy: Use a kernel with CONFIG_NET_NS: Kubernetes needs it too.
     Meaning: New rules are first loaded in a network namespace of their own, where they cannot cut
     the connection.""")
+
+# --- the address of control planes ---------------------------------------------------------------
+
+KEEPALIVED_OF_OTHERS = Message("""NET067
+    {path} was not written by bramble
+    Remedy: Move the file away if nobody needs it, then run the same command again.
+    Meaning: keepalived reads one file, and holds control_plane_address for bramble. Somebody uses
+    it for another address.""")
+KEEPALIVED_REFUSES = Message("""NET068
+    keepalived refuses its configuration: {reason}
+    Remedy: Run `keepalived --version` on this node: 2.2 and 2.3, Debian's, accept it.
+    Meaning: The file was checked before it was installed, and nothing was changed.""")

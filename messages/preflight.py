@@ -124,6 +124,12 @@ API_SERVER_UNREACHABLE = Message("""PRE053
     {name} answers, but its API server ({address}) cannot be reached from this node: {reason}
     Remedy: Check the firewalls of both nodes (`sudo iptables-save`).
     Meaning: The control plane is finished, and something drops packets to its port.""")
+API_SERVER_STARTS = Message("""PRE056
+    {name} refused the connection to its API server ({address}) a moment ago
+    Remedy: The run waits for it; if the join fails, check the firewalls of both nodes (`sudo
+    iptables-save`).
+    Meaning: {name} refuses while its API server is not started, as after a boot: it answers on
+    {name} itself now.""")
 PACKAGE_SERVERS_UNREACHABLE = Message("""PRE054
     package servers cannot be reached: {servers}
     Remedy: Check the default route (`ip route`), the nameservers, and apt's proxy.
@@ -176,3 +182,13 @@ LEFTOVERS = Message("""PRE076
     Remedy: Remove it: `{command}`.
     Meaning: `kubeadm reset` leaves the pod network's files and interfaces and kube-proxy's rules.
     They may mislead the packets of the new cluster.""")
+ADDRESS_OF_ANOTHER = Message("""PRE078
+    another machine has control_plane_address {address}
+    Remedy: Set it to a free address in group_data/all.py, or give the other machine another one.
+    Meaning: Something answers there that is no control plane of this cluster.""")
+ADDRESS_HELD_TWICE = Message("""PRE079
+    {nodes} hold control_plane_address {address} at the same time
+    Remedy: Look for what keeps VRRP (protocol 112) from passing between them: a firewall, a cable,
+    or `sudo journalctl -u keepalived`.
+    Meaning: Each of them believes that the others are away. The nodes reach one of them at random.
+    """)

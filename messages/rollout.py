@@ -52,3 +52,20 @@ PODS_NOT_BACK = Message("""ROL009
     Meaning: The node takes pods again. The next one is not drained before they are Ready, since it
     may have the last replicas that still serve. Pods that were not Ready before the first node are
     not waited for.""")
+MEMBERS_UNWELL = Message("""ROL010
+    {node} is not worked on, since other members of etcd do not answer: {members}
+    Remedy: Switch those nodes on, or see `sudo journalctl -u kubelet` there, then run the same
+    command again.
+    Meaning: One control plane at a time is away, and only while etcd has all others. One that does
+    not come back is replaced first.""")
+MAJORITY_LOST = Message("""ROL011
+    {node} is not worked on, since etcd has {count} members, and stops without one of them
+    Remedy: Run `pyinfra inventory.py deploys/cluster.py`, which joins the control planes that are
+    missing, then the same command again.
+    Meaning: etcd works while a majority of its members does: two tolerate no failure.""")
+ADDRESS_STAYS = Message("""ROL012
+    no other control plane takes the address {address} from {node}: {reason}
+    Remedy: Run `pyinfra inventory.py deploys/cluster.py`, which starts keepalived on all of them,
+    then the same command again.
+    Meaning: The address moves away before a control plane is worked on, so that the API server
+    stays reachable. Where it does not move, see `sudo journalctl -u keepalived` on the others.""")

@@ -96,3 +96,6 @@ SUMMARY_INCOMPLETE = Message("""RUN020
     the summary is incomplete, the run is not ({error})
     Remedy: Report it, with the log.
     Meaning: A mistake in what shows the run. It has no effect on the nodes.""")
+NOT_DOWNLOADED = Message(f"""RUN021
+    {{path}} was not downloaded: {{reason}}
+    Remedy: {_AGAIN}.""")

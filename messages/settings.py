@@ -113,7 +113,7 @@ NOT_GROUP_DATA = Message("""SET029
 
 NOT_A_NODE_LIST = Message("""SET030
     {value} is not a list of nodes
-    Remedy: Write [("node2", {{"address": "192.168.2.12"}})].
+    Remedy: Write {instead}.
     Meaning: A group in inventory.py is a list of nodes.""")
 NOT_A_NODE = Message("""SET031
     {value} is not a node
@@ -323,14 +323,15 @@ NO_CONTROL_PLANE = Message("""SET094
 CONTROL_PLANE_QUORUM = Message("""SET095
     control_plane has {count} nodes ({nodes}): etcd's quorum is {quorum} of them, which tolerates
     {failures} failures
-    Remedy: Leave one node there, and write the others in workers.
+    Remedy: Leave one, three or five nodes there, and write the others in workers.
     Meaning: etcd, which stores the cluster's state, stops when less than a majority of its
     members is left: two tolerate no failure, and four tolerate one, as three do. More than five
-    make each write slower. Three and five are not supported yet (SET096).""")
-CONTROL_PLANE_SEVERAL = Message("""SET096
-    control_plane has {count} nodes ({nodes}): several are not supported yet
-    Remedy: Leave {first} there, and write the others in workers.
-    Meaning: The deploys make a cluster with one control plane.""")
+    make each write slower.""")
+CONTROL_PLANE_ADDRESS_MISSING = Message("""SET134
+    control_plane has {count} nodes, and they have no address in common
+    Remedy: Set it to an address in {network} that no machine has and no DHCP server hands out.
+    Meaning: The nodes reach the API server at this address, which one control plane holds at a
+    time: when that one fails, another takes it over.""")
 NO_GATEWAY = Message("""SET097
     topology "nat" needs a gateway, and no node has an uplink_address
     Remedy: Write "uplink_address": "192.168.1.32" at the node with a second interface, such as
@@ -445,3 +446,29 @@ LAST_CONTROL_PLANE = Message("""SET120
 WRONG_OPTION = Message("""SET121
     {value} is not possible
     Remedy: Write {instead}, or leave it out.""")
+NO_NODE_FOR_COPIES = Message("""SET130
+    {name} is not a node that can keep copies of the backups of {first}
+    Remedy: Write {instead}.
+    Meaning: The copies are for the day on which the control plane's disk is dead, so they are on
+    another node.""")
+COPIES_WITHOUT_SCHEDULE = Message("""SET131
+    copies are made of scheduled backups, and backup_schedule is "off"
+    Remedy: Set backup_schedule, or backup_to = None.""")
+COPIES_WITH_PASSPHRASE = Message("""SET132
+    the node cannot encrypt the copies: it does not have the passphrase
+    Remedy: Set backup_encryption to a recipient ("age1...", from `age-keygen`), or set backup_to =
+    None.
+    Meaning: A recipient's public key is no secret, so the control plane can have it.""")
+SECRET_KEY_IN_SETTINGS = Message("""SET133
+    this is a secret key
+    Remedy: Write its public key ("age1...") here, and the secret key into backup_key_file.""")
+NOT_RESTORABLE = Message("""SET135
+    {node} is no control plane
+    Remedy: Write {control_planes}.
+    Meaning: --data node=NAME names the control plane that deploys/restore.py restores; without it
+    that is the first one that answers. The others join it anew.""")
+NOT_REPLACEABLE = Message("""SET123
+    {node} is the only control plane
+    Remedy: Run `pyinfra inventory.py deploys/restore.py`, which makes the same cluster again from a
+    backup.
+    Meaning: --data replace=NAME is for a node without which the cluster works meanwhile.""")

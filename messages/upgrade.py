@@ -21,8 +21,8 @@ TOO_FAR = Message("""UPG003
 DOWNGRADE = Message("""UPG004
     {part} is at {observed}, which is newer than {desired}
     Remedy: Set kubernetes_version = "{observed}" in group_data/all.py.
-    Meaning: kubeadm does not go back to an older version; only a new cluster or the snapshot that
-    was taken before the upgrade do. Nothing was changed.""")
+    Meaning: kubeadm does not go back to an older version; only the backup that was made
+    before the upgrade does. Nothing was changed.""")
 KUBELET_NEWER = Message("""UPG005
     the kubelet {observed} of {node} would be newer than the API server {desired}
     Remedy: Set kubernetes_version = "{observed}" in group_data/all.py, or remove the node with
@@ -44,16 +44,7 @@ DISK_FULL = Message("""UPG008
     the disk is full: {free} MB are free for /var, and an upgrade needs {needed} MB
     Remedy: Free space: `df -h` shows where, `sudo apt-get clean` removes downloaded packages.
     Meaning: The packages and images of the new version stand beside those of the old one, and
-    a snapshot of etcd beside its data. Nothing was changed.""")
-NO_SNAPSHOT = Message("""UPG009
-    no snapshot of etcd and /etc/kubernetes could be made: {reason}
-    Remedy: Correct that, then run the same command again.
-    Meaning: Without a snapshot there is no way back, so nothing was upgraded.""")
-NOT_PULLED = Message("""UPG010
-    an image of Kubernetes {version} was not pulled: {reason}
-    Remedy: Check this node's connection to the registry, or put the image into the folder of
-    image_archives; then run the same command again.
-    Meaning: The images are on all nodes before the first of them is upgraded.""")
+    a backup beside etcd's data. Nothing was changed.""")
 KUBELET_NOT_BACK = Message("""UPG011
     the kubelet does not report version {version} after {seconds} s: {reason}
     Remedy: Run `sudo journalctl -u kubelet` on this node for the reason, then run the same command

@@ -270,6 +270,53 @@ DOWNLOADS_NOT_KEPT = Message("""VER092
     the downloads that {node} keeps for the other nodes can't be reached there at port {port}
     Remedy: Run `{deploy}`.
     Meaning: share_downloads is in effect, but this node downloads from the sources.""")
+ETCD_CUT = Message("""VER093
+    etcd has cut its log at a bad record, and may have lost what came after it: {files}
+    Remedy: If anything is missing in the cluster, run `{deploy} --data healthy=replace` ({backup});
+    if not, delete that file on {node}.
+    Meaning: A power cut has damaged the log. etcd keeps a copy of the whole one beside it, and
+    starts as if nothing had happened.""")
+ETCD_SILENT = Message("""VER104
+    etcd does not tell its members: {reason}
+    Remedy: {remedy}.
+    Meaning: Its container does not run, or less than a majority of its members does.""")
+ETCD_MEMBER_UNKNOWN = Message("""VER105
+    etcd has members that are no control planes of inventory.py: {members}
+    Remedy: If their machines are gone, run on {node} `etcdctl member remove ID` in the container of
+    etcd, with the number in brackets.
+    Meaning: A member that does not answer counts for the majority all the same.""")
+ETCD_LEARNER = Message("""VER106
+    members of etcd have no vote: {members}
+    Remedy: Run `{deploy}`, which joins them anew.
+    Meaning: A `kubeadm join` was cut off.""")
+ETCD_MEMBER_MISSING = Message("""VER107
+    control planes are no members of etcd: {nodes}
+    Remedy: Run `{deploy}`.""")
+ETCD_UNHEALTHY = Message("""VER108
+    of {count} members of etcd these are not healthy: {members}
+    Remedy: {remedy}.
+    Meaning: The cluster works while a majority is healthy.""")
+ADDRESS_NOT_HELD = Message("""VER109
+    no control plane holds control_plane_address {address}{away}
+    Remedy: See `sudo journalctl -u keepalived -n 50` on them, and `sudo journalctl -u kubelet`.
+    Meaning: Only a control plane whose own API server and etcd work holds it.""")
+ADDRESS_HELD_TWICE = Message("""VER110
+    {nodes} hold control_plane_address {address} at the same time
+    Remedy: Look for what keeps VRRP (protocol 112) from passing between them: a firewall, a cable,
+    or `sudo journalctl -u keepalived -n 50`.""")
+NO_BACKUP_TIMER = Message("""VER100
+    the timer of scheduled backups is not running, or not enabled
+    Remedy: Run `{deploy}`.""")
+BACKUP_FAILED = Message("""VER101
+    the last scheduled backup has failed: {reason}
+    Remedy: Correct that, then run `{deploy}`, which makes one.""")
+NO_BACKUPS = Message("""VER102
+    there is no backup on {node}, in {folder}
+    Remedy: Run `{deploy}`.""")
+BACKUPS_OLD = Message("""VER103
+    the newest backup on {node} is of {taken} UTC
+    Remedy: Run `{deploy}`, which makes one, or says why it cannot.
+    Meaning: It is older than two periods of backup_schedule.""")
 REBOOT_REFUSED = Message("""VER095
     the node does not reboot: {reason}
     Remedy: Run on the node: `sudo systemctl reboot`.""")

@@ -18,7 +18,8 @@ pyinfra 3.10 has traps that are dealt with here, once:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -35,6 +36,8 @@ import remote
 import runs
 from facts.base import WholeFact
 from formats.node_record import Entry
+from formats.unreadable import Unreadable
+from messages import kubernetes as kubernetes_messages
 from messages import run as messages
 from operations import node_record
 from remote import pyinfra_internals
@@ -61,6 +64,7 @@ __all__ = [
     "read_all",
     "read_from",
     "read_together",
+    "understood",
 ]
 
 P = ParamSpec("P")
@@ -218,6 +222,16 @@ def read_all(
     """
     questions = [Question(*each) for each in facts.items()]
     return gathering.of(state).all_of(ctx_host.get(), questions)
+
+
+@contextmanager
+def understood(what: str) -> Iterator[None]:
+    """Raise ``HostFailure`` for what a node, or the cluster, has given and is ``Unreadable``."""
+    try:
+        yield
+    except Unreadable as error:
+        said = kubernetes_messages.NOT_UNDERSTOOD(what=what, reason=error.args[0])
+        raise HostFailure(said) from error
 
 
 def declare(*resources: str) -> None:

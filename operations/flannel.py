@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gevent.lock import RLock
 from pyinfra import host
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand
 
+import runs
 from facts.kubectl import ADMIN_CONF, Objects
 from formats import flannel as manifest
 from formats import manifests
@@ -17,6 +19,29 @@ from operations.nodes.rollouts import SYSTEM, pending, wait_until_ready
 from workstation.download import DownloadError, fetch_text
 
 MANAGER = "bramble"
+
+
+class _Manifests(dict[str, str]):
+    """The text of each manifest that a run has fetched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = RLock()
+
+
+def fetched(url: str, checksum: str, folder: str) -> str:
+    """
+    Return the text of flannel's manifest, fetched once for all nodes.
+
+    + url, checksum, folder: as for ``flannel``
+
+    ``DownloadError``: it can't be fetched, or is another file.
+    """
+    known = runs.current().part(_Manifests)
+    with known.lock:
+        if url not in known:
+            known[url] = fetch_text(url, checksum, folder)
+        return known[url]
 
 
 @operation()
@@ -44,7 +69,7 @@ def flannel(
     fields that others added are kept.
     """
     try:
-        desired = manifest.adapted(fetch_text(url, checksum, folder), pod_network, interface)
+        desired = manifest.adapted(fetched(url, checksum, folder), pod_network, interface)
         own = f"{manifest.namespace(desired)}/daemonset/{manifest.DAEMON_SET}"
     except DownloadError as error:
         raise HostFailure(error.said) from error

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from pyinfra import host, logger
+from pyinfra import host
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
@@ -25,10 +27,13 @@ from operations.base import (
     declare_recorded,
     note_removed,
     operation,
+    plan,
     plan_change,
     read,
+    understood,
 )
 from operations.node_record import ChangedSince
+from runs.output import warned
 from workstation import context_record, tls_probe
 from workstation import files as local_files
 
@@ -41,10 +46,8 @@ sync -- "$d\""""
 _REMOVE = 'rm -f -- "$1"; rmdir -- "$(dirname -- "$1")" 2>/dev/null; :'
 
 
-class Renewal:
-    """Whether this run renews the administrator's certificate, which its copies then follow."""
-
-    planned = False
+class Renewals(set[str]):
+    """The control planes whose administrator's certificate this run renews: its copies follow."""
 
 
 @operation()
@@ -55,7 +58,8 @@ def admin(user: str) -> Commands:
     + user: who logs in there and uses kubectl
 
     A copy that this made earlier is replaced when the certificates were renewed. A file that holds
-    this administrator and other entries is kept. ``HostFailure``: any other file is there.
+    this cluster and other entries is kept, with a warning where its certificate is not the
+    administrator's. ``HostFailure``: any other file is there.
     """
     observed = read(AdminCredentials, owner=user)
     if not observed.home:
@@ -68,11 +72,13 @@ def admin(user: str) -> Commands:
     resource = f"kubeconfig {path}"
     declare_recorded(resource, None, user=user)
     desired = f"600 {user} {observed.group}"
-    current = observed.holds == "more" or (observed.user != "" and observed.user == observed.admin)
-    current = current and not runs.of(host.state).part(Renewal).planned
+    kept = observed.holds in ("more", "outdated")
+    renewed = host.name in runs.of(host.state).part(Renewals)
+    if observed.holds == "outdated" or (kept and renewed):
+        plan(messages.KUBECONFIG_OUTDATED(path=path, admin=ADMIN_CONF))
+    current = kept or (observed.user != "" and observed.user == observed.admin and not renewed)
     if current and observed.status == desired:
-        others = " (its other entries are kept)" if observed.holds == "more" else ""
-        host.noop(f"{path} is up to date{others}")
+        host.noop(f"{path} is kept with its other entries" if kept else f"{path} is up to date")
         return
     if not current:
         plan_change(
@@ -128,7 +134,7 @@ def operator(path: str, context: str, server: str, record: str) -> Commands:
     runs.of(host.state).suggest(f"kubectl {_kubectl_option(path)}--context {context} get nodes")
     fingerprints = {"ca": observed.ca, "cert": observed.cert}
     same = observed.admin and kubeconfig.same(kubeconfig.parse(text), access, fingerprints)
-    if same and not runs.of(host.state).part(Renewal).planned:
+    if same and host.name not in runs.of(host.state).part(Renewals):
         host.noop(f"the context {context} is in {path}")
         return
     edit(path, text, access)
@@ -158,15 +164,12 @@ def proxy(path: str, context: str, server: str, record: str, present: bool = Tru
         host.noop(f"the context {context} is {'' if present else 'not '}in {path}")
         return
     edit(path, text, access if present else None, context)
-    if present:
-        plan_change(
-            f"put the context {context} for {server} into {path} on this computer", resource
-        )
-        yield FunctionCommand(change_proxy_context, (path, context, server, record, True), {})
-    else:
+    if not present:
         note_removed(resource)
-        plan_change(f"remove the context {context} from {path} on this computer", resource)
-        yield FunctionCommand(change_proxy_context, (path, context, server, record, False), {})
+    put = f"put the {resource} for {server} into"
+    change = put if present else f"remove the {resource} from"
+    plan_change(f"{change} {path} on this computer", resource)
+    yield FunctionCommand(change_proxy_context, (path, context, server, record, present), {})
 
 
 def certificate(path: str, context: str) -> str:
@@ -174,22 +177,23 @@ def certificate(path: str, context: str) -> str:
     return kubeconfig.certificate(kubeconfig.parse(read_local(path)), context)
 
 
+def authority(path: str, context: str) -> str:
+    """Read the CA certificate (PEM) of a cluster of a local kubeconfig; "" without one."""
+    return kubeconfig.authority(kubeconfig.parse(read_local(path)), context)
+
+
 def write_context(
     state: State, host: Host, path: str, context: str, server: str, record: str
 ) -> bool:
     """Read the credentials on the control plane, and merge them into the local kubeconfig."""
-    try:
-        admin_conf = "\n".join(remote.of(host).run('cat -- "$1"', ADMIN_CONF))
+    admin_conf = "\n".join(remote.of(host).run('cat -- "$1"', ADMIN_CONF))
+    with understood(ADMIN_CONF):
         access = kubeconfig.access(admin_conf, context, server)
-    except Unreadable as error:
-        said = messages.NOT_UNDERSTOOD(what=ADMIN_CONF, reason=error.args[0])
-        raise HostFailure(said) from error
     text = edit(path, read_local(path), access)
     note(record, path, context, text)
     write(host, path, text)
     if reason := tls_probe.probe(server, access.ca_data):
-        warning = messages.SERVER_NOT_ANSWERING(server=server, reason=reason)
-        host.log_styled(warning, fg="yellow", log_func=logger.warning)
+        warned(host, messages.SERVER_NOT_ANSWERING(server=server, reason=reason))
     return True
 
 
@@ -207,11 +211,8 @@ def change_proxy_context(
 
 def note(record: str, path: str, context: str, text: str) -> None:
     """Record a context that the text of a kubeconfig on this computer has."""
-    try:
+    with _writing(record):
         context_record.add(record, path, context, kubeconfig.content(text, context))
-    except OSError as error:
-        said = messages.KUBECONFIG_NOT_WRITTEN(path=record, reason=error.strerror)
-        raise HostFailure(said) from error
 
 
 def read_local(path: str) -> str:
@@ -229,25 +230,29 @@ def read_local(path: str) -> str:
 
 def edit(path: str, text: str, access: kubeconfig.Access | None, name: str = "") -> str:
     """Return the text with this access, or (None) without the context of that name."""
-    try:
+    with _writing(path):
         local_files.check_writable(path)
+    try:
         return kubeconfig.merged(text, access) if access else kubeconfig.without(text, name)
     except Unreadable as error:
         raise HostFailure(messages.KUBECONFIG_KEPT(path=path, reason=error.args[0])) from error
-    except OSError as error:
-        said = messages.KUBECONFIG_NOT_WRITTEN(path=path, reason=error.strerror)
-        raise HostFailure(said) from error
 
 
 def write(host: Host, path: str, text: str) -> None:
     """Write the kubeconfig on this computer; the old one is kept beside it."""
-    try:
+    with _writing(path):
         backup = local_files.replace(path, text)
+    if backup:
+        host.log(f"{path} is changed; its backup is {Path(backup).name}")
+
+
+@contextmanager
+def _writing(path: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         said = messages.KUBECONFIG_NOT_WRITTEN(path=path, reason=error.strerror)
         raise HostFailure(said) from error
-    if backup:
-        host.log(f"{path} is changed; its backup is {Path(backup).name}")
 
 
 def _kubectl_option(path: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyinfra import host, logger
+from pyinfra import host
 from pyinfra.api import FunctionCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
@@ -14,7 +14,7 @@ from messages import rollout as messages
 from messages import run as run_messages
 from operations import rollout
 from operations.base import Commands, HostFailure, hide, operation, plan_change, read, read_from
-from runs.output import Progress
+from runs.output import Progress, warned
 
 
 @operation()
@@ -64,6 +64,5 @@ def _reboot(state: State, host: Host, boot: str | None, if_needed: bool, seconds
     if why is not None:
         raise HostFailure(run_messages.NOT_BACK(seconds=seconds, reason=why))
     if reasons := read_from(host, Reboot).reasons:
-        warning = messages.STILL_NEEDED(reasons="; ".join(reasons))
-        host.log_styled(warning, fg="yellow", log_func=logger.warning)
+        warned(host, messages.STILL_NEEDED(reasons="; ".join(reasons)))
     return True

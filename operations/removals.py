@@ -12,11 +12,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pyinfra import host, state
-from pyinfra.api import StringCommand
+from pyinfra.api import FunctionCommand, StringCommand
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.context import ctx_host
 
 import runs
+from facts.backup_schedule import SERVICE as BACKUP_SERVICE
+from facts.backup_schedule import TIMER as BACKUP_TIMER
+from facts.keepalived import UNIT as KEEPALIVED
+from facts.kubectl_proxy import UNIT as KUBECTL_PROXY
 from formats.node_record import Entry, NodeRecord
 from messages import nodes as messages
 from operations import (
@@ -31,9 +35,19 @@ from operations import (
     nodes,
     resolv_conf,
     sysctl,
+    teardown,
     units,
 )
-from operations.base import Commands, HostFailure, hide, note_removed, operation, plan
+from operations.backup import schedule
+from operations.base import (
+    Commands,
+    HostFailure,
+    hide,
+    note_removed,
+    operation,
+    plan,
+    plan_change,
+)
 from runs import gathering, lock
 from runs.record import Work
 from workstation import context_record
@@ -46,12 +60,18 @@ KINDS: Mapping[str, Callable[[str, Entry], Commands]] = {
     "resolver": resolv_conf.remove,
     "key": authorized_keys.remove,
     "unit": units.remove,
+    "user": schedule.remove_user,
     "file": files.remove,
     "sysctl": sysctl.remove,
     "mirrors": containerd.remove_mirrors,
     "label": nodes.remove_label,
     "kubeconfig": kubeconfig.remove,
 }
+
+
+_OF_CONTROL_PLANES = [
+    f"unit {unit}" for unit in (KEEPALIVED, KUBECTL_PROXY, BACKUP_TIMER, BACKUP_SERVICE)
+]
 
 
 @dataclass
@@ -132,6 +152,37 @@ def rest(
         yield from each
     if state.is_executing:
         node_record.write(ctx_host.get(), lambda record: _settled(record, nodes, settings))
+
+
+@operation()
+def of_control_plane(cluster: str = "", yes: str | None = None) -> Commands:
+    """
+    Remove the units that a node has as a control plane, though the settings still have them.
+
+    Its address goes to another one then.
+
+    + cluster, yes: as for ``teardown.reset``
+    """
+    node = ctx_host.get()
+    recorded = node_record.of(node).entries
+    found, commands = [], []
+    for resource in _OF_CONTROL_PLANES:
+        if resource not in recorded:
+            continue
+        try:
+            commands += list(KINDS[_kind(resource)](resource, recorded[resource]))
+            found.append(resource)
+        except node_record.ChangedSince as changed:
+            plan(messages.CHANGED_SINCE(resource=resource, command=changed))
+    if not commands:
+        hide()
+        host.noop("no units of a control plane")
+        return
+    note_removed(*found)
+    plan_change(f"stop and remove {', '.join(found)}", *found)
+    yield FunctionCommand(teardown.check_confirmed, (cluster, yes), {})
+    yield from commands
+    node_record.write(node, lambda record: record.without(found))
 
 
 def _check_owner(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pyinfra import host, logger
+from pyinfra import host
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
@@ -18,6 +18,7 @@ from messages import nodes as messages
 from operations.base import Commands, declare, declare_recorded, operation, plan_change, read
 from operations.files import ensure
 from operations.packages import apt
+from runs.output import warned
 
 APT_CONFIG = "/etc/apt/apt.conf.d/30bramble-shared-downloads"
 DETECTION = "/etc/apt/bramble-proxy"
@@ -78,8 +79,7 @@ def _start(state: State, host: Host, address: str) -> bool:
     result = remote.of(host).stream(command)
     if result.status != 0:
         reason = result.last_line or "no reason given"
-        warning = messages.DOWNLOADS_NOT_KEPT(unit=UNIT, reason=reason)
-        host.log_styled(warning, fg="yellow", log_func=logger.warning)
+        warned(host, messages.DOWNLOADS_NOT_KEPT(unit=UNIT, reason=reason))
     return True
 
 

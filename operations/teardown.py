@@ -78,10 +78,7 @@ def reset(
     if drained_by and all(each.name != drained_by for each in state.activated_hosts):
         raise HostFailure(messages.NOT_DRAINED_BY(control_plane=drained_by))
     observed = read(Traces)
-    copy = ""
-    if user:
-        credentials = read(AdminCredentials, owner=user)
-        copy = f"{credentials.home}/.kube/config" if credentials.holds == "copy" else ""
+    copy = read(AdminCredentials, owner=user).copy if user else ""
     found = [*observed.found, *([f"path {copy}"] if copy else [])]
     if observed.running:
         plan_change("follow the kubeadm reset that is running there")
@@ -103,15 +100,40 @@ def _reset(
     state: State, host: Host, cluster: str, yes: str | None, copy: str, running: bool
 ) -> bool:
     if not running:
-        question = f"The cluster and all its data will be deleted. Type its name, {cluster}"
-        if cluster and confirm(state, question, yes) != cluster:
-            raise HostFailure(messages.RESET_NOT_CONFIRMED(cluster=cluster))
-        command = ["sh", "-c", _RESET, "reset", copy]
-        remote.of(host).job(RESET_UNIT).start("bramble: kubeadm reset", command)
-    if not follow(host, "kubeadm reset", RESET_UNIT, _MINUTES, watched=False):
+        check_confirmed(state, host, cluster, yes)
+        start_reset(host, copy)
+    if not follow_reset(host):
         return False
     node_record.write(host, _without_labels)
     return True
+
+
+def check_confirmed(state: State, host: Host, cluster: str, yes: str | None) -> bool:
+    """
+    Ask, once in a run, whether the whole cluster is to be deleted.
+
+    + cluster, yes: as for ``reset``
+    + raises ``HostFailure``: it is not
+    """
+    question = f"The cluster and all its data will be deleted. Type its name, {cluster}"
+    if cluster and confirm(state, question, yes) != cluster:
+        raise HostFailure(messages.RESET_NOT_CONFIRMED(cluster=cluster))
+    return True
+
+
+def start_reset(host: Host, copy: str = "") -> None:
+    """
+    Start to remove Kubernetes from a node.
+
+    + copy: a copy of the administrator's kubeconfig that is removed too
+    """
+    command = ["sh", "-c", _RESET, "reset", copy]
+    remote.of(host).job(RESET_UNIT).start("bramble: kubeadm reset", command)
+
+
+def follow_reset(host: Host) -> bool:
+    """Follow it to its end; whether it has succeeded."""
+    return follow(host, "kubeadm reset", RESET_UNIT, _MINUTES, watched=False)
 
 
 def _without_labels(record: NodeRecord) -> NodeRecord:

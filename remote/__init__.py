@@ -9,7 +9,7 @@ asked, or the command outlives the connection. All commands run as root.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from pyinfra.api import FactProcessError, QuoteString, StringCommand
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 
-from facts.base import IncompleteAnswer, WholeFact
+from facts.base import BEGIN, IncompleteAnswer, WholeFact
 from facts.boot import BootId
 from messages import run as messages
 from remote import pyinfra_internals, shell
@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 _ATTRIBUTE = "bramble_node"
 _REBOOT_LOOK_S = 2
+_PIECE = 1 << 20  # bytes
+_DOWNLOAD = f"printf '\\n%s\\n' '{BEGIN}'; stat -Lc %s -- \"$1\" && exec cat -- \"$1\""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,32 @@ class Node(Connection):
                 lines.append("the connection was lost" if lost else "it was killed")
             return Result(status, lines)
         except (OSError, EOFError, SSHException) as error:
-            return Result(-1, [*lines, f"the connection was lost ({error or 'closed'})"])
+            return Result(-1, [*lines, f"the connection was lost ({str(error) or 'closed'})"])
+
+    def download(self, path: str) -> Iterator[bytes]:
+        """
+        Return the content of a file in pieces. It is neither shown nor logged.
+
+        + raises ``RemoteFailure``: it can't be read, or the connection is lost
+        """
+        words = [QuoteString(word) for word in (_DOWNLOAD, "download", path)]
+        command = pyinfra_internals.shell_command(self.host, StringCommand("sh", "-c", *words))
+        try:
+            channel = self.open_channel()
+            channel.exec_command(shell.portable(command.get_raw_value()))
+            file = channel.makefile("rb")
+            while (line := file.readline()).rstrip() != BEGIN.encode():
+                if not line:
+                    raise RemoteFailure(messages.NOT_DOWNLOADED(path=path, reason="no answer"))
+            left = int(file.readline() or -1)
+            while left > 0 and (piece := file.read(min(left, _PIECE))):
+                left -= len(piece)
+                yield piece
+        except (OSError, EOFError, SSHException) as error:
+            reason = str(error) or "the connection was lost"
+            raise RemoteFailure(messages.NOT_DOWNLOADED(path=path, reason=reason)) from error
+        if left:
+            raise RemoteFailure(messages.NOT_DOWNLOADED(path=path, reason="it is not complete"))
 
     def job(self, unit: str) -> Job:
         """A command that outlives the connection, in a transient service of that name."""
@@ -182,7 +209,7 @@ class Node(Connection):
             )
         except (TimeoutError, OSError, EOFError, SSHException, PyinfraError) as error:
             raise Unreachable(
-                messages.DID_NOT_ANSWER(node=host.name, reason=error or type(error).__name__)
+                messages.DID_NOT_ANSWER(node=host.name, reason=str(error) or type(error).__name__)
             ) from error
         if ok:
             return output.stdout_lines

@@ -94,8 +94,12 @@ class Job:
 
         + show, minutes: as for ``follow``
         """
-        if self._node.run(_ACTIVE, self.unit) == ["active"]:
+        if self.is_running():
             self.follow(show, minutes)
+
+    def is_running(self) -> bool:
+        """Whether the command runs now, whoever has started it."""
+        return self._node.run(_ACTIVE, self.unit) == ["active"]
 
     def follow(
         self,

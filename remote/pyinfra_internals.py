@@ -36,7 +36,7 @@ from pyinfra.api.arguments import (
 )
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.exceptions import PyinfraError
-from pyinfra.api.host import Host
+from pyinfra.api.host import Host, HostData
 from pyinfra.api.operation import OperationMeta
 from pyinfra.api.state import State
 from pyinfra.connectors import util
@@ -350,11 +350,12 @@ class _Place:
 
 def spare_lookups() -> None:
     """
-    Let pyinfra find the lines that call an operation, and the names of global arguments, cheaply.
+    Let pyinfra find the lines that call an operation, and global arguments, cheaply.
 
     Upstream: for each call ``inspect`` looks for the text of all lines on the stack, which nobody
-    reads, through all modules; the names are evaluated again for each operation and fact. That
-    takes as long as all else of a run that changes nothing.
+    reads, through all modules; the names of the arguments are evaluated again for each operation
+    and fact, and each is looked for in the host's data by as many exceptions as there are sources
+    of it. That takes as long as all else of a run that changes nothing.
     """
 
     def stack() -> list[tuple[FrameType]]:
@@ -368,11 +369,19 @@ def spare_lookups() -> None:
     def place(frame: FrameType) -> _Place:
         return _Place(frame.f_code.co_filename, frame.f_lineno)
 
+    def look_up(data: HostData, key: str) -> Any:
+        is_argument = key.startswith("_")
+        if is_argument and not any(key in (at() if callable(at) else at) for at in data.datas):
+            raise AttributeError(key)
+        return found(data, key)
+
     api_util.stack = stack  # type: ignore[assignment]
     api_util.getframeinfo = place  # type: ignore[assignment]
     if not hasattr(arguments_module.all_global_arguments, "cache_info"):
         names = cache(arguments_module.all_global_arguments)
         arguments_module.all_global_arguments = facts_module.all_global_arguments = names
+        found = HostData.__getattr__
+        HostData.__getattr__ = look_up  # type: ignore[method-assign]
 
 
 def check_after_loading(report: Callable[[Host, Exception], object]) -> None:

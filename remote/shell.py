@@ -75,20 +75,25 @@ def within(lines: list[str]) -> list[str]:
 
 
 def stream_within(said: Iterable[str]) -> Iterator[str]:
-    """The same as they come; all lines where the login shell did not start the command."""
+    """
+    The same as they come; all lines where the login shell did not start the command.
+
+    What comes after the marker is not waited for: a process that the command has left behind may
+    keep its output open for ever.
+    """
     before: list[str] = []
-    begun = ended = blank = False
+    begun = blank = False
     for line in (each.rstrip("\r\n") for each in said):
         if not begun:
             begun = line == BEGIN
             before.append(line)
             continue
-        ended = ended or line == END
-        if not ended:
-            if blank:
-                yield ""
-            blank = not line  # the one before the end is the marker's
-            if line:
-                yield line
+        if line == END:
+            break
+        if blank:
+            yield ""
+        blank = not line  # the one before the end is the marker's
+        if line:
+            yield line
     if not begun:
         yield from before

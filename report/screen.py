@@ -9,6 +9,7 @@ an operation prints, and every warning and error, is always shown.
 from __future__ import annotations
 
 import logging
+import time
 
 import click
 import gevent
@@ -22,6 +23,7 @@ from report.harmless import harmless
 from runs.output import DETAIL
 
 LONG_S = 1.0  # after which a step's name is shown although it has not ended
+SILENT_S = 60.0  # without a line, after which the nodes that a step waits for are shown
 
 _COLOURS = {"changed": "yellow", "failed": "red", "planned": "yellow"}
 _WORDS = {"same": "ok", "planned": "to do"}
@@ -47,6 +49,7 @@ class Screen(logging.Filter, BaseStateCallback):
         self._step: str | None = None
         self._named = False
         self._red: set[str] = set()
+        self._began = self._spoke = 0.0  # when the step began, and when a line was last shown
 
     # --- pyinfra's lines -------------------------------------------------------------------------
 
@@ -64,6 +67,7 @@ class Screen(logging.Filter, BaseStateCallback):
         shown = self._shows(record.levelno, line, host)
         if shown and self._step is not None:
             self._name_step()
+            self._spoke = time.monotonic()
         return shown
 
     def _shows(self, level: int, line: Line, host: str) -> bool:
@@ -101,6 +105,7 @@ class Screen(logging.Filter, BaseStateCallback):
         if self.verbose:
             return
         self._step, self._named, self._red = op_hash, False, set()
+        self._began = self._spoke = time.monotonic()
         gevent.spawn_later(LONG_S, self._still_at, op_hash)
 
     @harmless(None)
@@ -125,6 +130,22 @@ class Screen(logging.Filter, BaseStateCallback):
     def _still_at(self, op_hash: str) -> None:
         if self._step == op_hash:
             self._name_step()
+            gevent.spawn_later(SILENT_S, self._waits, op_hash)
+
+    @harmless(None)
+    def _waits(self, op_hash: str) -> None:
+        """Show which nodes a silent step waits for: not all that it waits for has a limit."""
+        if self._step != op_hash:
+            return
+        now = time.monotonic()
+        if now - self._spoke >= SILENT_S:
+            self._spoke = now
+            here = steps.of_operation(self.state, self.clock, op_hash)
+            active = {each.name for each in self.state.active_hosts}
+            waiting = [each.node for each in here if each.outcome == "waiting"]
+            if names := ", ".join(node for node in waiting if node in active):
+                click.echo(f"    waiting for {names} ({now - self._began:.0f} s)", err=True)
+        gevent.spawn_later(SILENT_S, self._waits, op_hash)
 
     def _name_step(self) -> None:
         if self._step and not self._named and not runs.of(self.state).record.is_hidden(self._step):

@@ -35,7 +35,7 @@ def explain(error: Exception) -> tuple[str, bool]:
     if isinstance(error, OSError) and error.filename is not None:
         return messages.LOCAL_FILE(path=error.filename, error=error.strerror), True
     if isinstance(error, (OSError, EOFError, SSHException)):
-        return messages.CONNECTION_LOST(reason=error or "closed by the node"), True
+        return messages.CONNECTION_LOST(reason=str(error) or "closed by the node"), True
     said = " ".join(str(error).split()) or "no message"
     shown = f"{said[:LONGEST]} …" if len(said) > LONGEST else said
     log = runs.current().log_path or "-v -v -v shows it"

@@ -138,7 +138,7 @@ class Lock:
             channel.exec_command(shell.portable(unix.get_raw_value()))
             said = _answer(channel)
         except (OSError, EOFError, SSHException) as error:
-            raise NotTaken(messages.CONNECTION_LOST(reason=error or "closed")) from error
+            raise NotTaken(messages.CONNECTION_LOST(reason=str(error) or "closed")) from error
         if said == "mine":
             self._held[host.name] = channel, time.monotonic()
             gevent.spawn(self._beat, host.name, channel)

@@ -19,6 +19,11 @@ def failed(host: Host, message: str) -> Literal[False]:
     return False
 
 
+def warned(host: Host, message: str) -> None:
+    """Print what a person should know of this host, though it does not fail."""
+    host.log_styled(message, fg="yellow", log_func=logger.warning)
+
+
 def detail(host: Host, line: str) -> None:
     """Log a line that the screen shows with ``-v`` only: see ``report.screen``."""
     host.log(line, log_func=partial(logger.info, extra={DETAIL: True}))

@@ -17,7 +17,15 @@ from settings.build import build as _build
 from settings.known_hosts import changed_key
 from settings.model import Cluster, Node
 from settings.problems import Problem, SettingsError
-from settings.run import check_files, is_whole, of, options, prepare, requested_removal
+from settings.run import (
+    check_files,
+    is_whole,
+    of,
+    options,
+    prepare,
+    requested_removal,
+    restored,
+)
 from settings.ssh_keys import host_key, operator_key, operator_public_key
 
 __all__ = [
@@ -36,6 +44,7 @@ __all__ = [
     "options",
     "prepare",
     "requested_removal",
+    "restored",
     "target",
 ]
 

@@ -17,13 +17,14 @@ from settings.model import Cluster, Node
 from settings.problems import Problem, SettingsError, shown
 from settings.sources import Host, Sources, Value
 
-_SECRET = ("wifi_psk_file", "ssh_password", "ssh_key_password")
+_SECRET = ("wifi_psk_file", "backup_key_file", "ssh_password", "ssh_key_password")
 _NEEDED_BY = {"router": "router"} | dict.fromkeys(
     ("uplink_interface", "uplink_network", "uplink_gateway", "uplink_method"), "nat"
 )
 # pydantic's own errors: what the value is not, and what to write.
 _TYPES = {
     "string_type": ("a text", "it in quotes"),
+    "string_unicode": ("a text in UTF-8", "another value"),
     "bool_type": ("True or False", "one of them, without quotes"),
     "bool_parsing": ("true or false", "one of them"),
     "int_type": ("a whole number", "it in digits, without quotes"),
@@ -58,7 +59,8 @@ def build(sources: Sources) -> Cluster:
         # It hides the nodes' own values.
         raise SettingsError(problems)
     try:
-        seen = rules.Seen(tuple(host.name for host in hosts))
+        control_planes = sum("control_plane" in host.groups for host in hosts)
+        seen = rules.Seen(tuple(host.name for host in hosts), control_planes)
         cluster = Cluster.model_validate(written, context=seen)
     except ValidationError as error:
         problems += _problems(error, sources, first)
@@ -121,6 +123,8 @@ def _said(detail: Mapping[str, Any], name: str) -> tuple[Said, ...]:
     value, kind, context = detail["input"], detail["type"], detail.get("ctx", {})
     if "error" in context:
         found: tuple[Said, ...] = context["error"].args
+        if not all(isinstance(said, Said) for said in found):  # Python's own, of a huge number
+            found = (messages.INVALID(value=shown(value), kind="usable", instead="another value"),)
         if name in _SECRET and any(said.values.get("value") == shown(value) for said in found):
             # Someone may have written the key itself here.
             return (messages.SECRET_NOT_A_PATH(),)
@@ -140,9 +144,10 @@ def _said(detail: Mapping[str, Any], name: str) -> tuple[Said, ...]:
     elif kind == "string_type" and (value is None or isinstance(value, bool)):
         instead = "a text in quotes"
     elif kind == "tuple_type" and value and isinstance(value, (str, set)):
-        words = re.split(r"[,; ]+", value.strip()) if isinstance(value, str) else value
-        if all(isinstance(word, str) for word in words):
-            instead = json.dumps(sorted(words) if isinstance(words, set) else words)
+        words = re.split(r"[,;\s]+", value) if isinstance(value, str) else value
+        if all(isinstance(word, str) for word in words) and any(words):
+            words = sorted(words) if isinstance(words, set) else [word for word in words if word]
+            instead = json.dumps(words, ensure_ascii=False)
     return (messages.WRONG_TYPE(value=given, kind=form, instead=instead),)
 
 

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
 from messages import settings as messages
-from settings.fields import Mapping, Number, Switch, Text, between
+from settings.fields import Number, Switch, Text, between
+
+NO_PORT = "Remove it, and let sshd listen at port 22."
 
 
 def _instead(remedy: str) -> BeforeValidator:
@@ -17,7 +19,7 @@ def _instead(remedy: str) -> BeforeValidator:
     return BeforeValidator(refuse)
 
 
-_Seconds = Annotated[float, Strict(), between(0, None)]
+_Seconds = Annotated[float, Strict(), between(0, 3600)]
 
 
 class Derived(BaseModel):
@@ -42,12 +44,14 @@ class PerNode(BaseModel):
     )
     ssh_user: Annotated[None, _instead("Remove it, and write `admin_user`.")] = None
     ssh_key: Annotated[None, _instead("Remove it, and write `ssh_private_key`.")] = None
-    ssh_port: Annotated[None, _instead("Remove it, and let sshd listen at port 22.")] = None
+    ssh_port: Annotated[None, _instead(NO_PORT)] = None
     ssh_password: Text | None = Field(default=None, repr=False)
     ssh_key_password: Text | None = Field(default=None, repr=False)
     ssh_forward_agent: Switch | None = None
-    ssh_paramiko_connect_kwargs: Mapping | None = None
-    ssh_connect_retries: Annotated[Number, between(0, None)] | None = None
+    ssh_paramiko_connect_kwargs: Annotated[
+        None, _instead("Remove it: OpenSSH reaches the nodes too, and does not know it.")
+    ] = None
+    ssh_connect_retries: Annotated[Number, between(0, 1000)] | None = None
     ssh_connect_retry_min_delay: _Seconds | None = None
     ssh_connect_retry_max_delay: _Seconds | None = None
     ssh_file_transfer_protocol: Literal["sftp", "scp"] | None = None

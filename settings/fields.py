@@ -83,7 +83,7 @@ def invalid(value: object, kind: str, *instead: str | None) -> ValueError:
     return ValueError(messages.INVALID(value=shown(value), kind=kind, instead=near))
 
 
-def not_allowed(value: object, reason: str, instead: str) -> ValueError:
+def not_allowed(value: object, reason: object, instead: str) -> ValueError:
     """Make the error for a value that has another meaning."""
     return ValueError(messages.NOT_ALLOWED(value=shown(value), reason=reason, instead=instead))
 
@@ -137,13 +137,12 @@ def matching(pattern: re.Pattern[str], kind: str, example: str) -> AfterValidato
     return checked(check)
 
 
-def between(low: float, high: float | None) -> AfterValidator:
+def between(low: float, high: float) -> AfterValidator:
     """Validate that a number is in a range."""
 
     def check(value: float) -> float:
-        if value < low or (high is not None and value > high):
-            limits = f"{low} or more" if high is None else f"{low} to {high}"
-            raise ValueError(messages.OUT_OF_RANGE(value=value, range=limits))
+        if not low <= value <= high:
+            raise ValueError(messages.OUT_OF_RANGE(value=value, range=f"{low} to {high}"))
         return value
 
     return AfterValidator(check)
@@ -179,7 +178,7 @@ def host_name(name: str) -> str:
     if _is(IPv4Address, name) or _is(IPv6Address, name):
         raise invalid(name, kind, "one such as node2")
     if not _LABEL.fullmatch(name):
-        bare = re.sub(r"^[a-z]+://|[:/].*$", "", name.lower())
+        bare = re.sub(r"^(@?[a-z]+:?/+)|[:/].*$", "", name.lower())
         bare = unicodedata.normalize("NFKD", bare).encode("ascii", "ignore").decode()
         near = re.sub(r"[^a-z0-9]+", "-", bare)[:63].strip("-")
         raise invalid(name, kind, near if near not in _TAKEN else None, "one such as node2")
@@ -211,7 +210,7 @@ def ipv4_address(text: str) -> IPv4Address:
     if _is(IPv4Address, near):
         if not slash:
             raise invalid(text, "an IPv4 address", near)
-        with suppress(ValueError):  # of a network's own address, the first one in it
+        with suppress(ValueError, IndexError):  # of a network's own address, the first one in it
             near = str(IPv4Network(_repaired(text))[1])
         raise invalid(text, "an address: the prefix length belongs to its network", near)
     within = re.findall(r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9.])", text)
@@ -260,7 +259,7 @@ def _is(form: Callable[[str], object], text: str) -> bool:
 def _repaired(text: str) -> str:
     """Remove blanks and leading zeros, and replace commas by dots, wide digits by ASCII's."""
     ascii_text = unicodedata.normalize("NFKC", text)
-    dotted = re.sub(r"\s", "", ascii_text).replace(",", ".").replace("\\", "/")
+    dotted = re.sub(r"\s", "", ascii_text).replace(",", ".").replace("。", ".").replace("\\", "/")
     return re.sub(r"(?<![0-9])0+(?=[0-9])", "", dotted)
 
 
@@ -320,13 +319,15 @@ def _ssid(text: str) -> None:
     if not 1 <= octets <= 32:
         raise invalid(text, "a Wi-Fi name (1 to 32 bytes)", "another name, or None")
     if not text.isprintable():
-        raise invalid(text, "a Wi-Fi name without control characters", repr(_printable(text)))
+        near = _printable(text)
+        kind = "a Wi-Fi name without control characters"
+        raise invalid(text, kind, repr(near) if near else None, "another name, or None")
 
 
 def path(text: str) -> Path:
     """Read the path of a file or a folder, with the home folder in place of ~."""
     if not text.strip():
-        raise invalid(text, "a path", "the path of a file")
+        raise invalid(text, "a path", "the path of a file or a folder")
     if not text.isprintable() or text != text.strip():
         near = _printable(text).strip()
         kind = "a path without control characters and outer blanks"

@@ -22,10 +22,15 @@ def repository(cluster: Cluster) -> str:
 
 
 def certificate_names(cluster: Cluster) -> list[str]:
-    """All other names and addresses at which the API server is reached."""
+    """The names and addresses of the first control plane's API server, besides the endpoint."""
     first = cluster.first_control_plane
-    names = [first.name, str(first.address), str(_reached_at(cluster))]
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys([first.name, str(first.address), *common_names(cluster)]))
+
+
+def common_names(cluster: Cluster) -> list[str]:
+    """The addresses at which any control plane's API server is reached, besides the endpoint."""
+    addresses = [cluster.control_plane_address, _reached_at(cluster)]
+    return list(dict.fromkeys(str(each) for each in addresses if each))
 
 
 def api_server(cluster: Cluster) -> str:
@@ -34,8 +39,8 @@ def api_server(cluster: Cluster) -> str:
 
 
 def proxy_url(cluster: Cluster) -> str:
-    """The URL of `kubectl proxy` on the control plane, for the operator's machine."""
-    return f"http://{_reached_at(cluster)}:{cluster.kubectl_proxy_port}"
+    """The URL of `kubectl proxy` on the first control plane, for the operator's machine."""
+    return f"http://{_gateway_or_first(cluster)}:{cluster.kubectl_proxy_port}"
 
 
 def contexts(cluster: Cluster) -> list[str]:
@@ -48,15 +53,27 @@ def proxy_context(cluster: Cluster) -> str:
     return f"{cluster.kube_context}-proxy"
 
 
-def forwarded_ports(cluster: Cluster) -> list[int]:
-    """The ports that the gateway passes on to a control plane behind it, for the operator."""
-    if cluster.gateway_of(cluster.first_control_plane) is None:
-        return []
-    return [API_PORT, *([cluster.kubectl_proxy_port] if cluster.kubectl_proxy else [])]
+def forwarded_ports(cluster: Cluster) -> dict[int, IPv4Address]:
+    """The ports that the gateway passes on for the operator, each with the address behind it: that
+    of the control planes, which the gateway may hold itself, or of one behind the gateway."""
+    first, ports = cluster.first_control_plane, {}
+    if cluster.gateway is None:
+        return {}
+    if cluster.control_plane_address or first != cluster.gateway:
+        ports[API_PORT] = cluster.endpoint_address
+    if cluster.kubectl_proxy and first != cluster.gateway:
+        ports[cluster.kubectl_proxy_port] = first.address
+    return ports
 
 
 def _reached_at(cluster: Cluster) -> IPv4Address:
-    """Where the operator reaches the control plane: at the gateway, when it is behind one."""
+    """Where the operator reaches the API server: at the gateway, if there is one."""
+    if cluster.gateway is None and cluster.control_plane_address:
+        return cluster.control_plane_address
+    return _gateway_or_first(cluster)
+
+
+def _gateway_or_first(cluster: Cluster) -> IPv4Address:
     return cluster.connect_address(cluster.gateway or cluster.first_control_plane)
 
 

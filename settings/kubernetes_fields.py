@@ -24,7 +24,7 @@ from settings import fields
 from settings.fields import checked, matching, without
 
 # The OCI distribution specification's names, and a tag or a digest.
-_REPOSITORY = r"[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
+_REPOSITORY = r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
 _TAG = r":[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 _DIGEST = r"@sha256:[0-9a-f]{64}"
 _CONTEXT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/-]*")

@@ -14,6 +14,7 @@ from formats import resolv_conf
 from formats import wifi as wifi_format
 from messages import settings as messages
 from settings import (
+    backup_fields,
     connector_fields,
     fields,
     images,
@@ -78,11 +79,19 @@ class Cluster(connector_fields.Derived):
     + ssh_private_key: the operator's own key; None for the one in .cluster/
     + password_login: whether SSH takes passwords; None: as the image has it
     + share_downloads: whether one node keeps what the others download too; None: with "nat"
+    + control_plane_address: held by one control plane at a time; None: the endpoint is the first's
+    + pods_on_control_plane: None: where several control planes are the only nodes
     + guard_seconds: after which an unconfirmed change of a node's network is rolled back
     + pod_network_seconds, nodes_ready_seconds: how long a run waits for the pods of flannel,
       kube-proxy and CoreDNS, and for the nodes
     + renew_days: certificates that are valid for fewer days are renewed
     + drain_seconds: after which a drain that does not end is undone
+    + backup_newest, backup_weekly: how many of the newest backups are kept, and of how many weeks
+      the newest
+    + backup_encryption: "off", "passphrase" or a recipient of age
+    + backup_key_file: has the passphrase, or the identity of that recipient
+    + backup_schedule: "off" or "daily HH:MM"
+    + backup_to: name of the node that gets copies of those
 
     A rule sees only the fields above its own, so their order matters.
     """
@@ -123,13 +132,14 @@ class Cluster(connector_fields.Derived):
     image_archives: Annotated[fields.FilePath | None, rules.archives]
     docker: fields.Switch
     control_plane_endpoint: Annotated[fields.HostName, rules.not_a_node]
+    control_plane_address: Annotated[fields.Address | None, rules.address_of_control_planes]
     flannel_manifest: Annotated[kubernetes_fields.Manifest, rules.manifest]
-    flannel_checksum: kubernetes_fields.Checksum
+    flannel_checksum: Annotated[kubernetes_fields.Checksum, rules.manifest_checksum]
     pod_network_seconds: kubernetes_fields.WaitSeconds
     nodes_ready_seconds: kubernetes_fields.WaitSeconds
     renew_days: kubernetes_fields.RenewDays
     drain_seconds: kubernetes_fields.WaitSeconds
-    pods_on_control_plane: fields.Switch
+    pods_on_control_plane: fields.Switch | None
     kubeconfig: Annotated[fields.FilePath, rules.one_file]
     kube_context: kubernetes_fields.Context
     kubectl_proxy: fields.Switch
@@ -141,12 +151,24 @@ class Cluster(connector_fields.Derived):
     ignore_preflight_errors: kubernetes_fields.IgnoredErrors
     memory_cgroup: fields.Switch
 
+    backup_newest: backup_fields.Newest
+    backup_weekly: backup_fields.Weekly
+    backup_encryption: backup_fields.Encryption
+    backup_key_file: fields.FilePath
+    backup_schedule: backup_fields.Schedule
+    backup_to: Annotated[fields.HostName | None, rules.copies]
+
     nodes: Annotated[tuple[Node, ...], rules.remember_cluster]
 
     @property
     def record(self) -> Path:
         """The record of what is on the operator's computer."""
         return self.project / ".cluster" / "record.json"
+
+    @property
+    def backups(self) -> Path:
+        """The folder of backups on the operator's computer."""
+        return self.project / ".cluster" / "backups"
 
     @cached_property
     def control_plane(self) -> tuple[Node, ...]:
@@ -156,6 +178,18 @@ class Cluster(connector_fields.Derived):
     def first_control_plane(self) -> Node:
         """The node on which kubeadm made the cluster."""
         return self.control_plane[0]
+
+    @property
+    def endpoint_address(self) -> IPv4Address:
+        """The address to which ``control_plane_endpoint`` leads."""
+        return self.control_plane_address or self.first_control_plane.address
+
+    @property
+    def control_plane_is_schedulable(self) -> bool:
+        """Whether pods may run on control planes as well."""
+        if self.pods_on_control_plane is None:
+            return len(self.control_plane) > 1 and not self.workers
+        return self.pods_on_control_plane
 
     @cached_property
     def workers(self) -> tuple[Node, ...]:
@@ -239,10 +273,10 @@ class Cluster(connector_fields.Derived):
 
     @property
     def host_names(self) -> dict[str, list[str]]:
-        """Every node's name at its address on the cluster network, for /etc/hosts; that of the
-        first control plane also has the API server's."""
+        """Every node's name at its address on the cluster network, for /etc/hosts; and the API
+        server's at ``endpoint_address``."""
         names = {str(node.address): [node.name] for node in self.nodes}
-        names[str(self.first_control_plane.address)].append(self.control_plane_endpoint)
+        names.setdefault(str(self.endpoint_address), []).append(self.control_plane_endpoint)
         return names
 
     @property

@@ -13,6 +13,7 @@ import click
 
 from messages import Said
 from messages import settings as messages
+from settings.connector_fields import NO_PORT
 from settings.fields import nearest
 from settings.model import SETTINGS
 from settings.problems import Problem, SettingsError
@@ -23,18 +24,24 @@ _TARGET = "target"
 
 _LOCAL = "sdcard.py"
 # For all nodes at once, and the answers and choices of single deploys, which are no settings.
-_ALL, _REMOVAL, _WHOLE = "reset.py", "remove.py", "cluster.py"
+_ALL, _REMOVAL, _WHOLE, _RESTORE = "reset.py", "remove.py", "cluster.py", "restore.py"
 _OPTIONS = {
-    _ALL: ("yes",),
+    _ALL: ("yes", "backup"),
     _LOCAL: ("node", "device", "file", "yes", "any_disk"),
-    _WHOLE: ("take_over",),
+    _WHOLE: ("take_over", "replace"),
+    "workers.py": ("replace",),
     _REMOVAL: ("node", "packages", "yes"),
     "reboot.py": ("reboot",),
+    _RESTORE: ("backup", "yes", "healthy", "node"),
 }
 
 
 # What those of them may be that are no names.
-_CHOICES = {"reboot": "all"}
+_CHOICES = {
+    ("reboot.py", "reboot"): ("all",),
+    (_ALL, "backup"): ("yes", "no"),
+    (_RESTORE, "healthy"): ("replace",),
+}
 
 
 def of_environment() -> dict[str, object]:
@@ -111,21 +118,33 @@ def options() -> dict[str, str]:
     """
     own = _own_options()
     found = {name: text for name, text in _data().items() if name in own}
+    deploys = _running()
+    choices_of = {name: each for (deploy, name), each in _CHOICES.items() if deploy in deploys}
     for name, text in found.items():
-        if text != (choice := _CHOICES.get(name, text)):
-            said = messages.WRONG_OPTION(value=repr(text), instead=f"{name}={choice}")
+        if text not in (choices := choices_of.get(name, (text,))):
+            instead = " or ".join(f"{name}={choice}" for choice in choices)
+            said = messages.WRONG_OPTION(value=repr(text), instead=instead)
             raise SettingsError([Problem("--data", said, setting=name)])
     return found
 
 
 def is_removal() -> bool:
     """Whether ``deploys/remove.py`` runs."""
-    return any(Path(path).name == _REMOVAL for path in _options().get("operations", ()))
+    return _REMOVAL in _running()
+
+
+def is_restore() -> bool:
+    """Whether ``deploys/restore.py`` runs."""
+    return _RESTORE in _running()
+
+
+def _running() -> list[str]:
+    """The names of the running deploys."""
+    return [Path(path).name for path in _options().get("operations", ())]
 
 
 def _own_options() -> set[str]:
-    deploys = [Path(path).name for path in _options().get("operations", ())]
-    return {name for deploy in deploys for name in _OPTIONS.get(deploy, ())}
+    return {name for deploy in _running() for name in _OPTIONS.get(deploy, ())}
 
 
 def _data() -> dict[str, str]:
@@ -144,15 +163,13 @@ def is_whole_run() -> bool:
 
     It is not while it logs in with another key than the settings have, such as the former one.
     """
-    options = _options()
-    whole = any(Path(path).name == _WHOLE for path in options.get("operations", ()))
-    partial = ("limit", "exclude", "ssh_key")
-    return whole and not (any(options[name] for name in partial) or given())
+    partial = any(_options().get(name) for name in ("limit", "exclude", "ssh_key"))
+    return _WHOLE in _running() and not (partial or given())
 
 
 def is_local() -> bool:
     """Whether the running pyinfra writes SD cards in this computer."""
-    return any(Path(path).name == _LOCAL for path in _options().get("operations", ()))
+    return _LOCAL in _running()
 
 
 def needs_inventory() -> bool:
@@ -178,6 +195,9 @@ def check_deploys() -> None:
     if named.is_file() and is_local():
         said = messages.NOT_FOR_NODES(deploy=f"deploys/{_LOCAL}")
         raise SettingsError([Problem(f"deploys/{_LOCAL}", said)])
+    if port := _options().get("ssh_port"):
+        said = messages.NOT_SUPPORTED(value=port, remedy=NO_PORT)
+        raise SettingsError([Problem("--ssh-port", said)])
     limited = _options().get("limit") or _options().get("exclude")
     if limited and any(path.name == _ALL for path in _own_deploys()):
         said = messages.NOT_IN_PART(deploy=f"deploys/{_ALL}")

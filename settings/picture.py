@@ -163,11 +163,20 @@ def draw(cluster: Cluster) -> str:
     bar = bar.at(center - half, y, 2 * half)
     sheet.put(bar)
     _draw_rows(sheet, rows, bar, width)
-    networks = f"inside the cluster: pods {cluster.pod_network}, services {cluster.service_network}"
-    sheet.height += 34
-    sheet.label(_MARGIN, sheet.height, networks)
+    for note in _notes(cluster):
+        sheet.height += 34
+        sheet.label(_MARGIN, sheet.height, note)
     names = ", ".join(node.name for node in cluster.nodes)
     return sheet.svg(f"The cluster with topology {cluster.topology}: {names}")
+
+
+def _notes(cluster: Cluster) -> Iterator[str]:
+    """What no single board has."""
+    if cluster.control_plane_address:
+        planes = ", ".join(node.name for node in cluster.control_plane)
+        held = f"one of {planes}" if len(cluster.control_plane) > 1 else planes
+        yield f"{cluster.control_plane_endpoint} {cluster.control_plane_address}: held by {held}"
+    yield f"inside the cluster: pods {cluster.pod_network}, services {cluster.service_network}"
 
 
 def _rows(boards: Sequence[_Box]) -> list[Sequence[_Box]]:

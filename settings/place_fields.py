@@ -71,9 +71,10 @@ def country(text: str) -> None:
 
 def _nearest(text: str) -> str | None:
     """Find a code in the other case, or by a word of the country's name ("UK", "Germany")."""
-    if text.strip().upper() in _countries():
-        return text.strip().upper()
-    if text.strip().upper() == "USA":
+    text = text.strip()
+    if text.upper() in _countries():
+        return text.upper()
+    if text.upper() == "USA":
         return "US"
     word = re.compile(rf"\b{re.escape(text)}\b", re.IGNORECASE)
     found = [(len(name), code) for code, name in _countries().items() if word.search(name)]

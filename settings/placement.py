@@ -10,6 +10,7 @@ from messages import settings as messages
 from settings.fields import nearest
 from settings.model import SETTINGS, Cluster
 from settings.problems import Problem, shown
+from settings.rules import CONTROL_PLANES
 from settings.sources import GROUPS, Sources, Value
 
 HOST_DATA = ("address", "uplink_address", "first_address")
@@ -25,7 +26,7 @@ _ALIASES = {
     "wifi_password": "wifi_psk_file", "wifi_key": "wifi_psk_file", "wifi_psk": "wifi_psk_file",
     "ssid": "wifi_ssid", "country": "wifi_country", "version": "kubernetes_version",
 }  # fmt: skip
-_UNSUPPORTED = {"ssh_hostname", "ssh_user", "ssh_key", "ssh_port"}
+_UNSUPPORTED = {"ssh_hostname", "ssh_user", "ssh_key", "ssh_port", "ssh_paramiko_connect_kwargs"}
 _GROUP_ALIASES = {
     **dict.fromkeys(("controlplane", "master", "masters", "server"), "control_plane"),
     **dict.fromkeys(("node", "nodes", "agents", "minions", "workers_"), "workers"),
@@ -95,7 +96,7 @@ def _control_plane(sources: Sources) -> Iterator[Problem]:
     misspelt = any(_near_group(group) == "control_plane" for group, _ in sources.listed)
     if not names and not misspelt:
         yield Problem(sources.inventory, messages.NO_CONTROL_PLANE())
-    elif len(names) not in (0, 1, 3, 5):
+    elif names and len(names) not in CONTROL_PLANES:
         said = messages.CONTROL_PLANE_QUORUM(
             count=len(names),
             nodes=", ".join(names),
@@ -144,8 +145,9 @@ def _unknown_settings(sources: Sources) -> Iterator[Problem]:
             if _is_unknown(name):
                 yield Problem(value.file, text(name), setting=name)
     for host in sources.members:
+        of_groups = [sources.groups.get(group, {}) for group in host.groups]
         for name, value in host.data.items():
-            if _is_unknown(name):
+            if _is_unknown(name) and not any(value is data.get(name) for data in of_groups):
                 at_host = host.name if value.file == sources.inventory else None
                 yield Problem(value.file, text(name), at_host, name)
 

@@ -32,7 +32,10 @@ class Problem:
 
 def shown(value: object) -> str:
     """Write a value for a message: as in Python, and no longer than a line."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deeply, or an integer of too many digits
+        text = f"this {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

@@ -1,4 +1,4 @@
-"""The options of ``deploys/remove.py``: the node, and what else is removed from it."""
+"""Options that name a node which leaves the cluster: removed, or replaced by another machine."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Removal:
 
     + purge: whether the Kubernetes packages and bramble's files go too
     + yes: the node's name, given as the answer to the question; None: nobody has answered
-    + line: where the inventory has it, and the line; "" if it was not found
+    + lines: where the inventory has it and the control planes, and the line; by the node's name
     """
 
     node: Node
     purge: bool
     yes: str | None
-    line: str
+    lines: Mapping[str, str]
 
 
 def requested(cluster: Cluster, options: Mapping[str, str], inventory: str) -> Removal:
@@ -57,8 +57,30 @@ def requested(cluster: Cluster, options: Mapping[str, str], inventory: str) -> R
         problems.append(Problem("--data", said, setting="node"))
     if problems or node is None:
         raise SettingsError(problems)
-    line = _line(cluster.project / inventory, node.name)
-    return Removal(node, packages == _PURGE, options.get("yes"), line)
+    path = cluster.project / inventory
+    lines = {each.name: _line(path, each.name) for each in (node, *cluster.control_plane)}
+    return Removal(node, packages == _PURGE, options.get("yes"), lines)
+
+
+def check_replaced(cluster: Cluster, options: Mapping[str, str]) -> None:
+    """Raise ``SettingsError`` if the node that is to be replaced is the only control plane."""
+    if (name := options.get("replace")) is None:
+        return
+    try:
+        node = cluster.node(name)
+    except KeyError as error:
+        raise SettingsError([Problem("--data", error.args[0], setting="replace")]) from None
+    if cluster.control_plane == (node,):
+        said = messages.NOT_REPLACEABLE(node=name)
+        raise SettingsError([Problem("--data", said, setting="replace")])
+
+
+def check_restored(cluster: Cluster, options: Mapping[str, str]) -> None:
+    """Raise ``SettingsError`` if the node that is to be restored is no control plane."""
+    planes = [node.name for node in cluster.control_plane]
+    if (name := options.get("node", planes[0])) not in planes:
+        said = messages.NOT_RESTORABLE(node=name, control_planes=" or ".join(planes))
+        raise SettingsError([Problem("--data", said, setting="node")])
 
 
 def _line(inventory: Path, node: str) -> str:

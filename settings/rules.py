@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,12 @@ from formats.unreadable import Unreadable
 from messages import Said
 from messages import settings as messages
 from settings import images, private_key, wifi_key
-from settings.fields import as_written, not_allowed, path, reporting_os_errors
+from settings.backup_fields import OFF, PASSPHRASE
+from settings.fields import as_written, nearest, not_allowed, path, reporting_os_errors
 
 _KUBECONFIG = "the path of a file, such as ~/.kube/config"
+# How many there may be: etcd needs a majority, and each further member makes its writes slower.
+CONTROL_PLANES = (1, 3, 5)
 _NETWORKS = ("cluster_network", "uplink_network", "pod_network", "service_network")
 
 
@@ -35,11 +39,13 @@ class Seen:
     What has been read so far, for the nodes' fields.
 
     + names: of all nodes
+    + control_planes: how many of them are one
     + cluster: the cluster's correct fields
     + taken: addresses, each with its owner
     """
 
     names: tuple[str, ...]
+    control_planes: int = 1
     cluster: Mapping[str, Any] = field(default_factory=dict)
     taken: dict[IPv4Address, str] = field(default_factory=dict)
 
@@ -57,8 +63,9 @@ def _remember(value: Any, info: ValidationInfo[Any]) -> Any:
     seen: Seen = info.context
     seen.cluster = info.data
     gateway = "router" if info.data.get("topology") == "router" else "uplink_gateway"
-    if info.data.get(gateway):
-        seen.taken[info.data[gateway]] = gateway
+    for name in (gateway, "control_plane_address"):
+        if info.data.get(name):
+            seen.taken[info.data[name]] = name
     return value
 
 
@@ -112,20 +119,21 @@ def gateway(address: IPv4Address, info: ValidationInfo[Any]) -> None:
 def _place(
     address: IPv4Address, name: str, network: IPv4Network, taken: Collection[IPv4Address] = ()
 ) -> None:
+    free = f"a free one of {network[1]} to {network[-2]}"
     for role, wrong, near in (
         ("network", network[0], network[1]),
         ("broadcast", network[-1], network[-2]),
     ):
         if address == wrong:
+            instead = free if near in taken else near
             said = messages.NOT_A_HOST_ADDRESS(
-                address=address, role=role, name=name, network=network, instead=near
+                address=address, role=role, name=name, network=network, instead=instead
             )
             raise ValueError(said)
     if address not in network:
         near = network[int(address) & int(network.hostmask)]
         if near in (network.network_address, network.broadcast_address):
             near = network[1]
-        free = f"a free one of {network[1]} to {network[-2]}"
         instead = free if near in taken else near
         said = messages.NOT_IN_NETWORK(address=address, name=name, network=network, instead=instead)
         raise ValueError(said)
@@ -160,7 +168,7 @@ def host_address(address: IPv4Address | None, info: ValidationInfo[Any]) -> None
     for name in ("cluster_network", "uplink_network"):
         network = info.context.cluster.get(name)
         if network and address and address in network:
-            _place(address, name, network)
+            _place(address, name, network, info.context.taken)
 
 
 @_rule
@@ -221,6 +229,22 @@ def not_a_node(name: str, info: ValidationInfo[Any]) -> None:
 
 
 @_rule
+def address_of_control_planes(address: IPv4Address | None, info: ValidationInfo[Any]) -> None:
+    """Check that several control planes have one, which is free; a node's rules compare it with
+    the node's addresses."""
+    network, count = info.data.get("cluster_network"), info.context.control_planes
+    if address is None:
+        if count in CONTROL_PLANES[1:]:
+            place = network or "cluster_network"
+            raise ValueError(messages.CONTROL_PLANE_ADDRESS_MISSING(count=count, network=place))
+        return
+    if network:
+        _place(address, "cluster_network", network)
+    if info.data.get("topology") == "router" and address == info.data.get("router"):
+        raise ValueError(messages.ADDRESS_TAKEN(address=address, owner="router"))
+
+
+@_rule
 def wifi(file: Path, info: ValidationInfo[Any]) -> None:
     if info.data.get("topology") == "nat" and info.data.get("wifi_ssid") is not None:
         security = info.data.get("wifi_security")
@@ -241,7 +265,8 @@ def _kubeconfig(file: Path, shown: str) -> None:
     try:
         kubeconfig.parse(file.read_text(encoding="utf-8"))
     except (Unreadable, UnicodeDecodeError) as error:
-        raise ValueError(messages.NOT_A_KUBECONFIG(path=shown, reason=error)) from None
+        reason = error if isinstance(error, Unreadable) else "not UTF-8"
+        raise ValueError(messages.NOT_A_KUBECONFIG(path=shown, reason=reason)) from None
 
 
 def _must_be_file(text: str, info: ValidationInfo[Any], instead: str) -> None:
@@ -271,6 +296,21 @@ def own_key(path: Path | None, info: ValidationInfo[Any]) -> None:
 
 
 @_rule
+def copies(node: str | None, info: ValidationInfo[Any]) -> None:
+    """Check that copies of backups go to another node, and do not leave the first one readable."""
+    if node is None:
+        return
+    first, *others = info.context.names
+    if node not in others:
+        instead = nearest(node, others) or " or ".join(others) or "None"
+        raise ValueError(messages.NO_NODE_FOR_COPIES(name=node, first=first, instead=instead))
+    if info.data.get("backup_schedule") == OFF:
+        raise ValueError(messages.COPIES_WITHOUT_SCHEDULE())
+    if info.data.get("backup_encryption") == PASSPHRASE:
+        raise ValueError(messages.COPIES_WITH_PASSPHRASE())
+
+
+@_rule
 def archives(folder: Path | None, info: ValidationInfo[Any]) -> None:
     if folder is None:
         return
@@ -287,6 +327,28 @@ def manifest(text: str, info: ValidationInfo[Any]) -> None:
     if "://" in text:
         return
     _must_be_file(text, info, "an https:// URL, or the path of a file")
+    from formats import flannel  # as slow
+
+    try:
+        flannel.adapted(_content(text, info).decode(), "10.244.0.0/16", "eth0")
+    except (Unreadable, UnicodeDecodeError) as error:
+        reason = error if isinstance(error, Unreadable) else "it is not UTF-8"
+        raise not_allowed(text, reason, "the path of a release's kube-flannel.yml") from None
+
+
+@_rule
+def manifest_checksum(checksum: str, info: ValidationInfo[Any]) -> None:
+    """Check the sum of a manifest on this computer."""
+    text = info.data.get("flannel_manifest", "://")
+    actual = checksum if "://" in text else sha256(_content(text, info)).hexdigest()
+    if checksum.lower() != actual.lower():
+        kind = f"the SHA-256 of {text}"
+        raise ValueError(messages.INVALID(value=repr(checksum), kind=kind, instead=actual))
+
+
+def _content(text: str, info: ValidationInfo[Any]) -> bytes:
+    file: Path = info.data["project"] / path(text)
+    return file.read_bytes()
 
 
 @_rule

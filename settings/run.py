@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from messages import settings as messages
 from settings import known_hosts, overrides, removal, sources, ssh_config
 from settings.build import build
-from settings.model import Cluster
-from settings.problems import Problem, SettingsError
+from settings.model import Cluster, Node
+from settings.problems import SettingsError
 
 if TYPE_CHECKING:
     from pyinfra.api.inventory import Inventory
@@ -28,6 +28,7 @@ class Kept:
     + options: what `--data` gives to the running deploy alone
     + cluster: once it is built
     + whole: see ``overrides.is_whole_run``
+    + restored: see ``restored``
     """
 
     options: Mapping[str, str] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class Kept:
     sources: sources.Sources | None = None
     cluster: Cluster | None = None
     whole: bool = False
+    restored: Node | None = None
 
 
 def check_files() -> None:
@@ -66,10 +68,12 @@ def prepare(inventory: str) -> None:
     with ending_the_program():
         read, cluster = _build(inventory)
         overrides.check_limits(read.names)
+        kept = _kept()
+        removal.check_replaced(cluster, kept.options)
+        if overrides.is_restore():
+            removal.check_restored(cluster, kept.options)
         if overrides.is_removal():
-            kept = _kept()
             kept.removal = removal.requested(cluster, kept.options, inventory)
-        _check_supported(cluster, inventory)
         known_hosts.unite(cluster)
         ssh_config.write(cluster)
 
@@ -102,6 +106,23 @@ def of(inventory: Inventory) -> Cluster:
         }
         kept.cluster = build(sources.read(Path.cwd(), "inventory.py", given))
     return kept.cluster
+
+
+def restored(cluster: Cluster) -> Node:
+    """
+    The control plane that is restored: that of ``--data node=NAME``, else the first that this run
+    could connect to.
+    """
+    from pyinfra.context import ctx_state
+
+    kept = _kept()
+    if kept.restored is None:
+        gone = {each.name for each in ctx_state.get().failed_hosts}
+        here = (node for node in cluster.control_plane if node.name not in gone)
+        named = kept.options.get("node")
+        first = cluster.first_control_plane
+        kept.restored = cluster.node(named) if named else next(here, first)
+    return kept.restored
 
 
 def is_whole() -> bool:
@@ -145,13 +166,3 @@ def ending_the_program() -> Iterator[None]:
         raise SystemExit(
             messages.FOLDER_UNUSABLE(path=error.filename, reason=error.strerror)
         ) from None
-
-
-def _check_supported(cluster: Cluster, inventory: str) -> None:
-    """Raise `SettingsError` for what the settings can describe and no deploy can make yet."""
-    names = [node.name for node in cluster.control_plane]
-    if len(names) > 1:
-        said = messages.CONTROL_PLANE_SEVERAL(
-            count=len(names), nodes=", ".join(names), first=names[0]
-        )
-        raise SettingsError([Problem(Path(inventory).name, said)])

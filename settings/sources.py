@@ -130,8 +130,7 @@ def read(project: Path, inventory: str, given: Mapping[str, object]) -> Sources:
         whole = isinstance(value, tuple) and len(value) == 2
         entries, group_data = value if whole else (value, {})
         if not isinstance(entries, list) or not _is_data(group_data):
-            said = messages.NOT_A_NODE_LIST(value=shown(value))
-            problems.append(Problem(inventory, said, setting=group))
+            problems.append(Problem(inventory, _not_a_node_list(value), setting=group))
             continue
         inline = {name: Value(item, inventory) for name, item in group_data.items()}
         groups[group] = {**inline, **groups.get(group, {})}
@@ -169,7 +168,7 @@ def _misplaced(name: str, value: object) -> Said | None:
     if name == "head":
         return messages.GROUP_HEAD()
     if name in GROUPS:
-        return None if listed else messages.NOT_A_NODE_LIST(value=shown(value))
+        return None if listed else _not_a_node_list(value)
     if name in SETTINGS:
         return messages.SETTING_IN_INVENTORY(name=name)
     if isinstance(value, (str, int, list)) and not name.startswith("_") and not _has_nodes(value):
@@ -193,11 +192,26 @@ def _is_data(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(key, str) for key in value)
 
 
+def _not_a_node_list(value: object) -> Said:
+    """Write the list that was probably meant."""
+    nodes = [*value.items()] if isinstance(value, dict) else [value]
+    if isinstance(value, tuple) and value and isinstance(value[0], tuple):
+        nodes = [*value]
+    good = all(len(parts := _parts(node)) == 2 and _is_data(parts[1]) for node in nodes)
+    instead = nodes if good and nodes else 'one such as [("node2", {"address": "192.168.2.12"})]'
+    return messages.NOT_A_NODE_LIST(value=shown(value), instead=instead)
+
+
 def _not_a_node(inventory: str, group: str, entry: object) -> Problem:
     """Name the node, if its name can be read, otherwise the group."""
+    written = entry
+    if len(nested := _parts(entry)) == 1 and isinstance(nested[0], (tuple, list)):
+        entry = nested[0]
     pairs = [*entry.items()] if isinstance(entry, dict) else []
     name, *rest = pairs[0] if len(pairs) == 1 else _parts(entry) or (None,)
-    rest = rest if name is not None else [entry]
+    if name is None and isinstance(entry, dict):
+        rest = [{key: value for key, value in entry.items() if key != "name"}]
+        name = entry.get("name")
     addresses = [{"address": each} for each in rest if isinstance(each, str) and each]
     data = {
         key: value
@@ -207,7 +221,7 @@ def _not_a_node(inventory: str, group: str, entry: object) -> Problem:
     }
     known = isinstance(name, str)
     right = (name if known else "node2", data or {"address": "192.168.2.…"})
-    said = messages.NOT_A_NODE(value=shown(entry), instead=shown(right))
+    said = messages.NOT_A_NODE(value=shown(written), instead=repr(right))
     return Problem(inventory, said, name if known else None, None if known else group)
 
 
@@ -307,6 +321,8 @@ def _said(error: Exception, path: Path) -> tuple[int | None, Said]:
         word = next((word for word, others in words.items() if wrong in others.split()), None)
         near = get_close_matches((error.name or "").capitalize(), words, 1, 0.75)
         word = word or next(iter(near), None)
+        if error.name in GROUPS:
+            word = f"{error.name} = [...]"
         remedy = f"Write {word}." if word else "Put it in quotes if it is a text."
         return line, messages.UNDEFINED_NAME(name=repr(error.name), remedy=remedy)
     text = f"{type(error).__name__}: {error}".replace("\n", " ")

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from formats import shared_downloads as formats
-from settings import kubernetes
+from settings import backup_fields, kubernetes
 from settings.model import Cluster, Interface, Node
 from settings.run import is_whole, options
 
@@ -64,6 +64,11 @@ def repository(cluster: Cluster) -> dict[str, Any]:
     }
 
 
+def repository_of(cluster: Cluster, version: str) -> dict[str, Any]:
+    """The repository of another version's packages, such as a backup's."""
+    return repository(cluster.model_copy(update={"kubernetes_version": version}))
+
+
 def registries(cluster: Cluster) -> dict[str, Any]:
     """Where containerd looks first for a registry's images, for ``containerd.runtime``."""
     cache = cluster.download_cache
@@ -93,6 +98,50 @@ def control_plane(cluster: Cluster) -> dict[str, Any]:
         "image_repository": cluster.image_repository,
         "kubelet_config": cluster.kubelet_config,
         "kube_proxy_config": cluster.kube_proxy_config,
+    }
+
+
+def addresses_of_control_planes(cluster: Cluster) -> dict[str, str]:
+    """The addresses of all control planes, by name."""
+    return {each.name: str(each.address) for each in cluster.control_plane}
+
+
+def certificate(cluster: Cluster, node: Node) -> dict[str, Any]:
+    """The names of a control plane's API server, for ``certificate_names.certified``."""
+    return {
+        "node": node.name,
+        "address": str(node.address),
+        "endpoint": cluster.control_plane_endpoint,
+        "cert_names": kubernetes.common_names(cluster),
+    }
+
+
+def endpoint(cluster: Cluster) -> dict[str, Any]:
+    """Where the API server's name leads, for ``kube_proxy.endpoint``."""
+    return {
+        "address": str(cluster.endpoint_address),
+        "is_common": cluster.control_plane_address is not None,
+    }
+
+
+def control_plane_address(cluster: Cluster, node: Node) -> dict[str, Any]:
+    """A control plane's part in holding the address in common, for ``keepalived.address``."""
+    planes = cluster.control_plane
+    return {
+        "shared": str(cluster.control_plane_address),
+        "interface": node.cluster_interface,
+        "own": str(node.address),
+        "peers": [str(each.address) for each in planes if each != node],
+        "priority": 100 - planes.index(node),
+    }
+
+
+def other_control_planes(cluster: Cluster, node: Node) -> dict[str, Any]:
+    """The other arguments of ``control_planes.join``."""
+    others = [each for each in cluster.control_plane if each != node]
+    return {
+        "control_planes": {each.name: str(each.address) for each in others},
+        "image_repository": cluster.image_repository,
     }
 
 
@@ -126,6 +175,51 @@ def readiness(cluster: Cluster) -> dict[str, Any]:
     }
 
 
+def labels_and_taints(cluster: Cluster) -> dict[str, Any]:
+    """The labels of all nodes, and where pods may run, for ``nodes.labels_and_taints``."""
+    return {
+        "labels": kubernetes.labels(cluster),
+        "control_planes": [each.name for each in cluster.control_plane],
+        "schedulable": cluster.control_plane_is_schedulable,
+    }
+
+
+def restore(cluster: Cluster, node: Node) -> dict[str, Any]:
+    """What is restored on a control plane, and from what, for ``restore.possible``."""
+    given, storage = options(), backup_storage(cluster)
+    return {
+        "cluster": cluster.kube_context,
+        "node": node.name,
+        "control_planes": addresses_of_control_planes(cluster),
+        "named": "node" in given,
+        "kubernetes_version": cluster.kubernetes_version,
+        "workers": [each.name for each in cluster.workers],
+        "folder": storage["folder"],
+        "backup": given.get("backup"),
+        "key_file": storage["key_file"],
+        "kubeconfig_path": str(cluster.kubeconfig),
+        "yes": given.get("yes"),
+        "anyway": "healthy" in given,
+    }
+
+
+def restored_nodes(cluster: Cluster, node: Node) -> dict[str, Any]:
+    """The nodes of a cluster that is restored on a control plane, for ``restore.reconciled``."""
+    return {
+        "control_plane": node.name,
+        "others": [each.name for each in cluster.nodes if each != node],
+        "seconds": cluster.nodes_ready_seconds,
+    }
+
+
+def control_planes(cluster: Cluster) -> dict[str, Any]:
+    """The addresses of the control planes, for what works on one after the other."""
+    return {
+        "addresses": addresses_of_control_planes(cluster),
+        "shared": str(cluster.endpoint_address),
+    }
+
+
 def rollout(cluster: Cluster, deploy: str, reboots: bool = True) -> dict[str, Any]:
     """
     The order and the patience of a roll-out, for ``rollout.prepared``.
@@ -134,7 +228,7 @@ def rollout(cluster: Cluster, deploy: str, reboots: bool = True) -> dict[str, An
     """
     return {
         "deploy": deploy,
-        "control_plane": cluster.first_control_plane.name,
+        **control_planes(cluster),
         "nodes": [each.name for each in (*cluster.control_plane, *cluster.workers)],
         "gateway": cluster.gateway.name if cluster.gateway and reboots else None,
         "drain_seconds": cluster.drain_seconds,
@@ -142,15 +236,66 @@ def rollout(cluster: Cluster, deploy: str, reboots: bool = True) -> dict[str, An
     }
 
 
-def flannel(cluster: Cluster, node: Node) -> dict[str, Any]:
-    """The pod network, for ``flannel.flannel`` on the control plane."""
+def flannel_manifest(cluster: Cluster) -> dict[str, Any]:
+    """flannel's manifest, for ``kubeadm.images`` and ``flannel.flannel``."""
     return {
         "url": cluster.flannel_manifest,
         "checksum": cluster.flannel_checksum,
         "folder": str(cluster.project / ".cluster" / "downloads"),
+    }
+
+
+def flannel(cluster: Cluster, node: Node) -> dict[str, Any]:
+    """The pod network, for ``flannel.flannel`` on the control plane."""
+    return {
+        **flannel_manifest(cluster),
         "pod_network": str(cluster.pod_network),
         "interface": node.cluster_interface,
         "seconds": cluster.pod_network_seconds,
+    }
+
+
+def backup(cluster: Cluster) -> dict[str, Any]:
+    """What is backed up, and to where, for ``backup.taken``."""
+    return {
+        "cluster": cluster.kube_context,
+        "control_planes": addresses_of_control_planes(cluster),
+        "storage": backup_storage(cluster),
+    }
+
+
+def backup_storage(cluster: Cluster) -> dict[str, Any]:
+    """How backups are kept on this computer."""
+    return {
+        "folder": str(cluster.backups),
+        "newest": cluster.backup_newest,
+        "weekly": cluster.backup_weekly,
+        "encryption": cluster.backup_encryption,
+        "key_file": str(cluster.project / cluster.backup_key_file),
+    }
+
+
+def backup_makers(cluster: Cluster) -> dict[str, str]:
+    """
+    The addresses of the control planes that make scheduled backups, by name: not of one that gets
+    the copies, whose card would take both along.
+    """
+    planes = addresses_of_control_planes(cluster)
+    return {name: address for name, address in planes.items() if name != cluster.backup_to}
+
+
+def backup_schedule(cluster: Cluster) -> dict[str, Any]:
+    """What the control planes back up without this computer, for ``schedule.schedule``."""
+    to = cluster.node(cluster.backup_to) if cluster.backup_to else None
+    is_recipient = cluster.backup_encryption not in (backup_fields.OFF, backup_fields.PASSPHRASE)
+    return {
+        "time": cluster.backup_schedule.removeprefix("daily "),
+        "newest": cluster.backup_newest,
+        "cluster": cluster.kube_context,
+        "makers": backup_makers(cluster),
+        "to": to.name if to else "",
+        "to_address": str(to.address) if to else "",
+        "recipient": cluster.backup_encryption if is_recipient else "",
     }
 
 
@@ -163,9 +308,13 @@ def kubectl_proxy(cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def preflight(cluster: Cluster, node: Node) -> dict[str, Any]:
-    """What preflight checks a node for, for ``preflight.gather``."""
-    first = cluster.first_control_plane
+def preflight(cluster: Cluster, node: Node, asked: Node) -> dict[str, Any]:
+    """
+    What preflight checks a node for, for ``preflight.gather``.
+
+    + asked: the control plane that knows the cluster
+    """
+    planes = sorted(cluster.control_plane, key=lambda each: each != asked)
     names = ["cluster_network", "pod_network", "service_network"]
     names += ["uplink_network"] if cluster.gateway else []
     proxy = {str(cluster.kubectl_proxy_port): "kubectl_proxy_port"} if cluster.kubectl_proxy else {}
@@ -177,14 +326,14 @@ def preflight(cluster: Cluster, node: Node) -> dict[str, Any]:
         "networks": {name: str(getattr(cluster, name)) for name in names},
         "resolver": resolver(cluster, node),
         "kubernetes_version": cluster.kubernetes_version,
-        "control_plane": first.name,
-        "control_plane_address": str(first.address),
+        "control_planes": {each.name: str(each.address) for each in planes},
+        "common_address": str(common) if (common := cluster.control_plane_address) else None,
         "peers": {each.name: str(each.address) for each in cluster.nodes if each.name != node.name},
         "gateway": cluster.gateway_of(node),
         "is_gateway": cluster.is_gateway(node),
         "ignored": list(cluster.ignore_preflight_errors),
         "memory_cgroup": cluster.memory_cgroup,
-        "ports": proxy if node == first else {},
+        "ports": proxy if node == cluster.first_control_plane else {},
         "downloads": cluster.download_cache.name if cluster.download_cache else None,
         "archives": [f"{kubernetes.repository(cluster).rstrip('/')}/InRelease"],
         "registries": _registries(cluster),

@@ -1,1 +1,1 @@
-"""Stand-in Kubernetes: a signed apt repository, images and a manifest, made on the spot."""
+"""Stand-in Kubernetes: the programs of a node, the trees of their packages, flannel's manifest."""

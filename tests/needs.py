@@ -27,6 +27,7 @@ TOOLS = {
     "losetup": "mount",
     "findmnt": "util-linux",
     "unshare": "util-linux",
+    "age": "age",
 }
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 import requests
 
 from messages import Said, sdcard
+from workstation import files
 
 CONNECT_S = 10
 READ_S = 30
@@ -133,7 +133,7 @@ def published_checksum(url: str, folder: str) -> str:
     found = _first_checksum(_fetch_small(url))
     if found is None:
         raise DownloadError(sdcard.NO_CHECKSUM(url=url))
-    _keep(place, f"{found}\n".encode())
+    files.replace(str(place), f"{found}\n", backup=False)
     return found
 
 
@@ -302,14 +302,6 @@ def _read(path: str) -> bytes:
 
 def _read_text(path: Path) -> str:
     return _read(str(path)).decode(errors="replace")
-
-
-def _keep(path: Path, content: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".")
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-    os.replace(name, path)
 
 
 def _sum(path: Path, on_progress: OnProgress = lambda done, total: None) -> str:

@@ -40,9 +40,9 @@ def check_writable(path: str) -> None:
         raise PermissionError(13, f"{folder} is not writable")
 
 
-def replace(path: str, content: str, backup: bool = True) -> str | None:
+def replace(path: str, content: str | bytes, backup: bool = True) -> str | None:
     """
-    Write a file that only its owner can read.
+    Write a file that only its owner can read; after a power cut there is the old one or the new.
 
     A link is followed: people keep such files elsewhere. Under sudo the file keeps its owner, and a
     new one gets the owner of its directory.
@@ -59,9 +59,19 @@ def replace(path: str, content: str, backup: bool = True) -> str | None:
             kept = _keep(target, owner)
     # mkstemp creates the file with mode 600.
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    _fill(handle, name, content.encode(), owner)
+    _fill(handle, name, content.encode() if isinstance(content, str) else content, owner)
     os.replace(name, target)
+    sync_folder(target.parent)
     return kept
+
+
+def sync_folder(folder: Path) -> None:
+    """Write a directory's entries to the disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _make_folder(folder: Path) -> os.stat_result:

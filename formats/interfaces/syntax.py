@@ -181,17 +181,21 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str, str]]:
     index = 0
     while index < len(physical):
         first = index
-        joined = physical[index].removesuffix("\n").lstrip(SPACE)
+        joined = _until_nul(physical[index]).lstrip(SPACE)
         index += 1
         if not joined.startswith("#"):  # a comment is never continued
             while joined.endswith("\\"):
                 joined = joined[:-1]
                 if index == len(physical):
                     break
-                joined += physical[index].removesuffix("\n")
+                joined += _until_nul(physical[index])
                 index += 1
             joined = joined.rstrip(SPACE)
         yield first + 1, "".join(physical[first:index]), joined
+
+
+def _until_nul(line: str) -> str:
+    return line.removesuffix("\n").partition("\0")[0]
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 
 from formats.interfaces.syntax import (
     SPACE,
@@ -27,12 +25,31 @@ from formats.interfaces.syntax import Mapping as MappingStanza
 ROOT = "/etc/network/interfaces"
 HOOKS = ("pre-up", "up", "down", "post-down")
 _ALL_PORTS = "eth.*|em.*|en.*|p[0-9].*"  # bridge-utils.sh
-_CLASSES = {
-    "[:digit:]": "0-9",
-    "[:lower:]": "a-z",
-    "[:upper:]": "A-Z",
-    "[:alpha:]": "a-zA-Z",
-    "[:alnum:]": "a-zA-Z0-9",
+# Pieces of a line that wordexp(3) splits; without variables, homes, commands and what it refuses.
+_PIECE = re.compile(
+    r"""(?P<blank>[ \t]+)|'(?P<single>[^']*)'|"(?P<double>(?:[^"\\$`]|\\.)*)"|\\(?P<one>.)"""
+    r"""|(?P<plain>[^ \t'"\\$`|&;<>(){}]+)"""
+)
+# Pieces of a glob(7) pattern, and of a set of characters in it.
+_GLOB = re.compile(
+    r"\\(?P<quoted>.)|\[(?P<negated>[!^]?)(?P<set>\]?(?:\[:\w+:\]|\[[.=].[.=]\]|\\.|[^]\\])*)\]"
+    r"|(?P<sign>.)",
+    re.DOTALL,
+)
+_MEMBER = re.compile(r"\[:(?P<kind>\w+):\]|\[[.=](?P<same>.)[.=]\]|\\?(?P<sign>.)", re.DOTALL)
+_SIGNS = {"*": ".*", "?": "."}
+_KINDS = {  # ifupdown keeps the locale C
+    "digit": "0-9",
+    "xdigit": "0-9A-Fa-f",
+    "lower": "a-z",
+    "upper": "A-Z",
+    "alpha": "a-zA-Z",
+    "alnum": "a-zA-Z0-9",
+    "punct": "!-/:-@[-`{-~".replace("[", r"\["),
+    "graph": "!-~",
+    "print": " -~",
+    "blank": r" \t",
+    "space": r" \t-\r",
 }
 SYNONYMS = {"post-up": "up", "pre-down": "down", "wpa-essid": "wpa-ssid"}
 _SECRETS = re.compile(
@@ -63,9 +80,28 @@ class Definition:
 
 def fits(name: str, pattern: str) -> bool:
     """Match as fnmatch(3), which has more ways to write a set of characters than Python."""
-    for known, characters in _CLASSES.items():
-        pattern = pattern.replace(known, characters)
-    return fnmatchcase(name, pattern.replace("[^", "[!"))
+    try:
+        expression = _GLOB.sub(_expression, _octets(pattern))
+        return re.fullmatch(expression, _octets(name), re.DOTALL) is not None
+    except (KeyError, re.error):  # an unknown kind of character, a range from z to a
+        return False
+
+
+def _octets(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def _expression(piece: re.Match[str]) -> str:
+    """Translate a piece of a glob into a regular expression."""
+    if piece["set"] is None:
+        sign = piece["sign"]
+        return _SIGNS.get(sign) or re.escape(sign or piece["quoted"])
+    members = ""
+    for member in _MEMBER.finditer(piece["set"]):
+        plain = re.escape(member["same"] or member["sign"] or "")
+        is_range = member[0] == "-" and members
+        members += _KINDS[member["kind"]] if member["kind"] else "-" if is_range else plain
+    return f"[{'^' if piece['negated'] else ''}{members}]"
 
 
 def asked(lines: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -342,40 +378,52 @@ def sources(source: Source, inside: str, texts: Iterable[str]) -> list[str]:
     """
     Find the files that one ``source`` line names.
 
-    Quotes are removed. A line for which wordexp(3) would need variables, homes or commands, or
-    which it refuses, names nothing.
+    A line for which wordexp(3) would need variables, homes or commands, or which it refuses, names
+    nothing.
     """
-    try:
-        words = shlex.split(source.pattern)
-    except ValueError:
-        return []
-    if re.search(r"[$`|&;<>(){}~]", source.pattern):
-        return []
+    whole = source.pattern.startswith("/")  # even a quote before the slash makes it relative
+    line = source.pattern if whole else f"{posixpath.dirname(inside)}/{source.pattern}"
     found: list[str] = []
-    for number, word in enumerate(words):
-        # ifupdown looks at the first character, even a quote: without a slash it is relative
-        pattern = (
-            word
-            if number or source.pattern.startswith("/")
-            else f"{posixpath.dirname(inside)}/{word}"
-        )
+    for word in _expand(line):
         if source.keyword == "source":
-            found += sorted(path for path in texts if _globs(pattern, path))
+            named = sorted(path for path in texts if _globs(word, path))
+            found += named or [re.sub(r"\\(.)", r"\1", word)]
         else:
             found += sorted(
                 path
                 for path in texts
-                if _globs(pattern, posixpath.dirname(path))
+                if _globs(word, posixpath.dirname(path))
                 and re.fullmatch(r"[A-Za-z0-9_-]+", posixpath.basename(path))
             )
     return found
+
+
+def _expand(line: str) -> list[str]:
+    """Split as wordexp(3) into patterns, in which a quoted character has a backslash before it."""
+    words: list[str] = []
+    position, blank = 0, True
+    while position < len(line):
+        piece = _PIECE.match(line, position)
+        if piece is None or (blank and piece[0].startswith("~")):
+            return []
+        position = piece.end()
+        if piece["blank"]:
+            blank = True
+            continue
+        double = re.sub(r'\\(["\\$`])', r"\1", piece["double"] or "")
+        quoted = re.sub("([^/])", r"\\\1", piece["single"] or double or piece["one"] or "")
+        words[len(words) if blank else -1 :] = [
+            ("" if blank else words[-1]) + (piece["plain"] or quoted)
+        ]
+        blank = False
+    return words
 
 
 def _globs(pattern: str, path: str) -> bool:
     """Match a shell pattern: no ``*`` matches a slash, or a hidden file's dot."""
     globs, parts = posixpath.normpath(pattern).split("/"), path.split("/")
     return len(globs) == len(parts) and all(
-        fits(part, glob) and (not part.startswith(".") or glob.startswith("."))
+        fits(part, glob) and (not part.startswith(".") or glob.startswith((".", r"\.")))
         for glob, part in zip(globs, parts, strict=True)
     )
 

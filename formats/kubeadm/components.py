@@ -83,6 +83,43 @@ _KUBE_PROXY = {
     "map of bool": "featureGates",
     "map": "clientConnection logging iptables ipvs nftables winkernel detectLocal conntrack",
 }
+# The fields of those above that are mappings, by their path.
+_ENABLED = {"bool": "enabled"}
+_PARTS = {
+    "authentication": {"map": "x509 webhook anonymous"},
+    "authentication.x509": {"text": "clientCAFile"},
+    "authentication.webhook": {**_ENABLED, "duration": "cacheTTL"},
+    "authentication.anonymous": _ENABLED,
+    "authorization": {"text": "mode", "map": "webhook"},
+    "authorization.webhook": {"duration": "cacheAuthorizedTTL cacheUnauthorizedTTL"},
+    "memorySwap": {"text": "swapBehavior"},
+    "crashLoopBackOff": {"duration": "maxContainerRestartPeriod"},
+    "tracing": {"text": "endpoint", "int": "samplingRatePerMillion"},
+    "userNamespaces": {"int": "idsPerPod"},
+    "clientConnection": {
+        "text": "kubeconfig acceptContentTypes contentType", "float": "qps", "int": "burst",
+    },
+    "iptables": {
+        "bool": "masqueradeAll localhostNodePorts snatNodeInternalIP",
+        "int": "masqueradeBit",
+        "duration": "syncPeriod minSyncPeriod",
+    },
+    "ipvs": {
+        "bool": "strictARP",
+        "text": "scheduler",
+        "list of text": "excludeCIDRs",
+        "duration": "syncPeriod minSyncPeriod tcpTimeout tcpFinTimeout udpTimeout",
+    },
+    "nftables": {
+        "bool": "masqueradeAll", "int": "masqueradeBit", "duration": "syncPeriod minSyncPeriod",
+    },
+    "detectLocal": {"text": "bridgeInterface interfaceNamePrefix"},
+    "conntrack": {
+        "bool": "tcpBeLiberal",
+        "int": "maxPerCore min",
+        "duration": "tcpEstablishedTimeout tcpCloseWaitTimeout udpTimeout udpStreamTimeout",
+    },
+}  # fmt: skip
 _SIGNALS = frozenset(
     f"{place}.{what}"
     for place, whats in {
@@ -152,22 +189,30 @@ def kube_proxy_mistakes(fields: Mapping[str, Any], minor: int) -> list[Said]:
 
 
 def _mistakes(
-    fields: Mapping[str, Any], known: Mapping[str, str], document: str, minor: int
+    fields: Mapping[str, Any], known: Mapping[str, str], document: str, minor: int, of: str = ""
 ) -> list[Said]:
-    forms = {name: form for form, names in known.items() for name in names.split()}
+    """
+    Tell what is wrong with the fields of a document.
+
+    + known: their names by their form
+    + of: the path of the mapping that they are in, with a dot behind it
+    """
+    forms = {of + name: form for form, names in known.items() for name in names.split()}
     found = []
-    for name, value in fields.items():
+    for name, value in ((f"{of}{key}", value) for key, value in fields.items()):
         near = get_close_matches(name, forms, 1)
         if name in ("apiVersion", "kind"):
             reason = "bramble writes this field"
             found.append(NOT_ALLOWED(value=name, reason=reason, instead="the other fields only"))
         elif name in forms:
             if not _has_form(value, forms[name]):
-                shape, _, of = forms[name].partition(" of ")
+                shape, _, each = forms[name].partition(" of ")
                 kind, instead = _TYPES[shape]
-                if of:
-                    kind, instead = f"{kind}, each value {_TYPES[of][0]}", f"it like {instead}"
+                if each:
+                    kind, instead = f"{kind}, each value {_TYPES[each][0]}", f"it like {instead}"
                 found.append(WRONG_TYPE(value=f"{name}: {value!r}", kind=kind, instead=instead))
+            elif name in _PARTS:
+                found += _mistakes(value, _PARTS[name], document, minor, f"{name}.")
             else:
                 found += _out_of_range(name, value)
         elif near or minor <= _NEWEST_MINOR:
@@ -204,7 +249,8 @@ def _has_form(value: object, form: str) -> bool:
         return isinstance(value, bool)
     if shape in ("int", "float"):
         numbers = (int, float) if shape == "float" else int
-        return isinstance(value, numbers) and not isinstance(value, bool)
+        is_number = isinstance(value, numbers) and not isinstance(value, bool)
+        return is_number and abs(value) < 2**63  # type: ignore[arg-type]  # neither NaN nor infinite
     if shape == "list":
         return isinstance(value, list) and _plain(value) and _all(value, of)
     if shape == "map":
@@ -221,6 +267,6 @@ def _plain(value: object) -> bool:
     """Tell whether it can be written to a YAML file."""
     try:
         json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return False
     return True

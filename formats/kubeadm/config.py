@@ -37,6 +37,9 @@ INIT_TIMEOUTS = {"controlPlaneComponentHealthCheck": "10m0s", "kubernetesAPICall
 # An unreachable control plane or an expired token is known after 15 s; kubeadm's default is 5
 # minutes.
 JOIN_TIMEOUTS = {"discovery": "15s", "tlsBootstrap": "5m0s"}
+# A control plane that joins reads etcd and the API server from its card for the first time too.
+CONTROL_PLANE_JOIN_TIMEOUTS = {**INIT_TIMEOUTS, **JOIN_TIMEOUTS, "etcdAPICall": "5m0s"}
+UPGRADE_TIMEOUTS = {**INIT_TIMEOUTS, "upgradeManifests": "10m0s"}
 
 KUBEADM_API = "kubeadm.k8s.io/v1beta4"
 _TIMEOUTS = {
@@ -84,6 +87,10 @@ class Registration:
             made["ignorePreflightErrors"] = list(self.ignore_preflight_errors)
         return made
 
+    def endpoint(self) -> dict[str, Any]:
+        """Return ``localAPIEndpoint``: where this node's own API server is."""
+        return {"advertiseAddress": self.address, "bindPort": API_PORT}
+
 
 @dataclass(frozen=True)
 class Init:
@@ -115,10 +122,7 @@ class Init:
             # when they join.
             "bootstrapTokens": [{"ttl": "1s", "description": "kubeadm init's own, never used"}],
             "nodeRegistration": self.registration.document(),
-            "localAPIEndpoint": {
-                "advertiseAddress": self.registration.address,
-                "bindPort": API_PORT,
-            },
+            "localAPIEndpoint": self.registration.endpoint(),
             "timeouts": dict(self.timeouts),
         }
         cluster: dict[str, Any] = {
@@ -150,30 +154,119 @@ class Init:
 
 @dataclass(frozen=True)
 class Join:
-    """The configuration of ``kubeadm join`` on a worker. Its text holds a secret, the token."""
+    """
+    The configuration of ``kubeadm join``. Its text holds secrets: the token, and the key.
+
+    + certificate_key: of a control plane that joins, see ``upload``; "": it is a worker
+    """
 
     registration: Registration
     endpoint: str
     token: str = field(repr=False)
     ca_hash: str
     timeouts: Mapping[str, str] = field(default_factory=dict)
+    certificate_key: str = field(default="", repr=False)
 
     def text(self) -> str:
-        return yaml_documents.dump(
-            {
-                "apiVersion": KUBEADM_API,
-                "kind": "JoinConfiguration",
-                "discovery": {
-                    "bootstrapToken": {
-                        "apiServerEndpoint": f"{self.endpoint}:{API_PORT}",
-                        "token": self.token,
-                        "caCertHashes": [self.ca_hash],
-                    }
-                },
-                "nodeRegistration": self.registration.document(),
-                "timeouts": dict(self.timeouts),
+        join: dict[str, Any] = {
+            "apiVersion": KUBEADM_API,
+            "kind": "JoinConfiguration",
+            "discovery": {
+                "bootstrapToken": {
+                    "apiServerEndpoint": f"{self.endpoint}:{API_PORT}",
+                    "token": self.token,
+                    "caCertHashes": [self.ca_hash],
+                }
+            },
+            "nodeRegistration": self.registration.document(),
+            "timeouts": dict(self.timeouts),
+        }
+        if self.certificate_key:
+            join["controlPlane"] = {
+                "certificateKey": self.certificate_key,
+                "localAPIEndpoint": self.registration.endpoint(),
             }
-        )
+        return yaml_documents.dump(join)
+
+
+def for_node(config_text: str, registration: Registration) -> str:
+    """
+    Write the file of ``kubeadm init`` for another control plane of the same cluster.
+
+    + config_text: the file of one
+    + registration: of the other one
+    + raises ``Unreadable``
+    """
+    with reading(_NO_CONFIGURATION):
+        documents = [dict(each) for each in yaml_documents.load_all(config_text)]
+        for each in documents:
+            if each["kind"] == "InitConfiguration":
+                former = each.get("nodeRegistration") or {}
+                each["nodeRegistration"] = {**former, **registration.document()}
+                each["localAPIEndpoint"] = registration.endpoint()
+        return yaml_documents.dump(*documents)
+
+
+def upload(registration: Registration, version: str, certificate_key: str) -> str:
+    """
+    The file for ``kubeadm init phase upload-certs``; it holds a secret.
+
+    + registration: of the control plane that has the certificates
+    + version: such as "v1.36.3": without it kubeadm asks the internet
+    + certificate_key: 64 hexadecimal digits, with which they are encrypted
+    """
+    init = {
+        "apiVersion": KUBEADM_API,
+        "kind": "InitConfiguration",
+        "certificateKey": certificate_key,
+        "nodeRegistration": registration.document(),
+        "localAPIEndpoint": registration.endpoint(),
+    }
+    kind = {"apiVersion": KUBEADM_API, "kind": "ClusterConfiguration"}
+    return yaml_documents.dump(init, {**kind, "kubernetesVersion": version})
+
+
+def with_names(config_text: str, names: Iterable[str]) -> str:
+    """
+    Add names to those for which the API servers' certificates are valid.
+
+    + config_text: kubeadm's file, or that of its ConfigMap ``kubeadm-config``
+    + raises ``Unreadable``
+    """
+    with reading(_NO_CONFIGURATION):
+        documents = [each for each in yaml_documents.load_all(config_text) if each]
+        cluster = _cluster_configuration(documents)
+        server = cluster.get("apiServer") or {}
+        listed = dict.fromkeys([*(server.get("certSANs") or []), *names])
+        cluster["apiServer"] = {**server, "certSANs": list(listed)}
+        return yaml_documents.dump(*documents)
+
+
+def of_node(registration: Registration, cluster_text: str, certificates: str = "") -> str:
+    """
+    The file for phases of ``kubeadm init`` on a control plane that is there.
+
+    + cluster_text: the ClusterConfiguration of the ConfigMap ``kubeadm-config``
+    + certificates: the folder of the certificates; "": the one that it names
+    + raises ``Unreadable``
+    """
+    init = {
+        "apiVersion": KUBEADM_API,
+        "kind": "InitConfiguration",
+        "nodeRegistration": registration.document(),
+        "localAPIEndpoint": registration.endpoint(),
+    }
+    with reading(_NO_CONFIGURATION):
+        cluster = _cluster_configuration(yaml_documents.load_all(cluster_text))
+    return yaml_documents.dump(
+        init, {**cluster, **({"certificatesDir": certificates} if certificates else {})}
+    )
+
+
+def upgrade(timeouts: Mapping[str, str]) -> str:
+    """The file for ``kubeadm upgrade apply``: ``{name: "10m0s"}``, over ``UPGRADE_TIMEOUTS``."""
+    kind = {"apiVersion": KUBEADM_API, "kind": "UpgradeConfiguration"}
+    return yaml_documents.dump({**kind, "timeouts": {**UPGRADE_TIMEOUTS, **timeouts}})
 
 
 def settled(config_text: str) -> dict[str, str]:
@@ -184,7 +277,7 @@ def settled(config_text: str) -> dict[str, str]:
     + raises ``Unreadable``
     """
     with reading(_NO_CONFIGURATION):
-        document = _cluster_configuration(config_text)
+        document = _cluster_configuration(yaml_documents.load_all(config_text))
         networking = document.get("networking") or {}
         return {
             "pod network": str(networking.get("podSubnet", "")),
@@ -202,11 +295,12 @@ def version(config_text: str) -> str:
     + raises ``Unreadable``
     """
     with reading(_NO_CONFIGURATION):
-        return str(_cluster_configuration(config_text)["kubernetesVersion"])
+        documents = yaml_documents.load_all(config_text)
+        return str(_cluster_configuration(documents)["kubernetesVersion"])
 
 
-def _cluster_configuration(config_text: str) -> dict[str, Any]:
-    for document in yaml_documents.load_all(config_text):
+def _cluster_configuration(documents: Iterable[Any]) -> dict[str, Any]:
+    for document in documents:
         if isinstance(document, dict) and document.get("kind") == "ClusterConfiguration":
             return document
     raise Unreadable(_NO_CONFIGURATION)

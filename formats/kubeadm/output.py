@@ -120,7 +120,7 @@ def _preflight(problem: Problem) -> Said:
 
 
 def _pull(message: str, count: int) -> Said:
-    image = re.search(r"failed to pull image \"?([^\s\":]+:[^\s\":]+)", message)
+    image = re.search(r'failed to pull image "?([^\s"]+?)"?: ', message)
     # The last part of Go's nested errors is the cause.
     cause = message.rsplit(": ", 1)[-1]
     others = f" and {count - 1} more" if count > 1 else ""

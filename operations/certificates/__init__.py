@@ -19,11 +19,11 @@ from facts.certificates import (
     CertificatesState,
 )
 from formats import certificates as certificate_format
-from formats.unreadable import Unreadable
 from messages import kubernetes as messages
 from operations import kubeconfig
-from operations.base import Commands, HostFailure, operation, plan, plan_change, read
+from operations.base import Commands, HostFailure, operation, plan, plan_change, read, understood
 from operations.certificates.renewal import renew_control_plane, renew_worker
+from operations.nodes.control_planes import ControlPlanes
 from operations.table import render
 
 _DAY = 86400
@@ -64,25 +64,33 @@ class _Certificate:
 
 @operation()
 def control_plane(
-    node: str, user: str, renew_days: int, kubeconfig_path: str, context: str
+    node: str,
+    user: str,
+    renew_days: int,
+    addresses: Mapping[str, str],
+    shared: str,
+    kubeconfig_path: str = "",
+    context: str = "",
 ) -> Commands:
     """
     Renew the certificates of this control plane, and restart the static pods that use them.
 
     + node: the node's name in the cluster
+    + addresses, shared: of the control planes
     + user: whose ``~/.kube/config`` is shown too
     + renew_days: certificates that are valid for fewer days are renewed
-    + kubeconfig_path, context: on this computer, whose certificate is shown too
+    + kubeconfig_path, context: on this computer, whose certificate is shown too; "": none
 
     Works also when all of them have expired and the API server does not run. The copies of the
     administrator's kubeconfig are left to ``kubeconfig.admin`` and ``kubeconfig.operator``.
-    ``HostFailure``: there is no control plane, or it does not come back.
+    ``HostFailure``: there is no control plane, or it does not come back; or etcd does not do
+    without it, unless it has stopped for want of certificates.
 
     """
     observed = read(Certificates, user=user)
     if f"{PKI}/apiserver.crt" not in observed.files:
         raise HostFailure(messages.NO_CONTROL_PLANE())
-    local = kubeconfig.certificate(kubeconfig_path, context)
+    local = kubeconfig.certificate(kubeconfig_path, context) if context else ""
     copy = {f"{kubeconfig_path} on this computer": local} if local else {}
     found = _certificates(observed, copy)
     due = _show(found, renew_days)
@@ -102,10 +110,13 @@ def control_plane(
         plan(f"Will restart one by one, the API server is away meanwhile: {', '.join(pods)}")
         plan_change(f"restart {', '.join(pods)}")
     _plan_kubelet(client, serving)
-    runs.of(host.state).part(kubeconfig.Renewal).planned = "admin.conf" in names
+    if "admin.conf" in names:
+        runs.of(host.state).part(kubeconfig.Renewals).add(host.name)
     if names or pods or client or serving:
         arguments = (node, user, names, pods, client, serving)
-        yield FunctionCommand(renew_control_plane, arguments, {})
+        planes = ControlPlanes(addresses, shared)
+        has_expired = any(each.seconds < 0 for each in due)
+        yield FunctionCommand(renew_control_plane, (planes, has_expired, *arguments), {})
     else:
         host.noop(f"all certificates are valid for {renew_days} days")
 
@@ -171,11 +182,8 @@ def _certificates(observed: CertificatesState, copies: Mapping[str, str]) -> lis
     pems = {path: file.pem for path, file in observed.files.items()} | dict(copies)
     found = []
     for path, pem in pems.items():
-        try:
+        with understood(path):
             end = certificate_format.expires(pem)
-        except Unreadable as error:
-            said = messages.NOT_UNDERSTOOD(what=path, reason=error.args[0])
-            raise HostFailure(said) from error
         name = _name(path)
         renewable = path.startswith("/etc/kubernetes/") and name not in (
             *_AUTHORITIES,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
-import gevent
-from pyinfra.api import FactProcessError
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
@@ -15,15 +12,14 @@ from facts.certificates import KUBELET_CLIENT, KUBELET_SERVING, Certificates, Ce
 from facts.kubeadm import CONFIG
 from facts.kubectl_proxy import UNIT
 from facts.livez import Livez
+from formats.kubeadm.config import KUBEADM_API
 from messages import kubernetes as messages
 from operations.kubeadm.join_token import join_credentials
-from operations.kubeadm.kubelet_watch import KubeletWatch
+from operations.kubelet_watch import KubeletWatch, wait_until
+from operations.nodes.control_planes import ASK_S, ControlPlanes
 from remote.failures import HostFailure, RemoteFailure
 
-# For a static pod whose container was stopped: the kubelet's back-off grows to 40 s and more.
-_POD_S = 300
 _KUBELET_S = 120  # for a kubelet to get its certificate
-_PAUSE_S = 2
 
 # kubectl proxy holds the administrator's certificate too. Without a configuration of bramble's,
 # kubeadm asks the cluster, and takes its defaults when there is no answer.
@@ -33,9 +29,12 @@ systemctl try-restart {UNIT} 2>/dev/null || :"""
 
 # The kubelet of a control plane can't ask an API server that it has to start itself: the cluster's
 # authority is here, and signs at once. The link is replaced last, so there is always a certificate.
+# Where no configuration is, as on a control plane that has joined, kubeadm's defaults do for that.
 _SIGN = f"""set -e; umask 077; cd /var/lib/kubelet/pki;
-t=$(mktemp -d -p .); trap 'rm -rf "$t"' EXIT;
-kubeadm kubeconfig user --config {CONFIG} --org system:nodes --client-name "system:node:$1" \
+t=$(mktemp -d -p .); trap 'rm -rf "$t"' EXIT; c={CONFIG};
+[ -s "$c" ] || {{ c=$t/kubeadm; printf '%s\\n' 'apiVersion: {KUBEADM_API}' \
+'kind: ClusterConfiguration' "kubernetesVersion: $(kubeadm version -o short)" > "$c"; }};
+kubeadm kubeconfig user --config "$c" --org system:nodes --client-name "system:node:$1" \
 > "$t/conf" </dev/null;
 f=kubelet-client-$(date +%Y-%m-%d-%H-%M-%S).pem;
 for d in certificate key; do sed -n "s/^ *client-$d-data: *//p" "$t/conf" | base64 -d; done \
@@ -64,6 +63,8 @@ _RESTART = "systemctl reset-failed kubelet 2>/dev/null; systemctl restart kubele
 def renew_control_plane(
     state: State,
     host: Host,
+    planes: ControlPlanes,
+    has_expired: bool,
     node: str,
     user: str,
     names: Sequence[str],
@@ -74,11 +75,14 @@ def renew_control_plane(
     """
     Renew certificates of a control plane, restart its static pods, and wait for its API server.
 
+    + planes: all of them: etcd has to do without this one meanwhile
+    + has_expired: whether certificates here have: then etcd may have stopped on all of them
     + names: of kubeadm's certificates
     + pods: the static pods to restart, unless they have been restarted meanwhile
     + client, serving: whether to renew these certificates of the kubelet
     """
     here = remote.of(host)
+    other = _spared(state, host, planes, has_expired) if planes.member(node) else None
     try:
         if names:
             here.run(_RENEW, *names, seconds=600)
@@ -92,11 +96,34 @@ def renew_control_plane(
             host.log("the kubelet has a new certificate, and is restarted")
     except RemoteFailure as failure:
         raise HostFailure(messages.NOT_RENEWED(reason=failure.args[0].rstrip("."))) from failure
+
+    def serves() -> bool:
+        if other:
+            return planes.serves(host, other)
+        # etcd has stopped on all of several: it waits for the others' certificates.
+        return bool(planes.member(node)) or not here.gather(Livez())
+
     begun = here.gather(Certificates(), user)
     for pod in pods:
-        _restart_pod(host, pod, begun, user)
-    _wait(host, "the API server", lambda: not here.gather(Livez()))
+        _restart_pod(host, pod, begun, user, serves)
+    wait_until(host, "the API server", serves)
     return True
+
+
+def _spared(state: State, host: Host, planes: ControlPlanes, has_expired: bool) -> Host | None:
+    """
+    Move the shared address away, and return another control plane, which is asked meanwhile.
+
+    None: etcd has stopped, since certificates have expired: nothing is lost by a restart.
+    """
+    try:
+        other = planes.asked(state, host.name, seconds=0 if has_expired else ASK_S)
+    except HostFailure:
+        if has_expired:
+            return None
+        raise
+    planes.spare(state, host)
+    return other
 
 
 def renew_worker(
@@ -125,7 +152,9 @@ def renew_worker(
     return True
 
 
-def _restart_pod(host: Host, pod: str, begun: CertificatesState, user: str) -> None:
+def _restart_pod(
+    host: Host, pod: str, begun: CertificatesState, user: str, serves: Callable[[], bool]
+) -> None:
     """Stop a static pod's process, which the kubelet starts again, and wait for the next one."""
     here = remote.of(host)
     old = begun.processes.get(pod)
@@ -138,20 +167,4 @@ def _restart_pod(host: Host, pod: str, begun: CertificatesState, user: str) -> N
         process = here.gather(Certificates(), user).processes.get(pod)
         return process is not None and (old is None or process.pid != old.pid)
 
-    _wait(host, pod, lambda: is_new() and not here.gather(Livez()))
-
-
-def _wait(host: Host, what: str, is_there: Callable[[], bool]) -> None:
-    """Wait until something runs; ``HostFailure`` with the kubelet's last words if it does not."""
-    end = time.monotonic() + _POD_S
-    while True:
-        try:
-            if is_there():
-                return
-            reason = ""
-        except (RemoteFailure, FactProcessError) as failure:
-            reason = str(failure)
-        if time.monotonic() > end:
-            reason = KubeletWatch(host).last_words() or reason or "no reason given"
-            raise HostFailure(messages.NOT_BACK(what=what, seconds=_POD_S, reason=reason))
-        gevent.sleep(_PAUSE_S)
+    wait_until(host, pod, lambda: is_new() and serves())

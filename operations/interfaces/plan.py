@@ -283,7 +283,7 @@ class Plan:
     def _dhcp_clients(self, uses: bool, deny: bool) -> None:
         """Plan the files of dhcpcd and dhclient, which all interfaces share."""
         before = self.texts.get(DHCPCD, "")
-        dhcpcd = dhcp_clients.dhcpcd_allow(before, self.name)
+        dhcpcd = dhcp_clients.dhcpcd(before, allow=self.name)
         if deny:
             dhcpcd = dhcp_clients.dhcpcd(before, deny=self.name)
         tools = self.now["tools"]
@@ -292,7 +292,7 @@ class Plan:
         elif uses and "udhcpc" not in tools and not self._dhcpcd_serves():
             dhcpcd = dhcp_clients.dhcpcd(dhcpcd, background=True)
         elif not uses and "dhcp" not in self._defined().values():
-            dhcpcd = dhcp_clients.dhcpcd_waits(dhcpcd)
+            dhcpcd = dhcp_clients.dhcpcd(dhcpcd, background=False)
             if marked.BEGIN in self.texts.get(DHCLIENT, ""):
                 self._dhclient(uses=False)
         if dhcpcd != before or dhcp_clients.dhcpcd_is_managed(before):

@@ -6,26 +6,46 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gevent.lock import RLock
-from pyinfra import host, inventory, logger
+from pyinfra import host, inventory
 from pyinfra.api import FunctionCommand
 
 import runs
 from facts.kubeadm import (
     CONFIG,
+    RESTORED_FROM,
     ClusterAuthority,
     ControlPlane,
     ControlPlaneState,
     Member,
     MemberState,
 )
-from formats.certificates import key_hash, names
+from formats import etcd
+from formats import flannel as flannel_manifest
+from formats.certificates import key_hash
 from formats.kubeadm import config
 from formats.unreadable import Unreadable
 from messages import Said
 from messages import kubernetes as messages
-from operations import files, packages
-from operations.base import Commands, HostFailure, operation, plan_change, read, read_from
-from operations.kubeadm.run import follow_join, run_init, run_join
+from messages import restore as restore_messages
+from operations import files, flannel, packages
+from operations.base import (
+    Commands,
+    HostFailure,
+    operation,
+    plan_change,
+    read,
+    read_from,
+    understood,
+)
+from operations.kubeadm import existing
+from operations.kubeadm.run import (
+    follow_join,
+    listed_images,
+    run_init,
+    run_join,
+    start_pulling,
+)
+from workstation.download import DownloadError
 
 
 class _Authorities(dict[str, str]):
@@ -51,6 +71,7 @@ def init(
     kubelet_config: Mapping[str, Any] | None = None,
     kube_proxy_config: Mapping[str, Any] | None = None,
     ignore_preflight_errors: Sequence[str] = (),
+    others: Mapping[str, str] | None = None,
 ) -> Commands:
     """
     Initialize the control plane on this node, once, with the kubeadm that is installed.
@@ -66,11 +87,25 @@ def init(
     + timeouts: kubeadm's timeouts, ``{name: "10m0s"}``, over those that suit an SD card
     + kubelet_config, kube_proxy_config: further fields of these configurations
     + ignore_preflight_errors: names of preflight checks that only warn
+    + others: addresses of the other control planes, by name: this node joins their cluster, if
+      they have one
 
     An existing control plane is never changed. ``HostFailure``: it is incomplete, or a setting
-    differs that can't be changed in a running cluster.
+    differs that can't be changed in a running cluster; or another control plane does not answer,
+    which may have a cluster.
     """
     observed = read(ControlPlane, patience=90)
+    if others and observed.state in ("absent", "half-finished", "not answering"):
+        known = existing.ask(others)
+        # The files of a member that etcd has lost are undone too, when it joins.
+        is_member = observed.state == "not answering" and etcd.has_started_voter(
+            known.members, address
+        )
+        if known.name and not is_member:
+            host.noop(f"this node joins the cluster of {known.name}")
+            return
+        if known.silent and observed.state == "absent":
+            raise HostFailure(messages.CLUSTER_UNKNOWN(others=known.reasons()))
     installed = observed.version.partition("+")[0]
     offered = (
         None
@@ -106,6 +141,30 @@ def init(
 
 
 @operation()
+def images(image_repository: str, url: str, checksum: str, folder: str) -> Commands:
+    """
+    Start to pull the images of a node's first pods, while the control plane is initialized.
+
+    + image_repository: where kubeadm's images come from
+    + url, checksum, folder: of flannel's manifest, as for ``flannel.flannel``
+
+    A node that has joined is not changed. Nothing waits for the images: the kubelet pulls what is
+    missing.
+    """
+    observed = read(Member)
+    if observed.state != "absent":
+        host.noop("the kubelet pulls its images")
+        return
+    plan_change("pull the images of kube-proxy, CoreDNS and flannel while others are at work")
+    try:
+        others = flannel_manifest.images(flannel.fetched(url, checksum, folder))
+    except (DownloadError, Unreadable):
+        others = []  # the control plane says why
+    listed = listed_images(observed.version.partition("+")[0], image_repository)
+    yield FunctionCommand(start_pulling, (listed, others), {})
+
+
+@operation()
 def join(
     node: str,
     address: str,
@@ -113,6 +172,7 @@ def join(
     endpoint: str,
     timeouts: Mapping[str, str] | None = None,
     ignore_preflight_errors: Sequence[str] = (),
+    replaces: bool = False,
 ) -> Commands:
     """
     Join this node to a cluster as a worker, with a token that the control plane makes.
@@ -123,48 +183,51 @@ def join(
     + endpoint: the name of the API server, as given to ``init``
     + timeouts: kubeadm's timeouts, over ``formats.kubeadm.config.JOIN_TIMEOUTS``
     + ignore_preflight_errors: names of preflight checks that only warn
+    + replaces: whether this machine takes the place of another one that has the node's name
 
     A node that has joined is not changed. ``HostFailure``: its join is incomplete, or it belongs to
-    another cluster.
+    another cluster; or the cluster has a Ready node of this name.
     """
     observed = read(Member)
     check_member(observed)
     if observed.state == "joined":
-        check_cluster(observed, control_plane, _authority(control_plane))
+        check_cluster(observed, control_plane, cluster_authority(control_plane))
         host.noop(f"{node} has joined the cluster of {control_plane}")
     elif observed.state == "running":
         plan_change("follow the kubeadm join that is running there")
         yield FunctionCommand(follow_join, (), {})
     else:
+        if replaces:
+            plan_change(f"delete the node {node} that another machine has registered")
         plan_change(f"join {node} ({address}) to the cluster of {control_plane}")
         ignored = list(ignore_preflight_errors)
         all_timeouts = {**config.JOIN_TIMEOUTS, **(timeouts or {})}
-        arguments = (control_plane, node, address, ignored, endpoint, all_timeouts)
+        arguments = (control_plane, node, address, ignored, endpoint, all_timeouts, replaces)
         yield FunctionCommand(run_join, arguments, {})
 
 
 def _check_unchanged(observed: ControlPlaneState, desired: config.Init) -> None:
-    """Refuse a setting that can't be changed in a cluster, warn of missing certificate names."""
-    try:
-        what = "the cluster's kubeadm-config"
+    """Refuse a setting that can't be changed in a cluster."""
+    with understood("the cluster's kubeadm-config"):
         settled = config.settled(observed.config)
-        what = "/etc/kubernetes/pki/apiserver.crt"
-        certified = names(observed.certificate) if observed.certificate else set()
-    except Unreadable as error:
-        raise HostFailure(messages.NOT_UNDERSTOOD(what=what, reason=error.args[0])) from error
     for name, value in config.settled(desired.text()).items():
         # "": a cluster that was made by hand, without an endpoint, works all the same.
         if settled[name] not in (value, ""):
             raise HostFailure(
                 messages.FIXED_SETTING(name=name, observed=settled[name], desired=value)
             )
-    if missing := set(desired.cert_names) - certified:
-        warning = messages.CERTIFICATE_NAMES(names=", ".join(sorted(missing)))
-        host.log_styled(warning, fg="yellow", log_func=logger.warning)
+
+
+def is_being_restored(observed: ControlPlaneState) -> bool:
+    """Whether a restore was interrupted, and the control plane does not work yet."""
+    copied = any(each.startswith(RESTORED_FROM) for each in observed.files)
+    return copied and observed.state != "finished"
 
 
 def incomplete(observed: ControlPlaneState) -> Said:
     """Return what is wrong with a control plane that is not complete."""
+    if is_being_restored(observed):
+        return restore_messages.INTERRUPTED()
     if observed.state == "worker":
         return messages.IS_WORKER()
     if observed.state == "not answering":
@@ -189,18 +252,15 @@ def check_cluster(observed: MemberState, control_plane: str, authority: str) -> 
 
     + authority: the certificate authority of that cluster (PEM); "" without a cluster
     """
-    try:
+    with understood("the cluster's ca.crt"):
         if authority and key_hash(observed.ca) == key_hash(authority):
             return
-    except Unreadable as error:
-        what = "the cluster's ca.crt"
-        raise HostFailure(messages.NOT_UNDERSTOOD(what=what, reason=error.args[0])) from error
     cluster = f"another cluster ({observed.server})" if observed.server else "another cluster"
     raise HostFailure(messages.OTHER_CLUSTER(cluster=cluster, control_plane=control_plane))
 
 
-def _authority(control_plane: str) -> str:
-    """Return the CA of its cluster (PEM), read once for all workers; "" without a cluster."""
+def cluster_authority(control_plane: str) -> str:
+    """Return the CA of its cluster (PEM), read once for all that join; "" without a cluster."""
     known = runs.current().part(_Authorities)
     with known.lock:
         if not known.get(control_plane):

@@ -11,12 +11,11 @@ from __future__ import annotations
 import json
 import secrets
 from base64 import b64decode
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gevent.lock import RLock
-from pyinfra import logger
 from pyinfra.api.host import Host
 
 import remote
@@ -24,10 +23,12 @@ import runs
 from facts.kubectl import ADMIN_CONF
 from formats.certificates import key_hash
 from formats.kubeadm.bootstrap_token import ALPHABET, EXPIRES, secret_name, secret_text
+from formats.node import Node
 from formats.node import nodes as node_objects
 from formats.unreadable import Unreadable, reading
 from messages import kubernetes as messages
 from remote.failures import HostFailure, RemoteFailure
+from runs.output import warned
 
 MINUTES = 15  # the token's lifetime, should this computer fail before it is deleted
 
@@ -46,12 +47,12 @@ class JoinCredentials:
     """
     + token: of kubeadm
     + ca_hash: of the cluster's certificate authority
-    + ready_nodes: names of the nodes that are Ready already
+    + nodes: those that the cluster has already, by name
     """
 
     token: str = field(repr=False)
     ca_hash: str
-    ready_nodes: frozenset[str]
+    nodes: Mapping[str, Node]
 
 
 class _Shared:
@@ -91,12 +92,8 @@ def _make(control_plane: Host) -> JoinCredentials:
     try:
         with reading("the answer of kubectl is not understood"):
             ca, nodes = remote.of(control_plane).run(_MAKE, stdin=secret_text(token))
-            ready = [
-                node.name
-                for node in node_objects(json.loads(b64decode(nodes))["items"]).values()
-                if node.trouble is None
-            ]
-            return JoinCredentials(token, key_hash(b64decode(ca).decode()), frozenset(ready))
+            known = node_objects(json.loads(b64decode(nodes))["items"])
+            return JoinCredentials(token, key_hash(b64decode(ca).decode()), known)
     except (RemoteFailure, Unreadable) as error:
         said = messages.NO_TOKEN(control_plane=control_plane.name, reason=error.args[0])
         raise HostFailure(said) from error
@@ -106,8 +103,8 @@ def _delete(control_plane: Host, credentials: JoinCredentials) -> None:
     try:
         remote.of(control_plane).run(_DELETE, secret_name(credentials.token))
     except RemoteFailure as error:
-        warning = messages.TOKEN_NOT_DELETED(reason=error.args[0], minutes=MINUTES)
-        control_plane.log_styled(warning, fg="yellow", log_func=logger.warning)
+        said = messages.TOKEN_NOT_DELETED(reason=error.args[0], minutes=MINUTES)
+        warned(control_plane, said)
 
 
 def _random(length: int) -> str:

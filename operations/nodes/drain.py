@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -22,6 +22,7 @@ from formats.placement import unplaced
 from formats.pods import CORDON, Leaving
 from messages import Said
 from messages import kubernetes as messages
+from operations.base import plan
 from remote.failures import HostFailure, RemoteFailure
 from runs.output import detail
 
@@ -46,6 +47,14 @@ def obstacles(found: Iterable[Leaving]) -> list[Said]:
         budgets = ", ".join(f"{pod} ({budget})" for pod, budget in stuck.items())
         said.append(messages.BUDGET_NEVER_MET(pods=budgets))
     return said
+
+
+def plan_losses(objects: Sequence[Mapping[str, Any]], node: str, found: Leaving) -> None:
+    """Show which of the pods that leave a node lose local data, and which have no other place."""
+    if found.local:
+        plan(f"   their local data (emptyDir) is deleted: {', '.join(found.local)}")
+    if left := unplaced(objects, found.pods, node):
+        plan(messages.NO_ROOM(pods=", ".join(left)))
 
 
 def drain(

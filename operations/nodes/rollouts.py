@@ -16,7 +16,7 @@ from facts.kubectl import Objects
 from formats.node import find, nodes, rollout_problem
 from messages import Said
 from messages import kubernetes as messages
-from operations.kubeadm.kubelet_watch import KubeletWatch
+from operations.kubelet_watch import KubeletWatch
 from remote.failures import RemoteFailure, Unreachable
 from runs.output import failed
 

@@ -52,6 +52,11 @@ def repository(url: str, fingerprint: str, cache: str | None = None) -> Commands
     expiry date is extended now and then, and an old copy ends in EXPKEYSIG. ``HostFailure``: it has
     another fingerprint, or another repository of Kubernetes packages is there.
     """
+    yield from add_repository(url, fingerprint, cache)
+
+
+def add_repository(url: str, fingerprint: str, cache: str | None = None) -> Commands:
+    """As ``repository``, for another operation."""
     url = f"{url.rstrip('/')}/"
     key = _accepted_key(f"{url}Release.key", fingerprint)
     observed = read(Repository)
@@ -156,6 +161,11 @@ def installed(version: str, url: str) -> Commands:
 
     ``HostFailure``: it would be a downgrade, or an upgrade on a node of a cluster.
     """
+    yield from install(version, url)
+
+
+def install(version: str, url: str) -> Commands:
+    """As ``installed``, for another operation."""
     desired = parse_desired(version)
     observed = read(Packages, version=str(desired))
     releases = {name: parse_package(observed.installed.get(name, "")) for name in VERSIONED}

@@ -27,7 +27,7 @@ from facts.machine import Machine
 from facts.machine_id import MachineId
 from facts.networks import Networks
 from facts.node_record import Record
-from facts.reach import Reach
+from facts.reach import SECONDS, SHORT, Reach
 from facts.resolv_conf import Resolver
 from facts.run_lock import RunLock
 from facts.swap import Swap
@@ -95,7 +95,6 @@ def gather(**specification: Any) -> Commands:
 
 def _facts(desired: Specification) -> dict[type[WholeFact[Any]], dict[str, Any]]:
     """Everything that checks read, with the arguments."""
-    addresses = [f"{desired.control_plane_address}:{port}" for port in desired.asked_ports]
     archives, registries = list(desired.archives), list(desired.registries)
     # Only the operation that needs the API server waits for it.
     of_role: dict[type[WholeFact[Any]], dict[str, Any]] = (
@@ -105,7 +104,13 @@ def _facts(desired: Specification) -> dict[type[WholeFact[Any]], dict[str, Any]]
         **of_role,
         **{fact: {} for fact in _FACTS},
         Iptables: {"unit": "", "paths": []},
-        Reach: {"addresses": addresses, "archives": archives, "registries": registries},
+        Reach: {
+            "addresses": desired.asked_addresses,
+            "archives": archives,
+            "registries": registries,
+            # Before the first run of all, the gateway does not pass its packets on.
+            "seconds": SHORT if desired.gateway else SECONDS,
+        },
     }
 
 

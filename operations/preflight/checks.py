@@ -32,6 +32,7 @@ CHECKS: dict[str, Check] = {
     "ports": kubernetes.ports,
     "earlier cluster": kubernetes.earlier_cluster,
     "control plane": network.control_plane,
+    "control plane address": network.common_address,
     "package servers": network.package_servers,
     "registries": network.registries,
 }

@@ -90,7 +90,9 @@ def _check_version(node: Node) -> None:
 
 def _control_plane(node: Node) -> Result | None:
     now = node.known(ControlPlane)
-    if now.state in ("worker", "half-finished"):
+    # What an interrupted join has left on one of several is undone when it joins.
+    halves = ("worker",) if len(node.desired.control_planes) > 1 else ("worker", "half-finished")
+    if now.state in halves or kubeadm.is_being_restored(now):
         raise HostFailure(kubeadm.incomplete(now))
     return warning(messages.API_SERVER_DOWN()) if now.state == "not answering" else None
 

@@ -100,8 +100,8 @@ def _belongs(name: str, setting: str, node: Node) -> bool:
 
 
 def control_plane(node: Node, nodes: Nodes) -> Result | None:
-    """A worker reaches the control plane, and its API server if there is one."""
-    if node.desired.role == "control_plane":
+    """All other nodes reach the first control plane, and its API server if there is one."""
+    if node.desired.is_first:
         return None
     name, address = node.desired.control_plane, node.desired.control_plane_address
     answers = node.known(Reach)["address"]
@@ -116,9 +116,27 @@ def control_plane(node: Node, nodes: Nodes) -> Result | None:
     plane = there.read(ControlPlane) if there else None
     if reason and plane is not None and plane.state == "finished":
         server = f"{address}:{API_PORT}"
+        if reason == _REFUSED:  # this node asked before the API server started: all ask at once
+            return warning(messages.API_SERVER_STARTS(name=name, address=server))
         message = messages.API_SERVER_UNREACHABLE(name=name, address=server, reason=reason)
         return before_cluster(node, message)
     return ok(f"{name} answers at {address}")
+
+
+def common_address(node: Node, nodes: Nodes) -> Result | None:
+    """No other machine has the address that control planes hold in turn."""
+    address = node.desired.common_address
+    if address is None or not node.desired.is_first:
+        return None
+    if not _has(node, node.desired.address) or not nodes.keys() >= {*node.desired.control_planes}:
+        return ok("not checked: not all control planes are part of this run, with their addresses")
+    holders = [name for name, each in nodes.items() if _has(each, address)]
+    if len(holders) > 1:
+        return warning(messages.ADDRESS_HELD_TWICE(address=address, nodes=", ".join(holders)))
+    reason = node.known(Reach)["address"].get(f"{address}:{SSH_PORT}", "not checked")
+    if not holders and reason in ("", _REFUSED):
+        return failure(messages.ADDRESS_OF_ANOTHER(address=address))
+    return ok(f"held by {holders[0]}" if holders else f"nobody has {address}")
 
 
 def package_servers(node: Node, nodes: Nodes) -> Result:

@@ -32,7 +32,9 @@ class Specification:
     + networks: of the settings, by the setting's name
     + resolver: as ``resolv_conf.resolver`` takes it: nameservers, search, options
     + kubernetes_version: as for ``packages.installed``
-    + control_plane, control_plane_address: the first control plane node's name and address
+    + control_planes: their addresses on the cluster's network, by name; first the one that knows
+      the cluster
+    + common_address: held by one of those at a time; None: there is none
     + peers: the other nodes' addresses on the cluster's network, by name
     + gateway: the node that routes for this one; None: no other node does
     + is_gateway: whether it routes for the others
@@ -50,8 +52,8 @@ class Specification:
     networks: Mapping[str, str]
     resolver: Mapping[str, Any]
     kubernetes_version: str
-    control_plane: str
-    control_plane_address: str
+    control_planes: Mapping[str, str]
+    common_address: str | None = None
     peers: Mapping[str, str] = field(default_factory=dict)
     gateway: str | None = None
     is_gateway: bool = False
@@ -68,9 +70,26 @@ class Specification:
         return [each["interface"] for each in self.interfaces]
 
     @property
-    def asked_ports(self) -> tuple[int, ...]:
-        """The control plane's ports that this node has to reach."""
-        return () if self.role == "control_plane" else (SSH_PORT, API_PORT)
+    def control_plane(self) -> str:
+        """The name of the control plane that knows the cluster."""
+        return next(iter(self.control_planes))
+
+    @property
+    def control_plane_address(self) -> str:
+        """Its address."""
+        return self.control_planes[self.control_plane]
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is that one."""
+        return self.address == self.control_plane_address
+
+    @property
+    def asked_addresses(self) -> list[str]:
+        """``ADDRESS:PORT`` of that control plane, or of the common address, to be asked."""
+        if self.is_first:
+            return [f"{self.common_address}:{SSH_PORT}"] if self.common_address else []
+        return [f"{self.control_plane_address}:{port}" for port in (SSH_PORT, API_PORT)]
 
     def network(self, setting: str) -> IPv4Network:
         """One of ``networks``."""

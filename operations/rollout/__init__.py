@@ -19,9 +19,9 @@ a note, and one that an interrupted run has left is work.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from pyinfra import host, inventory, logger, state
+from pyinfra import host, logger, state
 from pyinfra.api import FunctionCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
@@ -29,14 +29,16 @@ from pyinfra.context import ctx_host
 
 import remote
 import runs
+from facts.etcd import EtcdMembers
 from facts.kubectl import Objects
 from facts.livez import Livez
 from messages import rollout as messages
 from messages import run as run_messages
 from operations.base import Commands, HostFailure, hide, operation, plan_change, read_from
+from operations.nodes.control_planes import ControlPlanes
 from operations.nodes.drain import OBJECTS
 from operations.rollout import turn
-from operations.rollout.checks import cluster_nodes, obstacles, show_plan
+from operations.rollout.checks import first_that_answers, obstacles, show_plan
 from operations.rollout.work import has_work, note, of_run
 from runs import gathering
 from runs.output import failed
@@ -47,7 +49,8 @@ __all__ = ["close_behind", "done", "drained", "has_work", "note", "of_run", "pre
 @operation()
 def prepared(
     deploy: str,
-    control_plane: str,
+    addresses: Mapping[str, str],
+    shared: str,
     nodes: Sequence[str],
     gateway: str | None,
     drain_seconds: int,
@@ -59,25 +62,24 @@ def prepared(
     To be reached by every node of the run, after ``note``.
 
     + deploy: what a cordon is noted with, and what continues it
-    + control_plane: the node that is asked, in this run or not
+    + addresses, shared: of the control planes; one is asked, in this run or not
     + nodes: all of the cluster in the order of the roll-out
     + gateway: the node through which others are reached
     + drain_seconds: after which a drain is given up
     + ready_seconds: after which a node that does not come back fails
 
-    ``HostFailure``: a node is not Ready or has failed, the API server is not well, or a pod can't
-    be evicted.
+    ``HostFailure``: a node is not Ready or has failed, the API server is not well, etcd does not do
+    without one of its members, or a pod can't be evicted.
     """
     here = of_run()
-    here.deploy, here.control_plane, here.nodes = deploy, control_plane, nodes
+    here.deploy, here.nodes, here.planes = deploy, nodes, ControlPlanes(addresses, shared)
     here.gateway, here.drain_seconds, here.ready_seconds = gateway, drain_seconds, ready_seconds
     running = {each.name for each in state.activated_hosts - state.failed_hosts}
     leader = next((name for name in nodes if name in running), None)
     if host.name != leader:
         host.noop(f"{leader} checks it")
         return
-    first = inventory.get_host(control_plane)
-    resources = cluster_nodes(first)
+    first, resources = first_that_answers(here, running)
     if gathering.of(state).is_asking:
         return
     here.continue_from(resources, running)
@@ -86,7 +88,8 @@ def prepared(
         return
     here.objects = read_from(first, Objects, names=list(OBJECTS)).objects
     show_plan(here)
-    if said := obstacles(here, read_from(first, Livez)):
+    members = read_from(first, EtcdMembers) if any(map(here.planes.member, here.order)) else None
+    if said := obstacles(here, read_from(first, Livez), members):
         runs.of(state).stopped = said[-1].words
         for each in said[:-1]:
             failed(ctx_host.get(), each)

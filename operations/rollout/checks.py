@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import gevent
-from pyinfra import state
+from pyinfra import inventory, state
 from pyinfra.api.host import Host
 
 import remote
+from facts.etcd import EtcdState
 from facts.kubectl import Objects
 from formats import node as node_format
 from formats import pods as pod_format
-from formats.placement import unplaced
 from messages import Said
 from messages import kubernetes as kubernetes_messages
 from messages import rollout as messages
 from operations.base import HostFailure, plan, read_from
 from operations.nodes import drain
+from operations.nodes.control_planes import indispensable
 from operations.rollout.work import Rollout
 from runs import gathering
 
@@ -44,11 +45,32 @@ def cluster_nodes(control_plane: Host) -> dict[str, Mapping[str, Any]]:
     return {each["metadata"]["name"]: each for each in observed.objects if each["kind"] == "Node"}
 
 
-def obstacles(here: Rollout, unwell: str) -> list[Said]:
+def first_that_answers(
+    here: Rollout, running: Collection[str]
+) -> tuple[Host, dict[str, Mapping[str, Any]]]:
+    """
+    Return a control plane, and the nodes of the cluster by name.
+
+    + running: the nodes in this run, which are asked first
+
+    ``HostFailure``: none answers.
+    """
+    names = sorted(here.planes.addresses, key=lambda name: name not in running)
+    for name in names:
+        try:
+            return inventory.get_host(name), cluster_nodes(inventory.get_host(name))
+        except HostFailure:
+            if name == names[-1]:
+                raise
+    raise AssertionError("a cluster without a control plane")
+
+
+def obstacles(here: Rollout, unwell: str, etcd: EtcdState | None = None) -> list[Said]:
     """
     Return why no node may be worked on now.
 
     + unwell: what is not well of the control plane
+    + etcd: what it says of the members; None: no control plane is worked on that has others beside
     """
     found = []
     if gone := [each.name for each in state.failed_hosts if each.name in here.nodes]:
@@ -57,6 +79,12 @@ def obstacles(here: Rollout, unwell: str) -> list[Said]:
         found.append(messages.NODE_AWAY(nodes=others))
     if unwell:
         found.append(messages.CONTROL_PLANE_UNWELL(reason=unwell))
+    if etcd is not None and etcd.state != "listed":
+        found.append(kubernetes_messages.ETCD_NOT_ASKED(reason=etcd.why))
+    elif etcd is not None:
+        first = next(filter(here.planes.member, here.order))
+        said = indispensable(etcd.members, first, here.planes.member(first))
+        found += [said] if said else []
     return found + drain.obstacles(pod_format.leaving(here.objects, name) for name in here.work)
 
 
@@ -75,10 +103,7 @@ def show_plan(here: Rollout) -> None:
         leaving = pod_format.leaving(here.objects, name if name in here.work else "")
         moving = f"; evict {', '.join(leaving.pods)}" if leaving.pods else ""
         plan(f"{place}. {name}: {'; '.join(why)}{moving}")
-        if leaving.local:
-            plan(f"   their local data (emptyDir) is deleted: {', '.join(leaving.local)}")
-        if left := unplaced(here.objects, leaving.pods, name):
-            plan(kubernetes_messages.NO_ROOM(pods=", ".join(left)))
+        drain.plan_losses(here.objects, name, leaving)
     behind = [name for name in here.nodes if name != here.gateway]
     if here.gateway in here.work and behind:
         plan(messages.GATEWAY_AWAY(gateway=here.gateway, nodes=", ".join(behind)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pyinfra import logger
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
@@ -16,15 +15,17 @@ from operations.rollout.checks import away, cluster_nodes
 from operations.rollout.waiting import wait_for_pods, wait_until_back
 from operations.rollout.work import Rollout, notes_of
 from runs import lock
+from runs.output import warned
 
 
 def begin(state: State, host: Host, here: Rollout) -> bool:
     """Cordon a node and evict its pods; a ``FunctionCommand``."""
-    first = state.inventory.get_host(here.control_plane)
+    first = here.planes.asked(state, host.name)
     resources = cluster_nodes(first)
     lock.of(state).hold(first)
     if others := away(resources.values(), host.name):
         raise HostFailure(messages.NODE_AWAY(nodes=others))
+    here.planes.spare(state, host)
     for name in [each for each in here.order if each in here.asked and each in resources]:
         drain.patch(first, name, {PENDING: f"{here.deploy} {here.tokens[name]}"})
     here.asked.clear()
@@ -39,16 +40,17 @@ def begin(state: State, host: Host, here: Rollout) -> bool:
             drain.patch(first, host.name, {CORDON: mark}, unschedulable=True)
     else:
         drain.drain(first, host, host.name, here.drain_seconds, mark, not is_cordoned)
+    here.planes.spare(state, host)  # a drain takes minutes
     return True
 
 
 def end(state: State, host: Host, here: Rollout) -> bool:
     """Wait until a node is back, and undo the cordon of this deploy; a ``FunctionCommand``."""
-    first = state.inventory.get_host(here.control_plane)
     if node_format.find(here.objects, f"/node/{host.name}") is None:  # the cluster does not know it
         here.finished.add(host.name)
         return True
-    wait_until_back(host, first, here.objects, here.ready_seconds)
+    first = here.planes.asked(state, host.name)
+    wait_until_back(host, first, here.objects, here.ready_seconds, here.planes.member(host.name))
     resource = cluster_nodes(first)[host.name]
     is_cordoned, whose = pod_format.cordon(resource)
     own = [key for key, note in notes_of(resource).items() if drain.is_own(note, here.deploy)]
@@ -57,8 +59,7 @@ def end(state: State, host: Host, here: Rollout) -> bool:
         drain.patch(first, host.name, dict.fromkeys(own), **spec)
     if is_cordoned and CORDON not in own:
         whose = f"{whose} has cordoned it" if whose else "somebody else has cordoned it"
-        warning = messages.OF_ANOTHER(node=host.name, whose=whose)
-        host.log_styled(warning, fg="yellow", log_func=logger.warning)
+        warned(host, messages.OF_ANOTHER(node=host.name, whose=whose))
     wait_for_pods(host, first, here.objects, here.ready_seconds)
     here.finished.add(host.name)
     return True

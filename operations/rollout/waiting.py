@@ -19,7 +19,8 @@ from formats import pods as pod_format
 from formats.placement import unplaced
 from messages import kubernetes as kubernetes_messages
 from messages import rollout as messages
-from operations.kubeadm.kubelet_watch import KubeletWatch
+from operations.kubelet_watch import KubeletWatch
+from operations.nodes.control_planes import unwell_member
 from remote.failures import HostFailure, RemoteFailure, Unreachable
 
 _PAUSE_S = 2
@@ -27,17 +28,22 @@ _AWAY_S = 5  # for a node to answer again, before that is shown
 
 
 def wait_until_back(
-    node: Host, control_plane: Host, before: Sequence[Mapping[str, Any]], seconds: int
+    node: Host,
+    control_plane: Host,
+    before: Sequence[Mapping[str, Any]],
+    seconds: int,
+    member: str = "",
 ) -> None:
     """
     Wait until a node is Ready, its pods are, and the API server is well.
 
     + before: nodes and pods before the first node; pods that were not Ready then are not waited for
     + seconds: how long to wait
+    + member: the address of its member of etcd, which then is waited for, and its own API server
 
     ``HostFailure``: it is not in time, or its kubelet keeps exiting.
     """
-    back, watch = _Back(node, control_plane, before), KubeletWatch(node)
+    back, watch = _Back(node, control_plane, before, member), KubeletWatch(node)
 
     def pending() -> str:
         try:
@@ -103,9 +109,9 @@ class _Back:
     """A node that is waited for."""
 
     def __init__(
-        self, node: Host, control_plane: Host, before: Sequence[Mapping[str, Any]]
+        self, node: Host, control_plane: Host, before: Sequence[Mapping[str, Any]], member: str
     ) -> None:
-        self._node = node
+        self._node, self._control_plane, self._member = node, control_plane, member
         self._here, self._there = remote.of(node), remote.of(control_plane)
         self._boot = _boot(node_format.find(before, f"/node/{node.name}") or {})
         self._unready = pod_format.unready(before).keys()
@@ -136,8 +142,9 @@ class _Back:
             return "its pods have not reported yet"
         if waiting := pod_format.unready(observed.objects).keys() - self._unready:
             return f"pods are not Ready: {', '.join(sorted(waiting))}"
-        unwell = self._there.gather(Livez())
-        return f"the API server is not well: {unwell}" if unwell else ""
+        if unwell := (self._here if self._member else self._there).gather(Livez()):
+            return f"the API server is not well: {unwell}"
+        return unwell_member(self._control_plane, self._member) if self._member else ""
 
     def _has_renewed(self, lease: Mapping[str, Any] | None) -> bool:
         """Tell whether the kubelet has renewed its lease since the first check."""

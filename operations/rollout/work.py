@@ -10,6 +10,7 @@ from pyinfra import host, state
 
 import runs
 from formats.pods import CORDON, PENDING, cordon
+from operations.nodes.control_planes import ControlPlanes
 from operations.nodes.drain import is_own
 from runs import gathering
 
@@ -25,7 +26,7 @@ class Rollout:
     + left: nodes that an interrupted run of the same deploy has left cordoned, or with a note
     + finished: nodes that are back
     + deploy: its path
-    + control_plane: the node that is asked about the cluster
+    + planes: the control planes, one of which is asked about the cluster
     + nodes: all of the cluster, in the order of the roll-out
     + gateway: the node through which the others are reached
     + drain_seconds, ready_seconds: how long pods and nodes are waited for
@@ -38,7 +39,7 @@ class Rollout:
     left: set[str] = field(default_factory=set)
     finished: set[str] = field(default_factory=set)
     deploy: str = ""
-    control_plane: str = ""
+    planes: ControlPlanes = field(default_factory=lambda: ControlPlanes({}, ""))
     nodes: Sequence[str] = ()
     gateway: str | None = None
     drain_seconds: int = 0

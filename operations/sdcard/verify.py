@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -62,9 +61,8 @@ def compare(target: Target, desired: DesiredCard, host: Host) -> Difference:
     beginning = target.read(0, partition_table.LENGTH)
     if (node := card_record.marked(beginning)) is not None:
         return Difference(messages.NOT_COMPLETE(node=node))
-    try:
-        boot = partition_table.boot_partition(partition_table.parse(beginning))
-    except ValueError:
+    boot = _boot_partition(beginning)
+    if boot is None:
         return Difference(messages.NO_PARTITION_TABLE())
     names = target.boot_names(boot.start) or set()
     if card_record.FILE not in names:
@@ -108,10 +106,9 @@ def fingerprint(target: Target) -> str:
     """Return a hash of the partition table and the record, which differ between two cards."""
     beginning = target.read(0, partition_table.LENGTH)
     digest = sha256(beginning)
-    with suppress(ValueError):
-        boot = partition_table.boot_partition(partition_table.parse(beginning))
-        if card_record.FILE in (target.boot_names(boot.start) or set()):
-            digest.update(target.read_boot_file(boot.start, card_record.FILE))
+    boot = _boot_partition(beginning)
+    if boot and _has_record(target, boot):
+        digest.update(target.read_boot_file(boot.start, card_record.FILE))
     return digest.hexdigest()
 
 
@@ -120,10 +117,18 @@ def made_by_bramble(target: Target) -> bool:
     beginning = target.read(0, partition_table.LENGTH)
     if card_record.marked(beginning) is not None:
         return True
+    boot = _boot_partition(beginning)
+    return boot is not None and _has_record(target, boot)
+
+
+def _boot_partition(beginning: bytes) -> Partition | None:
     try:
-        boot = partition_table.boot_partition(partition_table.parse(beginning))
+        return partition_table.boot_partition(partition_table.parse(beginning))
     except ValueError:
-        return False
+        return None
+
+
+def _has_record(target: Target, boot: Partition) -> bool:
     return card_record.FILE in (target.boot_names(boot.start) or set())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pyinfra import host, state
 from pyinfra.api import FunctionCommand, StringCommand
@@ -10,19 +10,23 @@ from pyinfra.api import FunctionCommand, StringCommand
 import runs
 from facts.clock import Clock
 from facts.upgrade import ControlPlaneParts
-from formats.kubernetes_version import Release, parse_desired, parse_package
+from formats.kubeadm import config
+from formats.kubernetes_version import Release, parse_desired, parse_package, parse_reported
 from messages import rollout as rollout_messages
 from messages import upgrade as messages
 from operations import kubeconfig, packages, rollout
+from operations.backup import archive
 from operations.base import Commands, HostFailure, operation, plan, plan_change, read
+from operations.kubeadm.run import listed_images, pull_images
+from operations.nodes.control_planes import ControlPlanes
 from operations.table import render
-from operations.upgrade import checks, run, snapshot
+from operations.upgrade import checks, run
 from operations.upgrade.versions import Versions, observe
 
 
 @operation()
 def followed() -> Commands:
-    """Wait for a ``kubeadm upgrade`` that an interrupted run has left on this control plane."""
+    """Wait for a ``kubeadm upgrade`` that an interrupted run has left on a control plane."""
     if not read(ControlPlaneParts).running:
         host.noop("no kubeadm upgrade runs")
         return
@@ -31,11 +35,11 @@ def followed() -> Commands:
 
 
 @operation()
-def possible(control_plane: str, version: str, url: str) -> Commands:
+def possible(control_planes: Sequence[str], version: str, url: str) -> Commands:
     """
     Refuse an upgrade that would fail, before the first change; to be run on every node.
 
-    + control_plane: the name of its node, which looks at the whole cluster
+    + control_planes: their names; the first looks at the whole cluster
     + version, url: as for ``packages.offered``
     """
     try:
@@ -44,15 +48,15 @@ def possible(control_plane: str, version: str, url: str) -> Commands:
         # A minor that can't be gone to may not be there: that is the better reason.
         desired = parse_desired(version)
         anything = Release(desired.major, desired.minor, desired.patch or 0)
-        checks.check_minors(observe(control_plane, anything), anything)
+        checks.check_minors(observe(control_planes, anything), anything)
         raise
-    observed = observe(control_plane, target)
+    observed = observe(control_planes, target)
     rollout.note(_work(observed, target))
-    if host.name == control_plane:
+    if host.name == observed.first:
         _show(observed, target, plan)
         checks.check_cluster(observed, target)
     if not is_done(observed, host.name, target):
-        role = "control_plane" if host.name == control_plane else "worker"
+        role = "control_plane" if host.name in control_planes else "worker"
         found = observed.packages[host.name]
         checks.check_node(found, read(Clock), target, checks.NEEDED_MB[role])
     host.noop(f"Kubernetes {target} can be reached from {observed.cluster}")
@@ -60,77 +64,101 @@ def possible(control_plane: str, version: str, url: str) -> Commands:
 
 
 @operation()
-def snapshot_taken(control_plane: str, version: str, url: str) -> Commands:
+def backed_up(
+    version: str,
+    url: str,
+    cluster: str,
+    control_planes: Mapping[str, str],
+    storage: Mapping[str, object],
+) -> Commands:
     """
-    Save a snapshot of etcd and /etc/kubernetes, before the control plane is upgraded.
+    Back up the cluster on this control plane, before it is upgraded.
 
-    + control_plane, version, url: as for ``possible``
+    + version, url: as for ``possible``
+    + cluster, control_planes, storage: as for ``backup.taken``
     """
     target = release(version, url)
-    observed = observe(control_plane, target)
+    observed = observe(list(control_planes), target)
     if observed.control_plane_is_at(target):
         host.noop("the control plane is upgraded")
         return
-    plan_change("save a snapshot of etcd and /etc/kubernetes")
-    yield FunctionCommand(snapshot.save, (str(observed.cluster),), {})
+    plan_change(f"back up the cluster to {storage['folder']}")
+    yield FunctionCommand(archive.take, (cluster, control_planes[host.name], storage), {})
 
 
 @operation()
-def images(control_plane: str, version: str, url: str, image_repository: str) -> Commands:
+def images(
+    control_planes: Sequence[str], version: str, url: str, image_repository: str
+) -> Commands:
     """
     Pull the images of the version that this node needs, where they are missing.
 
-    + control_plane, version, url: as for ``possible``
+    + control_planes, version, url: as for ``possible``
     + image_repository: where kubeadm's images come from
     """
     target = release(version, url)
-    if is_done(observe(control_plane, target), host.name, target):
+    if is_done(observe(control_planes, target), host.name, target):
         host.noop(f"{host.name} is at {target}")
         return
     plan_change(f"pull the images of Kubernetes {target} that are missing")
-    arguments = (f"v{target}", image_repository, host.name != control_plane)
-    yield FunctionCommand(run.pull_images, arguments, {})
+    listed = listed_images(f"v{target}", image_repository)
+    yield FunctionCommand(pull_images, (listed, host.name not in control_planes), {})
 
 
 @operation()
 def applied(
-    control_plane: str, version: str, url: str, ignore_preflight_errors: Sequence[str]
+    control_planes: Sequence[str],
+    version: str,
+    url: str,
+    addresses: Mapping[str, str],
+    shared: str,
+    ignore_preflight_errors: Sequence[str],
+    timeouts: Mapping[str, str],
 ) -> Commands:
     """
-    Upgrade the control plane on this node with ``kubeadm upgrade apply``.
+    Upgrade the control plane on this node: with ``kubeadm upgrade apply`` the first, ``upgrade
+    node`` the others. Of several, the address moves away first.
 
-    + control_plane, version, url: as for ``possible``
+    + control_planes, version, url: as for ``possible``
+    + addresses, shared: of the control planes
     + ignore_preflight_errors: names of preflight checks that only warn
+    + timeouts: kubeadm's timeouts, over ``formats.kubeadm.config.UPGRADE_TIMEOUTS``
 
     It renews the certificates, which the copies of the administrator's kubeconfig then follow.
     """
     target = release(version, url)
-    observed = observe(control_plane, target)
-    if observed.control_plane_is_at(target):
+    observed = observe(control_planes, target)
+    if observed.control_plane_is_at(target, host.name):
         host.noop(f"the control plane is at {target}")
         return
     if gone := sorted(each.name for each in state.failed_hosts):
         raise HostFailure(rollout_messages.OTHER_FAILED(nodes=", ".join(gone)))
-    plan_change(f"upgrade the control plane from {observed.cluster} to {target}")
-    _renewal().planned = True
+    plan_change(f"upgrade the control plane from {_server(observed, host.name)} to {target}")
+    _renewals().add(host.name)
+    planes = ControlPlanes(addresses, shared)
     arguments = (f"v{target}", list(ignore_preflight_errors))
-    yield FunctionCommand(run.show_plan, arguments, {})
-    yield FunctionCommand(run.run_apply, arguments, {})
+    yield FunctionCommand(run.spare, (planes,), {})
+    if host.name == observed.first:
+        yield FunctionCommand(run.show_plan, arguments, {})
+        yield FunctionCommand(run.run_apply, (*arguments, config.upgrade(timeouts)), {})
+    else:
+        yield FunctionCommand(run.run_further, (*arguments, config.upgrade(timeouts)), {})
+    yield FunctionCommand(run.wait_until_serving, (planes,), {})
 
 
 @operation()
 def node_configured(
-    control_plane: str, version: str, url: str, ignore_preflight_errors: Sequence[str]
+    control_planes: Sequence[str], version: str, url: str, ignore_preflight_errors: Sequence[str]
 ) -> Commands:
     """
     Upgrade the kubelet's configuration of a worker with ``kubeadm upgrade node``.
 
-    + control_plane, version, url, ignore_preflight_errors: as for ``applied``
+    + control_planes, version, url, ignore_preflight_errors: as for ``applied``
 
     It is known to be done by the kubelet's version, since that comes later.
     """
     target = release(version, url)
-    if observe(control_plane, target).node_is_at(host.name, target):
+    if observe(control_planes, target).node_is_at(host.name, target):
         host.noop(f"{host.name} is at {target}")
         return
     plan_change(f"upgrade the configuration of the kubelet to {target}")
@@ -138,43 +166,43 @@ def node_configured(
 
 
 @operation()
-def restarted(control_plane: str, version: str, url: str, seconds: int) -> Commands:
+def restarted(control_planes: Sequence[str], version: str, url: str, seconds: int) -> Commands:
     """
     Restart the kubelet whose package was upgraded, and wait until the cluster knows its version.
 
-    + control_plane, version, url: as for ``possible``
+    + control_planes, version, url: as for ``possible``
     + seconds: how long to wait
     """
     target = release(version, url)
-    observed = observe(control_plane, target)
+    observed = observe(control_planes, target)
     if observed.node_is_at(host.name, target):
         host.noop(f"the kubelet {target} runs")
         return
     plan_change(f"restart the kubelet, and wait until {target} runs")
     yield StringCommand("systemctl daemon-reload && systemctl restart kubelet.service")
-    arguments = (control_plane, f"v{target}", seconds)
+    arguments = (control_planes[0], f"v{target}", seconds)
     yield FunctionCommand(run.wait_for_kubelet, arguments, {})
 
 
 @operation()
-def compared(control_plane: str, version: str, url: str) -> Commands:
+def compared(control_planes: Sequence[str], version: str, url: str) -> Commands:
     """
     Compare the versions of all parts on all nodes, and show them; to be run on the control plane.
 
-    + control_plane, version, url: as for ``possible``
+    + control_planes, version, url: as for ``possible``
 
     ``HostFailure``: a part is not at the version, on a node of this run.
     """
     target = release(version, url)
-    observed = observe(control_plane, target)
+    observed = observe(control_planes, target)
     if all(is_done(observed, name, target) for name in observed.packages):
-        if state.is_executing and (rollout.of_run().work or _renewal().planned):
+        if state.is_executing and (rollout.of_run().work or _renewals()):
             _show(observed, target, host.log)
         host.noop(f"all parts are at {target}")
         return
     plan_change("compare the versions of all parts")
     yield StringCommand("true")  # what stands behind it is read after the upgrade
-    observed = observe(control_plane, target)
+    observed = observe(control_planes, target)
     _show(observed, target, host.log)
     left = [name for name in observed.packages if not is_done(observed, name, target)]
     if left:
@@ -193,21 +221,26 @@ def release(version: str, url: str) -> Release:
 
 
 def is_done(observed: Versions, node: str, target: Release) -> bool:
-    """Whether nothing is left to do on a node; on the control plane's, also in the cluster."""
-    if node == observed.control_plane and not observed.control_plane_is_at(target):
+    """Whether nothing is left to do on a node; on a control plane's, also in the cluster."""
+    if node in observed.parts and not observed.control_plane_is_at(target, node):
         return False
     return observed.node_is_at(node, target)
 
 
-def _renewal() -> kubeconfig.Renewal:
-    return runs.of(host.state).part(kubeconfig.Renewal)
+def _renewals() -> kubeconfig.Renewals:
+    return runs.of(host.state).part(kubeconfig.Renewals)
+
+
+def _server(observed: Versions, node: str) -> Release:
+    """The version of a control plane that is not upgraded completely."""
+    return min(observed.cluster, parse_reported(observed.parts[node].server))
 
 
 def _work(observed: Versions, target: Release) -> list[str]:
     """Why this node has work in the roll-out."""
     found = []
-    if host.name == observed.control_plane and not observed.control_plane_is_at(target):
-        found.append(f"control plane {observed.cluster} → {target}")
+    if host.name in observed.parts and not observed.control_plane_is_at(target, host.name):
+        found.append(f"control plane {_server(observed, host.name)} → {target}")
     if not observed.node_is_at(host.name, target):
         found.append(f"kubelet {observed.kubelets[host.name]} → {target}")
     return found

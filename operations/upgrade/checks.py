@@ -6,20 +6,19 @@ from facts.clock import ClockState
 from facts.packages import PackagesState
 from formats import metrics
 from formats.kubernetes_version import Release, parse_package, parse_reported
-from formats.unreadable import Unreadable
 from messages import kubernetes as kubernetes_messages
 from messages import upgrade as messages
 from operations import clock, containerd
-from operations.base import HostFailure
+from operations.base import HostFailure, understood
 from operations.upgrade.versions import Versions
 
-# The packages and images of two versions; on the control plane also a snapshot.
+# The packages and images of two versions; on the control plane also a backup.
 NEEDED_MB = {"control_plane": 1500, "worker": 900}
 
 
 def check_cluster(observed: Versions, target: Release) -> None:
     """Raise ``HostFailure`` where the cluster can't go to a version."""
-    server = parse_reported(observed.parts.server)
+    server = max(parse_reported(each.server) for each in observed.parts.values())
     for part, release in (("the cluster", observed.cluster), ("the API server", server)):
         if release > target:
             raise HostFailure(messages.DOWNGRADE(part=part, observed=release, desired=target))
@@ -59,14 +58,12 @@ def _check_apis(observed: Versions, target: Release) -> None:
     """Raise ``HostFailure`` where APIs are in use that go away on the way to a version."""
     if observed.control_plane_is_at(target):
         return  # what is counted can no longer be removed by it
-    try:
-        apis = metrics.removed_apis(observed.parts.deprecated, target.minor)
-    except Unreadable as error:
-        values = {"what": "the API server's metrics", "reason": error.args[0]}
-        raise HostFailure(kubernetes_messages.NOT_UNDERSTOOD(**values)) from error
-    if apis:
-        values = {"desired": target, "apis": ", ".join(apis), "node": observed.control_plane}
-        raise HostFailure(messages.REMOVED_APIS(**values))
+    for node, parts in observed.parts.items():
+        with understood("the API server's metrics"):
+            apis = metrics.removed_apis(parts.deprecated, target.minor)
+        if apis:
+            values = {"desired": target, "apis": ", ".join(apis), "node": node}
+            raise HostFailure(messages.REMOVED_APIS(**values))
 
 
 def check_node(observed: PackagesState, time: ClockState, target: Release, needed_mb: int) -> None:

@@ -17,31 +17,19 @@ from facts.kubectl import Objects
 from facts.kubectl_proxy import UNIT as PROXY_UNIT
 from facts.upgrade import UPGRADE_UNIT
 from formats.kubeadm.output import upgrade_plan
-from formats.registry_mirrors import CERTS_DIR
-from formats.unreadable import Unreadable
-from messages import kubernetes as kubernetes_messages
 from messages import upgrade as messages
-from operations.kubeadm.kubelet_watch import KubeletWatch
-from operations.kubeadm.run import IMAGES_UNIT, follow, show_phases
+from operations.base import understood
+from operations.kubeadm.run import follow, show_phases
+from operations.kubelet_watch import KubeletWatch, wait_until
+from operations.nodes.control_planes import ControlPlanes
 from operations.table import render
-from remote.failures import HostFailure, RemoteFailure, Unreachable
+from remote.failures import HostFailure, RemoteFailure
 from runs.output import detail
 
 _MINUTES = 60
 _PAUSE_S = 2
-# What pods on a worker need of kubeadm's images.
-_ON_WORKERS = "/kube-proxy: /coredns: /pause:"
-
-# Prints the images of a version that the node lacks.
-_MISSING = """set -e; have=$(ctr -n k8s.io images ls -q);
-all=$(kubeadm config images list --kubernetes-version "$1" --image-repository "$2" </dev/null);
-[ -n "$all" ] || { echo "kubeadm lists no images" >&2; exit 1; }; shift 2;
-for i in $all; do
-printf '%s\\n' "$have" | grep -qxF -e "$i" && continue;
-[ $# -gt 0 ] || echo "$i"; for w in "$@"; do case $i in *"$w"*) echo "$i";; esac; done; done"""
-# As containerd would pull them for the kubelet, from the same mirrors.
-_PULL = f"""h=; [ ! -d {CERTS_DIR} ] || h="--hosts-dir={CERTS_DIR}"; for i in "$@"; do
-ctr -n k8s.io images pull $h "$i" >/dev/null || exit 1; echo "pulled $i"; done"""
+_UPGRADE = """set -e; f=$(mktemp); trap 'rm -f "$f"' EXIT; printf '%s' "$1" >"$f"; shift;
+c=$1; shift; kubeadm upgrade "$c" --config "$f" "$@" """
 _PLAN = 'v=$1; shift; kubeadm upgrade plan "$v" -o json "$@" </dev/null'
 # Later commands of kubeadm read the version there. kubectl proxy has the old certificate.
 _AFTER = f"""set -e; [ ! -s {CONFIG} ] || {{
@@ -49,58 +37,48 @@ sed -i 's/^kubernetesVersion: .*/kubernetesVersion: '"$1"'/' {CONFIG}; sync {CON
 systemctl try-restart {PROXY_UNIT} 2>/dev/null || :"""
 
 
-def pull_images(state: State, host: Host, version: str, repository: str, is_worker: bool) -> bool:
-    """
-    Pull the images of a version that are missing.
-
-    + version: such as "v1.36.4", of the kubeadm that is installed
-    + repository: where they come from
-    + is_worker: whether to pull only what workers need
-    """
-    here = remote.of(host)
-    wanted = _ON_WORKERS.split() if is_worker else []
-    try:
-        missing = [line for line in here.run(_MISSING, version, repository, *wanted) if line]
-    except Unreachable:
-        raise
-    except RemoteFailure as failure:
-        reason = failure.args[0]
-        raise HostFailure(kubernetes_messages.IMAGES_NOT_LISTED(reason=reason)) from failure
-    if not missing:
-        host.log(f"all images of {version} are on the node")
-        return True
-    host.log(f"pulling {len(missing)} images")
-    job = here.job(IMAGES_UNIT)
-    job.await_earlier(partial(detail, host), _MINUTES)
-    job.start("bramble: images for kubeadm upgrade", ["sh", "-c", _PULL, "sh", *missing])
-    outcome = job.follow(host.log, _MINUTES)
-    if outcome.status == 0:
-        return True
-    said = [line for line in outcome.lines if line.strip()] or ["it was stopped"]
-    raise HostFailure(messages.NOT_PULLED(version=version, reason=said[-1]))
-
-
 def show_plan(state: State, host: Host, version: str, ignored: Sequence[str]) -> bool:
     """Show ``kubeadm upgrade plan`` as a table."""
-    try:
-        said = remote.of(host).run(_PLAN, version, *_ignoring(ignored), seconds=300)
+    said = remote.of(host).run(_PLAN, version, *_ignoring(ignored), seconds=300)
+    with understood("kubeadm upgrade plan"):
         rows = upgrade_plan("\n".join(said))
-    except Unreadable as error:
-        what = "kubeadm upgrade plan"
-        said_error = kubernetes_messages.NOT_UNDERSTOOD(what=what, reason=error.args[0])
-        raise HostFailure(said_error) from error
     table = [(name, node, f"{now} → {new}") for name, node, now, new in rows if now != new]
     for line in render("kubeadm upgrade plan", table) if table else []:
         host.log(line)
     return True
 
 
-def run_apply(state: State, host: Host, version: str, ignored: Sequence[str]) -> bool:
-    """Run ``kubeadm upgrade apply``, after one that a run was interrupted in."""
-    command = ["kubeadm", "upgrade", "apply", version, "-y", *_ignoring(ignored)]
-    if not _run(host, "kubeadm upgrade apply", command):
-        return False
-    remote.of(host).run(_AFTER, version)
+def run_apply(state: State, host: Host, version: str, ignored: Sequence[str], config: str) -> bool:
+    """
+    Run ``kubeadm upgrade apply``, after one that a run was interrupted in.
+
+    + config: the text of its UpgradeConfiguration
+    """
+    return _run_with(config, host, version, "apply", version, "-y", *_ignoring(ignored))
+
+
+def run_further(
+    state: State, host: Host, version: str, ignored: Sequence[str], config: str
+) -> bool:
+    """
+    Run ``kubeadm upgrade node`` on a further control plane, as ``run_apply``.
+
+    + config: the text of its UpgradeConfiguration
+    """
+    return _run_with(config, host, version, "node", *_ignoring(ignored))
+
+
+def spare(state: State, host: Host, planes: ControlPlanes) -> bool:
+    """Move the address in common away, if etcd does without this control plane."""
+    planes.spare(state, host)
+    return True
+
+
+def wait_until_serving(state: State, host: Host, planes: ControlPlanes) -> bool:
+    """Wait until this control plane and its member of etcd are well, if there are others."""
+    if planes.member(host.name):
+        other = planes.asked(state, host.name)
+        wait_until(host, "the control plane", lambda: planes.serves(host, other))
     return True
 
 
@@ -144,6 +122,14 @@ def wait_for_kubelet(
             values = {"version": version, "seconds": seconds, "reason": reason}
             raise HostFailure(messages.KUBELET_NOT_BACK(**values))
         gevent.sleep(_PAUSE_S)
+
+
+def _run_with(config: str, host: Host, version: str, phase: str, *words: str) -> bool:
+    command = ["sh", "-c", _UPGRADE, "sh", config, phase, *words]
+    if not _run(host, f"kubeadm upgrade {phase}", command):
+        return False
+    remote.of(host).run(_AFTER, version)
+    return True
 
 
 def _run(host: Host, name: str, command: Sequence[str]) -> bool:

@@ -16,12 +16,11 @@ from facts.upgrade import ControlPlaneParts, ControlPlaneVersions
 from formats.kubeadm import config
 from formats.kubernetes_version import Release, parse_package, parse_reported
 from formats.manifests import word
-from formats.unreadable import Unreadable
 from messages import kubernetes as kubernetes_messages
 from messages import run as run_messages
 from messages import upgrade as messages
 from operations import kubeadm
-from operations.base import HostFailure, read_together
+from operations.base import HostFailure, read_together, understood
 from operations.packages import VERSIONED
 
 _PROXY, _DNS = "kube-system/daemonset/kube-proxy", "kube-system/deployment/coredns"
@@ -33,15 +32,14 @@ _PATIENCE_S = 90  # for an API server whose node has just booted
 class Versions:
     """
     + cluster: the version that the cluster's kubeadm-config names
-    + parts: of the control plane's node
+    + parts: of each control plane, in the order of their upgrade
     + addons: the versions of kube-proxy and CoreDNS: their images' tags
     + kubelets, runtimes: what the kubelet of each node reports of itself and of containerd
     + packages: of each node that is part of this run
     """
 
-    control_plane: str
     cluster: Release
-    parts: ControlPlaneVersions
+    parts: Mapping[str, ControlPlaneVersions]
     addons: Mapping[str, str]
     kubelets: Mapping[str, Release]
     runtimes: Mapping[str, str]
@@ -52,12 +50,26 @@ class Versions:
         installed = self.packages[node].installed if node in self.packages else {}
         return str(parse_package(installed.get(name, "")) or "")
 
-    def control_plane_is_at(self, target: Release) -> bool:
-        """Whether ``kubeadm upgrade apply`` has nothing left to do, kube-proxy being its last."""
-        tags = [tag(image) for name, image in self.parts.images.items() if name != "etcd"]
-        tags += [self.parts.server.partition("+")[0], self.addons["kube-proxy"]]
-        tags += [self.parts.configured] if self.parts.configured else []
-        return self.cluster == target and set(tags) == {f"v{target}"}
+    @property
+    def first(self) -> str:
+        """The control plane that is upgraded first."""
+        return next(iter(self.parts))
+
+    def control_plane_is_at(self, target: Release, node: str = "") -> bool:
+        """
+        Whether ``kubeadm upgrade`` has nothing left to do for a control plane.
+
+        The first upgrades the cluster's configuration, and the last kube-proxy.
+
+        + node: its name; "": the first
+        """
+        node = node or self.first
+        parts = self.parts[node]
+        tags = [tag(image) for name, image in parts.images.items() if name != "etcd"]
+        tags += [parts.server.partition("+")[0]]
+        tags += [parts.configured] if parts.configured else []
+        tags += [self.addons["kube-proxy"]] if node == list(self.parts)[-1] else []
+        return set(tags) == {f"v{target}"} and (node != self.first or self.cluster == target)
 
     def node_is_at(self, node: str, target: Release) -> bool:
         """Whether a node's kubelet and packages are at a version; one that has not joined is."""
@@ -83,43 +95,46 @@ class Versions:
 
     def _column(self, node: str) -> dict[str, str]:
         column: dict[str, str] = {}
-        if node == self.control_plane:
-            column = {name: tag(image) for name, image in self.parts.images.items()}
+        if node in self.parts:
+            column = {name: tag(image) for name, image in self.parts[node].images.items()}
         column["kube-proxy"] = self.addons["kube-proxy"]
         column["kubelet"] = str(self.kubelets[node])
         column |= {f"package {name}": self.packaged(node, name) for name in VERSIONED}
         column["containerd"] = self.runtimes[node]
-        if node == self.control_plane:
+        if node == self.first:
             column["CoreDNS"] = self.addons["CoreDNS"]
         return {part: version.removeprefix("v") for part, version in column.items()}
 
 
-def observe(control_plane: str, target: Release) -> Versions:
+def observe(control_planes: Sequence[str], target: Release) -> Versions:
     """
     Read the versions of all parts of the cluster.
 
-    + control_plane: the name of its node
+    + control_planes: their names, in the order of their upgrade
     + target: the version that is compared with
     + raises ``HostFailure``: there is no cluster, or its API server does not answer
     """
-    first = inventory.get_host(control_plane)
+    planes = [inventory.get_host(name) for name in control_planes]
     present = [each for each in inventory if each in state.active_hosts]
-    if first in state.failed_hosts:
-        raise HostFailure(run_messages.DEPENDENCY_FAILED(other=control_plane))
-    if first not in present:
-        raise HostFailure(messages.WITHOUT_CONTROL_PLANE(control_plane=control_plane))
-    plane, parts, observed, *found = read_together(
-        (first, ControlPlane, {"patience": _PATIENCE_S}),
-        (first, ControlPlaneParts, {}),
-        (first, Objects, {"names": _OBJECTS}),
+    for each in planes:
+        if each in state.failed_hosts:
+            raise HostFailure(run_messages.DEPENDENCY_FAILED(other=each.name))
+        if each not in present:
+            raise HostFailure(messages.WITHOUT_CONTROL_PLANE(control_plane=each.name))
+    plane, observed, *found = read_together(
+        (planes[0], ControlPlane, {"patience": _PATIENCE_S}),
+        (planes[0], Objects, {"names": _OBJECTS}),
+        *((each, ControlPlaneParts, {"patience": _PATIENCE_S}) for each in planes),
         *((each, Packages, {"version": str(target)}) for each in present),
     )
+    parts = dict(zip(control_planes, found, strict=False))
     if plane.state == "absent":
         raise HostFailure(messages.NO_CLUSTER())
     if plane.state != "finished":
         raise HostFailure(kubeadm.incomplete(plane))
-    if not observed.answers or not parts.server:
-        why = observed.why or "/version is not answered"
+    silent = [name for name, each in parts.items() if not each.server]
+    if not observed.answers or silent:
+        why = observed.why or f"/version is not answered by {', '.join(silent)}"
         raise HostFailure(kubernetes_messages.API_NOT_ANSWERING(reason=why))
     by_word = {word(each): each for each in observed.objects}
     info = {
@@ -127,9 +142,8 @@ def observe(control_plane: str, target: Release) -> Versions:
         for each in observed.objects
         if each["kind"] == "Node"
     }
-    try:
+    with understood("a version in the cluster"):
         return Versions(
-            control_plane=control_plane,
             cluster=parse_reported(config.version(plane.config)),
             parts=parts,
             addons={"kube-proxy": _image(by_word, _PROXY), "CoreDNS": _image(by_word, _DNS)},
@@ -138,13 +152,10 @@ def observe(control_plane: str, target: Release) -> Versions:
                 name: one["containerRuntimeVersion"].rpartition("//")[2]
                 for name, one in info.items()
             },
-            packages={each.name: one for each, one in zip(present, found, strict=True)},
+            packages={
+                each.name: one for each, one in zip(present, found[len(planes) :], strict=True)
+            },
         )
-    except Unreadable as error:
-        what = "a version in the cluster"
-        raise HostFailure(
-            kubernetes_messages.NOT_UNDERSTOOD(what=what, reason=error.args[0])
-        ) from error
 
 
 def tag(image: str) -> str:

@@ -8,5 +8,5 @@ It keeps of the real thing: the v1beta4 configuration file, preflight checks aga
 state, messages and their streams, files, certificates, ports, exit status, and the API as kubectl
 and the deploys use it. What it does not do: run containers (a pod is Running when its node could
 run it), carry pod traffic, check fields; know of admission, quotas, custom resources, field
-ownership, a second control-plane node, an external etcd, IPv6.
+ownership, an external etcd, IPv6.
 """

@@ -14,7 +14,7 @@ import yaml
 from . import config as settings
 from . import images, kubeconfig
 from .client import Client
-from .common import SYSTEM, TOKEN, Obj, duration, now, root, stamp, tell, template
+from .common import SYSTEM, Obj, duration, now, root, stamp, tell, template
 from .resources import path_of
 
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments"
@@ -39,10 +39,8 @@ def upload_kubeadm(client: Client, config: settings.Config) -> None:
     """Store the ConfigMap kubeadm-config."""
     tell("upload-config")
     about = {"apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "ClusterConfiguration"}
-    text = yaml.safe_dump(
-        {name: one for name, one in (about | config.cluster).items() if one != ""}
-    )
-    config_map(client, SYSTEM, "kubeadm-config", {"ClusterConfiguration": text})
+    given = {name: one for name, one in (about | config.cluster).items() if one != ""}
+    config_map(client, SYSTEM, "kubeadm-config", {"ClusterConfiguration": yaml.safe_dump(given)})
     role = "kubeadm:nodes-kubeadm-config"
     apply(client, "config-role", role=role, config_map="kubeadm-config")
 
@@ -71,15 +69,14 @@ def secret_text(secret: Obj, name: str) -> str:
 
 def token_secret(entry: Obj) -> Obj:
     """Return the Secret of a bootstrap token; its ttl counts from now."""
-    match = TOKEN.match(entry["token"])
-    assert match is not None
-    data = {"token-id": match[1], "token-secret": match[2], "description": entry.get("description")}
+    name, _, secret = entry["token"].partition(".")
+    data = {"token-id": name, "token-secret": secret, "description": entry.get("description")}
     if length := duration(entry["ttl"]):
         data["expiration"] = stamp(now() + length)
     data |= {f"usage-bootstrap-{usage}": "true" for usage in entry["usages"]}
     data["auth-extra-groups"] = ",".join(entry["groups"])
-    encoded = {name: base64.b64encode(one.encode()).decode() for name, one in data.items() if one}
-    meta = {"name": f"bootstrap-token-{match[1]}", "namespace": SYSTEM}
+    encoded = {key: base64.b64encode(one.encode()).decode() for key, one in data.items() if one}
+    meta = {"name": f"bootstrap-token-{name}", "namespace": SYSTEM}
     about = {"apiVersion": "v1", "kind": "Secret", "type": "bootstrap.kubernetes.io/token"}
     return about | {"metadata": meta, "data": encoded}
 

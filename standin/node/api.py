@@ -6,6 +6,7 @@ Source: kubernetes.io, "Kubernetes API Concepts". Messages are the API server's 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import re
 import secrets
@@ -15,7 +16,7 @@ from http import HTTPStatus
 import yaml
 
 from . import disruption, patch, protobuf, rbac, tables
-from .common import LOADER, VERSION, Obj, lookup, text
+from .common import LOADER, VERSION, Obj, filled, lookup, template, text
 from .resources import BY_KEY, BY_PATH, Resource
 from .store import Conflict, Store
 
@@ -24,6 +25,7 @@ PATH = re.compile(
     r"(?:/namespaces/(?P<namespace>[^/]+)(?=/[^/]+(?:/|$))(?!/(?:status|finalize)$))?"
     r"/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>[^/]+))?"
 )
+RETRIES = 5
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -124,38 +126,12 @@ FIXED = ("name", "namespace", "uid", "creationTimestamp", "resourceVersion", "ge
 
 def parse(request: Request) -> Obj:
     """Return the body as an object."""
-    if "protobuf" in request.content_type:
-        try:
-            return protobuf.parse(request.body)
-        except ValueError:
-            raise Problem(415, text("unknown-body")) from None
-    try:
-        content = yaml.load(request.body, Loader=LOADER)
-    except yaml.YAMLError as error:
-        raise Problem(400, f"the object provided is unrecognized: {error}") from None
-    if not isinstance(content, dict):
-        raise Problem(400, "the object provided is unrecognized (must be of type Object)")
-    return content
-
-
-def fill(what: Target, content: Obj) -> None:
-    """Fill in the defaults of a new object that controllers, tables and kubectl rely on."""
-    kind, meta, spec = what.resource.kind, content["metadata"], content.get("spec") or {}
-    if what.resource.group in ("apps", "policy"):
-        meta["generation"] = 1
-    if what.resource.group == "apps":
-        if kind != "DaemonSet":
-            spec.setdefault("replicas", 1)
-        names = {"Deployment": "strategy", "DaemonSet": "updateStrategy"}
-        if kind in names:
-            spec.setdefault(names[kind], {"type": "RollingUpdate"})
-    elif kind == "Namespace":
-        content |= {"status": {"phase": "Active"}, "spec": {"finalizers": ["kubernetes"]}}
-        meta.setdefault("labels", {})["kubernetes.io/metadata.name"] = meta["name"]
-    elif kind == "Pod":
-        content["status"] = {"phase": "Pending"}
-    elif kind == "Secret":
-        content.setdefault("type", "Opaque")
+    is_protobuf, body = "protobuf" in request.content_type, request.body
+    with contextlib.suppress(ValueError, yaml.YAMLError):
+        content = protobuf.parse(body) if is_protobuf else yaml.load(body, Loader=LOADER)
+        if isinstance(content, dict):
+            return content
+    raise Problem(415, text("unknown-body"))
 
 
 class Api:
@@ -185,7 +161,13 @@ class Api:
         return found
 
     def handle(self, request: Request, what: Target) -> tuple[int, Obj]:
-        """Answer everything but a watch."""
+        """Answer everything but a watch, again where another API server's change came between."""
+        for _ in range(RETRIES):
+            with contextlib.suppress(Conflict):
+                return self._answer(request, what)
+        raise Problem(409, text("modified", key=what.resource.key, name=what.name))
+
+    def _answer(self, request: Request, what: Target) -> tuple[int, Obj]:
         match request.method:
             case "GET":
                 return 200, self._read(request, what)
@@ -194,7 +176,8 @@ class Api:
             case "PUT":
                 return 200, self._save(what, self._current(what), parse(request))
             case "PATCH":
-                return self._patch(request, what)
+                with self.store.writing:  # a patch without a version meets no other's change
+                    return self._patch(request, what)
         return 200, self._delete(request, what)
 
     def _read(self, request: Request, what: Target) -> Obj:
@@ -224,19 +207,12 @@ class Api:
         return 201, self._make(what, content)
 
     def _identify(self, what: Target, content: Obj) -> None:
-        """Check what an object says it is; name it when it wants a generated name."""
-        resource, meta = what.resource, content.setdefault("metadata", {})
-        given = (content.get("apiVersion"), content.get("kind"))
-        if given != (resource.api_version, resource.kind):
-            raise Problem(
-                400, f"{given[1]} in version {given[0]} cannot be handled as a {resource.kind}"
-            )
-        if not meta.get("name") and meta.get("generateName"):
-            meta["name"] = meta["generateName"] + secrets.token_hex(3)[:5]
+        """Name an object where it wants a generated name."""
+        meta = content.setdefault("metadata", {})
         if not meta.get("name"):
-            raise Problem(422, text("no-name", kind=resource.kind, group=resource.group))
-        if resource.namespaced and meta.setdefault("namespace", what.namespace) != what.namespace:
-            raise Problem(400, text("other-namespace"))
+            meta["name"] = meta.get("generateName", "") + secrets.token_hex(3)[:5]
+        if what.resource.namespaced:
+            meta["namespace"] = what.namespace
         what.name = meta["name"]
 
     def _make(self, what: Target, content: Obj) -> Obj:
@@ -247,7 +223,8 @@ class Api:
             raise Problem(404, f'namespaces "{what.namespace}" not found', details=details)
         for name in ("resourceVersion", "uid", "creationTimestamp"):
             content["metadata"].pop(name, None)
-        fill(what, content)
+        content.pop("status", None)
+        content = filled(content, template("defaults", name=what.name)[0].get(what.resource.kind))
         try:
             return self.store.create(what.resource, content)
         except Conflict:
@@ -256,14 +233,12 @@ class Api:
 
     def _save(self, what: Target, old: Obj, new: Obj) -> Obj:
         """Store a changed object: what the client may not change stays as it was."""
-        changed = text("modified", key=what.resource.key, name=what.name)
         before, meta = old["metadata"], copy.deepcopy(new.get("metadata") or {})
         if meta.get("resourceVersion") not in (None, "", before["resourceVersion"]):
-            raise Problem(409, changed)
+            raise Problem(409, text("modified", key=what.resource.key, name=what.name))
         meta |= {name: before[name] for name in FIXED if name in before}
         if what.sub:
-            described = {name: meta[name] for name in ("labels", "annotations") if name in meta}
-            new = old | {"metadata": before | described, "status": new.get("status", {})}
+            new = old | {"status": new.get("status", {})}
         else:
             about = {"apiVersion": what.resource.api_version, "kind": what.resource.kind}
             new = new | about | {"metadata": meta}
@@ -275,16 +250,11 @@ class Api:
         for name in ("labels", "annotations", "finalizers"):
             if not new["metadata"].get(name, True):
                 del new["metadata"][name]
-        try:
-            return self.store.update(what.resource, new)
-        except Conflict:
-            raise Problem(409, changed) from None
+        return self.store.update(what.resource, new)
 
     def _patch(self, request: Request, what: Target) -> tuple[int, Obj]:
         """Merge a patch into an object; server-side apply may make it."""
         kind, content = request.content_type.partition(";")[0], parse(request)
-        if kind == "application/json-patch+json":
-            raise Problem(415, text("unknown-body"))
         old = self.store.get(what.resource, what.namespace, what.name)
         if old is None and kind == "application/apply-patch+yaml":
             self._identify(what, content)

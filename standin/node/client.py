@@ -43,6 +43,22 @@ def phase(name: str) -> Iterator[None]:
         raise Fatal(f"error execution phase {name}: {error}") from None
 
 
+def why(error: Exception, host: str, port: int) -> str:
+    """Return in Go's words why a connection failed."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        is_name = "match" in error.verify_message.lower()
+        reason = f"is not valid for {host}" if is_name else "signed by unknown authority"
+        return f"tls: failed to verify certificate: x509: certificate {reason}"
+    if isinstance(error, socket.gaierror):
+        return f"dial tcp: lookup {host}: no such host"
+    code = errno.ETIMEDOUT if isinstance(error, TimeoutError) else getattr(error, "errno", 0)
+    if code and not isinstance(error, ssl.SSLError):
+        what = os.strerror(code).lower()
+        what = "i/o timeout" if code == errno.ETIMEDOUT else f"connect: {what}"
+        return f"dial tcp {host}:{port}: {what}"
+    return "EOF" if isinstance(error, http.client.HTTPException) else str(error)
+
+
 class Client:
     """
     A connection to one API server, kept open.
@@ -59,6 +75,7 @@ class Client:
         parts = urllib.parse.urlsplit(self.server)
         self.host, self.port = str(parts.hostname), parts.port or 443
         self.connection: http.client.HTTPSConnection | None = None
+        self.accounts: dict[str, Client] = {}
         self.context = ssl.create_default_context(cadata=authority.decode() or None)
         if not authority:
             self.context.check_hostname = False
@@ -79,9 +96,10 @@ class Client:
 
     def acting_as(self, account: str) -> Client:
         """Return a client that asks for a service account, in place of its pod's token."""
-        other = copy.copy(self)
-        other.headers, other.connection = self.headers | {"Impersonate-User": account}, None
-        return other
+        if account not in self.accounts:
+            other = self.accounts[account] = copy.copy(self)
+            other.headers, other.connection = self.headers | {"Impersonate-User": account}, None
+        return self.accounts[account]
 
     def request(
         self, method: str, path: str, body: Any = None, kind: str = "application/json"
@@ -106,7 +124,7 @@ class Client:
             if is_reused:
                 return self.request(method, path, body, kind)
             where = f'{method.capitalize()} "{self.server}{path}"'
-            raise Unreachable(f"{where}: {self._why(error)}") from None
+            raise Unreachable(f"{where}: {why(error, self.host, self.port)}") from None
         try:
             content = json.loads(raw)
         except ValueError:
@@ -116,19 +134,22 @@ class Client:
             raise ApiError(answer.status, message or answer.reason, content)
         return content
 
-    def _why(self, error: Exception) -> str:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            is_name = "match" in error.verify_message.lower()
-            why = f"is not valid for {self.host}" if is_name else "signed by unknown authority"
-            return f"tls: failed to verify certificate: x509: certificate {why}"
-        if isinstance(error, socket.gaierror):
-            return f"dial tcp: lookup {self.host}: no such host"
-        code = errno.ETIMEDOUT if isinstance(error, TimeoutError) else getattr(error, "errno", 0)
-        if code and not isinstance(error, ssl.SSLError):
-            what = os.strerror(code).lower()
-            what = "i/o timeout" if code == errno.ETIMEDOUT else f"connect: {what}"
-            return f"dial tcp {self.host}:{self.port}: {what}"
-        return "EOF" if isinstance(error, http.client.HTTPException) else str(error)
+    def stream(self, path: str, body: Any) -> Iterator[Any]:
+        """Give one document after the other of etcd's answer, which ends when it has no leader."""
+        connection = http.client.HTTPSConnection(self.host, self.port, context=self.context)
+        try:
+            headers = self.headers | {"Grpc-Metadata-Hasleader": "true"}
+            connection.request("POST", path, json.dumps(body), headers)
+            answer = connection.getresponse()
+            while line := answer.readline():
+                found = json.loads(line)
+                if "error" in found:
+                    raise ApiError(answer.status, str(found["error"]))
+                yield found
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(why(error, self.host, self.port)) from None
+        finally:
+            connection.close()
 
     def get(self, path: str) -> Any:
         """Return an object, None when there is none."""

@@ -8,7 +8,6 @@ import re
 import string
 import sys
 import threading
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -79,6 +78,14 @@ def template(file: str, **values: str) -> list[Obj]:
     return list(yaml.load_all(string.Template(content).substitute(values), LOADER))
 
 
+def filled(given: Any, default: Any) -> Any:
+    """Return what is given, with defaults where nothing is."""
+    if isinstance(default, dict):
+        given = given or {}
+        return given | {name: filled(given.get(name), one) for name, one in default.items()}
+    return default if given in (None, "") else given
+
+
 def text(key: str, /, **values: object) -> str:
     """Return one of the recorded texts (templates/texts.yaml), its `{name}` filled in."""
     return TEXTS[key].format(**values)
@@ -93,13 +100,6 @@ def print_json(kind: str, content: Obj) -> None:
     """Print a document of kubeadm's `-o json`."""
     about = {"kind": kind, "apiVersion": "output.kubeadm.k8s.io/v1alpha3"}
     say(json.dumps(about | content, indent=4))
-
-
-def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print a table as Go's tabwriter does: three spaces behind the longest cell."""
-    widths = [max(map(len, column)) + 3 for column in zip(*rows, strict=True)]
-    for row in rows:
-        say("".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def quote(text: str) -> str:
@@ -157,20 +157,3 @@ def duration(text: str) -> timedelta:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise Fatal(f"time: invalid duration {quote(text)}")
     return timedelta(seconds=sum(float(number) * UNITS[unit] for number, unit in parts))
-
-
-def go_duration(seconds: float) -> str:
-    """Return Go's Duration.String(): 240 → `4m0s`, 0.0011 → `1.1ms`."""
-    if 0 < seconds < 1:
-        return f"{round(seconds * 1e3, 6):g}ms"
-    hours, minutes = int(seconds // 3600), int(seconds // 60 % 60)
-    text = f"{hours}h" * bool(hours) + f"{minutes}m" * bool(hours or minutes)
-    return text + f"{round(seconds % 60, 9):g}s"
-
-
-def short_age(seconds: float) -> str:
-    """Return a time as kubeadm's tables have it: `59m`, `23h`, `364d`, `9y`."""
-    for size, unit in ((31536000, "y"), (86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{int(seconds // size)}{unit}"
-    return f"{int(seconds)}s"

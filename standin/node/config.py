@@ -12,13 +12,20 @@ import re
 import secrets
 import socket
 from dataclasses import dataclass, field
-from typing import Any
 
 import yaml
 
-from .common import MINOR, NUMBER, TOKEN, Fatal, Obj, root, template, text
+from .common import MINOR, NUMBER, TOKEN, Fatal, Obj, filled, root, template, text
 
 CONTROL_PLANE_TAINT = {"effect": "NoSchedule", "key": "node-role.kubernetes.io/control-plane"}
+FLOAT = "tag:yaml.org,2002:float"
+
+
+class Loader(yaml.SafeLoader):
+    """Takes for a number what Go's YAML does, and PyYAML does not: `12e34`, `0912`."""
+
+
+Loader.add_implicit_resolver(FLOAT, re.compile(r"\d+([eE]\d+)?$"), list("0123456789"))
 
 
 @dataclass
@@ -29,6 +36,7 @@ class Config:
     + init, cluster: kubeadm's own documents
     + kubelet, proxy: the components' documents, as given
     + ignored: preflight checks that only warn, lower case
+    + uploads: whether certificates go into the cluster
     """
 
     init: Obj
@@ -36,6 +44,7 @@ class Config:
     kubelet: Obj
     proxy: Obj
     ignored: set[str] = field(default_factory=set)
+    uploads: bool = False
 
     @property
     def directory(self) -> str:
@@ -54,16 +63,6 @@ def has_swap() -> bool:
     return file.exists() and len(file.read_text().splitlines()) > 1
 
 
-def default_address() -> str:
-    """Return the address of the default route's interface; "" without one."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # no packet is sent: this only asks for a route
-            return str(probe.getsockname()[0])
-        except OSError:
-            return ""
-
-
 def new_token() -> str:
     """Return a random bootstrap token."""
     letters = secrets.token_hex(11)
@@ -72,28 +71,17 @@ def new_token() -> str:
 
 def defaults() -> Obj:
     """Return the defaults of each kind."""
-    values = {"address": default_address(), "node": host_name(), "version": NUMBER}
-    return template("config", **values)[0]
+    return template("config", node=host_name(), version=NUMBER)[0]
 
 
 def read(path: str) -> dict[str, Obj]:
     """Return the documents of a file by kind; Fatal when it can't be read."""
     try:
         with open(path, encoding="utf-8") as file:
-            documents = [one for one in yaml.safe_load_all(file) if one]
+            documents = [one for one in yaml.load_all(file, Loader) if one]
     except OSError as error:
         raise Fatal(f"open {path}: {(error.strerror or '').lower()}") from None
-    except yaml.YAMLError as error:
-        raise Fatal(f"could not interpret GroupVersionKind; unmarshal error: {error}") from None
     return {str(one.get("kind")): one for one in documents}
-
-
-def _filled(given: Any, default: Any) -> Any:
-    """Return what is given, with defaults where nothing is."""
-    if isinstance(default, dict):
-        given = given or {}
-        return given | {name: _filled(given.get(name), one) for name, one in default.items()}
-    return default if given in (None, "") else given
 
 
 def check_version(wanted: str) -> str:
@@ -109,12 +97,12 @@ def check_version(wanted: str) -> str:
 def with_defaults(documents: dict[str, Obj]) -> Config:
     """Return init's view of the documents."""
     default = defaults()
-    init = _filled(documents.get("InitConfiguration"), default["InitConfiguration"])
-    cluster = _filled(documents.get("ClusterConfiguration"), default["ClusterConfiguration"])
+    init = filled(documents.get("InitConfiguration"), default["InitConfiguration"])
+    cluster = filled(documents.get("ClusterConfiguration"), default["ClusterConfiguration"])
     if init["nodeRegistration"].get("taints") is None:
         init["nodeRegistration"]["taints"] = [CONTROL_PLANE_TAINT]
     cluster["kubernetesVersion"] = check_version(cluster["kubernetesVersion"])
-    tokens = [_filled(one, default["token"]) for one in init.get("bootstrapTokens") or [{}]]
+    tokens = [filled(one, default["token"]) for one in init.get("bootstrapTokens") or [{}]]
     init["bootstrapTokens"] = [{"token": new_token()} | one for one in tokens]
     for one in init["bootstrapTokens"]:
         check_token(one["token"])
@@ -143,14 +131,20 @@ def load_join(path: str) -> Obj:
     documents = read(path)
     if "JoinConfiguration" not in documents:
         raise Fatal("no JoinConfiguration found in the supplied config")
-    join: Obj = _filled(documents["JoinConfiguration"], defaults()["JoinConfiguration"])
-    if join.get("controlPlane") is not None:
-        raise Fatal("the stand-in has one control-plane node only: it can't join a second one")
+    default = defaults()
+    if documents["JoinConfiguration"].get("controlPlane") is None:  # a worker
+        del default["JoinConfiguration"]["controlPlane"]
+    join: Obj = filled(documents["JoinConfiguration"], default["JoinConfiguration"])
     discovery = join["discovery"]
     token = discovery["bootstrapToken"]["token"]
     discovery["tlsBootstrapToken"] = discovery["tlsBootstrapToken"] or token
     check_token(token)
     return join
+
+
+def own_server(point: Obj) -> str:
+    """Return the URL of this node's API server; point: its localAPIEndpoint."""
+    return f"https://{point['advertiseAddress']}:{point['bindPort']}"
 
 
 def endpoint(config: Config) -> str:

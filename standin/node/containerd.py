@@ -9,7 +9,6 @@ from __future__ import annotations
 import socket
 import struct
 import subprocess
-import time
 import tomllib
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +19,7 @@ PEER = struct.Struct("3i")  # ucred: the process that listens, its user, its gro
 CRI_PLUGINS = ("io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime")
 IMAGE_PLUGINS = ("io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images")
 UNITS = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
-KEPT = 5.0  # seconds that a list of images is good for
+DATABASE = "/var/lib/containerd/io.containerd.metadata.v1.bolt/meta.db"
 
 
 class CriError(Exception):
@@ -40,7 +39,7 @@ class Runtime:
     _serves_cri: bool = False
     _config: dict[str, Any] = field(default_factory=dict)
     _images: dict[str, int] = field(default_factory=dict)
-    _listed: float = -KEPT
+    _listed: int = 0
 
     def _ctr(self, *arguments: str) -> str:
         path = str(root(self.endpoint.removeprefix("unix://")))
@@ -107,12 +106,13 @@ class Runtime:
         return any(one.suffix in (".conflist", ".conf") for one in folder.glob("*"))
 
     def images(self) -> dict[str, int]:
-        """Return its images: name → size in bytes; asked every few seconds."""
-        if time.monotonic() - self._listed > KEPT:
+        """Return its images: name → size in bytes; asked when containerd has written something."""
+        written = root(DATABASE).stat().st_mtime_ns if root(DATABASE).exists() else 0
+        if not written or written != self._listed:
             lines = (line.split() for line in self._ctr("images", "ls").splitlines()[1:])
             sizes = {one[0]: float(one[3]) * UNITS[one[4]] for one in lines if "/" in one[0]}
             self._images = {name: int(size) for name, size in sizes.items()}
-            self._listed = time.monotonic()
+            self._listed = written
         return self._images
 
     def pull(self, name: str) -> None:
@@ -121,7 +121,6 @@ class Runtime:
         options = ["--hosts-dir", str(hosts).partition(":")[0]] if hosts else []
         try:
             self._ctr("images", "pull", *options, name)
-            self._listed = -KEPT
         except CriError as error:
             reason = str(error).partition("desc = ")[2].removeprefix("ctr: ")
             words = f'failed to pull and unpack image "{name}": {reason}'

@@ -1,8 +1,9 @@
 """
 The controllers of a cluster: nodes, pod networks, bootstrap tokens, signing requests.
 
-Source: kubernetes.io, "Nodes", "Bootstrap tokens", "Certificate Signing Requests"; times are the
-defaults.
+Each control plane has them; those of one work, whose lease says so.
+Source: kubernetes.io, "Nodes", "Leases", "Bootstrap tokens", "Certificate Signing Requests"; times
+are the defaults.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import ipaddress
+import os
 import time
 import traceback
+import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from cryptography import x509
@@ -21,7 +25,9 @@ from cryptography.x509.oid import NameOID
 
 from . import disruption, pki, rbac, workloads
 from .addons import secret_text
-from .common import SYSTEM, Obj, condition, moment, now, stamp, template
+from .client import ApiError, Unreachable
+from .common import SYSTEM, Obj, condition, lookup, moment, new_condition, now, stamp, template
+from .config import CONTROL_PLANE_TAINT
 from .resources import BY_KEY, BY_KIND
 from .store import Conflict, Store
 from .tokens import signature
@@ -32,11 +38,14 @@ CSRS = BY_KEY["certificatesigningrequests.certificates.k8s.io"]
 SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
 APPROVAL = "Auto approving kubelet client certificate after SubjectAccessReview."
 GRACE = 50  # seconds after which a silent node is Unknown (node-monitor-grace-period)
-PERIOD = 1.0
+PERIOD, CALM = 1.0, 5.0  # seconds between two rounds: after a change, and without one
 NOT_READY, UNREACHABLE, UNSCHEDULABLE = (
     f"node.kubernetes.io/{one}" for one in ("not-ready", "unreachable", "unschedulable")
 )
 READY_TAINTS = {"True": [], "Unknown": [UNREACHABLE]}
+LEADER = "kube-controller-manager"  # whose lease stands for the scheduler too
+LIVENESS = 80.0  # seconds without an answer to the kubelet's probe, after which it is restarted
+RENEWAL, TAKEOVER = 5.0, 15.0  # seconds without a change: until it is renewed, taken from another
 
 
 def bootstrap(store: Store, flags: dict[str, str]) -> None:
@@ -46,27 +55,84 @@ def bootstrap(store: Store, flags: dict[str, str]) -> None:
     for one in template("bootstrap", advertised=flags["advertise-address"], **values):
         with contextlib.suppress(Conflict):
             store.create(BY_KIND[(one["apiVersion"], one["kind"])], one)
+    with contextlib.suppress(Conflict):
+        endpoints(store, flags["advertise-address"])
 
 
-def run(store: Store, manager: dict[str, str]) -> None:
-    """Run all controllers, once a second; one that fails is shown and tried again."""
-    started = time.monotonic()
+def endpoints(store: Store, own: str) -> None:
+    """Have the API's Service lead to the control planes that are not silent, and to this one."""
+    found, addresses = store.get(BY_KEY["endpoints"], "default", "kubernetes"), {own}
+    for node in store.peek(NODES):
+        is_control_plane = CONTROL_PLANE_TAINT["key"] in (node["metadata"].get("labels") or {})
+        if is_control_plane and condition(node, "Ready").get("status") != "Unknown":
+            listed = lookup(node, "status.addresses") or []
+            addresses |= {one["address"] for one in listed if one["type"] == "InternalIP"}
+    if found:
+        found["subsets"][0]["addresses"] = [{"ip": one} for one in sorted(addresses)]
+        store.update(BY_KEY["endpoints"], found)
+
+
+@dataclass
+class Election:
+    """Who leads; node: whose identity is the same after a start, so that none waits for itself."""
+
+    store: Store
+    node: str
+    known: str = ""  # the lease's version, and since when it is that one
+    since: float = 0.0
+    led: float = 0.0  # since when this one leads, 0: it does not
+
+    def leads(self) -> bool:
+        """Renew the lease, or take it over from one that has gone; whether this one leads."""
+        lease = self.store.get(LEASES, SYSTEM, LEADER) or {}
+        version, now = lookup(lease, "metadata.resourceVersion"), time.monotonic()
+        if version != self.known:
+            self.known, self.since = version, now
+        holder = f"{self.node}_{uuid.uuid5(uuid.NAMESPACE_DNS, self.node)}"
+        is_own = bool(lookup(lease, "spec.holderIdentity") == holder)
+        if not lease or now - self.since > (RENEWAL if is_own else TAKEOVER):
+            values = {"name": LEADER, "namespace": SYSTEM, "holder": holder, "seconds": "15"}
+            (lease,) = template("lease", time=stamp(micro=True), **values)
+            lease["metadata"]["resourceVersion"] = version
+            self.store.put(LEASES, lease)
+            is_own = True
+        self.led = (self.led or now) if is_own else 0.0
+        return is_own
+
+
+def run(store: Store, manager: dict[str, str], node: str, address: str) -> None:
+    """
+    Run all controllers when something has changed, while they lead; what fails is tried again.
+
+    + manager: the controller manager's flags
+    + node, address: where its API server is
+    """
+    election, seen = Election(store, node), (-1, 0.0)
     steps: list[Callable[[], None]] = [
         lambda: tokens(store),
         lambda: requests(store, manager),
-        # After a start nodes get their time to report, as under the real controller manager.
-        lambda: nodes(store, manager, time.monotonic() - started),
+        # At first nodes get their time to report, as under the real controller manager.
+        lambda: nodes(store, manager, time.monotonic() - election.led),
+        lambda: endpoints(store, address),
         lambda: workloads.run(store),
         lambda: disruption.run(store),
     ]
     while True:
-        for step in steps:
+        known = (store.revision, time.monotonic() // CALM)
+        if not store.has_leader(LIVENESS):
+            print("the kubelet would end an API server that is not live: exit", flush=True)
+            os._exit(1)
+        leads = False
+        with contextlib.suppress(Conflict, ApiError, Unreachable):
+            leads = election.leads()
+        for step in steps if leads and known != seen else ():
             try:
                 step()
-            except Conflict:
+            except (Conflict, ApiError, Unreachable):
                 continue
             except Exception:
                 traceback.print_exc()
+        seen = known
         time.sleep(PERIOD)
 
 
@@ -76,6 +142,10 @@ def tokens(store: Store) -> None:
     text = info["data"]["kubeconfig"] if info else ""
     signed = {"kubeconfig": text}
     for secret in store.listed(SECRETS, SYSTEM)[0]:
+        for one in secret["metadata"].get("ownerReferences", []):
+            owner = store.get(SECRETS, SYSTEM, one["name"])  # kubeadm-certs has one
+            if owner is None or owner["metadata"]["uid"] != one["uid"]:
+                store.delete(SECRETS, SYSTEM, secret["metadata"]["name"])
         if secret.get("type") != "bootstrap.kubernetes.io/token":
             continue
         if rbac.is_expired(secret):
@@ -91,8 +161,7 @@ def requests(store: Store, manager: dict[str, str]) -> None:
     """Approve and sign the kubelets' client certificates; delete what is old."""
     for one in store.listed(CSRS)[0]:
         spec, status = one["spec"], one.setdefault("status", {})
-        whose = "selfnodeclient" if spec["username"].startswith("system:node:") else "nodeclient"
-        asked = rbac.Question("create", CSRS.group, f"{CSRS.plural}/{whose}")
+        asked = rbac.Question("create", CSRS.group, f"{CSRS.plural}/nodeclient")
         is_open = "certificate" not in status and spec["signerName"] == SIGNER
         user = rbac.User(spec["username"], spec["groups"])
         if not is_open or not rbac.allowed(store, user, asked):
@@ -103,10 +172,9 @@ def requests(store: Store, manager: dict[str, str]) -> None:
         assert isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey)
         folder, _, file = manager["cluster-signing-cert-file"].removesuffix(".crt").rpartition("/")
         authority, subject = pki.load_pair(folder, file), pki.subject(name, "system:nodes")
-        made = authority.sign(subject, [pki.CLIENT], key, timedelta(days=365))
-        approved = {"type": "Approved", "status": "True", "reason": "AutoApproved"}
-        approved |= {"message": APPROVAL, "lastUpdateTime": stamp(), "lastTransitionTime": stamp()}
-        status["conditions"] = [approved]
+        made = authority.sign(subject, "client", key, timedelta(days=365), ())
+        why = {"reason": "AutoApproved", "message": APPROVAL, "lastUpdateTime": stamp()}
+        status["conditions"] = [new_condition(one, "Approved", True, **why)]
         status["certificate"] = base64.b64encode(pki.certificate_pem(made)).decode()
         store.update(CSRS, one)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from .common import Obj, is_ready, lookup, new_condition, stamp, text
+from .common import Obj, is_ready, lookup, stamp, text
 from .resources import BY_KEY
 from .store import Store
 
@@ -30,7 +30,7 @@ def is_ending(pod: Obj) -> bool:
 def end(store: Store, pod: Obj, seconds: int = 30) -> None:
     """Have a pod end; seconds: 0 removes it at once, as does having no node."""
     meta, where = pod["metadata"], pod["spec"].get("nodeName", "")
-    with store.lock:
+    with store.writing:
         current = store.get(PODS, meta["namespace"], meta["name"])
         if not seconds or store.get(NODES, "", where) is None:
             store.delete(PODS, meta["namespace"], meta["name"])
@@ -59,9 +59,7 @@ def status(store: Store, budget: Obj) -> Obj:
     desired = share if least is not None else max(expected - share, 0)
     healthy = sum(is_ready(one) and not is_ending(one) for one in pods)
     allowed = max(healthy - desired, 0) if expected else 0
-    reason = "SufficientPods" if allowed else "InsufficientPods"
-    possible = new_condition(budget, "DisruptionAllowed", bool(allowed), reason=reason, message="")
-    found: Obj = {"conditions": [possible], "currentHealthy": healthy, "desiredHealthy": desired}
+    found: Obj = {"currentHealthy": healthy, "desiredHealthy": desired}
     found |= {"disruptionsAllowed": allowed, "expectedPods": expected}
     return found | {"observedGeneration": budget["metadata"].get("generation", 1)}
 
@@ -69,7 +67,7 @@ def status(store: Store, budget: Obj) -> Obj:
 def evict(store: Store, pod: Obj) -> str:
     """Have a pod end unless a budget forbids it; return why it does."""
     meta = pod["metadata"]
-    with store.lock:
+    with store.writing:
         for budget in store.peek(BUDGETS, meta["namespace"]):
             found = status(store, budget)
             has, needs = found["currentHealthy"], found["desiredHealthy"]

@@ -32,9 +32,9 @@ def _ip(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def _interface(arguments: list[str]) -> str:
     """Return the interface of `--iface=`, or the default route's."""
-    words = _ip("-4", "route", "show", "default").stdout.partition(" dev ")[2].split()
     given = [one[8:] for one in arguments if one.startswith("--iface=")]
-    device = (given + words + [""])[0]
+    words = given or _ip("-4", "route", "show", "default").stdout.partition(" dev ")[2].split()
+    device = words[0] if words else ""
     if not device or not Path(f"/sys/class/net/{device}").exists():
         raise NotRunning(f"{NO_INTERFACE}: could not find matching interface: {device}")
     return device
@@ -58,10 +58,7 @@ class Flannel:
         """Do one round, return the node's annotations; NotRunning when it would exit."""
         if not root(BRIDGE).exists():
             raise NotRunning(f"Failed to check br_netfilter: stat {BRIDGE}")
-        try:
-            network = IPv4Network(json.loads(data["net-conf.json"])["Network"])
-        except (KeyError, ValueError) as error:
-            raise NotRunning(f"Failed to parse network config: {error}") from None
+        network = IPv4Network(json.loads(data["net-conf.json"])["Network"])
         own, name = node.get("spec", {}).get("podCIDR"), node["metadata"]["name"]
         if not own:
             raise NotRunning(f'{NO_LEASE}: node "{name}" pod cidr not assigned')

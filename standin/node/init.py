@@ -15,16 +15,16 @@ from typing import Any
 import yaml
 from cryptography.hazmat.primitives import serialization
 
-from . import addons, kubeconfig, manifests, pki, preflight, services
+from . import addons, kubeconfig, manifests, pki, preflight, services, sharing
 from . import config as settings
 from .client import ApiError, Client, Unreachable, admin, phase
-from .common import Fatal, Obj, duration, go_duration, quote, root, say, tell, text, write
+from .common import Fatal, Obj, duration, quote, root, say, tell, text, write
 from .config import Config
 
 KUBELET = "/var/lib/kubelet"
 CURRENT = f"{KUBELET}/pki/kubelet-client-current.pem"
 LABELS = (
-    "node-role.kubernetes.io/control-plane",
+    settings.CONTROL_PLANE_TAINT["key"],
     "node.kubernetes.io/exclude-from-external-load-balancers",
 )
 
@@ -37,9 +37,7 @@ def seconds(config: Config, timeout: str) -> float:
 def _preflight(config: Config) -> None:
     tell("preflight")
     preflight.run([preflight.PRIVILEGED], config.ignored)
-    preflight.run(preflight.init_checks(config), config.ignored)
-    tell("preflight-images")
-    preflight.run([preflight.images_check(config)], config.ignored)
+    preflight.run_with_images(preflight.init_checks(config), config)
 
 
 def _certs(config: Config) -> None:
@@ -56,7 +54,7 @@ def _certs(config: Config) -> None:
             pki.write_pair(config.directory, name, made)
         for leaf in table["leaves"]:
             if leaf["ca"] == name:
-                _leaf(config, leaf)
+                make_leaf(config, leaf)
     if root(f"{config.directory}/sa.key").exists():
         tell("sa-there")
         return
@@ -67,7 +65,8 @@ def _certs(config: Config) -> None:
     write(f"{config.directory}/sa.pub", key.public_key().public_bytes(*form), 0o600)
 
 
-def _leaf(config: Config, leaf: Obj) -> None:
+def make_leaf(config: Config, leaf: Obj) -> None:
+    """Make a certificate and its key, unless they are there."""
     name = leaf["name"]
     if all(root(f"{config.directory}/{name}.{end}").exists() for end in ("crt", "key")):
         tell("cert-there", name=name)
@@ -78,9 +77,12 @@ def _leaf(config: Config, leaf: Obj) -> None:
         tell("cert-names", name=name, names=" ".join(names), addresses=" ".join(addresses))
 
 
-def _kubeconfigs(config: Config) -> None:
+def kubeconfigs(config: Config, joins: bool = False) -> None:
+    """Make the kubeconfig files; joins: those of a further control plane."""
     tell("kubeconfigs")
     for file in pki.table(config)["kubeconfigs"]:
+        if joins and file["name"] in ("super-admin.conf", "kubelet.conf"):
+            continue
         path = f"{pki.DIRECTORY}/{file['name']}"
         if root(path).exists():
             tell("kubeconfig-there", path=path)
@@ -89,14 +91,16 @@ def _kubeconfigs(config: Config) -> None:
             pki.make_kubeconfig(file, config)
 
 
-def _etcd(config: Config) -> None:
-    tell("etcd")
+def etcd(config: Config, cluster: str = "") -> None:
+    """Make etcd's directory and manifest; cluster: --initial-cluster of one that joins."""
+    tell("etcd-joins" if cluster else "etcd")
     data = root(config.cluster["etcd"]["local"]["dataDir"])
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    manifests.make("etcd", config)
+    manifests.make("etcd", config, cluster)
 
 
-def _control_plane(config: Config) -> None:
+def control_plane(config: Config) -> None:
+    """Make the manifests of all but etcd."""
     tell("control-plane")
     for component in list(manifests.EXTRA)[:-1]:
         tell("static-pod", name=component)
@@ -108,8 +112,6 @@ def write_environment(registration: Obj) -> None:
     path = f"{KUBELET}/kubeadm-flags.env"
     tell("environment", path=path)
     flags = {one["name"]: one["value"] for one in registration["kubeletExtraArgs"]}
-    if registration["name"] != settings.host_name():
-        flags |= {"hostname-override": registration["name"]}
     line = " ".join(f"--{name}={value}" for name, value in sorted(flags.items()))
     write(path, f"KUBELET_KUBEADM_ARGS={quote(line)}\n")
 
@@ -132,7 +134,7 @@ def _kubelet_start(config: Config) -> None:
     services.kubelet("start")
 
 
-def wait_for(what: Callable[[], Any], limit: float, failure: str) -> Any:
+def wait_for(what: Callable[[], Any], limit: float, failure: str, interval: float = 0.2) -> Any:
     """Return what is true in the end; Fatal with the reason after so many seconds."""
     until = time.monotonic() + limit
     while True:
@@ -144,7 +146,7 @@ def wait_for(what: Callable[[], Any], limit: float, failure: str) -> Any:
             reason = str(error)
         if time.monotonic() > until:
             raise Fatal(f"{failure}{reason}")
-        time.sleep(0.2)
+        time.sleep(interval)
 
 
 def _wait_control_plane(config: Config) -> None:
@@ -157,15 +159,21 @@ def _wait_control_plane(config: Config) -> None:
 
     wait_for(bind_admin, seconds(config, "kubernetesAPICall"), text("no-admin"))
     tell("wait-control-plane")
-    services.wait_healthy(seconds(config, "kubeletHealthCheck"))
-    point = config.init["localAPIEndpoint"]
-    limit = go_duration(seconds(config, "controlPlaneComponentHealthCheck"))
-    after = go_duration(time.monotonic() - start)
-    address, port = point["advertiseAddress"], point["bindPort"]
-    tell("components", limit=limit, address=address, port=port, after=after)
+    services.wait_healthy(config.init["timeouts"]["kubeletHealthCheck"])
+    wait_for_components(config, start)
 
 
-def _mark_control_plane(config: Config) -> None:
+def wait_for_components(config: Config, start: float) -> None:
+    """Wait for this node's own; start: when they were started."""
+    name = "controlPlaneComponentHealthCheck"
+    server = settings.own_server(config.init["localAPIEndpoint"])
+    limit, own = seconds(config, name), Client(server)
+    wait_for(lambda: own.request("GET", "/livez"), limit, text("not-healthy"))
+    shown, after = config.init["timeouts"][name], f"{time.monotonic() - start:.3f}s"
+    tell("components", limit=shown, server=server, after=after)
+
+
+def mark_control_plane(config: Config) -> None:
     """Label and taint the node, once the kubelet has registered it."""
     registration = config.init["nodeRegistration"]
     name, taints = registration["name"], registration["taints"]
@@ -179,6 +187,15 @@ def _mark_control_plane(config: Config) -> None:
     kept = [one for one in node["spec"].get("taints") or [] if one["key"] not in own]
     labels = dict.fromkeys(LABELS, "")
     client.merge(path, {"metadata": {"labels": labels}, "spec": {"taints": kept + taints}})
+
+
+def _upload_certs(config: Config) -> None:
+    if not config.uploads:
+        tell("upload-certs-skipped")
+        return
+    config.init["certificateKey"] = config.init["certificateKey"] or sharing.new_key()
+    sharing.upload(admin(), config, config.init["certificateKey"])
+    tell("certificate-key", key=config.init["certificateKey"])
 
 
 def _bootstrap_token(config: Config) -> None:
@@ -203,24 +220,43 @@ def _kubelet_finalize(_: Config) -> None:
 PHASES: dict[str, Callable[[Config], None]] = {
     "preflight": _preflight,
     "certs": _certs,
-    "kubeconfig": _kubeconfigs,
-    "etcd": _etcd,
-    "control-plane": _control_plane,
+    "kubeconfig": kubeconfigs,
+    "etcd": etcd,
+    "control-plane": control_plane,
     "kubelet-start": _kubelet_start,
     "wait-control-plane": _wait_control_plane,
     "upload-config/kubeadm": lambda config: addons.upload_kubeadm(admin(), config),
     "upload-config/kubelet": lambda config: addons.upload_kubelet(admin(), config),
-    "upload-certs": lambda _: tell("upload-certs"),
-    "mark-control-plane": _mark_control_plane,
+    "upload-certs": _upload_certs,
+    "mark-control-plane": mark_control_plane,
     "bootstrap-token": _bootstrap_token,
     "kubelet-finalize": _kubelet_finalize,
     "addon": lambda config: addons.apply_addons(admin(), config),
 }
 
 
+def _load(options: argparse.Namespace) -> Config:
+    config = settings.load_init(options.config)
+    config.uploads = options.upload_certs
+    sharing.check_key(config.init["certificateKey"], "InitConfiguration.certificateKey")
+    return config
+
+
+def one_phase(options: argparse.Namespace) -> None:
+    """kubeadm init phase: those that change a cluster which is there."""
+    name = "/".join(options.words).removesuffix("/all")
+    config = _load(options)
+    with phase(name):
+        if name.startswith("certs/"):
+            leaves = pki.table(config)["leaves"]
+            make_leaf(config, next(one for one in leaves if one["name"] == options.words[1]))
+        else:
+            PHASES[name](config)
+
+
 def main(options: argparse.Namespace) -> None:
     """kubeadm init."""
-    config = settings.load_init(options.config)
+    config = _load(options)
     listed = config.init["nodeRegistration"]["ignorePreflightErrors"]
     config.ignored = preflight.ignored(options.ignore_preflight_errors, listed)
     tell("init", version=config.cluster["kubernetesVersion"])
@@ -229,5 +265,8 @@ def main(options: argparse.Namespace) -> None:
             run(config)
     digest = pki.public_key_hash(pki.load_pair(config.directory, "ca").certificate)
     token, endpoint = config.init["bootstrapTokens"][0]["token"], settings.endpoint(config)
-    join = text("join-command", endpoint=endpoint, token=token, digest=digest)
-    say(text("initialized", join=join))
+    join, more = text("join-command", endpoint=endpoint, token=token, digest=digest), ""
+    if config.cluster["controlPlaneEndpoint"]:
+        key = config.init["certificateKey"]
+        more = text("more-by-key" if config.uploads else "more-by-copy", join=join, key=key)
+    say(text("initialized", more=more, join=join))

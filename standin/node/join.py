@@ -1,4 +1,8 @@
-"""kubeadm join for a worker: discovery with a token and pinned keys, then TLS bootstrapping."""
+"""
+kubeadm join: discovery with a token and pinned keys, then TLS bootstrapping.
+
+A further control plane gets the shared certificates first, and its etcd joins the others'.
+"""
 
 from __future__ import annotations
 
@@ -11,47 +15,44 @@ import yaml
 from cryptography import x509
 
 from . import config as settings
-from . import init, kubeconfig, pki, preflight, services, tokens
-from .client import ApiError, Client, Unreachable, phase
-from .common import TOKEN, Fatal, Obj, duration, is_ready, root, tell, text, write
+from . import init, kubeconfig, pki, preflight, services, sharing, tokens
+from .client import ApiError, Client, Unreachable, admin, phase
+from .common import Fatal, Obj, duration, is_ready, root, tell, text, write
+from .members import Members
 
 INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
 BOOTSTRAP = "/etc/kubernetes/bootstrap-kubelet.conf"
-KUBELET = "/etc/kubernetes/kubelet.conf"
 INTERVAL = 5.0  # seconds between two reads of cluster-info
 
 
 def _cluster_info(client: Client, token_id: str, seconds: float) -> Obj:
     """Return cluster-info with a signature for the token; Fatal with the last reason in the end."""
-    start = time.monotonic()
-    while True:
+
+    def signed() -> Obj:
         try:
             data: Obj = client.request("GET", INFO)["data"]
-            if f"jws-kubeconfig-{token_id}" in data:
-                return data
-            reason = text("no-signature", name=token_id)
         except (ApiError, Unreachable) as error:
             why = str(error).replace('cluster-info"', 'cluster-info?timeout=10s"')
-            reason = text("no-info", why=why)
-        left = seconds - (time.monotonic() - start)
-        time.sleep(max(min(INTERVAL, left), 0))
-        if left <= INTERVAL:
-            raise Fatal(reason)
+            raise Unreachable(text("no-info", why=why)) from None
+        if f"jws-kubeconfig-{token_id}" not in data:
+            raise Unreachable(text("no-signature", name=token_id))
+        return data
+
+    return dict(init.wait_for(signed, seconds, "", INTERVAL))
 
 
 def discover(join: Obj) -> Obj:
     """Return the cluster's entry of a kubeconfig, checked against the token and the pinned keys."""
     given = join["discovery"]["bootstrapToken"]
-    match = TOKEN.match(given["token"])
-    assert match is not None
+    name, _, secret = given["token"].partition(".")
     seconds = duration(join["timeouts"]["discovery"]).total_seconds()
     server, pins = f"https://{given['apiServerEndpoint']}", given["caCertHashes"]
-    data = _cluster_info(Client(server), match[1], seconds)
+    data = _cluster_info(Client(server), name, seconds)
     for pin in pins:
         if not re.fullmatch(r"sha256:[0-9a-f]{64}", pin):
             raise Fatal(text("bad-pin", pin=pin, count=len(pin.partition(":")[2]) // 2))
-    wanted = tokens.signature(data["kubeconfig"], match[1], match[2])
-    if not hmac.compare_digest(wanted, data[f"jws-kubeconfig-{match[1]}"]):
+    wanted = tokens.signature(data["kubeconfig"], name, secret)
+    if not hmac.compare_digest(wanted, data[f"jws-kubeconfig-{name}"]):
         raise Fatal(text("bad-signature"))
     cluster: Obj = yaml.safe_load(data["kubeconfig"])["clusters"][0]["cluster"]
     authority = kubeconfig.data(cluster, "certificate-authority")
@@ -71,17 +72,60 @@ def _fetch(client: Client) -> tuple[Obj, Obj]:
         raise Fatal(text("no-config-map", why=error)) from None
 
 
-def _kubelet_start(join: Obj, cluster: Obj, cluster_name: str, kubelet: Obj) -> None:
+def _check_control_plane(config: settings.Config) -> None:
+    """Do the checks for a further control plane, and pull its images."""
+    if not config.cluster["controlPlaneEndpoint"]:
+        raise Fatal(text("no-endpoint"))
+    tell("control-plane-preflight")
+    preflight.run_with_images(preflight.control_plane_checks(config), config)
+
+
+def _prepare_control_plane(config: settings.Config, client: Client, key: str) -> None:
+    """Make its files; client: the token's, for those that all control planes share."""
+    with phase("control-plane-prepare/download-certs"):
+        if key:
+            sharing.download(client, config, key)
+    with phase("control-plane-prepare/certs"):
+        tell("certs", folder=config.directory)
+        for leaf in pki.table(config)["leaves"]:
+            init.make_leaf(config, leaf)
+        tell("certs-valid", folder=config.directory)
+        tell("sa-there")
+    with phase("control-plane-prepare/kubeconfig"):
+        tell("kubeconfigs-joining")
+        init.kubeconfigs(config, joins=True)
+    with phase("control-plane-prepare/control-plane"):
+        init.control_plane(config)
+    with phase("check-etcd"):
+        tell("check-etcd")
+        Members(admin(), config).check()
+
+
+def _etcd_join(config: settings.Config) -> None:
+    """Add this node's etcd to the others as a learner; it votes once it has all that they have."""
+    try:
+        members = Members(admin(), config)
+        init.etcd(config, members.add())
+        members.promote()
+    except (ApiError, Unreachable, Fatal) as error:
+        raise Fatal(text("etcd-not-joined", why=error)) from None
+    tell("etcd-waiting")
+    members.check()
+
+
+def _kubelet_start(join: Obj, client: Client, cluster: Obj, name: str, kubelet: Obj) -> None:
     """Write the files in kubeadm's order, then start the kubelet."""
     authority = kubeconfig.data(cluster, "certificate-authority")
     credentials = {"token": join["discovery"]["tlsBootstrapToken"]}
-    user = "tls-bootstrap-token-user"
-    content = kubeconfig.document(cluster["server"], cluster_name, user, authority, credentials)
+    user, server = "tls-bootstrap-token-user", cluster["server"]
+    if join.get("controlPlane"):
+        server = settings.own_server(join["controlPlane"]["localAPIEndpoint"])
+    content = kubeconfig.document(server, name, user, authority, credentials)
     kubeconfig.save(BOOTSTRAP, content)
     if not root(join["caCertPath"]).exists():
         write(join["caCertPath"], authority)
     registration = join["nodeRegistration"]
-    node = Client.of(content).get(f"/api/v1/nodes/{registration['name']}") or {}
+    node = client.get(f"/api/v1/nodes/{registration['name']}") or {}
     if is_ready(node):
         raise Fatal(text("node-there", name=registration["name"]))
     services.kubelet("stop")
@@ -93,12 +137,12 @@ def _kubelet_start(join: Obj, cluster: Obj, cluster_name: str, kubelet: Obj) -> 
 
 def _wait_bootstrap(join: Obj) -> None:
     """Wait for the kubelet's certificate; the bootstrap file goes, whatever the end."""
-    seconds = {name: duration(one).total_seconds() for name, one in join["timeouts"].items()}
+    seconds = duration(join["timeouts"]["tlsBootstrap"]).total_seconds()
     try:
-        services.wait_healthy(seconds["kubeletHealthCheck"])
+        services.wait_healthy(join["timeouts"]["kubeletHealthCheck"])
         tell("tls-bootstrap")
         failure = "failed while waiting for TLS bootstrap: context deadline exceeded"
-        init.wait_for(root(KUBELET).exists, seconds["tlsBootstrap"], failure)
+        init.wait_for(root(init.CURRENT).exists, seconds, failure)
     finally:
         root(BOOTSTRAP).unlink(missing_ok=True)
 
@@ -106,6 +150,9 @@ def _wait_bootstrap(join: Obj) -> None:
 def main(options: argparse.Namespace) -> None:
     """kubeadm join."""
     join = settings.load_join(options.config)
+    plane: Obj = join.get("controlPlane") or {}
+    if plane:
+        sharing.check_key(plane["certificateKey"], "JoinControlPlane.controlPlane.certificateKey")
     listed = join["nodeRegistration"]["ignorePreflightErrors"]
     ignored = preflight.ignored(options.ignore_preflight_errors, listed)
     tell("preflight")
@@ -118,9 +165,26 @@ def main(options: argparse.Namespace) -> None:
             raise Fatal(text("no-identity", why=error)) from None
         authority = kubeconfig.data(found, "certificate-authority")
         credentials = {"token": join["discovery"]["tlsBootstrapToken"]}
-        cluster, kubelet = _fetch(Client(found["server"], authority, credentials))
+        client = Client(found["server"], authority, credentials)
+        cluster, kubelet = _fetch(client)
+        documents = {"InitConfiguration": join | plane, "ClusterConfiguration": cluster}
+        config = settings.with_defaults(documents | {"KubeletConfiguration": kubelet})
+        config.ignored = ignored
+        if plane:
+            _check_control_plane(config)
+    if plane:
+        _prepare_control_plane(config, client, plane["certificateKey"])
     with phase("kubelet-start"):
-        _kubelet_start(join, found, str(cluster.get("clusterName", "kubernetes")), kubelet)
+        _kubelet_start(join, client, found, config.cluster["clusterName"], kubelet)
+    start = time.monotonic()
+    if plane:
+        with phase("etcd-join"):
+            _etcd_join(config)
     with phase("kubelet-wait-bootstrap"):
         _wait_bootstrap(join)
-    tell("joined")
+    if plane:
+        with phase("control-plane-join/mark-control-plane"):
+            init.mark_control_plane(config)
+        with phase("wait-control-plane"):
+            init.wait_for_components(config, start)
+    tell("joined-control-plane" if plane else "joined")

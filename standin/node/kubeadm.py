@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from . import certs, init, join, reset, resources, tokens, upgrade
+from . import certs, init, join, reset, tokens, upgrade
 from . import config as settings
-from .common import VERSION, Fatal, print_json, quote, say
+from .common import VERSION, Fatal, quote, say, text
 from .containerd import CriError, Runtime
 from .images import of_cluster, pull_missing
 
@@ -18,30 +18,17 @@ def _fail(message: str) -> NoReturn:
     raise Fatal(message)
 
 
-def version(options: argparse.Namespace) -> None:
-    """kubeadm version."""
-    info = resources.version()
-    fields = ", ".join(f'{name[0].upper()}{name[1:]}:"{one}"' for name, one in info.items())
-    is_short = options.output == "short"
-    say(VERSION if is_short else f"kubeadm version: &version.Info{{{fields}}}")
-
-
 def _image_config(options: argparse.Namespace) -> settings.Config:
     if options.config:
         return settings.load_init(options.config)
     wanted = {"kubernetesVersion": options.kubernetes_version}
-    if options.image_repository:
-        wanted["imageRepository"] = options.image_repository
+    wanted["imageRepository"] = options.image_repository
     return settings.with_defaults({"ClusterConfiguration": wanted})
 
 
 def images_list(options: argparse.Namespace) -> None:
     """kubeadm config images list."""
-    listed = list(of_cluster(_image_config(options).cluster).values())
-    if options.output == "json":
-        print_json("Images", {"images": listed})
-    else:
-        say("\n".join(listed))
+    say("\n".join(of_cluster(_image_config(options).cluster).values()))
 
 
 def images_pull(options: argparse.Namespace) -> None:
@@ -54,28 +41,27 @@ def images_pull(options: argparse.Namespace) -> None:
                 raise Fatal(why)
             say(f"[config/images] Pulled {image}")
     except CriError as error:
-        words = "could not connect to the container runtime: failed to create new CRI runtime"
-        raise Fatal(f"{words} service: {error}") from None
+        raise Fatal(text("no-runtime-service", why=error)) from None
 
 
+INIT = "--config --upload-certs!"
 IMAGES = "--config --kubernetes-version --image-repository"
 # Each command's function and flags; a "!" marks a flag without a value.
 COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], str]] = {
-    "init": (init.main, "--config --ignore-preflight-errors --skip-token-print!"),
+    "init": (init.main, f"{INIT} --ignore-preflight-errors --skip-token-print!"),
+    "init phase": (init.one_phase, INIT),
     "join": (join.main, "--config --ignore-preflight-errors"),
     "reset": (reset.main, "-f|--force!"),
     "upgrade plan": (upgrade.plan, "-o|--output --ignore-preflight-errors"),
-    "upgrade apply": (upgrade.apply, "-y|--yes! --ignore-preflight-errors"),
-    "upgrade node": (upgrade.node, "--ignore-preflight-errors"),
-    "version": (version, "-o|--output"),
+    "upgrade apply": (upgrade.apply, "-y|--yes! --config --ignore-preflight-errors"),
+    "upgrade node": (upgrade.node, "--config --ignore-preflight-errors"),
+    "version": (lambda _: say(VERSION), "-o|--output"),
     "token create": (tokens.create, "--ttl"),
-    "token list": (tokens.show, "-o|--output"),
     "token delete": (tokens.delete, ""),
-    "token generate": (lambda _: say(settings.new_token()), ""),
     "certs check-expiration": (certs.check_expiration, "-o|--output --config"),
     "certs renew": (certs.renew, "--config"),
     "kubeconfig user": (certs.user_kubeconfig, "--config --client-name --org"),
-    "config images list": (images_list, f"{IMAGES} -o|--output"),
+    "config images list": (images_list, IMAGES),
     "config images pull": (images_pull, IMAGES),
 }
 

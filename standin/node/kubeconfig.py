@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 
 import yaml
+from cryptography import x509
 
 from .common import Fatal, Obj, root, template, write
 
-ADMIN = "/etc/kubernetes/admin.conf"
+ADMIN, KUBELET = (f"/etc/kubernetes/{name}.conf" for name in ("admin", "kubelet"))
 
 
 def document(server: str, cluster: str, user: str, authority: bytes, credentials: Obj) -> Obj:
@@ -44,6 +45,15 @@ def cluster_and_user(content: Obj) -> tuple[Obj, Obj]:
 
     context = named("context", content["current-context"])
     return named("cluster", context["cluster"]), named("user", context["user"])
+
+
+def certificate(path: str) -> x509.Certificate | None:
+    """Return the client certificate of a kubeconfig file, None without one."""
+    try:
+        _, user = cluster_and_user(load(path))
+        return x509.load_pem_x509_certificate(data(user, "client-certificate"))
+    except (Fatal, OSError, ValueError):
+        return None
 
 
 def data(holder: Obj, name: str) -> bytes:

@@ -30,6 +30,7 @@ from .server import hold
 HEARTBEAT = 10.0
 # Seconds between two rounds: while something is still to become Ready, and when all is.
 EAGER, CALM = 1.0, 3.0
+BACKOFF = 3.0  # seconds between two starts of what ends at once
 PKI = "/var/lib/kubelet/pki"
 CURRENT = f"{PKI}/kubelet-client-current.pem"
 CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
@@ -79,12 +80,8 @@ def _store_certificate(data: bytes) -> None:
 
 def _is_valid(path: str) -> bool:
     """Whether a kubeconfig is there, with a client certificate that has not expired."""
-    try:
-        _, user = kubeconfig.cluster_and_user(kubeconfig.load(path))
-        data = kubeconfig.data(user, "client-certificate")
-        return x509.load_pem_x509_certificate(data).not_valid_after_utc > datetime.now(UTC)
-    except (Fatal, OSError, ValueError):
-        return False
+    found = kubeconfig.certificate(path)
+    return found is not None and found.not_valid_after_utc > datetime.now(UTC)
 
 
 def _make_serving_certificate(name: str) -> None:
@@ -95,8 +92,13 @@ def _make_serving_certificate(name: str) -> None:
 
 
 def _bootstrap(name: str, path: str, content: Obj) -> None:
-    """Get a client certificate with the bootstrap token (TLS bootstrapping), write kubelet.conf."""
+    """Write kubelet.conf, get the certificate that it names with the token (TLS bootstrapping)."""
     cluster, _ = kubeconfig.cluster_and_user(content)
+    authority = kubeconfig.data(cluster, "certificate-authority")
+    own = {"client-certificate": CURRENT, "client-key": CURRENT}
+    user, (first, *_) = "default-auth", content["clusters"]
+    made_config = kubeconfig.document(cluster["server"], first["name"], user, authority, own)
+    replace(root(path), yaml.safe_dump(made_config).encode())
     client, key = Client.of(content), pki.new_key("ECDSA-P256")
     subject = pki.subject(f"system:node:{name}", "system:nodes")
     request = x509.CertificateSigningRequestBuilder().subject_name(subject)
@@ -107,18 +109,13 @@ def _bootstrap(name: str, path: str, content: Obj) -> None:
         time.sleep(0.2)
         made = client.request("GET", f"{CSRS}/{made['metadata']['name']}")
     _store_certificate(base64.b64decode(made["status"]["certificate"]) + pki.key_pem(key))
-    authority = kubeconfig.data(cluster, "certificate-authority")
-    own = {"client-certificate": CURRENT, "client-key": CURRENT}
-    user, (first, *_) = "default-auth", content["clusters"]
-    made_config = kubeconfig.document(cluster["server"], first["name"], user, authority, own)
-    replace(root(path), yaml.safe_dump(made_config).encode())
 
 
 def mirror(client: Client, node: Obj) -> None:
     """Make the static Pods' mirror pods, anew when a manifest has changed."""
     name = node["metadata"]["name"]
     owner = {"apiVersion": "v1", "kind": "Node", "name": name, "controller": True}
-    for pod in manifests.pods():
+    for pod in manifests.pods().values():
         meta = pod["metadata"]
         meta |= {"name": f"{meta['name']}-{name}"}
         meta["ownerReferences"] = [owner | {"uid": node["metadata"]["uid"]}]
@@ -146,7 +143,8 @@ class Kubelet:
         self.pods = Pods(self.name, flags.get("node-ip", ""), self.runtime)
         self.client: Client | None = None
         self.said = ""
-        self.manifests: list[str] = []
+        self.manifests: dict[str, list[str]] = {}
+        self.starts: dict[str, float] = {}
         self.beat = 0.0
         self.is_settled = self.is_registered = False
 
@@ -189,27 +187,34 @@ class Kubelet:
         return Client.of(content)
 
     def _static_pods(self, state: node.State) -> None:
-        """Let the control plane's process follow the manifests."""
-        found = manifests.fingerprint() if manifests.is_wanted() else []
-        if self.manifests and self.manifests != found:
-            services.stop_control_plane()
-        self.manifests = found
-        is_active = services.systemctl("is-active", services.CONTROL_PLANE)
-        if not found or not state.runs_pods or is_active:
-            return
-        wanted = {pod["spec"]["containers"][0]["image"] for pod in manifests.pods()}
-        try:
-            for image in wanted - state.images.keys():
-                self.say(f"static Pods: no image {image} here, pulling it")
-                self.runtime.pull(image)
-        except CriError as error:
-            self.say(str(error))
-            return
-        services.start_control_plane()
+        """Let the two processes follow the manifests, and start again what has ended."""
+        pods = manifests.pods()
+        for unit, names in services.UNITS.items():
+            found = [pods[name] for name in names if name in pods and names[0] in pods]
+            hashes = [one["metadata"]["annotations"][manifests.HASH] for one in found]
+            if self.manifests.get(unit, hashes) != hashes:
+                services.stop(unit)
+                self.starts.pop(unit, None)
+            self.manifests[unit] = hashes
+            if not found or not state.runs_pods or services.is_running(unit):
+                continue
+            if time.monotonic() - self.starts.get(unit, -BACKOFF) < BACKOFF:
+                continue
+            self.starts[unit] = time.monotonic()
+            wanted = {one["spec"]["containers"][0]["image"] for one in found}
+            try:
+                for image in wanted - state.images.keys():
+                    self.say(f"static Pods: no image {image} here, pulling it")
+                    self.runtime.pull(image)
+                services.start(unit, found[0], self.name)
+            except CriError as error:
+                self.say(str(error))
 
     def _lease(self, client: Client) -> None:
         """Renew the heartbeat."""
-        (lease,) = template("lease", node=self.name, time=stamp(micro=True))
+        values = {"name": self.name, "holder": self.name, "seconds": "40"}
+        values |= {"namespace": "kube-node-lease", "time": stamp(micro=True)}
+        (lease,) = template("lease", **values)
         client.put(LEASES, lease)
 
     def _report(self, client: Client, own: Obj, state: node.State) -> None:
@@ -243,8 +248,7 @@ class Kubelet:
             self._report(client, own, state)
             runs_all = self.pods.sync(client, own, state)
             self.is_settled = runs_all and not state.problems
-            if manifests.is_wanted():
-                mirror(client, own)
+            mirror(client, own)
         except (ApiError, Unreachable, Fatal, OSError) as error:
             if isinstance(error, ApiError) and error.status == 401:
                 self.client = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import hashlib
 
 import yaml
@@ -9,7 +11,7 @@ import yaml
 from . import config as settings
 from . import images
 from .client import Client
-from .common import Obj, root, template, write
+from .common import LOADER, Obj, root, template, write
 
 DIRECTORY = "/etc/kubernetes/manifests"
 HASH = "kubernetes.io/config.hash"
@@ -23,9 +25,14 @@ def path(component: str) -> str:
     return f"{DIRECTORY}/{component}.yaml"
 
 
+@functools.lru_cache
+def _parsed(manifest: bytes) -> Obj:
+    return dict(yaml.load(manifest, LOADER))
+
+
 def read(component: str) -> Obj:
     """Return the Pod in a component's manifest."""
-    return dict(yaml.safe_load(root(path(component)).read_text()))
+    return copy.deepcopy(_parsed(root(path(component)).read_bytes()))
 
 
 def flags(component: str) -> dict[str, str]:
@@ -39,8 +46,8 @@ def flags_of(arguments: list[str]) -> dict[str, str]:
     return {name: value for name, _, value in words}
 
 
-def text(component: str, config: settings.Config) -> str:
-    """Return the manifest of a component."""
+def text(component: str, config: settings.Config, cluster: str = "") -> str:
+    """Return the manifest of a component; cluster: --initial-cluster of an etcd that joins."""
     networking, point = config.cluster["networking"], config.init["localAPIEndpoint"]
     values = {"address": point["advertiseAddress"], "port": str(point["bindPort"])}
     values |= {"pki": config.directory, "data": config.cluster["etcd"]["local"]["dataDir"]}
@@ -51,6 +58,8 @@ def text(component: str, config: settings.Config) -> str:
     where = EXTRA[component]
     part = config.cluster["etcd"]["local"] if where == "etcd" else config.cluster[where]
     extra = {one["name"]: one["value"] for one in part.get("extraArgs") or []}
+    if cluster:
+        extra |= {"initial-cluster": cluster, "initial-cluster-state": "existing"}
     chosen = {name: str(one) for name, one in (found["flags"] | extra).items() if one != ""}
     image = images.of_cluster(config.cluster)[component]
     (pod,) = template("static-pod", component=component, image=image, cpu=found["cpu"])
@@ -62,9 +71,9 @@ def text(component: str, config: settings.Config) -> str:
     return yaml.safe_dump(pod)
 
 
-def make(component: str, config: settings.Config) -> None:
-    """Write a component's manifest, mode 0600."""
-    write(path(component), text(component, config), 0o600)
+def make(component: str, config: settings.Config, cluster: str = "") -> None:
+    """Write a component's manifest, mode 0600, as `text` returns it."""
+    write(path(component), text(component, config, cluster), 0o600)
 
 
 def digest(component: str) -> str:
@@ -85,21 +94,10 @@ def configuration(client: Client) -> settings.Config:
     return settings.with_defaults(documents)
 
 
-def pods() -> list[Obj]:
+def pods() -> dict[str, Obj]:
     """Return the static Pods of this node, each with its manifest's digest."""
-    found = []
+    found = {}
     for file in sorted(root(DIRECTORY).glob("*.yaml")):
-        pod = read(file.stem)
+        pod = found[file.stem] = read(file.stem)
         pod["metadata"].setdefault("annotations", {})[HASH] = digest(file.stem)
-        found.append(pod)
     return found
-
-
-def is_wanted() -> bool:
-    """Whether the manifests ask for an API server: without etcd there is none."""
-    return all(root(path(one)).is_file() for one in ("kube-apiserver", "etcd"))
-
-
-def fingerprint() -> list[str]:
-    """Return what changes when a manifest changes."""
-    return [one["metadata"]["annotations"][HASH] for one in pods()]

@@ -7,16 +7,10 @@ import platform
 from dataclasses import dataclass, field
 
 from .common import VERSION, Obj, condition, new_condition, root, stamp, template, text
-from .config import default_address
 from .containerd import CriError, Runtime
 
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 ARCHITECTURE = MACHINES.get(platform.machine(), platform.machine())
-PRESSURES = {
-    "MemoryPressure": ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-    "DiskPressure": ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-    "PIDPressure": ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-}
 DOWN = "container runtime is down"
 
 
@@ -60,32 +54,24 @@ def _read(path: str) -> str:
         return ""
 
 
-def internal_address(node_ip: str) -> str:
-    """Return --node-ip, or the default route's address."""
-    return node_ip.split(",")[0] or default_address()
-
-
 def new_node(name: str) -> Obj:
     """Return what a kubelet registers."""
     return template("node", name=name, architecture=ARCHITECTURE)[0]
 
 
-def _conditions(old: Obj, state: State, is_flannel_up: bool) -> list[Obj]:
+def _conditions(old: Obj, listed: list[Obj], state: State, is_flannel_up: bool) -> list[Obj]:
+    """Return what is listed for a node that is well, as it is true of this one."""
+    network, *others, ready = listed
+    if state.problems:
+        problem = ", ".join(state.problems)
+        ready["message"] = f"[{problem}]" if state.problems[1:] else problem
+        ready["reason"] = "KubeletNotReady"
     node, beat = {"status": old}, stamp()
-    network = condition(node, "NetworkUnavailable")
-    if is_flannel_up:
-        about = {"reason": "FlannelIsUp", "message": "Flannel is running on this node"}
-        network = new_condition(node, "NetworkUnavailable", False, lastHeartbeatTime=beat, **about)
-    words = dict(PRESSURES)
-    problem = ", ".join(state.problems)
-    words["Ready"] = ("KubeletReady", "kubelet is posting ready status")
-    if problem:
-        words["Ready"] = "KubeletNotReady", f"[{problem}]" if state.problems[1:] else problem
-    found = [network] if network else []
-    for kind, (reason, message) in words.items():
-        about = {"reason": reason, "message": message, "lastHeartbeatTime": beat}
-        found.append(new_condition(node, kind, kind == "Ready" and not problem, **about))
-    return found
+    known = [] if is_flannel_up else [condition(node, "NetworkUnavailable")]
+    for one in [network] * is_flannel_up + [*others, ready]:
+        is_true = one is ready and not state.problems
+        known.append(new_condition(node, is_true=is_true, lastHeartbeatTime=beat, **one))
+    return [one for one in known if one]
 
 
 def status(old: Obj, name: str, node_ip: str, state: State, is_flannel_up: bool) -> Obj:
@@ -94,7 +80,7 @@ def status(old: Obj, name: str, node_ip: str, state: State, is_flannel_up: bool)
     (made,) = template(
         "node-status",
         name=name,
-        address=internal_address(node_ip),
+        address=node_ip,
         architecture=ARCHITECTURE,
         boot=_read("/proc/sys/kernel/random/boot_id"),
         kernel=platform.release(),
@@ -106,7 +92,7 @@ def status(old: Obj, name: str, node_ip: str, state: State, is_flannel_up: bool)
         system=platform.freedesktop_os_release().get("PRETTY_NAME", "Linux"),
         version=VERSION,
     )
-    made["conditions"] = _conditions(old, state, is_flannel_up)
+    made["conditions"] = _conditions(old, made["conditions"], state, is_flannel_up)
     made["images"] = [{"names": [name], "sizeBytes": size} for name, size in state.images.items()]
     return made | {"capacity": made["allocatable"]}
 

@@ -20,13 +20,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from . import config as settings
 from . import kubeconfig
-from .common import Fatal, Obj, duration, now, root, template, text, write
+from .common import Fatal, Obj, duration, now, root, template, write
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 CLIENT, SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
 USES = {"client": [CLIENT], "server": [SERVER], "both": [SERVER, CLIENT]}
 DIRECTORY = "/etc/kubernetes"
+Extensions = list[x509.ExtensionType]
+Issuer = tuple[x509.Name, Key, datetime]  # its name and key, and since when what it signs is valid
 
 
 def new_key(algorithm: str = "RSA-2048") -> Key:
@@ -61,38 +63,29 @@ class Pair:
     key: Key
 
     def sign(
-        self,
-        name: x509.Name,
-        uses: list[x509.ObjectIdentifier],
-        key: PublicKey,
-        lifetime: timedelta,
-        alternatives: Sequence[str] = (),
+        self, name: x509.Name, use: str, key: PublicKey, lifetime: timedelta, also: Sequence[str]
     ) -> x509.Certificate:
-        """Return a certificate signed by this authority; alternatives: DNS names and addresses."""
+        """Return a certificate signed by this authority; also: DNS names and addresses."""
         own = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
-        more: list[x509.ExtensionType] = [x509.ExtendedKeyUsage(uses), own]
-        names = [
-            x509.IPAddress(ipaddress.ip_address(one)) if is_address(one) else x509.DNSName(one)
-            for one in alternatives
-        ]
-        more += [x509.SubjectAlternativeName(names)] if names else []
-        issuer, since = self.certificate.subject, self.certificate.not_valid_before_utc
-        return _signed(name, key, issuer, self.key, since, lifetime, more)
+        more: Extensions = [x509.ExtendedKeyUsage(USES[use]), own]
+        if also:
+            addresses = [
+                x509.IPAddress(ipaddress.ip_address(one)) for one in also if is_address(one)
+            ]
+            names = [x509.DNSName(one) for one in also if not is_address(one)]
+            more.append(x509.SubjectAlternativeName([*names, *addresses]))
+        issuer = self.certificate.subject, self.key, self.certificate.not_valid_before_utc
+        return _signed(name, key, issuer, lifetime, more)
 
 
 def _signed(
-    name: x509.Name,
-    key: PublicKey,
-    issuer: x509.Name,
-    issuer_key: Key,
-    since: datetime,
-    lifetime: timedelta,
-    extensions: list[x509.ExtensionType],
+    name: x509.Name, key: PublicKey, issuer: Issuer, lifetime: timedelta, extensions: Extensions
 ) -> x509.Certificate:
-    is_authority = name == issuer
+    issuer_name, issuer_key, since = issuer
+    is_authority = name == issuer_name
     # Digital signatures and key encipherment; an authority also signs certificates.
     usage = x509.KeyUsage(True, False, True, False, False, is_authority, False, False, False)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(issuer).public_key(key)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(issuer_name).public_key(key)
     builder = builder.serial_number(x509.random_serial_number()).not_valid_before(since)
     builder = builder.not_valid_after(now() + lifetime).add_extension(usage, critical=True)
     basic = x509.BasicConstraints(ca=is_authority, path_length=None)
@@ -107,18 +100,15 @@ def new_authority(common_name: str, algorithm: str, lifetime: timedelta) -> Pair
     key, name, since = new_key(algorithm), subject(common_name), now() - timedelta(minutes=5)
     own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     more = [own, x509.SubjectAlternativeName([x509.DNSName(common_name)])]
-    return Pair(_signed(name, key.public_key(), name, key, since, lifetime, more), key)
+    return Pair(_signed(name, key.public_key(), (name, key, since), lifetime, more), key)
 
 
 def load_pair(directory: str, file: str) -> Pair:
-    """Read an authority or a leaf; Fatal with kubeadm's words when a part is missing."""
-    found = []
-    for kind, end in (("certificate", "crt"), ("private key", "key")):
-        where = f"{directory}/{file}.{end}"
-        try:
-            found.append(root(where).read_bytes())
-        except FileNotFoundError:
-            raise Fatal(text("no-file", kind=kind, path=where)) from None
+    """Read an authority or a leaf; Fatal when a part is missing."""
+    try:
+        found = [root(f"{directory}/{file}.{end}").read_bytes() for end in ("crt", "key")]
+    except FileNotFoundError as error:
+        raise Fatal(f"couldn't load the file {error.filename}: {error.strerror}") from None
     key = serialization.load_pem_private_key(found[1], None)
     assert isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
     return Pair(x509.load_pem_x509_certificate(found[0]), key)
@@ -146,7 +136,7 @@ def table(config: settings.Config) -> Obj:
     """Return kubeadm's certificates and kubeconfig files for this cluster."""
     node = config.init["nodeRegistration"]["name"]
     point = config.init["localAPIEndpoint"]
-    local = f"https://{point['advertiseAddress']}:{point['bindPort']}"
+    local = settings.own_server(point)
     endpoint = f"https://{settings.endpoint(config)}"
     networking = config.cluster["networking"]
     values = {"address": point["advertiseAddress"], "domain": networking["dnsDomain"]}
@@ -171,7 +161,7 @@ def _issue(config: settings.Config, leaf: Obj, uses: str, alternatives: Sequence
     lifetime = duration(config.cluster["certificateValidityPeriod"])
     name, authority = subject(leaf["user"], leaf.get("group", "")), leaf.get("ca", "ca")
     signer = load_pair(config.directory, authority)
-    return Pair(signer.sign(name, USES[uses], key.public_key(), lifetime, alternatives), key)
+    return Pair(signer.sign(name, uses, key.public_key(), lifetime, alternatives), key)
 
 
 def make_leaf(leaf: Obj, config: settings.Config) -> tuple[list[str], list[str]]:
@@ -201,8 +191,11 @@ def make_kubeconfig(file: Obj, config: settings.Config) -> None:
 
 
 def renew(name: str, config: settings.Config) -> str:
-    """Make a certificate of the set, or a kubeconfig file, anew; return what it is."""
+    """Make a certificate of the set, or a kubeconfig file, anew; return what is said of it."""
     known = table(config)
     one = next(each for each in known["leaves"] + known["kubeconfigs"] if each["name"] == name)
+    folder, end = (config.directory, ".crt") if "ca" in one else (DIRECTORY, "")
+    if not root(f"{folder}/{name}{end}").exists():  # super-admin.conf is on the first node alone
+        return f"MISSING! {one['title']}"
     (make_leaf if "ca" in one else make_kubeconfig)(one, config)
-    return str(one["title"])
+    return f"{one['title']} renewed"

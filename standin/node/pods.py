@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import shutil
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,13 +13,15 @@ import yaml
 
 from . import rules
 from .client import ApiError, Client
-from .common import SYSTEM, Obj, new_condition, stamp
+from .common import SYSTEM, Obj, new_condition, root, stamp
 from .containerd import CriError, Runtime
 from .flannel import Flannel, NotRunning
-from .node import State, internal_address
+from .node import State
 
 RESYNC = 5.0  # seconds between two looks at the rules
 BACKOFF = 20.0  # seconds between two attempts to pull an image
+LOGS = "/var/log/pods"
+MIRROR = "kubernetes.io/config.mirror"
 FLANNEL_MAP = "/api/v1/namespaces/kube-flannel/configmaps/kube-flannel-cfg"
 EARLY = ("PodScheduled", "Initialized")  # what is true of a pod before it runs
 CONDITIONS = (*EARLY, "PodReadyToStartContainers", "ContainersReady", "Ready")
@@ -35,7 +38,7 @@ class Pods:
     flannel: Flannel = field(default_factory=Flannel)
     is_flannel_up: bool = False
     annotations: Obj = field(default_factory=dict)
-    proxied: str = ""
+    proxied: tuple[str, ...] = ()  # the pod, and the API server that its rules lead to
     pulls: dict[str, tuple[float, str]] = field(default_factory=dict)
     checked: float = 0.0
     addresses: dict[str, str] = field(default_factory=dict)
@@ -46,6 +49,9 @@ class Pods:
         pods = client.request("GET", own)["items"]
         known = {one["metadata"]["uid"] for one in pods}
         self.addresses = {uid: one for uid, one in self.addresses.items() if uid in known}
+        for folder in root(LOGS).glob("*_*_*-*-*-*-*"):
+            if folder.name.rpartition("_")[2] not in known:
+                shutil.rmtree(folder)
         is_due = state.runs_pods and time.monotonic() - self.checked > RESYNC
         is_flannel_up, runs_all = False, True
         for pod in pods:
@@ -56,6 +62,9 @@ class Pods:
                 runs_all = False
                 continue
             problem = self._problem(client, pod, node, state, is_due)
+            if problem is None and MIRROR not in meta.get("annotations", {}):
+                folder = root(LOGS) / f"{meta['namespace']}_{meta['name']}_{meta['uid']}"
+                folder.mkdir(parents=True, exist_ok=True)
             is_flannel = pod["metadata"].get("labels", {}).get("app") == "flannel"
             is_flannel_up |= is_flannel and problem is None
             self._report(client, pod, node, problem)
@@ -74,7 +83,8 @@ class Pods:
             if failed := self._pull(container["image"], state.images):
                 return failed
         if labels.get("app") == "flannel" and pod["metadata"]["namespace"] == "kube-flannel":
-            return self._flannel(client, spec["containers"][0], node)
+            is_kept = self.is_flannel_up and not is_due
+            return None if is_kept else self._flannel(client, spec["containers"][0], node)
         if labels.get("k8s-app") == "kube-proxy":
             self._proxy(client, pod["metadata"]["uid"], is_due)
         elif not spec.get("hostNetwork") and state.no_network:
@@ -82,19 +92,17 @@ class Pods:
         return None
 
     def _pull(self, image: str, present: dict[str, int]) -> Problem:
-        full = image if "/" in image else f"docker.io/library/{image}"
-        full = full if ":" in full.rpartition("/")[2] else f"{full}:latest"
-        if full in present:
+        if image in present:
             return None
-        when, why = self.pulls.get(full, (0.0, ""))
+        when, why = self.pulls.get(image, (0.0, ""))
         if not why or time.monotonic() - when > BACKOFF:
             try:
-                self.runtime.pull(full)
-                self.pulls.pop(full, None)
+                self.runtime.pull(image)
+                self.pulls.pop(image, None)
                 return None
             except CriError as error:
                 why = str(error)
-                self.pulls[full] = (time.monotonic(), why)
+                self.pulls[image] = (time.monotonic(), why)
         return "ImagePullBackOff", f'Back-off pulling image "{image}": {why}'
 
     def _flannel(self, client: Client, container: Obj, node: Obj) -> Problem:
@@ -110,23 +118,24 @@ class Pods:
         return None
 
     def _proxy(self, client: Client, uid: str, is_due: bool) -> None:
-        """Do a full sync for a new pod or a missing canary; else nothing."""
-        has_canary = not is_due or rules.has_chain("mangle", "KUBE-PROXY-CANARY")
-        if self.proxied == uid and has_canary:
+        """Do a full sync for a new pod, another API server or a missing canary; else nothing."""
+        if self.proxied[:1] == (uid,) and not is_due:
             return
         as_proxy = client.acting_as(f"system:serviceaccount:{SYSTEM}:kube-proxy")
+        own = "/api/v1/namespaces/default/{}/kubernetes"
+        behind = as_proxy.get(own.format("endpoints"))["subsets"][0]
+        endpoint = f"{behind['addresses'][0]['ip']}:{behind['ports'][0]['port']}"
+        if self.proxied == (uid, endpoint) and rules.has_chain("mangle", "KUBE-PROXY-CANARY"):
+            return
         config_map = client.get(f"/api/v1/namespaces/{SYSTEM}/configmaps/kube-proxy") or {}
         config: Any = yaml.safe_load(config_map.get("data", {}).get("config.conf", "{}"))
-        own = "/api/v1/namespaces/default/{}/kubernetes"
-        service, ends = (as_proxy.get(own.format(one)) for one in ("services", "endpoints"))
-        behind = ends["subsets"][0]
-        endpoint = f"{behind['addresses'][0]['ip']}:{behind['ports'][0]['port']}"
+        service = as_proxy.get(own.format("services"))
         rules.proxy(config.get("clusterCIDR", ""), service["spec"]["clusterIP"], endpoint)
-        self.proxied = uid
+        self.proxied = uid, endpoint
 
     def _address(self, pod: Obj, node: Obj) -> str:
         if pod["spec"].get("hostNetwork"):
-            return internal_address(self.node_ip)
+            return self.node_ip
         uid = pod["metadata"]["uid"]
         if uid not in self.addresses:
             hosts = [str(one) for one in ipaddress.ip_network(node["spec"]["podCIDR"]).hosts()][1:]
@@ -154,7 +163,7 @@ class Pods:
         status: Obj = {
             "phase": "Running" if is_running or reason == "CrashLoopBackOff" else "Pending",
             "conditions": conditions,
-            "hostIP": internal_address(self.node_ip),
+            "hostIP": self.node_ip,
             "containerStatuses": states,
             "startTime": old.get("startTime", stamp()),
             "qosClass": "BestEffort",

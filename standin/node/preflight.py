@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from . import config as settings
 from . import images, manifests
-from .common import CRI_SOCKET, Fatal, Obj, root, say, tell, text
+from .common import CRI_SOCKET, Fatal, Obj, root, tell, text
 from .containerd import CriError, Runtime
 
 # What a check returns: warnings and errors.
@@ -58,15 +58,6 @@ def directory_available(path: str) -> Check:
     return _about("DirAvailable", path, lambda: any(root(path).glob("*")), "is not empty")
 
 
-def file_content(path: str, wanted: str) -> Check:
-    """Check that a file begins with `wanted`."""
-
-    def is_wrong() -> bool:
-        return not root(path).exists() or not root(path).read_text().startswith(wanted)
-
-    return _about("FileContent", path, is_wrong, f"contents are not set to {wanted}")
-
-
 def port_open(port: int) -> Check:
     """Check that nobody listens on a port."""
 
@@ -80,17 +71,15 @@ def port_open(port: int) -> Check:
     return _when(f"Port-{port}", is_taken, f"Port {port} is in use")
 
 
-def _runtime(endpoint: str) -> list[Check]:
-    runtime = Runtime(endpoint)
-
+def _runtime(endpoint: str) -> Check:
     def answers() -> Result:
         try:
-            runtime.check()
+            Runtime(endpoint).check()
         except CriError as error:
             return [], [text("no-runtime", endpoint=endpoint, why=error)]
         return FINE
 
-    return [("CRI", answers)]
+    return "CRI", answers
 
 
 def swap() -> Result:
@@ -111,36 +100,34 @@ def _system() -> Result:
     if listed.exists() and not missing:
         return FINE
     tell("system-verification")
-    say(f"KERNEL_VERSION: {os.uname().release}\nOS: Linux")
-    for one in CONTROLLERS if have else ():
-        say(f"CGROUPS_{one.upper()}: {'missing' if one in missing else 'enabled'}")
     return [], [f"missing required cgroups: {' '.join(missing)}" if missing else text("cgroup-v1")]
 
 
 def _common(registration: Obj) -> list[Check]:
     return [
-        *_runtime(registration["criSocket"]),
+        _runtime(registration["criSocket"]),
         ("Swap", swap),
         ("SystemVerification", _system),
         port_open(10250),
     ]
 
 
-FORWARDING = file_content("/proc/sys/net/ipv4/ip_forward", "1")
+FORWARD, UNSET = "/proc/sys/net/ipv4/ip_forward", "contents are not set to 1"
+FORWARDING = _about("FileContent", FORWARD, lambda: root(FORWARD).read_text() != "1\n", UNSET)
 PRIVILEGED = _when("IsPrivilegedUser", lambda: os.geteuid() != 0, "user is not running as root")
 
 
 def init_checks(config: settings.Config) -> list[Check]:
     """Return the checks of `kubeadm init`."""
-    count = len(os.sched_getaffinity(0))
-    size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024 // 1024
+    own = control_plane_checks(config)
+    return [*own[:-3], *_common(config.init["nodeRegistration"]), FORWARDING, *own[-3:]]
+
+
+def control_plane_checks(config: settings.Config) -> list[Check]:
+    """Return the checks for a control plane, those of etcd last."""
     return [
-        _when("NumCPU", lambda: count < 2, text("few-processors", count=count)),
-        _when("Mem", lambda: size < 1700, text("little-memory", size=size)),
         *map(port_open, (config.init["localAPIEndpoint"]["bindPort"], 10259, 10257)),
         *(file_available(manifests.path(one)) for one in manifests.EXTRA),
-        *_common(config.init["nodeRegistration"]),
-        FORWARDING,
         port_open(2379),
         port_open(2380),
         directory_available(config.cluster["etcd"]["local"]["dataDir"]),
@@ -148,19 +135,19 @@ def init_checks(config: settings.Config) -> list[Check]:
 
 
 def join_checks(join: Obj) -> list[Check]:
-    """Return the checks of `kubeadm join`, for a worker."""
+    """Return the checks of `kubeadm join`."""
     return [
         file_available("/etc/kubernetes/kubelet.conf"),
         file_available("/etc/kubernetes/bootstrap-kubelet.conf"),
         *_common(join["nodeRegistration"]),
-        file_available(join["caCertPath"]),
+        *([] if join.get("controlPlane") else [file_available(join["caCertPath"])]),
         FORWARDING,
     ]
 
 
 def upgrade_checks() -> list[Check]:
     """Return the checks of `kubeadm upgrade`."""
-    return [PRIVILEGED, *_runtime(CRI_SOCKET), ("SystemVerification", _system)]
+    return [PRIVILEGED, _runtime(CRI_SOCKET), ("SystemVerification", _system)]
 
 
 def images_check(config: settings.Config) -> Check:
@@ -168,15 +155,17 @@ def images_check(config: settings.Config) -> Check:
     runtime = Runtime(config.init["nodeRegistration"]["criSocket"])
 
     def check() -> Result:
-        failed = []
-        try:
-            for image, why in images.pull_missing(runtime, config.cluster):
-                failed += [f"failed to pull image {image}: {why}"] if why else []
-        except CriError as error:
-            failed = [f"could not connect to the container runtime: {error}"]
-        return [], failed
+        pulled = images.pull_missing(runtime, config.cluster)
+        return [], [f"failed to pull image {image}: {why}" for image, why in pulled if why]
 
     return "ImagePull", check
+
+
+def run_with_images(checks: list[Check], config: settings.Config) -> None:
+    """Run checks, then pull the images that are missing."""
+    run(checks, config.ignored)
+    tell("preflight-images")
+    run([images_check(config)], config.ignored)
 
 
 def ignored(flag: str, listed: list[str]) -> set[str]:

@@ -20,7 +20,6 @@ ROLES, BINDINGS, CLUSTER_ROLES, CLUSTER_BINDINGS = (
     for one in ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
 )
 ACCOUNT = "system:serviceaccount:"
-OWN_NODE = "node '{node}' cannot read all nodes, only its own Node object"
 
 
 @dataclass
@@ -135,5 +134,6 @@ def refusal(user: User, asked: Question) -> str:
     what = f'resource "{asked.resource}" in API group "{asked.group}" {where}'
     text = f'{shown} is forbidden: User "{user.name}" cannot {asked.verb} {what}'
     if "system:nodes" in user.groups and plural == "nodes":
-        text += f": {OWN_NODE.format(node=user.name.rpartition(':')[2])}"
+        name = user.name.rpartition(":")[2]
+        text += f": node '{name}' cannot read all nodes, only its own Node object"
     return text

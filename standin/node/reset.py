@@ -7,27 +7,35 @@ import shutil
 
 import yaml
 
-from . import kubeconfig, manifests, preflight, services
-from .client import ApiError, Client, Unreachable, phase
-from .common import Fatal, Obj, klog, root, tell, text
+from . import config as settings
+from . import manifests, preflight, services
+from .client import ApiError, Unreachable, admin, phase
+from .common import Fatal, klog, root, tell, text
+from .members import Members
 
 NAMES = ("admin", "super-admin", "kubelet", "bootstrap-kubelet", "controller-manager", "scheduler")
 FILES = tuple(f"/etc/kubernetes/{name}.conf" for name in NAMES)
 FOLDERS = ("/etc/kubernetes/manifests", "/var/lib/kubelet", "/etc/kubernetes/pki")
 
 
-def _cluster() -> Obj | None:
-    """Return the ClusterConfiguration, on a control-plane node whose API answers."""
+def _cluster() -> settings.Config | None:
+    """Return what this control plane was made of, where the API answers and knows the node."""
     try:
-        client = Client.of(kubeconfig.load(kubeconfig.ADMIN))
+        client = admin()
     except Fatal:
         return None
     tell("reading", phase="reset")
+    problem = "reset-no-config"
     try:
-        return client.stored("kubeadm-config", "ClusterConfiguration")
+        client.stored("kubeadm-config", "ClusterConfiguration")
+        problem = "reset-no-node"
+        client.request("GET", f"/api/v1/nodes/{settings.host_name()}")
+        return manifests.configuration(client)
+    except OSError:  # a control plane without manifests
+        return None
     except (ApiError, Unreachable) as error:
         why = str(error).replace('kubeadm-config"', 'kubeadm-config?timeout=10s"')
-        klog("W", "reset.go:141", text("reset-no-config", why=why))
+        klog("W", "reset.go:141", text(problem, why=why))
         return None
 
 
@@ -40,10 +48,14 @@ def _empty(path: str) -> None:
             entry.unlink()
 
 
-def _etcd(cluster: Obj | None) -> str:
-    """Return etcd's data directory."""
+def _etcd(cluster: settings.Config | None) -> str:
+    """Take this node out of etcd, where it is known; return etcd's data directory."""
     if cluster:
-        return str(cluster["etcd"]["local"]["dataDir"])
+        try:
+            Members(admin(), cluster).remove()
+        except (ApiError, Unreachable, Fatal) as error:
+            klog("W", "removeetcdmember.go:88", text("reset-member", why=error))
+        return str(cluster.cluster["etcd"]["local"]["dataDir"])
     klog("W", "removeetcdmember.go:105", text("reset-no-etcd"))
     try:
         return manifests.flags("etcd")["data-dir"]
@@ -62,7 +74,8 @@ def main(options: argparse.Namespace) -> None:
     data = _etcd(cluster)
     # The real kubelet stops later; here it would start the API server again on empty data.
     services.kubelet("stop")
-    services.stop_control_plane()
+    for unit in services.UNITS:
+        services.stop(unit)
     if not root(data).is_dir() or any(root(data).iterdir()):
         _empty(data)
         tell("reset-etcd", path=data)

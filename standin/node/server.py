@@ -1,35 +1,36 @@
 """
 The stand-in API server: HTTPS on the control plane's port, one thread a connection.
 
-It takes port, certificates and data directory from the static Pods' manifests, as the real one from
-its flags, and also holds the ports of the rest of the control plane (etcd, scheduler, controller
-manager), so that who looks for them finds them taken.
+It takes port, certificates and etcd's address from the static Pods' manifests, as the real one from
+its flags, and also holds the ports of scheduler and controller manager, so that who looks for them
+finds them taken.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-import socket
+import select
 import ssl
 import sys
 import threading
 import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseRequestHandler
 from typing import Any
 
 from . import controllers, manifests, rbac, resources, tables
 from .api import Api, Problem, Request, Target, matches, target
-from .common import VERSION, Obj, root
-from .store import Store
+from .client import ApiError, Client, Unreachable
+from .common import VERSION, Obj, root, text
+from .store import NO_LEADER, Store
 
+PATIENCE = 60.0  # seconds for etcd to have a leader
 HEALTH = ("/healthz", "/livez", "/readyz")
 # An older version of an API, which is counted as one that goes away with the next minor.
 BETA = re.compile(r"/apis/([^/]+)/(v\d+beta\d+)/([^/]+).*")
-SAMPLE = """apiserver_requested_deprecated_apis{group="%s",version="%s",resource="%s",\
-subresource="",removed_release="1.%d"} 1\n"""
-NO_RESOURCE = "the server could not find the requested resource"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -80,12 +81,23 @@ class Handler(BaseHTTPRequestHandler):
             self.api.authorize(request, what)
             if what is None:
                 self._plain(request)
-            elif request.is_watch:
+                return
+            self.api.store.has_leader(PATIENCE)
+            self.api.store.check()
+            if request.is_watch:
                 self._watch(request, what)
             else:
                 self._json(*self.api.handle(request, what))
         except Problem as problem:
             self._json(problem.status, problem.body())
+        except (ApiError, Unreachable) as error:  # of etcd
+            words = f'rpc error: code = Unavailable desc = "{error}"'
+            if request.path in HEALTH:
+                self._json(500, text("not-live"))
+            elif NO_LEADER in words:
+                self._json(504, "Timeout")  # kubectl has its own words for it
+            else:
+                self._json(500, Problem(500, words, "InternalError").body())
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
@@ -105,11 +117,14 @@ class Handler(BaseHTTPRequestHandler):
         answer: Obj | str | None = resources.document(request.path, self.api.version)
         if request.path in HEALTH:
             answer = "ok"
+            if request.path != "/readyz":
+                self.api.store.check(asks=True)
         if request.path == "/metrics":
             removed = int(self.api.version.split(".")[1]) + 1
-            answer = "".join(SAMPLE % (*one, removed) for one in sorted(self.api.deprecated))
+            used = sorted(self.api.deprecated)
+            answer = "".join(text("deprecated", found=one, removed=removed) for one in used)
         if answer is None:
-            raise Problem(404, NO_RESOURCE)
+            raise Problem(404, text("no-resource"))
         self._json(200, answer)
 
     def _watch(self, request: Request, what: Target) -> None:
@@ -129,21 +144,10 @@ class Handler(BaseHTTPRequestHandler):
             found, since = self.api.store.changes(what.resource, what.namespace, since, 1.0)
             for kind_of_event, one in found:
                 self._event(request, what, kind_of_event, one)
-            if not found and self._is_gone():
+            # The client has hung up: it never sends anything after its request.
+            if not found and select.select([self.connection], [], [], 0)[0]:
                 return
         self.wfile.write(b"0\r\n\r\n")
-
-    def _is_gone(self) -> bool:
-        """Whether the client has hung up: it never sends anything after its request."""
-        self.connection.settimeout(0.001)
-        try:
-            return bool(self.connection.recv(1) == b"")
-        except (TimeoutError, ssl.SSLWantReadError):
-            return False
-        except OSError:
-            return True
-        finally:
-            self.connection.settimeout(None)
 
     def _event(self, request: Request, what: Target, kind: str, one: Obj) -> None:
         meta = one["metadata"]
@@ -179,34 +183,40 @@ def serve(store: Store, address: str, port: int, flags: dict[str, str]) -> Serve
     context.load_cert_chain(certificate, key)
     context.load_verify_locations(authority)
     context.verify_mode = ssl.CERT_OPTIONAL
+
+    def reload() -> None:
+        """Serve a certificate that was made since, as the real one does; not half of it."""
+        with contextlib.suppress(ssl.SSLError, OSError):
+            context.load_cert_chain(certificate, key)
+
     server = Server((address, port), type("BoundHandler", (Handler,), {"api": Api(store, version)}))
-    listener = server.socket
-    server.socket = context.wrap_socket(listener, server_side=True, do_handshake_on_connect=False)
+    server.service_actions = reload  # type: ignore[method-assign]
+    server.socket = context.wrap_socket(server.socket, True, do_handshake_on_connect=False)
     return server
 
 
 def hold(address: str, port: int) -> None:
     """Take a port of a component that is not there, and answer nothing on it."""
-    listener = socket.create_server((address, port))
-
-    def accept() -> None:
-        while True:
-            listener.accept()[0].close()
-
-    threading.Thread(target=accept, daemon=True).start()
+    listener = ThreadingHTTPServer((address, port), BaseRequestHandler)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
 
 
 def main() -> None:
     """Run from the static Pods' manifests until stopped."""
-    flags, manager = manifests.flags("kube-apiserver"), manifests.flags("kube-controller-manager")
-    store = Store(root(manifests.flags("etcd")["data-dir"]))
+    names = ("kube-apiserver", "kube-controller-manager", "etcd")
+    flags, manager, member = map(manifests.flags, names)
+
+    def etcd() -> Client:
+        user = {f"client-{name}": flags[f"etcd-{name[:4]}file"] for name in ("certificate", "key")}
+        return Client(flags["etcd-servers"], root(flags["etcd-cafile"]).read_bytes(), user)
+
+    store = Store(etcd)
     controllers.bootstrap(store, flags)
     server = serve(store, "", int(flags["secure-port"]), flags)
-    for port in (2379, 2380, 10257, 10259):
+    for port in (10257, 10259):
         hold("127.0.0.1", port)
-        if port < 10000:
-            hold(flags["advertise-address"], port)
-    threading.Thread(target=controllers.run, args=(store, manager), daemon=True).start()
+    arguments = (store, manager, member["name"], flags["advertise-address"])
+    threading.Thread(target=controllers.run, args=arguments, daemon=True).start()
     print(f"stand-in API server {VERSION} on port {flags['secure-port']}", flush=True)
     server.serve_forever()
 

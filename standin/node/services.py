@@ -1,19 +1,26 @@
-"""The node's services: the kubelet, and the process that stands for the static Pods."""
+"""The node's services: the kubelet, and the two processes that stand for the static Pods."""
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
 import urllib.request
 from pathlib import Path
 
-from .common import Fatal, go_duration, tell, text
+from .client import why
+from .common import Fatal, Obj, duration, tell, text
+from .manifests import HASH
 
 HEALTH = "http://127.0.0.1:10248/healthz"
-REFUSED = "dial tcp 127.0.0.1:10248: connect: connection refused"
-CONTROL_PLANE = "stand-in-control-plane.service"
-RESTARTED = ("Restart=always", "RestartSec=2", "StartLimitIntervalSec=0")
+CONTROL_PLANE, ETCD = "stand-in-control-plane.service", "stand-in-etcd.service"
+# Each with the Pods that it stands for; without the first it does not run.
+UNITS: dict[str, tuple[str, ...]] = {ETCD: ("etcd",)}
+UNITS[CONTROL_PLANE] = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+PROGRAM = "/usr/lib/stand-in/etcd/etcd"  # Debian's, in the root file system of the lab's nodes
+LOG = "/var/log/pods/kube-system_etcd-{node}_{uid}/etcd/0.log"
+_processes: dict[str, str] = {}  # of each unit
 
 
 def systemctl(*arguments: str) -> bool:
@@ -28,35 +35,50 @@ def kubelet(action: str) -> None:
     systemctl(action, "kubelet")
 
 
-def wait_healthy(seconds: float) -> None:
-    """Wait for the kubelet's health port; Fatal after so many seconds."""
-    tell("kubelet-check", limit=go_duration(seconds))
+def wait_healthy(limit: str) -> None:
+    """Wait for the kubelet's health port; Fatal after a time such as `4m0s`."""
+    tell("kubelet-check", limit=limit)
     start = time.monotonic()
     while True:
         try:
             urllib.request.urlopen(HEALTH, timeout=5).close()
-            tell("kubelet-healthy", after=go_duration(time.monotonic() - start))
+            tell("kubelet-healthy", after=f"{time.monotonic() - start:.3f}s")
             return
         except OSError as error:
-            inner = getattr(error, "reason", error)
-            reason = REFUSED if isinstance(inner, ConnectionRefusedError) else str(inner)
-        if time.monotonic() - start > seconds:
-            tell("kubelet-unhealthy", after=go_duration(time.monotonic() - start))
+            reason = why(getattr(error, "reason", error), "127.0.0.1", 10248)
+        if time.monotonic() - start > duration(limit).total_seconds():
+            tell("kubelet-unhealthy", after=limit)
             raise Fatal(text("kubelet-not-started", reason=reason))
         time.sleep(0.5)
 
 
-def start_control_plane() -> None:
-    """Start the control plane's process, a transient unit: it outlives the kubelet."""
+def is_running(unit: str) -> bool:
+    """Whether a unit has a process; systemd is asked only when the one that it had is gone."""
+    with contextlib.suppress(OSError):
+        if f"/{unit}" in Path(f"/proc/{_processes.get(unit)}/cgroup").read_text():
+            return True
+    command = ["systemctl", "show", "--property=MainPID", "--value", unit]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    _processes[unit] = done.stdout.strip()
+    return _processes[unit] not in ("", "0")
+
+
+def start(unit: str, pod: Obj, node: str) -> None:
+    """Start the process of static Pods, a transient unit: it outlives the kubelet."""
     package = str(__package__)
     folder = Path(__file__).resolve().parents[len(package.split("."))]
-    systemctl("reset-failed", CONTROL_PLANE)
-    command = ["systemd-run", "--quiet", "--collect", f"--unit={CONTROL_PLANE}"]
-    command += ["--description=Stand-in for the control plane's static Pods"]
-    command += [f"--property={one}" for one in RESTARTED] + [f"--setenv=PYTHONPATH={folder}"]
-    subprocess.run([*command, sys.executable, "-m", f"{package}.server"], check=False)
+    command = [sys.executable, "-m", f"{package}.server"]
+    options = [f"--setenv=PYTHONPATH={folder}"]
+    if unit == ETCD:
+        log = Path(LOG.format(node=node, uid=pod["metadata"]["annotations"][HASH]))
+        log.parent.mkdir(parents=True, exist_ok=True)
+        # A power cut of a virtual node loses nothing that was written to the host's page cache.
+        options = [f"--property=StandardError=append:{log}", "--setenv=ETCD_UNSAFE_NO_FSYNC=true"]
+        command = [PROGRAM, *pod["spec"]["containers"][0]["command"][1:]]
+    about = ["--collect", f"--unit={unit}", "--description=Stand-in for static Pods"]
+    subprocess.run(["systemd-run", "--quiet", *about, *options, *command], check=False)
 
 
-def stop_control_plane() -> None:
-    """Stop the control plane's process."""
-    systemctl("stop", CONTROL_PLANE)
+def stop(unit: str) -> None:
+    """Stop the process of static Pods."""
+    systemctl("stop", unit)

@@ -17,21 +17,12 @@ NONE = "<none>"
 ROLE = "node-role.kubernetes.io/"
 
 
-def long_age(seconds: float) -> str:
-    """Return a time as kubectl's AGE has it: `4s`, `2m1s`, `23h`, `364d`."""
-    total = max(int(seconds), 0)
-    minutes, hours, days = total // 60, total // 3600, total // 86400
-    if total < 120:
-        return f"{total}s"
-    # Up to when a unit is shown, the unit, and, until when, the smaller one beside it.
-    for number, end, unit, rest, both_until, small in (
-        (minutes, 180, "m", total % 60, 10, "s"),
-        (hours, 48, "h", minutes % 60, 8, "m"),
-        (days, 730, "d", hours % 24, 8, "h"),
-    ):
-        if number < end:
-            return f"{number}{unit}" + (f"{rest}{small}" if rest and number < both_until else "")
-    return f"{days // 365}y{days % 365}d".removesuffix("y0d")
+def age(seconds: float) -> str:
+    """Return a time as kubectl's AGE has it, in one unit: `119s`, `2m`, `25h`, `364d`."""
+    for length, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= 2 * length:
+            return f"{int(seconds // length)}{unit}"
+    return f"{max(int(seconds), 0)}s"
 
 
 def _of_node(one: Obj) -> Obj:
@@ -76,8 +67,8 @@ def table(resource: Resource, items: list[Obj], revision: str, include: str) -> 
     rows = []
     for one in items:
         meta = one["metadata"]
-        age = long_age((datetime.now(UTC) - moment(meta["creationTimestamp"])).total_seconds())
-        own = one | COMPUTED.get(resource.key, lambda _: {})(one) | {"age": age}
+        since = (datetime.now(UTC) - moment(meta["creationTimestamp"])).total_seconds()
+        own = one | COMPUTED.get(resource.key, lambda _: {})(one) | {"age": age(since)}
         kind = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
         carried = one if include == "Object" else kind | {"metadata": meta}
         cells = [_cell(own, form) for form in columns.values()]

@@ -1,9 +1,8 @@
-"""kubeadm upgrade: plan; apply, on the first control-plane node; node, on a worker."""
+"""kubeadm upgrade: plan; apply, on the first control-plane node; node, on each other one."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from datetime import datetime
 
 import yaml
@@ -11,7 +10,7 @@ import yaml
 from . import addons, images, init, kubeconfig, manifests, pki, preflight
 from . import config as settings
 from .client import Client, admin, phase
-from .common import NUMBER, Fatal, Obj, print_json, print_table, root, tell, template, text, write
+from .common import NUMBER, Obj, print_json, root, tell, template, text, write
 
 TMP = "/etc/kubernetes/tmp"
 OWN = f"v{NUMBER}"
@@ -45,53 +44,14 @@ def _components(client: Client, current: str, target: str) -> list[Obj]:
 
 
 def plan(options: argparse.Namespace) -> None:
-    """kubeadm upgrade plan: what `upgrade apply` would change; nothing when there is nothing."""
-    is_json = options.output == "json"
-    show: Callable[..., None] = (lambda *_, **__: None) if is_json else tell
-    show("plan-preflight")
-    show("reading", phase="upgrade/config")
+    """kubeadm upgrade plan -o json: what `upgrade apply` would change; nothing without anything."""
     client, target = admin(), options.words[0] if options.words else OWN
     current = client.stored("kubeadm-config", "ClusterConfiguration")["kubernetesVersion"]
-    show("plan", current=current[1:], own=OWN, target=target)
-    series = current.rpartition(".")[0]
-    if _numbers(target) >= _numbers(current):
-        show("plan-latest", series=series, target=target)
-    show("plan-end")
-    if _numbers(target) <= _numbers(current):
-        return
-    found = _components(client, current, target)
-    if is_json:
-        upgrade = {"description": f"version in the {series} series", "components": found}
+    if _numbers(target) > _numbers(current):
+        about = f"version in the {current.rpartition('.')[0]} series"
+        upgrade = {"description": about, "components": _components(client, current, target)}
         configs = {"configVersions": DATA["configVersions"]}
         print_json("UpgradePlan", {"availableUpgrades": [upgrade]} | configs)
-        return
-    names = ("name", "nodeName", "currentVersion", "newVersion")
-    rows = [[one.get(name, "") for name in names] for one in found]
-    columns = ("COMPONENT", "NODE", "CURRENT", "TARGET")
-    tell("plan-kubelets")
-    print_table([columns, *(row for row in rows if row[0] == "kubelet")])
-    tell("plan-series", series=series)
-    print_table([columns, *(row for row in rows if row[0] not in ("kubelet", "kubeadm"))])
-    tell("plan-apply", target=target)
-    if _numbers(target) > _numbers(OWN):
-        tell("plan-kubeadm", target=target)
-    tell("plan-configs")
-
-
-def _check_version(current: str, target: str) -> None:
-    """Raise Fatal for a target that kubeadm does not upgrade to."""
-    minor, own = _numbers(target)[1], _numbers(OWN)[1]
-    fatal, values = [], {"target": target, "own": OWN, "minor": minor, "own_minor": own}
-    if minor > _numbers(current)[1] + 1:
-        fatal.append(text("upgrade-too-high", **values))
-    if minor > own:
-        fatal.append(text("upgrade-minor", **values))
-    if fatal:
-        raise Fatal(text("upgrade-fatal", problems="\n".join(fatal)))
-    if minor < own:
-        raise Fatal(text("upgrade-invalid", problem=text("upgrade-old", **values)))
-    if _numbers(target) > _numbers(OWN):
-        raise Fatal(text("upgrade-invalid", problem=text("upgrade-kubeadm", **values)))
 
 
 def _now() -> str:
@@ -126,6 +86,7 @@ def _static_pods(config: settings.Config, client: Client) -> None:
             tell("upgrade-done", name=name)
         if name == "etcd":
             tell("upgrade-etcd")
+    tell("upgrade-control-plane-done")
 
 
 def _kubelet_config(document: Obj) -> None:
@@ -142,27 +103,18 @@ def _kubelet_config(document: Obj) -> None:
 
 def apply(options: argparse.Namespace) -> None:
     """kubeadm upgrade apply: the control plane of this node, and what the cluster stores."""
-    ignored = preflight.ignored(options.ignore_preflight_errors, [])
     target = options.words[0] if options.words else OWN
     tell("reading", phase="upgrade")
     with phase("preflight"):
         client = admin()
         current = client.stored("kubeadm-config", "ClusterConfiguration")["kubernetesVersion"]
         tell("upgrade-preflight")
-        preflight.run(preflight.upgrade_checks(), ignored)
+        preflight.run(preflight.upgrade_checks(), _ignored(options))
         tell("upgrade-chosen", target=target, current=current, own=OWN)
-        _check_version(current, target)
-        if not options.yes:
-            tell("upgrade-question")
-            raise Fatal(text("no-answer"))
-        config = manifests.configuration(client)
-        config.cluster["kubernetesVersion"] = target
-        tell("upgrade-images")
-        preflight.run([preflight.images_check(config)], ignored)
+        config = _configuration(client, options, kubernetesVersion=target)
     with phase("control-plane"):
         tell("upgrade-control-plane", target=target)
         _static_pods(config, client)
-        tell("upgrade-control-plane-done")
     with phase("upload-config"):
         addons.upload_kubeadm(client, config)
         addons.upload_kubelet(client, config)
@@ -174,20 +126,58 @@ def apply(options: argparse.Namespace) -> None:
     with phase("addon"):
         tell("upgrade-roles")
         addons.apply(client, "bootstrap-token")
-        addons.apply_addons(client, config)
+        _addons(client, config)
     tell("upgraded", target=target)
 
 
+def _ignored(options: argparse.Namespace) -> set[str]:
+    return preflight.ignored(options.ignore_preflight_errors, [])
+
+
+def _configuration(client: Client, options: argparse.Namespace, **cluster: str) -> settings.Config:
+    """Return the cluster's configuration with an upgrade's own, once its images are there."""
+    config = manifests.configuration(client)
+    config.cluster |= cluster
+    given = settings.read(options.config)["UpgradeConfiguration"] if options.config else {}
+    config.init["timeouts"] |= given.get("timeouts", {})
+    tell("upgrade-images")
+    preflight.run([preflight.images_check(config)], _ignored(options))
+    return config
+
+
+def _addons(client: Client, config: settings.Config) -> None:
+    """Upgrade CoreDNS and kube-proxy, after the last control plane."""
+    new = images.of_cluster(config.cluster)["kube-apiserver"]
+    pods = client.request("GET", f"{addons.PODS}?labelSelector=component%3Dkube-apiserver")
+    old = (one for one in pods["items"] if one["spec"]["containers"][0]["image"] != new)
+    if names := sorted(one["spec"]["nodeName"] for one in old):
+        tell("upgrade-no-addons", names=" ".join(names))
+    else:
+        addons.apply_addons(client, config)
+
+
 def node(options: argparse.Namespace) -> None:
-    """kubeadm upgrade node, on a worker: the kubelet's configuration."""
+    """kubeadm upgrade node: a further control plane's Pods; any node's kubelet configuration."""
+    is_worker = not root(manifests.path("kube-apiserver")).exists()
     tell("reading", phase="upgrade")
     with phase("preflight"):
-        client = Client.of(kubeconfig.load("/etc/kubernetes/kubelet.conf"))
+        client = Client.of(kubeconfig.load(kubeconfig.KUBELET)) if is_worker else admin()
         client.stored("kubeadm-config", "ClusterConfiguration")
         tell("upgrade-node-preflight")
-        ignored = preflight.ignored(options.ignore_preflight_errors, [])
-        preflight.run(preflight.upgrade_checks(), ignored)
-        tell("upgrade-node")
+        preflight.run(preflight.upgrade_checks(), _ignored(options))
+        if is_worker:
+            tell("upgrade-worker")
+        else:
+            config = _configuration(client, options)
+    if not is_worker:
+        with phase("control-plane"):
+            tell("upgrade-instance", target=config.cluster["kubernetesVersion"])
+            _static_pods(config, client)
+        tell("upgrade-kubeconfig")
     with phase("kubelet-config"):
         _kubelet_config(client.stored("kubelet-config", "kubelet"))
-        tell("upgrade-node-done")
+    with phase("addon"):
+        if is_worker:
+            tell("upgrade-worker-done")
+        else:
+            _addons(client, config)

@@ -151,14 +151,9 @@ def _endpoints(store: Store) -> None:
             and is_ready(pod)
             and not is_ending(pod)
         ]
-        subsets = [{"addresses": addresses}] if addresses else []
-        found = store.get(ENDPOINTS, meta["namespace"], meta["name"])
-        if found is None:
-            own = {name: meta[name] for name in ("name", "namespace")}
-            about = {"apiVersion": "v1", "kind": "Endpoints", "metadata": own}
-            store.create(ENDPOINTS, about | {"subsets": subsets})
-        elif found.get("subsets", []) != subsets:
-            store.update(ENDPOINTS, found | {"subsets": subsets})
+        own = {name: meta[name] for name in ("name", "namespace")}
+        about = {"apiVersion": "v1", "kind": "Endpoints", "metadata": own}
+        store.put(ENDPOINTS, about | {"subsets": [{"addresses": addresses}] if addresses else []})
 
 
 def _collect(store: Store) -> None:

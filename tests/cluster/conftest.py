@@ -27,7 +27,18 @@ FINDINGS = pytest.StashKey[list[Finding]]()
 SHOWN = pytest.StashKey[str]()
 HERE = "this computer"
 # What the later ones depend on is checked first.
-ORDER = ("access", "board", "network", "containers", "kubernetes", "pods", "operator", "reboot")
+ORDER = (
+    "access",
+    "board",
+    "network",
+    "containers",
+    "kubernetes",
+    "control_planes",
+    "backups",
+    "pods",
+    "operator",
+    "reboot",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,7 +57,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "control_plane: a check of the control plane alone")
+    for marker in (
+        "control_plane: a check of each control plane",
+        "first_control_plane: a check of the first control plane alone",
+        "several_control_planes: a check for clusters that have several",
+    ):
+        config.addinivalue_line("markers", marker)
     config.addinivalue_line("markers", "gateway: a check of the gateway alone")
     try:
         config.stash[CLUSTER] = settings.load()
@@ -76,6 +92,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "node" in metafunc.fixturenames:
         nodes: Sequence[Node] = cluster.nodes
         if metafunc.definition.get_closest_marker("control_plane"):
+            nodes = cluster.control_plane
+        elif metafunc.definition.get_closest_marker("first_control_plane"):
             nodes = (cluster.first_control_plane,)
         elif metafunc.definition.get_closest_marker("gateway"):
             nodes = (cluster.gateway or cluster.first_control_plane,)  # without one it is skipped
@@ -89,6 +107,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.option.reboot:
         items[:] = [item for item in items if "rebooting" not in getattr(item, "fixturenames", ())]
+    if len(config.stash[CLUSTER].control_plane) == 1:
+        marker = "several_control_planes"
+        items[:] = [item for item in items if item.get_closest_marker(marker) is None]
     # All checks before the reboot, then all again.
     items.sort(
         key=lambda item: (

@@ -27,12 +27,17 @@ class Kubernetes:
         self._problem: Wrong | None = None
 
     @property
+    def asked(self) -> str:
+        """The control plane that is asked: the first that there is a connection to."""
+        names = [each.name for each in self.cluster.control_plane]
+        return next((name for name in names if name in self.connections.hosts), names[0])
+
+    @property
     def control_plane(self) -> Any:
         """testinfra's host for the control plane."""
-        name = self.cluster.first_control_plane.name
-        if name not in self.connections.hosts:
-            pytest.skip(f"no connection to {name}")
-        return self.connections.hosts[name]
+        if self.asked not in self.connections.hosts:
+            pytest.skip(f"no connection to {self.asked}")
+        return self.connections.hosts[self.asked]
 
     def kubectl(self, command: str) -> str:
         """The output of kubectl; fail the check if it fails."""
@@ -47,7 +52,7 @@ class Kubernetes:
 
     def _printed(self, done: Any) -> str:
         if done.rc:
-            name, reason = self.cluster.first_control_plane.name, last_line(done)
+            name, reason = self.asked, last_line(done)
             wrong(messages.KUBECTL(node=name, reason=reason, remedy=control_plane_logs(name)))
         return str(done.stdout)
 
@@ -74,7 +79,7 @@ class Kubernetes:
     def wait_until_ready(self) -> None:
         """Wait until the nodes that answer have become Ready since their boot; if they take too
         long, the checks report it."""
-        if self.cluster.first_control_plane.name not in self.connections.hosts:
+        if self.asked not in self.connections.hosts:
             return
         booted = {name: self.connections.boot(name) for name in self.connections.hosts}
         end = time.monotonic() + READY

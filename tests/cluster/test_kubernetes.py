@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from formats import kubernetes_version
+from formats import backup, kubernetes_version
 from messages import verify as messages
 from settings import Cluster, Node
 from tests.cluster.connections import Connections
@@ -163,6 +163,19 @@ def restart_flannel(node: Node) -> str:
 
 
 @pytest.mark.control_plane
+def test_log_of_etcd(node: Node, host: Any, cluster: Cluster) -> None:
+    """etcd's log whole"""
+    command = "find /var/lib/etcd/member/wal -name '*.broken' 2>/dev/null || true"
+    if not (files := host.check_output(command).split()):
+        return
+    known = {each.name: backup.parse_name(each.name) for each in cluster.backups.glob("*")}
+    taken = {name.taken: path for path, name in known.items() if name}
+    newest = f"the newest backup is {taken[max(taken)]}" if taken else "there is no backup here"
+    values = {"files": listed(files), "backup": newest, "node": node.name}
+    wrong(messages.ETCD_CUT(deploy=deploy("restore"), **values))
+
+
+@pytest.mark.first_control_plane
 def test_no_join_token_is_left(node: Node, kubernetes: Kubernetes) -> None:
     """no join token"""
     names = kubernetes.kubectl(

@@ -97,8 +97,8 @@ def test_package_archive(archive: str, host: Any) -> None:
 
 def rules(cluster: Cluster) -> dict[str, str]:
     """The gateway's rules (iptables(8)), each with the built-in chain that leads to it: NAT,
-    forwarding, and the API server's port, which leads to a control plane behind the gateway."""
-    gateway, first = cluster.gateway, cluster.first_control_plane
+    forwarding, and the API server's port, which leads to control planes behind the gateway."""
+    gateway, common = cluster.gateway, cluster.control_plane_address
     assert gateway is not None
     network, inner, outer = (
         cluster.cluster_network,
@@ -110,12 +110,13 @@ def rules(cluster: Cluster) -> dict[str, str]:
         f"-s {network} -i {inner} -o {outer} -j ACCEPT": "FORWARD",
         f"-d {network} -i {outer} -o {inner} .*RELATED,ESTABLISHED -j ACCEPT": "FORWARD",
     }
-    if first != gateway:
+    if common or cluster.first_control_plane != gateway:
         at, port = gateway.uplink_address, names.API_PORT
-        there = f"--to-destination {first.address}:{port}"
+        behind = common or cluster.first_control_plane.address
+        there = f"--to-destination {behind}:{port}"
         found |= {
             f"-d {at}/32 -i {outer} -p tcp .*--dport {port} -j DNAT {there}": "PREROUTING",
-            f"-d {first.address}/32 -i {outer} -o {inner} .*--dport {port} -j ACCEPT": "FORWARD",
+            f"-d {behind}/32 -i {outer} -o {inner} .*--dport {port} -j ACCEPT": "FORWARD",
         }
     return found
 

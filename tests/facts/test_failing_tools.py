@@ -95,22 +95,38 @@ def test_a_kubectl_that_fails_is_not_a_cluster_without_objects(
     assert read(Objects(), ["nodes"]) == ClusterObjects(False, [], "it does not work")
 
 
+def test_objects_without_a_namespace_cost_no_kubectl_of_their_own(
+    tools: Callable[[str, str], None],
+) -> None:
+    tools("kubectl", """shift 3; printf '{"kind": "Pod", "asked": "%s"}' "$*\"""")
+    names = ["nodes", "/namespace/x", "a/configmap/y", "b/daemonset/z", "/clusterrole/q"]
+    options = "--ignore-not-found -o json"
+    asked = [one["asked"] for one in read(Objects(), names).objects]
+    assert asked == [
+        f"nodes {options}",
+        f"-n a configmap/y namespace/x clusterrole/q {options}",
+        f"-n b daemonset/z {options}",
+    ]
+    assert [one["asked"] for one in read(Objects(), ["/node/x"]).objects] == [f"node/x {options}"]
+
+
 @pytest.mark.parametrize("kubeadm", [FAILS, ":"], ids=["fails", "names none"])
 def test_images_that_kubeadm_does_not_name_are_not_all_there(
     tools: Callable[[str, str], None], kubeadm: str
 ) -> None:
     tools("ctr", "echo registry.k8s.io/pause:3.10")
     tools("kubeadm", kubeadm)
-    done = shell("sh", "-c", kubeadm_run._MISSING_IMAGES)
+    done = shell("sh", "-c", kubeadm_run._MISSING, "sh", "")
     assert done.returncode != 0
     assert done.stdout == ""
     assert done.stderr.strip() in ("it does not work", "it lists no images")
 
 
-def test_what_lacks_of_kubeadms_images_is_counted(tools: Callable[[str, str], None]) -> None:
+def test_what_lacks_of_kubeadms_images_is_named(tools: Callable[[str, str], None]) -> None:
     tools("ctr", "echo registry.k8s.io/pause:3.10")
     tools("kubeadm", "echo registry.k8s.io/pause:3.10; echo registry.k8s.io/etcd:3.6")
-    assert shell("sh", "-c", kubeadm_run._MISSING_IMAGES).stdout == "2 1\n"
+    done = shell("sh", "-c", kubeadm_run._MISSING, "sh", "")
+    assert done.stdout == "registry.k8s.io/etcd:3.6\n"
 
 
 def test_nodes_that_cannot_be_asked_for_are_not_none(tools: Callable[[str, str], None]) -> None:

@@ -149,6 +149,17 @@ def test_rules_are_known_as_iptables_prints_them(sh: Shell, backend: str) -> Non
     ]
 
 
+def test_what_iptables_save_warns_of_is_not_among_the_rules(sh: Shell, backend: str) -> None:
+    rules = ["-A INPUT -m connlabel --label 1", *TYPED[:9]]
+    chains = OwnChains("BRAMBLE", rules)
+    sh("iptables-restore --noflush", chains.repair(parse_save(ask(sh, chains).rules)))
+    said = sh("iptables-save 2>&1 >/dev/null", "")
+    assert "connlabel.conf" in said  # which Debian does not have
+    state = ask(sh, chains)
+    assert said.strip() not in state.rules
+    assert chains.repair(parse_save(state.rules)) == ""
+
+
 def test_a_first_rule_is_refused_where_iptables_save_prints_nothing_without_rules(
     sh: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,6 +153,12 @@ def test_dockers_file_gets_its_interface_back_and_keeps_its_comments() -> None:
     assert all(line in text for line in DOCKER.splitlines() if line.startswith("#"))
 
 
+def test_a_comment_goes_with_the_plugin_that_it_stands_at() -> None:
+    text = configured('disabled_plugins = ["cri", # of Docker\n  "aufs", # mine\n]\n', WANTED, OLD)
+    assert tomllib.loads(text)["disabled_plugins"] == ["aufs"]
+    assert "# mine" in text
+
+
 def test_other_plugins_stay_disabled() -> None:
     text = configured(
         'version = 3\ndisabled_plugins = ["aufs", "io.containerd.cri.v1.runtime"]', WANTED, V2
@@ -338,8 +344,16 @@ def leaves(value: Any, but: set[str], path: tuple[str, ...] = ()) -> set[tuple[A
     return set().union(*parts)
 
 
-def test_a_form_that_would_lose_comments_is_refused() -> None:
-    text = f"version = 2\n{CRI2}containerd.runtimes.runc.options = {{ BinaryName = 'x' }} # mine\n"
+@pytest.mark.parametrize(
+    "form",
+    [
+        CRI2 + "containerd.runtimes.runc.options = { BinaryName = 'x' } # mine\n",
+        '[plugins]\n"io.containerd.grpc.v1.cri".sandbox_image = "x" # mine\n'
+        '"io.containerd.grpc.v1.cri".cni.bin_dir = "x"\n',
+    ],
+)
+def test_a_form_that_would_lose_comments_is_refused(form: str) -> None:
+    text = f"version = 2\n{form}"
     with pytest.raises(Unreadable, match="without losing comments"):
         configured(text, WANTED, OLD)
 

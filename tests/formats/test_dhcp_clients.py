@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formats.dhcp_clients import dhclient, dhcpcd, dhcpcd_allow
+from formats.dhcp_clients import dhclient, dhcpcd
 
 THEIRS = "hostname\nduid\ninterface eth1\nstatic ip_address=10.0.0.1/8\n"
 HEAD = "# bramble: interfaces(5) says what is to be done with these interfaces\n"
@@ -19,9 +19,9 @@ def test_our_lines_come_before_any_block() -> None:
 
 def test_an_interface_is_allowed_again() -> None:
     text = dhcpcd(dhcpcd(THEIRS, deny="eth0"), deny="wlan0")
-    assert dhcpcd_allow(text, "eth0") == f"{HEAD}denyinterfaces wlan0\n{THEIRS}"
-    assert dhcpcd_allow(dhcpcd_allow(text, "eth0"), "wlan0") == THEIRS
-    assert dhcpcd_allow(THEIRS, "eth0") == THEIRS
+    assert dhcpcd(text, allow="eth0") == f"{HEAD}denyinterfaces wlan0\n{THEIRS}"
+    assert dhcpcd(dhcpcd(text, allow="eth0"), allow="wlan0") == THEIRS
+    assert dhcpcd(THEIRS, allow="eth0") == THEIRS
 
 
 _names = st.lists(st.sampled_from(("eth0", "eth1", "wlan0")), unique=True)
@@ -37,7 +37,7 @@ def test_once_is_as_good_as_twice_and_all_can_be_taken_back(
         text = dhcpcd(text, deny=name)
         assert dhcpcd(text, background, name) == text
     for name in names:
-        text = dhcpcd_allow(text, name)
+        text = dhcpcd(text, allow=name)
     assert text == dhcpcd(theirs, background)
 
 

@@ -17,6 +17,7 @@ RIGHT: list[dict[str, Any]] = [
     {"systemReserved": {"cpu": "100m", "memory": "0.5Gi"}, "featureGates": {"NodeSwap": True}},
     {"registerWithTaints": [{"key": "a", "effect": "NoSchedule"}], "memoryThrottlingFactor": 1},
     {"cgroupDriver": "systemd", "containerLogMaxSize": "10Mi", "memorySwap": {}},
+    {"authentication": {"anonymous": {"enabled": False}, "webhook": {"cacheTTL": "2m"}}},
 ]
 
 
@@ -49,6 +50,12 @@ def test_what_a_kubelet_takes_is_taken(fields: dict[str, Any]) -> None:
         ({"apiVersion": "v1"}, "SET006 bramble writes this field"),
         ({"MaxPods": 50}, "SET005 maxPods"),
         ({"colour": "red"}, "SET005 'colour'"),
+        ({"authentication": {"anonymous": True}}, "SET003 authentication.anonymous: True"),
+        (
+            {"authentication": {"webhook": {"cacheTtl": "1m"}}},
+            "SET005 authentication.webhook.cacheTTL",
+        ),
+        ({"memorySwap": {"swapBehaviour": "NoSwap"}}, "SET005 memorySwap.swapBehavior"),
     ],
 )
 def test_what_a_kubelet_refuses_is_told_in_one_line(fields: dict[str, Any], said: str) -> None:
@@ -65,3 +72,8 @@ def test_kube_proxy_has_three_modes() -> None:
     assert kube_proxy_mistakes({"mode": "nftables", "conntrack": {"maxPerCore": 0}}, 36) == []
     (mistake,) = kube_proxy_mistakes({"mode": "IPVS"}, 36)
     assert says(mistake, "SET002 ipvs")
+    assert kube_proxy_mistakes({"mode": "ipvs", "ipvs": {"strictARP": True}}, 36) == []
+    (mistake,) = kube_proxy_mistakes({"ipvs": {"strictArp": True}}, 36)
+    assert says(mistake, "SET005 ipvs.strictARP")
+    (mistake,) = kube_proxy_mistakes({"conntrack": {"min": "0"}}, 36)
+    assert says(mistake, "SET003 conntrack.min: '0'")

@@ -16,12 +16,17 @@ from formats.kubeadm.config import (
     Init,
     Join,
     Registration,
+    for_node,
     ignored_mistakes,
+    of_node,
     pod_network_mistake,
     service_network_mistake,
     settled,
     timeout_mistakes,
+    upload,
+    with_names,
 )
+from formats.unreadable import Unreadable
 from messages import Said
 from tests.said import says
 
@@ -77,6 +82,17 @@ def test_further_settings_are_merged_in() -> None:
     assert made["KubeProxyConfiguration"]["conntrack"] == {"maxPerCore": 0}
     registration = made["InitConfiguration"]["nodeRegistration"]
     assert registration["ignorePreflightErrors"] == ["SystemVerification"]
+
+
+def test_for_another_node_only_what_is_about_the_node_changes() -> None:
+    other = Registration("node2", "192.168.2.12", ("Mem",))
+    text = for_node(INIT.text(), other)
+    assert text == replace(INIT, registration=other).text()
+    assert for_node(text, NODE) != INIT.text()  # what is ignored stays
+    assert documents(for_node(text, NODE))["InitConfiguration"]["nodeRegistration"] == {
+        **NODE.document(),
+        "ignorePreflightErrors": ["Mem"],
+    }
 
 
 def test_no_kube_proxy_configuration_without_settings_for_it() -> None:
@@ -146,3 +162,46 @@ proxy: {}
 def test_settled_without_a_cluster_configuration_is_an_error() -> None:
     with pytest.raises(ValueError, match="ClusterConfiguration"):
         settled("kind: InitConfiguration\n")
+
+
+@pytest.mark.parametrize("key", ["1" * 64, "12e34" + "0" * 59, "0" * 64, "abcdef" + "9" * 58])
+def test_a_key_of_certificates_is_a_text_whatever_digits_it_has(key: str) -> None:
+    """Kubernetes' reader takes 12e34 for a number, PyYAML for a text."""
+    registration = Registration("node2", "192.168.2.12")
+    join = Join(registration, "api", "abcdef.0123456789abcdef", "sha256:x", certificate_key=key)
+    plane = documents(join.text())["JoinConfiguration"]["controlPlane"]
+    endpoint = {"advertiseAddress": "192.168.2.12", "bindPort": 6443}
+    assert plane == {"certificateKey": key, "localAPIEndpoint": endpoint}
+    text = upload(registration, "v1.36.3", key)
+    assert documents(text)["InitConfiguration"]["certificateKey"] == key
+    assert documents(text)["ClusterConfiguration"]["kubernetesVersion"] == "v1.36.3"
+    if not set(key) & set("abcdf"):
+        assert f"certificateKey: '{key}'\n" in join.text()
+        assert f"certificateKey: '{key}'\n" in text
+    assert key not in repr(join)
+
+
+def test_a_worker_brings_no_control_plane() -> None:
+    join = Join(Registration("node2", "::"), "api", "abcdef.0123456789abcdef", "sha256:x")
+    assert "controlPlane" not in join.text()
+
+
+def test_names_are_added_to_the_cluster_and_its_other_documents_stay() -> None:
+    before = documents(INIT.text())
+    named = documents(with_names(INIT.text(), ["node1", "192.168.2.10"]))
+    names = named["ClusterConfiguration"]["apiServer"].pop("certSANs")
+    assert names == ["node1", "192.168.2.11", "192.168.1.32", "192.168.2.10"]
+    before["ClusterConfiguration"]["apiServer"].pop("certSANs")
+    assert named == before
+    for text in ("", "kind: InitConfiguration\n", "kind: ["):
+        with pytest.raises(Unreadable):
+            with_names(text, ["node1"])
+
+
+def test_a_phase_gets_the_clusters_configuration_and_its_own_folder() -> None:
+    stored = "kind: ClusterConfiguration\ncertificatesDir: /etc/kubernetes/pki\n"
+    for given, folder in (("", "/etc/kubernetes/pki"), ("/new", "/new")):
+        found = documents(of_node(NODE, stored, given))
+        assert found["InitConfiguration"]["localAPIEndpoint"]["bindPort"] == 6443
+        cluster = {"kind": "ClusterConfiguration", "certificatesDir": folder}
+        assert found["ClusterConfiguration"] == cluster

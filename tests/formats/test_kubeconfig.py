@@ -278,6 +278,8 @@ def test_a_name_is_text_for_every_reader(name: str) -> None:
             "clusters:\n- name: a\n  name: b\n",
             "FMT001 a key that is there twice, or is not a text (line 3)",
         ),
+        ("?", "FMT001 a key behind a question mark (line 1)"),
+        ("kind: Config\n? users\n", "FMT001 a key behind a question mark (line 2)"),
         ("a: &a\n  b: *a\n", "FMT001 YAML that refers to itself"),
         ("x: &x {clusters: []}\n<<: *x\n", "FMT051"),
         ("- a\n", "FMT001 its kind is not Config"),

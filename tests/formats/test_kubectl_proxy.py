@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formats.kubectl_proxy import accept_hosts, command_line, unit
+from formats.kubectl_proxy import accept_hosts, unit
+from formats.systemd import command_line
 
 UNIT = unit("192.168.1.32", 8080, accept_hosts(["192.168.1.0/24"]), "/etc/kubernetes/admin.conf")
 

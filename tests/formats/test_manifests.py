@@ -64,6 +64,13 @@ def adapted() -> list[dict[str, Any]]:
     return flannel.adapted(MANIFEST, "10.245.0.0/16", "eth0")
 
 
+def test_the_images_of_the_manifest_are_those_of_its_pods() -> None:
+    assert flannel.images(MANIFEST)[-1] == "ghcr.io/flannel-io/flannel:v0.28.9"
+    first = "      initContainers: [{name: install-cni, image: ghcr.io/flannel-io/cni:v1}]\n"
+    more = MANIFEST.replace("      containers:\n", f"{first}      containers:\n")
+    assert flannel.images(more)[0] == "ghcr.io/flannel-io/cni:v1"
+
+
 def container(thing: dict[str, Any]) -> dict[str, Any]:
     (found,) = thing["spec"]["template"]["spec"]["containers"]
     return dict(found)

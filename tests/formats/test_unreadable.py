@@ -53,6 +53,9 @@ ARCHIVE = '[{"Config": "a.json", "RepoTags": ["busybox:1"], "Layers": []}]'
 RECORD = json.dumps(
     dict.fromkeys(["node", "image", "checksum", "head", "rest", "written"], "x") | {"size": 4096}
 )
+PLAN = """{"availableUpgrades": [{"components": [
+{"name": "kubelet", "nodeName": "node1", "currentVersion": "1.35.0", "newVersion": "1.36.4"}]}]}
+"""
 PGP = """-----BEGIN PGP PUBLIC KEY BLOCK-----
 
 mDMEZ0H5ABYJKwYBBAHaRw8BAQdA
@@ -80,12 +83,15 @@ def explained(text: str) -> object:
 READERS: list[tuple[Callable[[str], object], str]] = [
     (manifests.documents, FLANNEL),
     (adapted, FLANNEL),
+    (flannel.images, FLANNEL.replace("--ip-masq]", "--ip-masq], image: 'flannel:1'")),
     (kubeadm.settled, CLUSTER),
     (explained, '[ERROR ImagePull]: failed to pull image "a:1"'),
     (hosts_access, ADMIN_CONF),
     (put, ADMIN_CONF),
     (certificates.key_hash, PEM),
     (certificates.names, PEM),
+    (certificates.expires, PEM),
+    (kubeadm_output.upgrade_plan, PLAN),
     (openpgp.fingerprints, PGP),
     (docker_archive.images, ARCHIVE),
     (docker_archive.architecture, '{"architecture": "arm64"}'),

@@ -113,6 +113,28 @@ def test_no_test_counts_seconds() -> None:
     }
 
 
+def at_import(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """What runs when a file is imported, in loops and conditions too."""
+    for statement in body:
+        yield statement
+        if not isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+            for part in ("body", "orelse"):
+                yield from at_import(getattr(statement, part, []))
+
+
+def test_no_test_needs_what_another_file_has_changed() -> None:
+    """What tests of several files need stands in a fixture, or in their conftest.py."""
+    found = {
+        f"{file.name}: {ast.unparse(target)}"
+        for file in OURS
+        if file.name != "conftest.py"
+        for statement in at_import(ast.parse(file.read_text()).body)
+        for target in (statement.targets if isinstance(statement, ast.Assign) else ())
+        if isinstance(target, ast.Attribute)
+    }
+    assert found == set()
+
+
 def test_every_folder_of_tests_is_in_a_part_of_make_test() -> None:
     parts = {word for part in suite.PARTS["test"] for word in part.arguments}
     folders = {file.parent for file in TESTS.rglob("test_*.py")} - {TESTS / "cluster"}

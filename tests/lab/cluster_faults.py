@@ -269,6 +269,23 @@ FIRST = (
     ),
     on(
         "node1",
+        "log_of_etcd",
+        "VER093",
+        "/var/lib/etcd/member/wal/0.wal.broken",
+        "touch /var/lib/etcd/member/wal/0.wal.broken",
+        "rm /var/lib/etcd/member/wal/0.wal.broken",
+    ),
+    on(  # the settings ask for a timer that was not made
+        "node1",
+        "scheduled_backups",
+        "VER100",
+        "the timer of scheduled backups",
+        "true",
+        "true",
+        backup_schedule="daily 03:00",
+    ),
+    on(
+        "node1",
         "no_join_token_is_left",
         "VER065",
         "abcdef",

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -36,7 +37,8 @@ def kubectl(lab: Lab, *arguments: str) -> str:
 def nodes(lab: Lab) -> dict[str, dict[str, Any]]:
     """The Node objects by name; none while the API server does not answer."""
     done = lab.run(["kubectl", "--context=bramble", "get", "nodes", "-o", "json"])
-    return {item["metadata"]["name"]: item for item in json.loads(done.stdout)["items"]}
+    items = [] if done.returncode else json.loads(done.stdout)["items"]
+    return {item["metadata"]["name"]: item for item in items}
 
 
 def ready(lab: Lab) -> set[str]:
@@ -55,10 +57,23 @@ def all_are_ready(lab: Lab, *names: str) -> None:
     assert until(lambda: ready(lab) == set(names), pause=1), nodes(lab)
 
 
+def pods_reach_each_other(lab: Lab, *names: str) -> None:
+    """Wait until kube-proxy's rules are on these nodes, and flannel's routes to the others."""
+    there = f"""rules=$(iptables-save)
+for chain in KUBE-FIREWALL KUBE-SERVICES KUBE-POSTROUTING; do
+case $rules in *"-j $chain"*) ;; *) exit 1;; esac; done
+[ "$(ip route show dev flannel.1 | wc -l)" = {len(names) - 1} ]"""
+
+    def is_there(name: str) -> bool:
+        return lab.console(name, ["sh", "-c", there]).returncode == 0
+
+    for name in names:
+        assert until(partial(is_there, name)), name
+
+
 def no_token_is_left(lab: Lab) -> None:
     selector = "--field-selector=type=bootstrap.kubernetes.io/token"
     assert kubectl(lab, "get", "secrets", "--all-namespaces", selector, "-o", "name") == ""
-    assert ok(lab.ssh("node1", "sudo kubeadm token list")) == ""
 
 
 @contextmanager

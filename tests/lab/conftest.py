@@ -30,10 +30,12 @@ PATIENCE = 3600
 
 # The files that take longest run first, so that parallel processes end together.
 LONGEST = (
-    *("kubernetes", "upgrade", "reboot", "kubernetes_faults", "drift", "verify", "guard"),
-    *("network_removals", "shared_downloads", "removals", "remove", "patch", "waits", "nat"),
-    *("router", "two_inventories", "certificates", "reset", "odd_nodes", "two_runs"),
-    *("real_kubernetes", "preflight", "containerd", "failures"),
+    *("kubernetes", "control_plane_changes", "control_plane_rollouts", "upgrade", "restore"),
+    *("control_planes", "control_plane_backup", "reboot", "backup", "kubernetes_faults", "guard"),
+    *("verify", "lab_itself", "drift", "nat", "network_removals", "shared_downloads", "removals"),
+    *("remove", "patch", "preflight", "waits", "interfaces", "failures", "router"),
+    *("two_inventories", "certificates", "reset", "first_boot", "containerd", "odd_nodes"),
+    *("two_runs", "real_kubernetes"),
 )
 
 

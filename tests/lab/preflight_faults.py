@@ -56,6 +56,10 @@ FAULTS: dict[str, dict[str, Fault]] = {
             "failure",
             ("PRE022", "906 MB", "1700 MB", '"Mem"]'),
         ),
+        # What answers there is this node, which does not have the address.
+        "control plane address": Fault(
+            "ip route add local 192.168.2.10 dev lo", "failure", ("PRE078", "192.168.2.10")
+        ),
         "processors": Fault(
             answers("/usr/bin/nproc", "echo 1"),
             "failure",

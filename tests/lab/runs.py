@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import threading
 from collections.abc import Sequence
@@ -13,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.api import Lab
+from lab.waiting import PATIENCE, until
 
+MUST_END_S = 1200  # a run, on a machine that is busy or with a node that is gone
 CLUSTER = ["deploys/cluster.py"]
 # The part of it that comes before Kubernetes, in its order.
 NETWORK = ["deploys/ssh_access.py", "deploys/network.py"]
@@ -27,11 +30,12 @@ RESOLVE = (
 
 # Lists what a deploy may change, without what changes on its own (clocks, leases, logs, caches).
 _SNAPSHOT = r"""
+files() {
 find /etc /usr/local /boot /home /root /opt /lib/systemd/system -xdev \
   \( -path /etc/resolv.conf -o -name '.*history' -o -name '*.lease*' -o -path '*/.cache*' \
-     -o -name .sudo_as_admin_successful -o -path '/etc/systemd/system/*.wants' \) -prune \
-  -o \( -type f -o -type l \) -printf '%p %m %u %g %l ' \
-  \( -type f -exec sh -c 'md5sum < "$1" | cut -c1-32' sh {} \; -o -printf 'link\n' \)
+     -o -name .sudo_as_admin_successful -o -path '/etc/systemd/system/*.wants' \) -prune -o "$@"; }
+files \( -type f -o -type l \) -printf '%p %y %m %u %g %l\n'
+files -type f -exec md5sum {} + | sed -E 's/^(\S+) +(.*)/\2 \1/'
 echo "/etc/resolv.conf $(stat -c %F /etc/resolv.conf) $(md5sum < /etc/resolv.conf)"
 for table in filter nat mangle raw; do iptables-save -t $table 2>/dev/null; done |
   sed -e '/^#/d' -e 's/\[[0-9:]*\]//' -e 's/^/rule /'
@@ -57,10 +61,17 @@ class Run:
 
     def counts(self, host: str) -> tuple[int, int, int]:
         """The numbers of steps that changed a host, did not, and failed, from the summary."""
-        row = re.search(rf"(?m)^{host} +(\d+) +(\d+) +(\d+) +[\d.]+ *$", self.output)
-        assert row, self.output
-        changed, same, failed = map(int, row.groups())
+        changed, same, failed = map(int, self._row(host)[:3])
         return changed, same, failed
+
+    def seconds(self, host: str) -> float:
+        """How long the steps of a host took, from the summary."""
+        return float(self._row(host)[3])
+
+    def _row(self, host: str) -> Sequence[str]:
+        row = re.search(rf"(?m)^{host} +(\d+) +(\d+) +(\d+) +([\d.]+) *$", self.output)
+        assert row, self.output
+        return row.groups()
 
     def left_alone(self, host: str) -> bool:
         """Whether every step of a host succeeded, and none changed it."""
@@ -69,29 +80,93 @@ class Run:
 
 
 def pyinfra(lab: Lab, *arguments: str, deploys: Sequence[str] = NETWORK) -> Run:
-    """Run a deploy as the operator, without a terminal."""
-    done = lab.run(["pyinfra", "inventory.py", *deploys, *arguments])
-    return Run(done.returncode, done.stdout + done.stderr)
+    """Run a deploy as the operator, without a terminal; one without an end shows where it is."""
+    with start(lab, *arguments, deploys=deploys, stderr=subprocess.PIPE) as run:
+        try:
+            said = run.communicate(timeout=MUST_END_S)
+        except subprocess.TimeoutExpired:
+            found = [f"{name}:\n{processes}" for name, processes in _processes(lab).items()]
+            run.send_signal(signal.SIGUSR1)
+            try:
+                said = run.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                run.kill()
+                said = run.communicate()
+            parts = [f"no end after {MUST_END_S} s:", *said, *found]
+            raise AssertionError("\n".join(parts)) from None
+    return Run(run.returncode, "".join(said))
 
 
-def build(lab: Lab, deploys: Sequence[str] = CLUSTER) -> None:
+def _processes(lab: Lab) -> dict[str, str]:
+    """Return what runs on each node, with its age in seconds and what it waits for."""
+    command = ["ps", "axfww", "-o", "pid,etimes,stat,wchan:20,args"]
+    return {each.name: lab.console(each.name, command).stdout for each in lab.plan.nodes}
+
+
+def build(lab: Lab, deploys: Sequence[str] = CLUSTER) -> Run:
     """Boot a lab's nodes, and run deploys there: the whole cluster, unless others are named."""
     lab.up()
     run = pyinfra(lab, "-y", deploys=deploys)
     assert run.status == 0, run.output
+    return run
 
 
-def start(lab: Lab, *arguments: str, deploys: Sequence[str] = NETWORK) -> subprocess.Popen[str]:
-    """Start a deploy, to be watched while it runs."""
+def start(
+    lab: Lab,
+    *arguments: str,
+    deploys: Sequence[str] = NETWORK,
+    stderr: int = subprocess.STDOUT,
+) -> subprocess.Popen[str]:
+    """Start a deploy, to be watched while it runs; on SIGUSR1 it shows where it is, and ends."""
     return subprocess.Popen(
         lab.operator_command(["pyinfra", "inventory.py", *deploys, *arguments]),
-        env=lab.operator_environment(),
+        env=lab.operator_environment() | {"PYTHONPATH": str(Path(__file__).parent / "stacks")},
         cwd=lab.project,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=stderr,
         text=True,
+        errors="replace",
     )
+
+
+def interrupt(
+    lab: Lab, deploys: Sequence[str], word: str, node: str = "", arguments: Sequence[str] = ()
+) -> str:
+    """
+    Interrupt a deploy when it has printed this; return what it has printed.
+
+    + node: whose power goes then; "": the run itself is killed
+    + arguments: further ones
+    """
+    run = start(lab, "-y", *arguments, deploys=deploys)
+    assert run.stdout is not None
+    lines = []
+    for line in run.stdout:
+        lines.append(line)
+        if word in line:
+            break
+    else:
+        raise AssertionError("".join(lines))
+    return "".join(lines) + cut(lab, run, node)
+
+
+def cut(lab: Lab, run: subprocess.Popen[str], node: str = "") -> str:
+    """
+    Cut a run off, switch the node on again, and return the rest of what the run has printed.
+
+    + node: whose power goes; "": the run itself is killed
+    """
+    if node:
+        lab.power_off(node)
+    else:
+        run.kill()
+    rest = run.communicate()[0]
+    assert run.returncode != 0, rest
+    if node:
+        lab.power_on(node)
+        assert until(lambda: lab.ssh(node, "true").returncode == 0, pause=1)
+    return rest
 
 
 def changes(lab: Lab, *, deploys: Sequence[str] = NETWORK) -> list[str]:

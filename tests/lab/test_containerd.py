@@ -18,6 +18,8 @@ from messages import codes
 from tests.formats.test_containerd import DEBIAN, DOCKER, FORMS, leaves
 from tests.lab.runs import changes, ok, pyinfra
 
+pytestmark = pytest.mark.slow
+
 CONTROL_PLANE = """
 control_plane = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
 workers = []

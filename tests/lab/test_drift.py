@@ -15,6 +15,8 @@ from report import result
 from tests.lab import drift_faults, executions
 from tests.lab.runs import CLUSTER, Run, changes, pyinfra
 
+pytestmark = pytest.mark.slow
+
 TWO = """control_plane = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
 workers = [("node2", {"address": "192.168.2.12"})]
 """
@@ -187,7 +189,6 @@ def test_a_declared_resource_without_a_fault_is_noticed() -> None:
         drift_faults.batches([("node1", "sysctl net.ipv4.ip_forward"), ("node1", "gizmo new")])
 
 
-@pytest.mark.slow
 def test_what_drifts_is_named_and_mended_thing_by_thing(deployed: Deployed) -> None:
     assert deployed.run.status == 0, deployed.run.output
     status, found = drift(deployed.lab)

@@ -41,16 +41,13 @@ CONTROL_PLANE = Site(
     cluster="192.168.2.0/24",
     pods="10.244.0.0/16",
     services="10.96.0.0/12",
-    control_plane="node1",
-    control_plane_address=NODE,
+    control_planes={"node1": NODE},
     peers={"node2": PEER},
     hardware={"node2": "dc:a6:32:00:00:02"},
     uplink="wlan0",
     nameservers=["8.8.8.8"],
 )
-WORKER = replace(
-    CONTROL_PLANE, name="node3", control_plane="node2", control_plane_address=PEER, uplink=None
-)
+WORKER = replace(CONTROL_PLANE, name="node3", control_planes={"node2": PEER}, uplink=None)
 # What dice seldom bring: rules that come before connections are looked up, and what follows them.
 CORNERS = {
     "iptables": [

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from posixpath import normpath
 
 import pytest
@@ -13,6 +14,8 @@ from formats.interfaces.tree import asked, definitions, errors, walk
 from lab.api import Lab
 from messages import codes
 from tests.lab.runs import NETWORK, changes, differences, ok, pyinfra, snapshot
+
+pytestmark = pytest.mark.slow
 
 CONTROL_PLANE = """
 control_plane = [("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"})]
@@ -28,6 +31,9 @@ FOLDER = {
     ".hidden": "iface hidden inet manual\n",
     "a b": "iface blank inet manual\n",
     "base": "iface base inet static\n  address 10.0.0.1/8\n  up hello\n",
+    "[s]": "iface set inet manual\n",
+    "$e": "iface dollar inet manual\n",
+    "ä": "iface umlaut inet manual\n",
     "wrong": "iface w1 inet manual\nauto x\nbad\niface w2 inet manual\n",
 }
 PATTERNS = [
@@ -35,6 +41,9 @@ PATTERNS = [
     *("d/a\\ b", '"d/a b"', "d/eth0 d/eth1", f"d/eth1 {TOP}/d/*", "d/{eth0,eth1}", "d/.h*"),
     *("$(echo d/eth0)", "`echo d/eth0`", "d/eth0;d/eth1", "d/eth0|d/eth1", '"d/eth0', "d/(x)"),
     *("*/eth0", "d/../d/eth0", "d//eth0", "./d/eth0", "d/wrong"),
+    *('d/"*"', "d/\\*", "d/[s]", 'd/"[s]"', "d/\\$e", "d/'$e'", "d/*~", "d/?", "d/[!e]*"),
+    *("d/[[:punct:]]*", "d/[[:xdigit:]]*", "d/[[:nosuch:]]*", "d/[[.e.]]*", "d/[[=e=]]th0"),
+    *("d/eth[--0]", "d/[]e]*", "d/[e-]*", "d/eth0\rd/eth1", "d/eth0\vd/eth1", '""d/eth0', "~/x"),
 ]
 TEXTS = [
     "",
@@ -57,6 +66,10 @@ TEXTS = [
     "mapping x\n  script /x\n  script /y\n",
     "mapping x\n  other y\n",
     "source-directory d\n",
+    'source-directory "d"\n',
+    "iface a inet manual\0x\n  up y\n",
+    "iface a\0 inet manual\n",
+    "iface a inet manual\n  up\0 x\n",
     "source-dir d\n",
     "source-directory d/*\n",
     *(f"source {pattern}\niface last inet manual\n" for pattern in PATTERNS),
@@ -72,8 +85,14 @@ def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
 
 
 def put(lab: Lab, path: str, text: str) -> None:
-    encoded = b64encode(text.encode()).decode()
-    ok(lab.ssh("node1", f"echo {encoded} | base64 -d | sudo tee '{path}' > /dev/null"))
+    put_all(lab, {path: text})
+
+
+def put_all(lab: Lab, texts: Mapping[str, str]) -> None:
+    """Write files, by path, as root."""
+    encoded = {path: b64encode(text.encode()).decode() for path, text in texts.items()}
+    lines = (f"echo {text} | base64 -d > '{path}'" for path, text in encoded.items())
+    ok(lab.ssh("node1", shlex.join(["sudo", "sh", "-c", "\n".join(lines)])))
 
 
 def ifquery(lab: Lab, names: Sequence[str]) -> list[list[str]]:
@@ -90,12 +109,10 @@ def ifquery(lab: Lab, names: Sequence[str]) -> list[list[str]]:
 
 def test_files_are_read_as_ifupdown_reads_them_before_it_is_installed(lab: Lab) -> None:
     ok(lab.ssh("node1", f"mkdir -p {TOP}/d"))
-    for name, text in FOLDER.items():
-        put(lab, f"{TOP}/d/{name}", text)
     names = [f"t{number}" for number in range(len(TEXTS))]
-    for name, text in zip(names, TEXTS, strict=True):
-        put(lab, f"{TOP}/{name}", text)
+    put_all(lab, {f"{TOP}/{name}": text for name, text in zip(names, TEXTS, strict=True)})
     folder = {f"{TOP}/d/{name}": text for name, text in FOLDER.items()}
+    put_all(lab, folder)
     for name, text, said in zip(names, TEXTS, ifquery(lab, names), strict=True):
         start = f"{TOP}/{name}"
         texts = {**folder, start: text}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +13,10 @@ from dataclasses import dataclass
 import pytest
 import yaml
 
+from formats import backup
 from formats.kubeconfig import Access, merged
 from lab.api import Lab
+from lab.waiting import until
 from tests.lab.clusters import (
     TWO_NODES,
     all_are_ready,
@@ -72,6 +75,30 @@ ask = lambda name: requests.get(url, headers={"Host": name}, timeout=120).status
 print(json.dumps({name: ask(name) for name in sys.argv[1:]}))"""
 
 TAINT = "node-role.kubernetes.io/control-plane"
+
+# By hand, on the control plane: etcd's programs as in its container, and by an image of it alone.
+ETCD = """set -e; p=/etc/kubernetes/pki/etcd
+id() { ctr -n k8s.io containers ls -q \
+'labels."io.kubernetes.container.name"==etcd,labels."io.cri-containerd.kind"==container'; }
+inside() { ctr -n k8s.io tasks exec --exec-id "by-hand-$$" "$(id)" "$@"; }
+etcdctl() { inside etcdctl --endpoints https://127.0.0.1:2379 --cacert $p/ca.crt \
+--cert $p/healthcheck-client.crt --key $p/healthcheck-client.key "$@" 2>&1; }
+"""
+KEYS = "etcdctl get /registry/ --prefix --keys-only"
+SAVE = """mkdir /root/backup; etcdctl snapshot save /var/lib/etcd/etcd.db
+inside etcdutl snapshot status /var/lib/etcd/etcd.db -w json; mv /var/lib/etcd/etcd.db /root/backup
+"""
+RESTORE = """systemctl stop kubelet; ctr -n k8s.io tasks ls -q | while read -r each; do
+ctr -n k8s.io tasks kill -s SIGKILL "$each"; done
+mv /var/lib/etcd/member /root/backup; rmdir /var/lib/etcd
+image=$(kubeadm config images list --config /etc/kubernetes/kubeadm-config.yaml | grep /etcd:)
+bind=options=rbind:rw peer=https://192.168.2.11:2380
+ctr -n k8s.io run --rm --net-host --mount type=bind,src=/root/backup,dst=/backup,$bind \
+--mount type=bind,src=/var/lib,dst=/var/lib,$bind "$image" by-hand etcdutl snapshot restore \
+/backup/etcd.db --data-dir /var/lib/etcd --name node1 --initial-cluster node1=$peer \
+--initial-advertise-peer-urls $peer --bump-revision 1000000000 --mark-compacted
+rm -r /root/backup; systemctl start kubelet
+"""
 
 
 @dataclass(frozen=True)
@@ -206,9 +233,13 @@ def test_a_kubeconfig_of_the_control_planes_user_that_holds_more_is_never_overwr
         assert ok(lab.ssh("node1", "cat ~/.kube/config")) == more.strip()
         ok(lab.ssh("node1", put, stdin=other))
         run = pyinfra(lab, "-y", deploys=deploys)
+        assert run.status == 0, run.output
+        assert [line for line in run.lines("node1") if "(KUB072)" in line]
+        assert ok(lab.ssh("node1", "cat ~/.kube/config")) == other.strip()
+        ok(lab.ssh("node1", put, stdin=other.replace("certificate-authority-data: LS0t", "x: ")))
+        run = pyinfra(lab, "-y", deploys=deploys)
         assert run.status != 0
         assert [line for line in run.lines("node1") if "(KUB038)" in line]
-        assert ok(lab.ssh("node1", "cat ~/.kube/config")) == other.strip()
     finally:
         ok(lab.ssh("node1", put, stdin=ours))
     assert changes(lab, deploys=deploys) == []
@@ -247,6 +278,20 @@ def test_a_second_run_changes_nothing_and_makes_no_token(made: Made) -> None:
     no_token_is_left(made.lab)
     assert differences(before, snapshot(made.lab, "node1", "node2")) == []
     assert len(list(kubeconfig(made.lab).parent.glob("kubeconfig.*.bak"))) == 1
+
+
+def test_a_backup_holds_the_whole_cluster_and_no_log_shows_it(made: Made) -> None:
+    run = pyinfra(made.lab, "-y", "-vv", deploys=["deploys/backup.py"])
+    assert run.status == 0, run.output
+    (path,) = (made.lab.project / ".cluster/backups").iterdir()
+    with path.open("rb") as file:
+        found = backup.verify(file)
+    there = ok(made.lab.ssh("node1", "sudo sha256sum /etc/kubernetes/pki/ca.key")).split()[0]
+    assert found.members["kubernetes/pki/ca.key"].sha256 == there
+    assert found.objects > 20
+    line = ok(made.lab.ssh("node1", "sudo sed -n 3p /etc/kubernetes/pki/ca.key"))
+    logs = [path.read_text() for path in (made.lab.project / ".cluster/logs").iterdir()]
+    assert not any(line in text for text in [run.output, *logs])
 
 
 def test_preflight_finds_nothing_wrong_with_a_cluster_that_is_ours(made: Made) -> None:
@@ -358,3 +403,55 @@ def test_a_roll_out_survives_the_worst_power_cuts(grown: Grown) -> None:
     # Each was off once, and not rebooted again for that.
     assert boots(lab) == before | {"node1": first, "node2": second}
     all_are_ready(lab, *NODES)
+
+
+def by_hand(lab: Lab, script: str) -> str:
+    """The output of a script that uses etcd's programs."""
+    return ok(lab.ssh("node1", f"sudo sh -c {shlex.quote(ETCD + script)}"))
+
+
+def config_maps(lab: Lab) -> dict[str, str]:
+    """The version of each ConfigMap in the namespace ``default``."""
+    found = json.loads(kubectl(lab, "get", "configmaps", "-o", "json"))["items"]
+    return {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in found}
+
+
+def lives(lab: Lab) -> str:
+    """What the API server answers about itself: ok, or which of its parts has failed."""
+    done = lab.run(["kubectl", "--context=bramble", "--request-timeout=5s", "get", "--raw=/livez"])
+    return done.stdout or done.stderr
+
+
+def test_objects_are_in_etcd_and_outlive_it(made: Made) -> None:
+    """By a kill, after which the kubelet starts it again, and by a power cut."""
+    lab = made.lab
+    kubectl(lab, "create", "configmap", "kept", "--from-literal=a=1")
+    keys = by_hand(lab, KEYS).split()
+    assert {"/registry/configmaps/default/kept", "/registry/minions/node2"} <= {*keys}
+    before = config_maps(lab)
+    by_hand(lab, 'systemctl stop kubelet; ctr -n k8s.io tasks kill -s SIGKILL "$(id)"')
+    assert until(lambda: "etcd failed" in lives(lab))
+    ok(lab.ssh("node1", "sudo systemctl start kubelet"))
+    assert until(lambda: lives(lab) == "ok", pause=1)
+    assert config_maps(lab) == before
+    kubectl(lab, "create", "configmap", "last", "--from-literal=a=1")
+    before = config_maps(lab)
+    lab.power_off("node1")
+    lab.power_on("node1")
+    assert until(lambda: lives(lab) == "ok", pause=1)
+    assert config_maps(lab) == before
+
+
+def test_a_snapshot_brings_back_what_it_holds(made: Made) -> None:
+    lab = made.lab
+    kubectl(lab, "create", "configmap", "before", "--from-literal=a=1")
+    before = config_maps(lab)
+    assert '"totalKey"' in by_hand(lab, SAVE)
+    kubectl(lab, "delete", "configmap", "before")
+    kubectl(lab, "create", "configmap", "after", "--from-literal=a=1")
+    by_hand(lab, RESTORE)
+    assert until(lambda: lives(lab) == "ok", pause=1)
+    assert config_maps(lab) == before
+    kubectl(lab, "create", "configmap", "after", "--from-literal=a=1")
+    assert int(config_maps(lab)["after"]) > 1_000_000_000
+    all_are_ready(lab, *nodes(lab))

@@ -22,6 +22,7 @@ from messages import codes
 from tests.lab.clusters import TWO_NODES
 from tests.lab.runs import (
     CLUSTER,
+    MUST_END_S,
     NETWORK,
     Run,
     build,
@@ -45,7 +46,6 @@ PACKAGES, WORKERS = ["deploys/packages.py"], ["deploys/workers.py"]
 CUTS = int(os.environ.get("CUTS", "3"))
 SEED = int(os.environ.get("CUTS_SEED", random.randrange(1000)))
 LONGEST_RUN_S = 70  # of a run on fresh nodes; a cut after its end hits a finished cluster
-MUST_END_S = 1200  # a run whose node is gone still sets up the others
 
 # /etc and /var on a disk of their own, that has so much room.
 SMALL_DISK = """sudo mount -t tmpfs -o size={room} tmpfs /mnt

@@ -21,6 +21,8 @@ from tests.lab.guarded import nothing_is_left
 from tests.lab.runs import Run, differences, ok, pyinfra, reaches_internet, snapshot, start
 from tests.lab.test_removals import leave_behind
 
+pytestmark = pytest.mark.slow
+
 # A whole run of the network alone: only a deploy of this name removes anything.
 WHOLE = ["cluster.py"]
 DEPLOY = """from pyinfra import local
@@ -216,7 +218,6 @@ def test_a_removal_that_cuts_the_node_off_is_rolled_back_with_all_of_its_change(
     assert differing(before, lab) == ""
 
 
-@pytest.mark.slow
 def test_a_partial_run_removes_nothing_and_what_was_edited_by_hand_stays(alone: Lab) -> None:
     lab = alone
     before = is_nat(lab)
@@ -246,7 +247,6 @@ def three(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     lab.down()
 
 
-@pytest.mark.slow
 def test_a_nameserver_that_is_named_no_more_is_asked_no_more(three: Lab) -> None:
     lab = three
     before = looks(lab)
@@ -260,7 +260,6 @@ def test_a_nameserver_that_is_named_no_more_is_asked_no_more(three: Lab) -> None
     assert differing(before, lab) == ""
 
 
-@pytest.mark.slow
 def test_an_interface_that_has_another_name_in_the_settings(three: Lab) -> None:
     lab = three
     add_port(lab, "node2", "eth1", "cluster")
@@ -281,7 +280,6 @@ def test_an_interface_that_has_another_name_in_the_settings(three: Lab) -> None:
     assert differing(before, lab) == ""
 
 
-@pytest.mark.slow
 def test_the_gateway_is_another_node(three: Lab) -> None:
     """Each node's way out moves before the former gateway stops."""
     lab = three
@@ -339,7 +337,6 @@ removals.KINDS["KIND"] = stopping
 IN_THE_GUARD = ("rules", "interface", "key")
 
 
-@pytest.mark.slow
 def test_a_power_cut_at_each_removal_is_completed_by_the_next_run(alone: Lab) -> None:
     """What the guard has removed by then comes back first, with all of its change."""
     lab = alone
@@ -402,7 +399,6 @@ def has_another_key(lab: Lab) -> tuple[str, str]:
     return former, present
 
 
-@pytest.mark.slow
 def test_a_key_that_is_the_operators_no_longer_goes_after_a_login_with_the_present_one(
     alone: Lab,
 ) -> None:
@@ -424,7 +420,6 @@ def test_a_key_that_is_the_operators_no_longer_goes_after_a_login_with_the_prese
     is_settled(lab)
 
 
-@pytest.mark.slow
 def test_an_undo_brings_back_what_was_removed_and_its_entries(alone: Lab) -> None:
     lab = alone
     to_nat(lab)

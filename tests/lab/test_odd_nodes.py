@@ -14,6 +14,8 @@ from remote.shell import portable
 from tests.lab.clusters import ready
 from tests.lab.runs import CLUSTER, Run, changes, ok, pyinfra
 
+pytestmark = pytest.mark.slow
+
 INVENTORY = """
 control_plane = [("node1", {"address": "192.168.2.11"})]
 workers = [("node2", {"address": "192.168.2.12"}), ("node3", {"address": "192.168.2.13"})]
@@ -95,7 +97,6 @@ cat; exit 3"""
     assert set(found.values()) == {found["dash"]}
 
 
-@pytest.mark.slow
 def test_odd_nodes_are_prepared_as_others_are(odd: Lab) -> None:
     run = pyinfra(odd, "-y", deploys=PREPARE)
     assert run.status == 0, run.output
@@ -175,18 +176,15 @@ def deployed(odd: Lab) -> Run:
     return pyinfra(odd, "-y", deploys=CLUSTER)
 
 
-@pytest.mark.slow
 def test_odd_nodes_become_a_cluster(odd: Lab, deployed: Run) -> None:
     assert deployed.status == 0, deployed.output
     assert ready(odd) == {"node1", "node2", "node3"}
 
 
-@pytest.mark.slow
 def test_a_second_run_changes_nothing_on_odd_nodes(odd: Lab, deployed: Run) -> None:
     assert changes(odd, deploys=CLUSTER) == []
 
 
-@pytest.mark.slow
 def test_odd_nodes_have_not_drifted(odd: Lab, deployed: Run) -> None:
     done = odd.run(["python", "-m", "report", "drift"], timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -18,6 +18,8 @@ from operations.preflight.checks import CHECKS
 from tests.lab.preflight_faults import FAULTS, says
 from tests.lab.runs import CLUSTER, Run, ok, pyinfra
 
+pytestmark = pytest.mark.slow
+
 NODES = ("node1", "node2", "node3")
 PREFLIGHT = ["deploys/preflight.py"]
 SUDOERS = "/etc/sudoers.d/90-cloud-init-users"
@@ -38,7 +40,7 @@ local.include("deploys/gateway.py")
 
 @pytest.fixture(scope="module")
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
-    made = new_lab("look")
+    made = new_lab("look", control_plane_address="192.168.2.10")
     made.up()
     (made.project / "start.py").write_text(START)
     yield made

@@ -13,7 +13,7 @@ import yaml
 
 from lab.api import Lab
 from messages import codes
-from tests.lab.clusters import TWO_NODES, all_are_ready, kubeconfig
+from tests.lab.clusters import TWO_NODES, all_are_ready, kubeconfig, pods_reach_each_other
 from tests.lab.runs import CLUSTER, changes, differences, ok, pyinfra, snapshot, start
 
 pytestmark = pytest.mark.slow
@@ -100,6 +100,7 @@ def lab(prepared: Prepared) -> Lab:
     run = pyinfra(prepared.lab, "-y", deploys=CLUSTER)
     assert run.status == 0, run.output
     all_are_ready(prepared.lab, *NODES)
+    pods_reach_each_other(prepared.lab, *NODES)
     for node in NODES:
         ok(prepared.lab.console(node, ["sh", "-c", LEFT]))
     return prepared.lab
@@ -144,13 +145,12 @@ def test_the_name_is_typed(lab: Lab, prepared: Prepared) -> None:
             stderr=theirs,
         )
         os.close(theirs)
-        seen = b""
+        answers, seen = {b"Make a last backup": b"n\n", b"Type its name": answer}, b""
         try:
             while block := os.read(ours, 4096):
-                asked = b"Type its name" in seen
                 seen += block
-                if not asked and b"Type its name" in seen:
-                    os.write(ours, answer)
+                for question in [each for each in answers if each in seen]:
+                    os.write(ours, answers.pop(question))
         except OSError:
             pass  # Linux' way to say that the other side is closed
         os.close(ours)

@@ -45,6 +45,7 @@ ARCHIVE = """rm /etc/apt/apt.conf.d/90lab-proxy
 a=http://192.168.1.1:3142
 find /etc/apt/sources.list* -type f \
 -exec sed -Ei "s#https://#$a/HTTPS///#; s#http://([^1])#$a/\\1#" {} +"""
+OF_PODS = ("kube-proxy", "coredns", "pause")
 CONNECT = "timeout 5 bash -c '</dev/tcp/{}/{}' 2>&1"
 # Accepts connections, and says nothing.
 TAKE_PORT = f"""sudo systemd-run --unit=taken python3 -c "from socket import *
@@ -111,7 +112,7 @@ def shared(new_lab: Callable[..., Lab]) -> Iterator[Deployed]:
     for node in plan.nodes:
         ok(lab.console(node.name, ["sh", "-c", ARCHIVE]))
     command = [sys.executable, "-m", "tests.lab.registry", plan.router, str(REGISTRY_PORT)]
-    images = ["first", "second", "third"]
+    images = ["first", "second", "third", *OF_PODS]
     registry = subprocess.Popen(
         network.inside(lab.name, "router", [*command, *images]), cwd=REPOSITORY
     )
@@ -217,10 +218,23 @@ def test_a_cache_that_stops_while_a_node_joins_does_not_stop_the_run(shared: Dep
     output, _ = run.communicate()
     assert run.returncode == 0, output[-5000:]
     pull(lab, "third", "node1", "node5")
+    a_worker_pulls_its_first_images_before_it_joins(lab)
     again = pyinfra(lab, "-y", deploys=CLUSTER)
     assert again.status == 0, again.output[-5000:]
     all_are_ready(lab, *(f"node{n}" for n in range(1, 6)))
     assert can_connect(lab.ssh("node5", CONNECT.format(GATEWAY, PORT)))
+
+
+def a_worker_pulls_its_first_images_before_it_joins(lab: Lab) -> None:
+    """The lab's own images come as archives; here they are in the registry, but flannel's."""
+    data = ("--data", "image_archives=null", "--data", "image_repository=registry.example")
+    deploys = ["deploys/packages.py", "deploys/control_plane.py"]
+    run = pyinfra(lab, "-y", "--limit", "node5", *data, deploys=deploys)
+    assert run.status == 0, run.output
+    assert "Images for pods" in run.output
+    names = "|".join(OF_PODS)
+    listed = f"sudo ctr -n k8s.io images ls -q | grep -cE '^registry.example/({names}):' || :"
+    assert until(lambda: int(ok(lab.ssh("node5", listed))) == len(OF_PODS), pause=1)
 
 
 def test_a_cache_that_cannot_start_is_a_warning(shared: Deployed) -> None:

@@ -21,7 +21,8 @@ from lab.waiting import until
 from messages import codes
 from tests.lab.runs import CLUSTER, Run, changes, differences, ok, pyinfra, snapshot, start
 
-pytestmark = pytest.mark.timeout(2400)  # much has to come and go
+# Much has to come and go.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 NETWORK = ["deploys/network.py"]
 
@@ -129,7 +130,6 @@ def test_a_second_run_from_the_same_folder_changes_nothing(lab: Lab) -> None:
     assert changes(lab, deploys=NETWORK) == []
 
 
-@pytest.mark.slow
 def test_a_second_run_from_another_computer_changes_nothing(lab: Lab, tmp_path: Path) -> None:
     spoil(lab)
     before = snapshot(lab)
@@ -150,7 +150,6 @@ def test_a_second_run_from_another_computer_changes_nothing(lab: Lab, tmp_path: 
     assert changes(lab, deploys=NETWORK) != []
 
 
-@pytest.mark.slow
 def test_what_changes_nothing_is_not_stopped_and_preflight_warns(lab: Lab) -> None:
     spoil(lab)
     with at_work(lab):
@@ -170,7 +169,6 @@ def test_what_changes_nothing_is_not_stopped_and_preflight_warns(lab: Lab) -> No
     assert shown.left_alone("node3"), shown.output
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("deploy", ["deploys/cluster.py", "deploys/undo.py", "deploys/prepare.py"])
 def test_every_deploy_is_stopped(lab: Lab, deploy: str) -> None:
     before = snapshot(lab)
@@ -187,7 +185,6 @@ def test_after_a_run_was_killed_the_next_goes_on_without_hand_work(lab: Lab) -> 
     assert changes(lab, deploys=NETWORK) != []
 
 
-@pytest.mark.slow
 def test_a_run_whose_computer_lost_its_power_frees_the_nodes_by_itself(lab: Lab) -> None:
     """Its connections stay open, for nobody says that they ended; it only is silent."""
     spoil(lab)
@@ -204,7 +201,6 @@ def test_a_run_whose_computer_lost_its_power_frees_the_nodes_by_itself(lab: Lab)
                 os.kill(pid, signal.SIGCONT)
 
 
-@pytest.mark.slow
 def test_a_run_keeps_its_locks_over_changes_of_the_network(lab: Lab) -> None:
     """Its old connections are closed then, and the lock goes with them."""
     (lab.project / "long.py").write_text(
@@ -216,7 +212,7 @@ def test_a_run_keeps_its_locks_over_changes_of_the_network(lab: Lab) -> None:
         if "Something long" in line:
             break
     try:
-        assert all(is_locked(lab, node) for node in ("node1", "node2", "node3"))
+        assert until(lambda: all_are_locked(lab))
     finally:
         lab.console("node1", ["touch", "/run/go-on"])
         running.communicate(timeout=600)

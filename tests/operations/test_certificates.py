@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from pyinfra.context import ctx_host, ctx_state
-from pyinfra_testing.util import FakeHost, FakeState, create_host
+from pyinfra_testing.util import FakeState, create_host
 
 import runs
 from facts.certificates import (
@@ -25,9 +27,18 @@ from facts.certificates import (
     CertificatesState,
     Process,
 )
+from facts.etcd import EtcdMembers, EtcdState
+from facts.kubeconfig import Credentials
+from facts.livez import Livez
+from formats.etcd import Member
+from messages import Said
 from messages import kubernetes as messages
-from operations import certificates, kubeconfig
+from operations import certificates, keepalived, kubeconfig
 from operations.base import HostFailure
+from operations.certificates import renewal
+from operations.nodes import control_planes
+from operations.nodes.control_planes import ControlPlanes
+from tests.fake_node import Host
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
@@ -79,12 +90,6 @@ def observed(
     return CertificatesState(SECONDS, files, processes, rotates=True)
 
 
-@pytest.fixture(autouse=True)
-def silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("log", "log_styled"):
-        monkeypatch.setattr(FakeHost, name, lambda *args, **kwargs: None, raising=False)
-
-
 @contextmanager
 def on_a_node() -> Iterator[tuple[Any, Any]]:
     state = FakeState()
@@ -100,12 +105,12 @@ def planned(monkeypatch: pytest.MonkeyPatch, found: CertificatesState, local: st
     operation: Any = certificates.control_plane
     inner = getattr(operation._inner, "__wrapped__", operation._inner)
     with on_a_node() as (state, _):
-        commands = list(inner("node1", "pi", 60, "~/.kube/config", "bramble"))
-        copies_follow = runs.of(state).part(kubeconfig.Renewal).planned
+        commands = list(inner("node1", "pi", 60, {"node1": "a"}, "a", "~/.kube/config", "bramble"))
+        copies_follow = bool(runs.of(state).part(kubeconfig.Renewals))
     if not commands:
         return None
     (command,) = commands
-    node, user, names, pods, client, serving = command.args
+    _, _, node, user, names, pods, client, serving = command.args
     assert (node, user) == ("node1", "pi")
     assert copies_follow == ("admin.conf" in names)
     return names, pods, client, serving
@@ -201,3 +206,98 @@ def test_a_workers_kubelet(
         commands = list(inner("node2", "node1", 60))
     found_arguments = [tuple(command.args[2:]) for command in commands]
     assert found_arguments == ([expected] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("holds", "renewed", "said"),
+    [
+        ("more", False, []),
+        ("more", True, ["KUB072"]),
+        ("outdated", False, ["KUB072"]),
+        ("outdated", True, ["KUB072"]),
+    ],
+)
+def test_a_users_kubeconfig_with_other_entries_is_left_when_certificates_are_renewed(
+    monkeypatch: pytest.MonkeyPatch, holds: str, renewed: bool, said: list[str]
+) -> None:
+    found = Credentials(
+        admin="a", home="/home/pi", group="pi", user="x", holds=holds, status="600 pi pi"
+    )
+    planned: list[Said] = []
+    monkeypatch.setattr(kubeconfig, "read", lambda *_, **__: found)
+    monkeypatch.setattr(kubeconfig, "plan", planned.append)
+    operation: Any = kubeconfig.admin
+    inner = getattr(operation._inner, "__wrapped__", operation._inner)
+    with on_a_node() as (state, made):
+        runs.of(state).part(kubeconfig.Renewals).update([made.name] if renewed else [])
+        assert list(inner("pi")) == []
+    assert [each.message.code for each in planned] == said
+
+
+# --- of several control planes -------------------------------------------------------------------
+
+ADDRESSES = {"node1": "a1", "node2": "a2", "node3": "a3"}
+
+
+def members(*healthy: str) -> EtcdState:
+    found = [Member(each, each, (each,), False, each in healthy) for each in ADDRESSES.values()]
+    return EtcdState("listed", found)
+
+
+def renewed(
+    monkeypatch: pytest.MonkeyPatch, etcd: EtcdState, has_expired: bool = False
+) -> list[str]:
+    """What is done on node2, in its order; the others' etcd says this."""
+    done: list[str] = []
+    monkeypatch.setattr(keepalived, "move_away", lambda host, shared: done.append(f"move {shared}"))
+    monkeypatch.setattr(control_planes, "_PAUSE_S", 0)
+    monkeypatch.setattr(renewal, "ASK_S", 0)
+    hosts = {name: Host(name) for name in ADDRESSES}
+    state: Any = SimpleNamespace(inventory=SimpleNamespace(get_host=hosts.get))
+    after = replace(observed(), processes={"etcd": Process(2, 2)})
+    states = iter([observed(), observed(), after])
+
+    def answer(script: str, *words: str, stdin: str | None = None) -> list[str]:
+        done.append("renew" if script == renewal._RENEW else script.partition(" ")[0])
+        return []
+
+    def fact(name: str, asked: Any, *_: Any) -> Any:
+        if isinstance(asked, EtcdMembers):
+            if etcd.state == "listed":
+                done.append(f"ask {name}")
+            return etcd
+        return "" if isinstance(asked, Livez) else next(states)
+
+    for name, each in hosts.items():
+        each.node.answer, each.node.fact = answer, partial(fact, name)
+    planes = ControlPlanes(ADDRESSES, "shared")
+    arguments = ("node2", "pi", ["etcd-peer"], ["etcd"], False, False)
+    host: Any = hosts["node2"]
+    assert renewal.renew_control_plane(state, host, planes, has_expired, *arguments)
+    return done
+
+
+def test_the_address_moves_away_and_etcd_is_whole_again_before_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = renewed(monkeypatch, members("a1", "a2", "a3"))
+    work = ["move shared", "renew", "kill"]
+    assert [each for each in done if each in work] == work
+    assert done[0] == "ask node1"
+    assert done[-1] == "ask node1"
+
+
+def test_certificates_are_not_renewed_while_another_member_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for etcd, code in ((members("a1", "a2"), "ROL010"), (EtcdState("silent", []), "KUB073")):
+        with pytest.raises(HostFailure) as failure:
+            renewed(monkeypatch, etcd)
+        assert failure.value.args[0].message.code == code
+
+
+def test_an_etcd_that_has_stopped_for_want_of_certificates_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = renewed(monkeypatch, EtcdState("silent", []), has_expired=True)
+    assert done == ["renew", "kill"]

@@ -354,8 +354,7 @@ def gathered(nodes: LocalNodes) -> Any:
         "networks": {},
         "resolver": {},
         "kubernetes_version": "1.36",
-        "control_plane": "node1",
-        "control_plane_address": "192.168.2.11",
+        "control_planes": {"node1": "192.168.2.11"},
     }
     for each in nodes.state.inventory:
         with ctx_state.use(nodes.state), ctx_host.use(each):

@@ -10,6 +10,7 @@ from typing import Any
 import gevent
 import pytest
 
+from formats.node import nodes
 from messages import kubernetes as messages
 from operations.kubeadm import join_token
 from operations.kubeadm.join_token import JoinCredentials, join_credentials
@@ -85,10 +86,10 @@ def test_token_is_passed_on_standard_input_only(control_plane: Any) -> None:
     assert secret not in repr(credentials)
 
 
-def test_credentials_hold_the_ready_nodes_and_the_ca_hash(control_plane: Any) -> None:
+def test_credentials_hold_the_nodes_and_the_ca_hash(control_plane: Any) -> None:
     with join_credentials(control_plane) as credentials:
-        ready = frozenset({"node1"})
-        assert credentials == JoinCredentials(credentials.token, "sha256:PEM", ready)
+        known = nodes(NODES["items"])
+        assert credentials == JoinCredentials(credentials.token, "sha256:PEM", known)
 
 
 def test_a_token_that_can_not_be_deleted_is_a_warning(control_plane: Any) -> None:

@@ -31,7 +31,7 @@ JOINED = {"state": "joined", "ca": OURS, "server": "https://node1:6443", "files"
 
 
 def join(monkeypatch: pytest.MonkeyPatch, authority: str) -> tuple[list[Any], str]:
-    monkeypatch.setattr(kubeadm, "_authority", lambda control_plane: authority)
+    monkeypatch.setattr(kubeadm, "cluster_authority", lambda control_plane: authority)
     state = FakeState()
     host = create_host(state, facts={"kubeadm.Member": JOINED})
     operation: Any = kubeadm.join

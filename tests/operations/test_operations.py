@@ -16,9 +16,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from pyinfra import host, state
 from pyinfra_testing.operations import make_operation_tests
-from pyinfra_testing.util import FakeFact, FakeHost, FakeState
+from pyinfra_testing.util import FakeState
 
 import runs
 from messages import Said
@@ -26,29 +27,16 @@ from operations import files, iptables, sshd
 from operations.base import HostFailure
 from operations.interfaces import ifup
 
-files._WRITE = "WRITE"
-ifup._BRING_UP = "BRING_UP"
-ifup._GIVE_WAY = "GIVE_WAY"
-sshd._RELOAD = "RELOAD"
-iptables._TIDY = "TIDY"
-
-
-def _of_fact(fact: FakeFact, key: str) -> object:
-    """A fact without arguments is read by attribute, as one with arguments is."""
-    return getattr(fact.data, key) if hasattr(fact.data, key) else fact[key]
+SCRIPTS = [
+    *((files, "WRITE"), (sshd, "RELOAD"), (iptables, "TIDY")),
+    *((ifup, "BRING_UP"), (ifup, "GIVE_WAY")),
+]
 
 
 class Named(NamedTuple):
     """Of a host, what operations ask of the others in a run."""
 
     name: str
-
-
-# What pyinfra's own have, and the fakes lack.
-FakeFact.__getattr__ = _of_fact
-FakeHost.log = FakeHost.log_styled = lambda *args, **kwargs: None
-FakeState.failed_hosts = frozenset()
-FakeState.activated_hosts = {Named("node1"), Named("node2"), Named("node3")}
 
 
 def _says_what_it_changes(generator: Callable[..., Iterator[object]]) -> Callable[..., object]:
@@ -78,9 +66,22 @@ def _text(value: object) -> str:
     return value.message.code if isinstance(value, Said) else str(value)
 
 
+WATCHED: dict[object, Callable[..., object]] = {}
 for folder in sorted((Path(__file__).parent / "cases").iterdir()):
     module, function = folder.name.split(".")
     operation = getattr(import_module(f"operations.{module}"), function)
     inner = getattr(operation, "_inner", operation)  # of ``files.ensure``, which others use
-    operation._inner = _says_what_it_changes(inspect.unwrap(inner))
+    WATCHED[operation] = _says_what_it_changes(inspect.unwrap(inner))
     globals()[f"Test_{module}_{function}"] = make_operation_tests("operations", folder.name, folder)
+
+
+@pytest.fixture(autouse=True)
+def watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Watch each operation, in a run of three nodes; scripts have their names as texts."""
+    for operation, generator in WATCHED.items():
+        monkeypatch.setattr(operation, "_inner", generator, raising=False)
+    for module, script in SCRIPTS:
+        monkeypatch.setattr(module, f"_{script}", script)
+    nodes = {Named("node1"), Named("node2"), Named("node3")}
+    monkeypatch.setattr(FakeState, "failed_hosts", frozenset(), raising=False)
+    monkeypatch.setattr(FakeState, "activated_hosts", nodes, raising=False)

@@ -21,6 +21,7 @@ from facts.files import FileState
 from facts.interfaces import InterfacesFiles, InterfacesState
 from facts.kubeadm import ControlPlaneState, MemberState
 from facts.leftovers import LeftoversState
+from facts.networks import Networks
 from facts.node_record import RecordState
 from facts.resolv_conf import Resolver
 from formats.iptables import parse_save
@@ -29,11 +30,11 @@ from messages import codes
 from messages import preflight as messages
 from operations import kubeadm, preflight
 from operations.preflight import checks
-from operations.preflight.firewall import evaluate
+from operations.preflight.firewall import Findings, evaluate
 from operations.preflight.firewall.flows import Site
 from operations.preflight.firewall.iptables_rules import base_chains
 from operations.preflight.node import Node
-from operations.preflight.results import count, table
+from operations.preflight.results import Result, count, table
 from tests.operations.preflight_nodes import (
     ABSENT,
     ARCHIVE,
@@ -342,6 +343,14 @@ def test_a_worker_that_does_not_reach_the_api_server_can_not_join() -> None:
     assert "(192.168.2.11:6443)" in result.text
 
 
+def test_a_worker_that_asked_before_the_api_server_started_goes_on() -> None:
+    refused = {"192.168.2.11:22": "", "192.168.2.11:6443": "Connection refused"}
+    nodes = cluster("node2", reach=reach(address=refused))
+    nodes["node1"] = cluster("node1", control_plane=FINISHED)["node1"]
+    result = results(nodes, "node2")["control plane"]
+    assert (result.status, codes(result.text)) == ("warning", ["PRE056"])
+
+
 def test_a_worker_of_this_cluster_passes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -419,7 +428,7 @@ def test_the_checks_of_a_node_run_once_for_the_same_nodes(monkeypatch: pytest.Mo
 def test_the_gateway_lets_the_operator_pass_to_a_control_plane_behind_it() -> None:
     """Its own rules do; one of others before them, or in another table, is named."""
     site = Site("node2", "192.168.2.12", "eth0", "192.168.2.0/24", "10.244.0.0/16", "10.96.0.0/12",
-                "node1", "192.168.2.11", {"node1": "192.168.2.11"}, uplink="wlan0",
+                {"node1": "192.168.2.11"}, {"node1": "192.168.2.11"}, uplink="wlan0",
                 uplink_network="192.168.1.0/24")  # fmt: skip
     closed = "*mangle\n:FORWARD ACCEPT [0:0]\n-A FORWARD -i wlan0 -p tcp -m tcp --dport {} -j DROP\nCOMMIT\n"
     found = [
@@ -433,6 +442,82 @@ def test_the_gateway_lets_the_operator_pass_to_a_control_plane_behind_it() -> No
         " -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
     )
     assert found[1].dropped == ""
+
+
+PLANES = {"node1": "192.168.2.11", "node2": "192.168.2.12", "node3": "192.168.2.13"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "dropped", "command"),
+    [
+        ("-A INPUT -p tcp -m tcp --dport 2380 -j DROP", "2380/tcp from node2 (192.168.2.12)",
+         "-I INPUT -i eth0 -s 192.168.2.0/24 -p tcp --dport 2380 -j ACCEPT"),
+        ("-A OUTPUT -p tcp -m tcp --dport 2379 -j DROP", "2379/tcp to node2 (192.168.2.12)",
+         "-I OUTPUT -o eth0 -d 192.168.2.0/24 -p tcp --dport 2379 -j ACCEPT"),
+        ("-A INPUT -p vrrp -j DROP", "vrrp from node2 (192.168.2.12)",
+         "-I INPUT -i eth0 -s 192.168.2.0/24 -p vrrp -j ACCEPT"),
+        ("-A INPUT -p 112 -j DROP", "vrrp from node3 (192.168.2.13)",
+         "-I INPUT -i eth0 -s 192.168.2.0/24 -p vrrp -j ACCEPT"),
+        ("-A INPUT -d 192.168.2.10/32 -p tcp -j DROP",
+         "6443/tcp to 192.168.2.10 from node2", "--dport 6443 -j ACCEPT"),
+        ("-A OUTPUT -d 192.168.2.10/32 -p tcp -j DROP",
+         "6443/tcp to 192.168.2.10, held by node2", "--dport 6443 -j ACCEPT"),
+    ],
+)  # fmt: skip
+def test_control_planes_exchange_etcds_traffic_and_vrrp(
+    rule: str, dropped: str, command: str
+) -> None:
+    def findings(**changed: Any) -> Findings:
+        site = Site("node1", "192.168.2.11", "eth0", "192.168.2.0/24", "10.244.0.0/16",
+                    "10.96.0.0/12", PLANES, {n: PLANES[n] for n in ("node2", "node3")},
+                    common_address="192.168.2.10")  # fmt: skip
+        tables = parse_save(f"*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{rule}\nCOMMIT\n")
+        return evaluate(base_chains("iptables", tables), replace(site, **changed))
+
+    assert dropped in findings().dropped
+    assert command in findings().command
+    alone = {"control_planes": {"node1": "192.168.2.11"}, "common_address": None}
+    assert dropped not in findings(**alone).dropped
+
+
+def test_nft_is_told_the_protocol_that_has_no_ports() -> None:
+    chain = nft_chain("input", "drop").replace(
+        '[{"drop"',
+        '[{"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "protocol"}},'
+        ' "right": 112}}, {"drop"',
+    )
+    nodes = {
+        name: replace(node, desired=replace(node.desired, control_planes=PLANES,
+                                            common_address="192.168.2.10"))
+        for name, node in cluster("node1", ruleset=chain).items()
+    }  # fmt: skip
+    found = results(nodes)["firewall"].text
+    assert "drops vrrp from node2 (192.168.2.12), vrrp from node3 (192.168.2.13)" in found
+    assert (
+        'insert rule inet own input iifname "eth0" ip saddr 192.168.2.0/24 ip protocol vrrp accept'
+        in found
+    )
+
+
+def test_the_address_of_control_planes_belongs_to_one_of_them() -> None:
+    def found(answer: str, **addresses: list[str]) -> Result:
+        nodes = cluster("node1", reach={"address": {"192.168.2.10:22": answer}})
+        for name, node in nodes.items():
+            desired = replace(node.desired, control_planes=PLANES, common_address="192.168.2.10")
+            own = node.facts[Networks]
+            more = {**own.addresses, "eth0": own.addresses["eth0"] + addresses.get(name, [])}
+            facts = {**node.facts, Networks: replace(own, addresses=more)}
+            nodes[name] = replace(node, desired=desired, facts=facts)
+        assert "control plane address" not in results(nodes, "node2")
+        return results(nodes)["control plane address"]
+
+    held = ["192.168.2.10/32"]
+    assert found("No route to host").text == "nobody has 192.168.2.10"
+    assert found("Connection refused").status == "failure"
+    assert codes(found("").text) == ["PRE078"]
+    assert found("", node3=held).text == "held by node3"
+    twice = found("", node1=held, node3=held)
+    assert (twice.status, codes(twice.text)) == ("warning", ["PRE079"])
 
 
 @pytest.mark.parametrize(
@@ -449,7 +534,7 @@ def test_the_node_that_keeps_downloads_lets_the_others_in(
     own, other = ("11", "12") if name == "node1" else ("12", "11")
     peers = {"node2" if name == "node1" else "node1": f"192.168.2.{other}"}
     site = Site(name, f"192.168.2.{own}", "eth0", "192.168.2.0/24", "10.244.0.0/16",
-                "10.96.0.0/12", "node1", "192.168.2.11", peers, downloads=downloads)  # fmt: skip
+                "10.96.0.0/12", {"node1": "192.168.2.11"}, peers, downloads=downloads)  # fmt: skip
     closed = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -m tcp --dport 5142 -j DROP\nCOMMIT\n"
     found = evaluate(base_chains("iptables", parse_save(closed)), site)
     assert dropped in found.dropped

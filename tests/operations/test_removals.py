@@ -26,6 +26,7 @@ from messages import nodes as messages
 from operations import containerd, files, kubeconfig, node_record, nodes, removals, sysctl, units
 from operations.base import HostFailure
 from operations.node_record import ChangedSince
+from operations.teardown import check_confirmed
 from runs import lock
 from workstation import context_record
 
@@ -123,6 +124,27 @@ def _removed(
 def test_what_is_no_longer_declared_is_removed_in_the_order_of_the_kinds() -> None:
     assert removed(RECORD) == ["remove first b", "remove second a"]
     assert removed(RECORD, guarded=True) == ["remove first guarded"]
+
+
+@pytest.mark.usefixtures("kinds")
+def test_the_units_of_a_control_plane_are_removed_after_the_question(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(removals, "_OF_CONTROL_PLANES", ["first b", "first changed", "first none"])
+    written: list[NodeRecord] = []
+    monkeypatch.setattr(node_record, "write", lambda host, change: written.append(change(RECORD)))
+    with node() as host:
+        node_record.put(host, RecordState(RECORD))
+        runs.of(host.state).record.begin("node1", "an operation")
+        operation: Any = removals.of_control_plane
+        question, *commands = operation._inner.__wrapped__("bramble", "bramble")
+        assert question.args == ("bramble", "bramble")
+        assert question.function is check_confirmed
+        assert said(commands) == ["remove first b"]
+        assert written[0].entries == RECORD.without(["first b"]).entries  # what was changed stays
+        node_record.put(host, RecordState(RECORD))
+        monkeypatch.setattr(removals, "_OF_CONTROL_PLANES", ["first none"])
+        assert list(operation._inner.__wrapped__()) == []
 
 
 @pytest.mark.usefixtures("kinds")

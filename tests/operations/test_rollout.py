@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,14 +13,18 @@ import pytest
 from pyinfra.context import ctx_host, ctx_state
 
 import runs
+from facts.etcd import EtcdState
 from facts.kubectl import ClusterObjects
 from facts.livez import Livez
+from formats.etcd import Member
 from formats.pods import CORDON, PENDING
 from messages import kubernetes as kubernetes_messages
 from messages import rollout as messages
 from operations import rollout
 from operations.base import HostFailure
-from operations.kubeadm.kubelet_watch import KubeletWatch
+from operations.kubelet_watch import KubeletWatch
+from operations.nodes import control_planes
+from operations.nodes.control_planes import ControlPlanes
 from operations.rollout import checks, turn, waiting
 from operations.rollout.work import Rollout
 from remote.failures import Unreachable
@@ -31,6 +36,9 @@ DEPLOY = "deploys/reboot.py"
 MINE = f"{DEPLOY} since 2026-11-29T18:00:00Z"
 OTHER = "deploys/upgrade.py since 2026-11-29T18:00:00Z"
 NAMES = ("node1", "node2", "node3")
+ONE, TWO, THREE = ADDRESSES = ("192.168.2.11", "192.168.2.12", "192.168.2.13")
+FIRST = ControlPlanes({"node1": ONE}, ONE)
+PLANES = ControlPlanes(dict(zip(NAMES, ADDRESSES, strict=True)), "192.168.2.10")
 
 
 def node(name: str, ready: str = "True", boot: str = "b1", notes: Any = None, **spec: Any) -> Any:
@@ -49,7 +57,7 @@ def cordoned(name: str, note: str | None = MINE, **more: Any) -> Any:
 
 def begun(*nodes: Any, **more: Any) -> Rollout:
     """A roll-out of a run with all of these nodes, and what another has left."""
-    here = Rollout(deploy=DEPLOY, nodes=NAMES, control_plane="node1", **more)
+    here = Rollout(deploy=DEPLOY, nodes=NAMES, **{"planes": FIRST} | more)
     here.continue_from({each["metadata"]["name"]: each for each in nodes}, NAMES)
     here.objects = list(nodes)
     return here
@@ -97,9 +105,18 @@ def run(*failed: str) -> Iterator[Any]:
         yield state
 
 
-def reasons(here: Rollout, *failed: str, unwell: str = "") -> list[Any]:
+def reasons(here: Rollout, *failed: str, unwell: str = "", etcd: Any = None) -> list[Any]:
     with run(*failed):
-        return [said.message for said in checks.obstacles(here, unwell)]
+        return [said.message for said in checks.obstacles(here, unwell, etcd)]
+
+
+def members(*addresses: str, sick: str = "", learner: str = "") -> EtcdState:
+    """etcd has members at these addresses."""
+    of_all = [
+        Member(each, each, (each,), each == learner, each not in (sick, learner))
+        for each in addresses
+    ]
+    return EtcdState("listed", of_all)
 
 
 def test_nothing_begins_while_something_is_away_or_unwell() -> None:
@@ -123,6 +140,72 @@ def test_pods_that_are_an_obstacle_on_any_node_are_named_beforehand() -> None:
     assert reasons(here) == [kubernetes_messages.BARE_PODS, kubernetes_messages.BUDGET_NEVER_MET]
     del here.work["node2"]
     assert reasons(here) == [kubernetes_messages.BUDGET_NEVER_MET]
+
+
+@pytest.mark.parametrize(
+    ("name", "of_etcd", "message"),
+    [
+        ("node2", members(*ADDRESSES), None),
+        ("node2", members(*ADDRESSES, sick=TWO), None),
+        ("node2", members(*ADDRESSES, sick=THREE), messages.MEMBERS_UNWELL),
+        # Two tolerate no failure, whether or not a third one is joining.
+        ("node2", members(ONE, TWO), messages.MAJORITY_LOST),
+        ("node2", members(*ADDRESSES, learner=THREE), messages.MAJORITY_LOST),
+        ("node2", members(*ADDRESSES, "a", "b", sick="a"), messages.MEMBERS_UNWELL),
+        # etcd goes without it already.
+        ("node3", members(*ADDRESSES, sick=THREE, learner=TWO), None),
+        # It is the only one, or none.
+        ("node1", members(ONE), None),
+        ("node3", members(ONE, TWO), None),
+        ("node2", EtcdState("silent", [], "no leader"), kubernetes_messages.ETCD_NOT_ASKED),
+    ],
+)
+def test_a_control_plane_is_worked_on_while_etcd_does_without_it(
+    name: str, of_etcd: EtcdState, message: Any
+) -> None:
+    here = begun(*map(node, NAMES), planes=PLANES, work={name: ["why"]})
+    assert reasons(here, etcd=of_etcd) == ([message] if message else [])
+
+
+def test_a_control_plane_that_answers_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node that is worked on is asked last; one that is away, or has no quorum, is passed."""
+    monkeypatch.setattr(control_planes, "_PAUSE_S", 0)
+    with run() as state:
+        hosts = [state.inventory.get_host(name) for name in NAMES]
+
+        def asked(of: str, *answers: Any) -> str:
+            for host, answer in zip(hosts, answers, strict=True):
+                host.node.fact = partial(answered, answer)
+            return PLANES.asked(state, of, seconds=0).name
+
+        def answered(answer: Any, fact: Any) -> Any:
+            if answer is None:
+                raise Unreachable("no route")
+            return answer
+
+        well, silent = members(*ADDRESSES), EtcdState("silent", [], "no leader")
+        assert asked("node3", well, well, well) == "node1"
+        assert asked("node1", well, well, well) == "node2"
+        assert asked("node1", well, silent, well) == "node3"
+        assert asked("node2", None, well, well) == "node3"
+        assert asked("node1", well, EtcdState("absent", []), None) == "node1"
+        with pytest.raises(HostFailure) as failure:
+            asked("node1", silent, silent, None)
+        assert failure.value.args[0].message is kubernetes_messages.ETCD_NOT_ASKED
+
+
+def test_a_member_of_etcd_takes_part_again_once_it_is_healthy() -> None:
+    with run() as state:
+        host = state.inventory.get_host("node1")
+        for observed, well in (
+            (members(*ADDRESSES), True),
+            (members(*ADDRESSES, sick=TWO), False),
+            (members(*ADDRESSES, sick=THREE), True),
+            (members(*ADDRESSES, learner=TWO), False),
+            (EtcdState("silent", [], "no leader"), False),
+        ):
+            host.node.fact = lambda *_, observed=observed: observed
+            assert (control_planes.unwell_member(host, TWO) == "") is well
 
 
 class Cluster:

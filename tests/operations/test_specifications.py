@@ -41,14 +41,15 @@ def fits(operation: Callable[..., Any], arguments: dict[str, Any]) -> None:
 
 
 def test_deploys_and_preflight_are_given_the_same(cluster: settings.Cluster) -> None:
+    first = cluster.first_control_plane
     for node in cluster.nodes:
-        wanted = Specification(**specifications.preflight(cluster, node))
+        wanted = Specification(**specifications.preflight(cluster, node, first))
         assert wanted.resolver == specifications.resolver(cluster, node)
         assert list(wanted.interfaces) == [
             specifications.interface(each) for each in cluster.interfaces(node)
         ]
         assert {field.name for field in fields(Specification)} >= {
-            *specifications.preflight(cluster, node)
+            *specifications.preflight(cluster, node, first)
         }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+import yaml
 from pyinfra.api import FunctionCommand
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.util import FakeState, create_host
@@ -19,15 +19,20 @@ from pyinfra_testing.util import FakeState, create_host
 from facts.clock import ClockState
 from facts.packages import PackagesState
 from facts.upgrade import ControlPlaneVersions
+from formats.kubeadm import config
+from formats.kubeadm.output import causes
 from formats.kubernetes_version import Release
+from messages import kubernetes as kubernetes_messages
 from messages import upgrade as messages
 from operations import packages as packages_of
 from operations import upgrade
 from operations.base import HostFailure
+from operations.kubeadm import run as kubeadm_run
 from operations.packages import VERSIONED
-from operations.upgrade import checks, is_done, run, snapshot
+from operations.upgrade import checks, is_done
 from operations.upgrade.versions import Versions, tag
 from tests.said import saying
+from tests.shell import shell
 
 OLD, NEW = Release(1, 35, 6), Release(1, 36, 4)
 CLOCK = ClockState(0, "", True, ["chrony"], [], True)
@@ -49,9 +54,8 @@ def parts(release: Release, deprecated: list[str] | None = None) -> ControlPlane
 def versions(release: Release, **kubelets: Release) -> Versions:
     """A cluster of one version, with kubelets of others."""
     return Versions(
-        control_plane="node1",
         cluster=release,
-        parts=parts(release),
+        parts={"node1": parts(release)},
         addons={"kube-proxy": f"v{release}", "CoreDNS": "v1.13.1"},
         kubelets={"node1": release, "node2": release} | kubelets,
         runtimes={"node1": "1.7.24~ds1", "node2": "1.7.24~ds1"},
@@ -72,10 +76,18 @@ def test_one_minor_and_any_patch_forward_are_possible() -> None:
         (versions(NEW, node2=OLD), Release(1, 37, 1), "UPG003 1.35.6 & the kubelet of node2"),
         (versions(NEW), OLD, "UPG004 the cluster & 1.36.4 & 1.35.6"),
         (versions(NEW), Release(1, 36, 3), "UPG004 the cluster & 1.36.4 & 1.36.3"),
-        (replace(versions(OLD), parts=parts(NEW)), Release(1, 35, 9), "UPG004 the API server"),
+        (
+            replace(versions(OLD), parts={"node1": parts(NEW)}),
+            Release(1, 35, 9),
+            "UPG004 the API server",
+        ),
         (versions(OLD, node2=Release(1, 37, 0)), NEW, "UPG005 node2 & 1.37.0 & 1.36.4"),
         (versions(NEW), Release(1, 37, 0), "CRI001 1.7.24 & 1.37"),
-        (replace(versions(OLD), parts=parts(OLD, [DEPRECATED])), NEW, "UPG006 b of a/v1beta1"),
+        (
+            replace(versions(OLD), parts={"node1": parts(OLD, [DEPRECATED])}),
+            NEW,
+            "UPG006 b of a/v1beta1",
+        ),
     ],
 )
 def test_what_can_not_succeed_is_refused(observed: Versions, target: Release, said: str) -> None:
@@ -84,7 +96,7 @@ def test_what_can_not_succeed_is_refused(observed: Versions, target: Release, sa
 
 
 def test_an_api_that_has_gone_already_is_not_in_the_way() -> None:
-    checks.check_cluster(replace(versions(NEW), parts=parts(NEW, [DEPRECATED])), NEW)
+    checks.check_cluster(replace(versions(NEW), parts={"node1": parts(NEW, [DEPRECATED])}), NEW)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +122,7 @@ def test_what_is_left_is_known_from_the_last_part_of_each_step() -> None:
     # Power cuts in apply: before its last add-on, and before kubeadm's own file was corrected.
     for cut in (
         replace(done, addons={**done.addons, "kube-proxy": "v1.35.6"}),
-        replace(done, parts=replace(done.parts, configured="v1.35.6")),
+        replace(done, parts={"node1": replace(parts(NEW), configured="v1.35.6")}),
         replace(done, cluster=OLD),
     ):
         assert not is_done(cut, "node1", NEW)
@@ -146,8 +158,10 @@ def test_the_tag_of_an_image(image: str, expected: str) -> None:
 
 # --- the operations ------------------------------------------------------------------------------
 
-TARGET = {"control_plane": "node1", "version": "1.36", "url": "https://example.org/"}
+TARGET = {"control_planes": ["node1"], "version": "1.36", "url": "https://example.org/"}
 IGNORED: dict[str, Any] = {"ignore_preflight_errors": ["Mem"]}
+PLANES: dict[str, Any] = {"addresses": {"node1": "a"}, "shared": "a"}
+APPLIED: dict[str, Any] = {**IGNORED, **PLANES, "timeouts": {"upgradeManifests": "20m0s"}}
 
 
 def commands(
@@ -174,13 +188,13 @@ def commands(
         ctx_state.use(state),
         ctx_host.use(fake),
         patch.object(packages_of, "offered", offer),
-        patch.object(upgrade, "observe", lambda control_plane, target: observed),
+        patch.object(upgrade, "observe", lambda control_planes, target: observed),
         patch.object(upgrade, "read", lambda fact: CLOCK),
         patch.object(upgrade, "plan", lambda message: None),
         patch.object(upgrade, "plan_change", lambda message: changes.append(message)),
     ):
         inner: Any = inspect.unwrap(getattr(upgrade, name)._inner)
-        found = list(inner(**TARGET, **arguments))
+        found = list(inner(**{**TARGET, **arguments}))
     assert bool(found) == bool(changes)
     return [
         (each.function.__name__, *each.args)
@@ -192,14 +206,25 @@ def commands(
 
 def test_each_step_does_what_is_left() -> None:
     old = versions(OLD)
-    assert commands("snapshot_taken", old) == [("save", "1.35.6")]
+    backup: dict[str, Any] = {
+        "cluster": "c",
+        "control_planes": {"node1": "a"},
+        "storage": {"folder": "f"},
+    }
+    assert commands("backed_up", old, **backup) == [("take", "c", "a", {"folder": "f"})]
     images = {"image_repository": "r"}
-    assert commands("images", old, **images) == [("pull_images", "v1.36.4", "r", False)]
-    assert commands("images", old, "node2", **images) == [("pull_images", "v1.36.4", "r", True)]
-    assert commands("applied", old, **IGNORED) == [
-        ("show_plan", "v1.36.4", ["Mem"]),
-        ("run_apply", "v1.36.4", ["Mem"]),
-    ]
+    listed = ["--kubernetes-version", "v1.36.4", "--image-repository", "r"]
+    assert commands("images", old, **images) == [("pull_images", listed, False)]
+    assert commands("images", old, "node2", **images) == [("pull_images", listed, True)]
+    spare, first, (name, *arguments, text), wait = commands("applied", old, **APPLIED)
+    assert (spare[0], wait[0]) == ("spare", "wait_until_serving")
+    assert first == ("show_plan", "v1.36.4", ["Mem"])
+    assert (name, arguments) == ("run_apply", ["v1.36.4", ["Mem"]])
+    assert yaml.safe_load(text) == {
+        "apiVersion": "kubeadm.k8s.io/v1beta4",
+        "kind": "UpgradeConfiguration",
+        "timeouts": config.UPGRADE_TIMEOUTS | {"upgradeManifests": "20m0s"},
+    }
     assert commands("node_configured", old, "node2", **IGNORED) == [("run_node", ["Mem"])]
     assert commands("restarted", old, "node2", seconds=9) == [
         "systemctl daemon-reload && systemctl restart kubelet.service",
@@ -207,10 +232,31 @@ def test_each_step_does_what_is_left() -> None:
     ]
 
 
+def test_the_others_follow_the_first_and_the_last_has_the_add_ons() -> None:
+    """kubeadm leaves kube-proxy as it is until no control plane is at the older version."""
+    done, lagging = versions(NEW), {"kube-proxy": "v1.35.6", "CoreDNS": "v1.13.1"}
+    two = replace(done, parts={"node1": parts(NEW), "node2": parts(OLD)}, addons=lagging)
+    assert [is_done(two, node, NEW) for node in ("node1", "node2")] == [True, False]
+    assert commands("applied", two, **APPLIED) == []
+    further = commands("applied", two, "node2", **APPLIED)
+    assert [each[0] for each in further] == ["spare", "run_further", "wait_until_serving"]
+    both = {"node1": parts(NEW), "node2": parts(NEW)}
+    assert not is_done(replace(two, parts=both), "node2", NEW)
+    assert is_done(replace(done, parts=both), "node2", NEW)
+    assert not is_done(replace(done, parts=both, cluster=OLD), "node1", NEW)
+    rows = {str(row[0]): [str(cell) for cell in row[1:]] for row in two.rows(NEW)}
+    assert rows["kube-apiserver"] == ["1.36.4", "1.35.6"]
+
+
 def test_no_step_is_left_when_all_is_done() -> None:
     done = versions(NEW)
     assert commands("possible", done) == commands("possible", done, "node2") == []
-    assert commands("snapshot_taken", done) == commands("applied", done, **IGNORED) == []
+    backup: dict[str, Any] = {
+        "cluster": "c",
+        "control_planes": {"node1": "a"},
+        "storage": {"folder": "f"},
+    }
+    assert commands("backed_up", done, **backup) == commands("applied", done, **APPLIED) == []
     for node in ("node1", "node2"):
         assert commands("images", done, node, image_repository="r") == []
         assert commands("node_configured", done, node, **IGNORED) == []
@@ -220,7 +266,7 @@ def test_no_step_is_left_when_all_is_done() -> None:
 
 def test_the_control_plane_waits_for_all_nodes() -> None:
     with saying("ROL003 node2", HostFailure):
-        commands("applied", versions(OLD), failed=["node2"], **IGNORED)
+        commands("applied", versions(OLD), failed=["node2"], **APPLIED)
 
 
 def test_a_minor_that_can_not_be_gone_to_need_not_be_offered() -> None:
@@ -242,18 +288,6 @@ def test_what_is_not_upgraded_in_the_end_is_named() -> None:
 # --- the scripts ---------------------------------------------------------------------------------
 
 
-def shell(
-    script: str, *arguments: str, tools: Path, **programs: str
-) -> subprocess.CompletedProcess[str]:
-    """Run a node's script with these programs before the machine's own."""
-    for name, text in programs.items():
-        (tools / name).write_text(f"#!/bin/sh\n{text}\n")
-        (tools / name).chmod(0o755)
-    environment = {"PATH": f"{tools}:/usr/sbin:/usr/bin:/sbin:/bin"}
-    command = ["sh", "-c", script, "sh", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-
 LISTED = "\n".join(
     f"echo registry.k8s.io/{name}:v1"
     for name in ("kube-apiserver", "kube-proxy", "coredns/coredns", "pause", "etcd")
@@ -262,14 +296,14 @@ LISTED = "\n".join(
 
 def test_a_worker_pulls_what_its_pods_need(tmp_path: Path) -> None:
     have = "echo registry.k8s.io/pause:v1"
-    plane = shell(run._MISSING, "v1", "r", tools=tmp_path, kubeadm=LISTED, ctr=have)
+    missing = kubeadm_run._MISSING
+    plane = shell(missing, "", "--config", "f", tools=tmp_path, kubeadm=LISTED, ctr=have)
     assert plane.stdout.split() == [
         f"registry.k8s.io/{name}:v1"
         for name in ("kube-apiserver", "kube-proxy", "coredns/coredns", "etcd")
     ]
-    worker = shell(
-        run._MISSING, "v1", "r", *run._ON_WORKERS.split(), tools=tmp_path, kubeadm=LISTED, ctr=have
-    )
+    of_worker = kubeadm_run._ON_WORKERS
+    worker = shell(missing, of_worker, tools=tmp_path, kubeadm=LISTED, ctr=have)
     assert worker.stdout.split() == [
         "registry.k8s.io/kube-proxy:v1",
         "registry.k8s.io/coredns/coredns:v1",
@@ -279,77 +313,21 @@ def test_a_worker_pulls_what_its_pods_need(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tool", ["kubeadm", "ctr"])
 def test_images_that_could_not_be_listed_are_not_taken_for_none(tmp_path: Path, tool: str) -> None:
     programs = {"kubeadm": LISTED, "ctr": "echo a"} | {tool: "exit 1"}
-    assert shell(run._MISSING, "v1", "r", tools=tmp_path, **programs).returncode != 0
+    assert shell(kubeadm_run._MISSING, "", tools=tmp_path, **programs).returncode != 0
+
+
+def test_a_node_without_images_lacks_all(tmp_path: Path) -> None:
+    done = shell(kubeadm_run._MISSING, "", tools=tmp_path, kubeadm=LISTED, ctr=":")
+    assert len(done.stdout.split()) == 5
 
 
 def test_a_pull_that_fails_names_the_reason_and_ends(tmp_path: Path) -> None:
-    ctr = 'case "$*" in *bad*) echo "no such host" >&2; exit 1;; esac'
-    done = shell(run._PULL, "good", "bad", "never", tools=tmp_path, ctr=ctr)
-    assert (done.returncode, done.stdout.split("\n")[0]) == (1, "pulled good")
-    assert "no such host" in done.stderr
-    assert "never" not in done.stdout
-
-
-ETCD = r"""case " $* " in
-*" tasks ls "*) echo "TASK PID STATUS"; echo "old 1 STOPPED"; echo "now 2 RUNNING";;
-*" containers ls "*) echo old; echo now;;
-*" exec "*" old "*) exit 1;;
-*"snapshot save"*) for f; do :; done; echo data > "$f";;
-*"snapshot restore"*) for f; do :; done; mkdir -p "$f/member";;
-*version*) :;;
-*) exit 9;; esac"""
-
-
-def take(tmp_path: Path, ctr: str = ETCD) -> subprocess.CompletedProcess[str]:
-    """Take a snapshot below a folder instead of the root."""
-    for folder in ("var/lib/etcd", "etc/kubernetes/pki", "etc/kubernetes/tmp/kubeadm-backup"):
-        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-    (tmp_path / "etc/kubernetes/pki/ca.key").write_text("key")
-    script = snapshot._SAVE
-    for path in ("/var/lib/", "/etc/kubernetes/pki"):
-        script = script.replace(path, f"{tmp_path}{path}")
-    script = script.replace("tar -C /", f"tar -C {tmp_path}")
-    tools = tmp_path / "tools"
-    tools.mkdir(exist_ok=True)
-    return shell(script, "1.35.6", tools=tools, ctr=ctr, sync=":")
-
-
-def test_a_snapshot_holds_both_for_root_alone_and_the_newest_are_kept(tmp_path: Path) -> None:
-    folder = tmp_path / "var/lib/bramble/snapshots"
-    folder.mkdir(parents=True)
-    for day in range(1, 8):
-        (folder / f"2026010{day}T000000Z-1.34.1").mkdir()
-    (folder / ".new.cut-off").mkdir()
-    done = take(tmp_path)
-    assert done.returncode == 0, done.stderr
-    made = Path(done.stdout.splitlines()[-2])
-    assert (made / "etcd.db").read_text() == "data\n"
-    listed = subprocess.run(
-        ["tar", "-tf", made / "kubernetes.tar"], capture_output=True, text=True, check=True
+    ctr = 'case "$*" in *bad*) echo "ctr: dial tcp: no such host" >&2; exit 1;; esac'
+    images = ("good:1", "mirror:5000/bad:1", "never:1")
+    done = shell(kubeadm_run._PULL, *images, tools=tmp_path, ctr=ctr)
+    assert (done.returncode, done.stdout.split("\n")[0]) == (1, "Pulled good:1")
+    said = kubernetes_messages.IMAGE_NOT_PULLED(
+        image="mirror:5000/bad:1", others="", reason="no such host"
     )
-    assert "etc/kubernetes/pki/ca.key" in listed.stdout
-    assert "tmp" not in listed.stdout
-    assert {path.stat().st_mode & 0o77 for path in (folder, made, *made.iterdir())} == {0}
-    assert sorted(path.name for path in folder.iterdir()) == [
-        *(f"2026010{day}T000000Z-1.34.1" for day in (4, 5, 6, 7)),
-        made.name,
-    ]
-    assert list((tmp_path / "var/lib/etcd").iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "ctr",
-    [
-        ETCD.replace("echo data >", "exit 1; echo >"),
-        ETCD.replace('mkdir -p "$f/member"', "exit 1"),
-        ETCD.replace('mkdir -p "$f/member"', ":"),
-        ETCD.replace("now 2 RUNNING", "now 2 STOPPED"),
-        "exit 1",
-    ],
-    ids=["not saved", "not restored", "restored to nothing", "etcd does not run", "no containerd"],
-)
-def test_a_snapshot_that_is_none_leaves_nothing(tmp_path: Path, ctr: str) -> None:
-    done = take(tmp_path, ctr)
-    assert done.returncode != 0
-    assert list((tmp_path / "var/lib/bramble/snapshots").iterdir()) == []
-    assert list((tmp_path / "var/lib/etcd").iterdir()) == []
+    assert causes(done.stdout.splitlines()) == [said]
+    assert "never" not in done.stdout

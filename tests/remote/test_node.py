@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pyinfra.api import StringCommand
 
 import remote
 from facts.boot import BootId
+from remote import Node
 from remote.failures import Unreachable
 from tests.fake_node import FakeNode, Host
 
@@ -66,3 +69,19 @@ def test_this_computer_has_no_connection_to_watch_or_to_lose() -> None:
     node.keep_alive()
     assert (node.is_ssh, node.is_lost, node.login_key, node.host_key) == (False, False, None, None)
     assert node.ensure_open() is None
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(TimeoutError(), "TimeoutError"), (OSError("no route"), "no route")]
+)
+def test_a_node_that_does_not_answer_fails_with_a_reason(error: OSError, reason: str) -> None:
+    def run_shell_command(*_: Any, **__: Any) -> Any:
+        raise error
+
+    host: Any = SimpleNamespace(
+        name="node1", connected=True, run_shell_command=run_shell_command, connector=None
+    )
+    host.state = SimpleNamespace(print_input=False)
+    with pytest.raises(Unreachable) as failure:
+        Node(host).output(StringCommand("true"), 1)
+    assert failure.value.args[0].values["reason"] == reason

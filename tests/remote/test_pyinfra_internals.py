@@ -40,6 +40,7 @@ from pyinfra.api import (
 from pyinfra.api import util as api_util
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.host import HostData
 from pyinfra.api.operations import run_host_op
 from pyinfra.connectors import ssh, util
 from pyinfra.connectors.sshuserclient import SSHClient
@@ -286,9 +287,13 @@ def test_cheap_lookups_find_the_same(state: State, monkeypatch: pytest.MonkeyPat
         (api_util, "getframeinfo"),
         (arguments, "all_global_arguments"),
         (facts, "all_global_arguments"),
+        (HostData, "__getattr__"),
     ):  # put back after the test
         monkeypatch.setattr(module, name, getattr(module, name))
     found = []
+    host = State(Inventory(([("node1", {"color": "red", "_sudo": True})], {}))).inventory.get_host(
+        "node1"
+    )
     for spare in (False, True):
         if spare:
             pyinfra_internals.spare_lookups()
@@ -298,6 +303,7 @@ def test_cheap_lookups_find_the_same(state: State, monkeypatch: pytest.MonkeyPat
                 api_util.get_call_location(frame_offset=0),
                 arguments.all_global_arguments(),
                 facts.all_global_arguments(),
+                [host.data.get(name) for name in ("_sudo", "_su_user", "color", "none")],
             ]
         )
     assert found[0] == found[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -55,6 +56,16 @@ def test_the_last_word_of_an_error_comes_before_the_marker_behind_it() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (100, "")
     assert list(shell.stream_within(done.stdout.splitlines(keepends=True))) == ["a", "E: b"]
+
+
+def test_a_process_that_a_command_leaves_behind_is_not_waited_for() -> None:
+    """It keeps the output open: no line comes, and no end."""
+
+    def said() -> Iterator[str]:
+        yield from ["Hi\n", f"{BEGIN}\n", "a\n", "\n", f"{END}\n"]
+        pytest.fail("it is waited for")
+
+    assert list(shell.stream_within(said())) == ["a"]
 
 
 def test_what_a_login_shell_says_in_place_of_the_command_is_kept() -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pyinfra.api import Config, Inventory, State
 from pyinfra.api.operation import OperationMeta
+from pyinfra.connectors.util import CommandOutput
 
 import runs
 from report import steps
-from report.screen import Screen, lines
+from report.screen import SILENT_S, Screen, lines
 
 
 @pytest.fixture
@@ -85,3 +87,43 @@ def test_a_step_for_all_nodes_needs_no_names(state: State) -> None:
     same = steps.of_operation(state, steps.Clock(), "Order")
     assert lines(same, 2) == ["    ok       Order"]
     assert lines(same[:1], 2) == ["    ok       Order: node1"]
+
+
+def test_a_silent_step_shows_the_nodes_that_it_waits_for(
+    state: State, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("report.screen.time", SimpleNamespace(monotonic=lambda: now))
+    node1, _ = state.inventory
+    state.is_executing = True
+    screen = Screen(state, steps.Clock(), verbose=False)
+    screen.operation_start(state, "Hostname")
+    now += SILENT_S
+    screen._waits("Hostname")
+    assert capsys.readouterr().err == "    waiting for node1, node2 (60 s)\n"
+
+    state.ops[node1]["Hostname"].operation_meta.set_complete(True, [], CommandOutput([]))
+    now += SILENT_S
+    screen._waits("Hostname")
+    assert capsys.readouterr().err == "    waiting for node2 (120 s)\n"
+
+    screen.filter(logging.makeLogRecord({"msg": "    [node2] apt: Unpacking runc (43 %)"}))
+    capsys.readouterr()
+    screen._waits("Hostname")  # a line was just shown
+    screen.operation_end(state, "Hostname")
+    capsys.readouterr()
+    now += SILENT_S
+    screen._waits("Hostname")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_node_that_has_failed_is_not_waited_for(
+    state: State, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("report.screen.SILENT_S", 0)
+    state.is_executing = True
+    screen = Screen(state, steps.Clock(), verbose=False)
+    screen.operation_start(state, "Hostname")
+    state.fail_hosts({next(iter(state.inventory))})
+    screen._waits("Hostname")
+    assert "waiting for node2 (" in capsys.readouterr().err

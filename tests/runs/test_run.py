@@ -10,7 +10,7 @@ from pyinfra.context import state as state_of_the_context
 
 import runs
 from facts.run_lock import RunLockState
-from runs import lock
+from runs import failures, lock
 from runs.record import CHANGED, SAME, Change
 
 
@@ -53,6 +53,13 @@ def test_a_command_is_suggested_once() -> None:
     for _ in range(2):
         run.suggest("kubectl get nodes")
     assert run.next_commands == ["kubectl get nodes"]
+
+
+def test_a_lost_connection_has_a_reason_without_one_in_its_exception() -> None:
+    for error, reason in ((EOFError(), "closed by the node"), (OSError("reset"), "reset")):
+        said, expected = failures.explain(error)
+        assert expected
+        assert f"({reason})" in said
 
 
 def test_this_runs_own_lock_is_no_other_runs() -> None:

@@ -33,8 +33,8 @@ HERE = Path(str(settings.__file__)).parent
 MODULES = [
     HERE / f"{name}.py"
     for name in (
-        "build", "connector_fields", "fields", "images", "kubernetes_fields", "place_fields",
-        "placement", "rules", "sources", "wifi_key",
+        "backup_fields", "build", "connector_fields", "fields", "images", "kubernetes_fields",
+        "place_fields", "placement", "rules", "sources", "wifi_key",
     )
 ]  # fmt: skip
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import settings
-from messages import codes
 from settings import kubernetes, overrides, sources
 from settings.build import build
 from tests.project import behind_a_router
@@ -119,30 +118,64 @@ def test_behind_a_worker_gateway_kubectl_reaches_the_api_server_at_the_gateway(
     cluster = settings.load(project)
     assert kubernetes.api_server(cluster) == "https://192.168.1.32:6443"
     assert kubernetes.certificate_names(cluster) == ["node1", "192.168.2.11", "192.168.1.32"]
-    assert kubernetes.forwarded_ports(cluster) == [6443]
+    plane = IPv4Address("192.168.2.11")
+    assert kubernetes.forwarded_ports(cluster) == {6443: plane}
     append(project, "group_data/all.py", "kubectl_proxy = True\n")
-    assert kubernetes.forwarded_ports(settings.load(project)) == [6443, 8080]
+    assert kubernetes.forwarded_ports(settings.load(project)) == {6443: plane, 8080: plane}
 
 
 def test_a_control_plane_that_is_the_gateway_needs_no_port_passed_on(project: Path) -> None:
-    assert kubernetes.forwarded_ports(settings.load(project)) == []
+    assert kubernetes.forwarded_ports(settings.load(project)) == {}
+
+
+def several(project: Path, count: int, workers: str = "") -> settings.Cluster:
+    nodes = [(f"node{n}", {"address": f"192.168.2.1{n}"}) for n in range(1, count + 1)]
+    nodes[0][1]["uplink_address"] = "192.168.1.32"
+    (project / "inventory.py").write_text(f"control_plane = {nodes}\nworkers = [{workers}]\n")
+    append(project, "group_data/all.py", 'control_plane_address = "192.168.2.10"\n')
+    return settings.load(project)
 
 
 @pytest.mark.parametrize("count", [3, 5])
-def test_an_odd_control_plane_is_a_cluster_that_no_deploy_makes_yet(
-    count: int, project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    nodes = [(f"node{n}", {"address": f"192.168.2.1{n}"}) for n in range(1, count + 1)]
-    nodes[0][1]["uplink_address"] = "192.168.1.32"
-    (project / "inventory.py").write_text(f"control_plane = {nodes}\n")
-    cluster = settings.load(project)
+def test_several_control_planes_have_an_address_in_common(count: int, project: Path) -> None:
+    cluster = several(project, count)
     assert [node.role for node in cluster.nodes] == ["control_plane"] * count
-    monkeypatch.chdir(project)
-    with pytest.raises(SystemExit) as ended:
-        settings.prepare("inventory.py")
-    assert codes(str(ended.value)) == ["SET096"]
-    assert len(str(ended.value).splitlines()) == 1
-    assert not (project / ".cluster").exists()
+    assert cluster.host_names["192.168.2.11"] == ["node1"]
+    assert cluster.host_names["192.168.2.10"] == ["kubernetes-api"]
+
+
+def test_kubectl_here_reaches_the_address_of_control_planes_through_the_gateway(
+    project: Path,
+) -> None:
+    cluster = several(project, 3)
+    assert kubernetes.api_server(cluster) == "https://192.168.1.32:6443"
+    names = ["node1", "192.168.2.11", "192.168.2.10", "192.168.1.32"]
+    assert kubernetes.certificate_names(cluster) == names
+    assert kubernetes.forwarded_ports(cluster) == {6443: IPv4Address("192.168.2.10")}
+    append(project, "group_data/all.py", "kubectl_proxy = True\n")
+    cluster = settings.load(project)
+    assert kubernetes.proxy_url(cluster) == "http://192.168.1.32:8080"
+    assert kubernetes.forwarded_ports(cluster) == {6443: IPv4Address("192.168.2.10")}
+
+
+def test_kubectl_here_connects_to_the_address_of_control_planes_behind_a_router(
+    project: Path,
+) -> None:
+    behind_a_router(project)
+    append(project, "group_data/all.py", 'control_plane_address = "192.168.2.10"\n')
+    cluster = settings.load(project)
+    assert kubernetes.api_server(cluster) == "https://192.168.2.10:6443"
+    assert kubernetes.proxy_url(cluster) == "http://192.168.2.11:8080"
+    assert kubernetes.forwarded_ports(cluster) == {}
+
+
+def test_pods_run_on_control_planes_where_those_are_the_only_nodes(project: Path) -> None:
+    assert settings.load(project).control_plane_is_schedulable is False
+    worker = '("node9", {"address": "192.168.2.19"})'
+    assert several(project, 3, worker).control_plane_is_schedulable is False
+    assert several(project, 3).control_plane_is_schedulable is True
+    append(project, "group_data/all.py", "pods_on_control_plane = False\n")
+    assert settings.load(project).control_plane_is_schedulable is False
 
 
 def test_host_overrides_group_and_group_overrides_all(project: Path) -> None:

@@ -102,6 +102,18 @@ def test_a_gateway_that_is_a_worker_is_drawn_as_one(project: Path) -> None:
     assert drawn.count("default via 192.168.2.13") == 2
 
 
+def test_the_address_that_control_planes_have_in_common_is_in_it(project: Path) -> None:
+    nodes = [(f"node{n}", {"address": f"192.168.2.1{n}"}) for n in (1, 2, 3)]
+    nodes[0][1]["uplink_address"] = "192.168.1.32"
+    (project / "inventory.py").write_text(f"control_plane = {nodes}\n")
+    with (project / "group_data/all.py").open("a") as file:
+        file.write('control_plane_address = "192.168.2.10"\n')
+    for svg in picture.pictures(project).values():
+        drawn = texts(svg)
+        assert "kubernetes-api 192.168.2.10: held by one of node1, node2, node3" in drawn
+        assert sum(each.startswith("control plane") for each in drawn) == 3
+
+
 def test_a_renderer_that_ignores_the_style_sheet_sees_every_colour(project: Path) -> None:
     for svg in picture.pictures(project).values():
         assert "var(" not in svg

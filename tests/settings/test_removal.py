@@ -9,7 +9,7 @@ import pytest
 
 import settings
 from settings import SettingsError
-from settings.removal import requested
+from settings.removal import check_replaced, check_restored, requested
 from tests.project import REPOSITORY
 
 INVENTORY = """control_plane = [
@@ -33,14 +33,15 @@ def cluster(tmp_path: Path) -> settings.Cluster:
 def test_a_worker_and_its_line(cluster: settings.Cluster) -> None:
     found = requested(cluster, {"node": "node3"}, "inventory.py")
     assert (found.node.name, found.purge, found.yes) == ("node3", False, None)
-    assert found.line == 'inventory.py line 7: ("node3", {"address": "192.168.2.13"})'
+    assert set(found.lines) == {"node1", "node3"}
+    assert found.lines["node3"] == 'inventory.py line 7: ("node3", {"address": "192.168.2.13"})'
 
 
 def test_packages_and_an_answer(cluster: settings.Cluster) -> None:
     options = {"node": "node2", "packages": "purge", "yes": "node2"}
     found = requested(cluster, options, "inventory.py")
     assert (found.purge, found.yes) == (True, "node2")
-    assert found.line.startswith("inventory.py line 4: workers = [")
+    assert found.lines["node2"].startswith("inventory.py line 4: workers = [")
 
 
 @pytest.mark.parametrize(
@@ -65,3 +66,24 @@ def test_a_node_that_the_inventory_does_not_have(cluster: settings.Cluster) -> N
     with pytest.raises(SettingsError) as mistakes:
         requested(cluster, {"node": "node4"}, "inventory.py")
     assert "node4" in str(mistakes.value)
+
+
+def test_only_a_worker_is_replaced(cluster: settings.Cluster) -> None:
+    check_replaced(cluster, {})
+    check_replaced(cluster, {"replace": "node2"})
+    for name, code in (("node1", "SET123"), ("node9", "")):
+        with pytest.raises(SettingsError) as mistakes:
+            check_replaced(cluster, {"replace": name})
+        assert name in str(mistakes.value)
+        assert code in str(mistakes.value)
+
+
+def test_only_a_control_plane_is_restored(cluster: settings.Cluster) -> None:
+    check_restored(cluster, {})
+    check_restored(cluster, {"node": "node1"})
+    for name in ("node2", "node9"):
+        with pytest.raises(SettingsError) as mistakes:
+            check_restored(cluster, {"node": name})
+        (problem,) = mistakes.value.problems
+        assert problem.text.message.code == "SET135"
+        assert "Write node1." in str(mistakes.value)

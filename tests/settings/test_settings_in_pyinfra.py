@@ -298,6 +298,7 @@ OF_NODE2 = ["--data", "node=node2"]
         (["inventroy.py", "deploys/cluster.py"], "SET117"),
         (["inventroy.py", "debug-inventory"], "SET117"),
         (["deploys/cluster.py", "inventory.py"], "SET117"),
+        (["inventory.py", "deploys/cluster.py", "--ssh-port", "2222"], "SET013"),
         (["inventory.py", "deploys/reset.py", "--limit", "node2"], "SET118"),
         (["inventory.py", "deploys/reset.py", "--exclude", "node2"], "SET118"),
         (["inventory.py", "deploys/network.py", "--data", "yes=bramble"], "SET020"),

@@ -12,6 +12,7 @@ import pytest
 from standin.node import addons, config, controllers, init, kubeconfig, manifests, server
 from standin.node.client import Client
 from standin.node.store import Store
+from tests.standin.etcd import Etcd
 
 CLUSTER = """
 apiVersion: kubeadm.k8s.io/v1beta4
@@ -33,6 +34,7 @@ class ControlPlane:
     """A running API server with a cluster that kubeadm init has filled."""
 
     config: config.Config
+    etcd: Etcd
     store: Store
     address: str
     admin: Client
@@ -56,7 +58,8 @@ def control_plane(root: Path) -> Iterator[ControlPlane]:
     cluster = config.load_init(str(file))
     for phase in ("certs", "etcd", "control-plane"):
         init.PHASES[phase](cluster)
-    store = Store(root / "var/lib/etcd")
+    etcd = Etcd()
+    store = etcd.store()
     flags = manifests.flags("kube-apiserver")
     running = server.serve(store, "127.0.0.1", 0, flags)
     port = int(running.server_address[1])
@@ -69,6 +72,6 @@ def control_plane(root: Path) -> Iterator[ControlPlane]:
         init.PHASES[phase](cluster)
     controllers.tokens(store)
     admin = Client.of(kubeconfig.load(kubeconfig.ADMIN))
-    yield ControlPlane(cluster, store, f"127.0.0.1:{port}", admin)
+    yield ControlPlane(cluster, etcd, store, f"127.0.0.1:{port}", admin)
     running.shutdown()
     running.server_close()

@@ -5,23 +5,32 @@ from __future__ import annotations
 
 import base64
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.waiting import until
 from standin.node import addons, controllers, kubeconfig, pki
 from standin.node.client import ApiError, Client, Unreachable
 from standin.node.common import now, stamp
-from standin.node.store import Store
+from standin.node.resources import BY_KEY
+from standin.node.store import Conflict
 from tests.standin.conftest import ControlPlane
+from tests.standin.etcd import REFUSED
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 NODES = "/api/v1/nodes"
+CONFIG_MAPS = BY_KEY["configmaps"]
 
 
 def config_map(name: str, **data: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+def one_map(**data: str) -> dict[str, Any]:
+    content = config_map("one", **data)
+    content["metadata"]["namespace"] = "default"
+    return content
 
 
 def apply(client: Client, content: dict[str, Any], manager: str, force: bool = False) -> Any:
@@ -53,7 +62,7 @@ def test_a_certificate_of_another_authority_is_not_accepted(control_plane: Contr
     other = pki.new_authority("kubernetes", "ECDSA-P256", timedelta(days=1))
     key = pki.new_key("ECDSA-P256")
     name = pki.subject("admin", "system:masters")
-    forged = other.sign(name, [pki.CLIENT], key.public_key(), timedelta(days=1))
+    forged = other.sign(name, "client", key.public_key(), timedelta(days=1), ())
     pair = {"client-certificate": pki.certificate_pem(forged), "client-key": pki.key_pem(key)}
     user = {f"{name}-data": base64.b64encode(data).decode() for name, data in pair.items()}
     client = Client(f"https://{control_plane.address}", user=user)
@@ -86,12 +95,55 @@ def test_an_expired_token_is_refused_and_removed(control_plane: ControlPlane) ->
     assert control_plane.admin.get(path) is None
 
 
-def test_objects_survive_a_restart(control_plane: ControlPlane, root: Path) -> None:
+def test_objects_are_in_etcd_where_kubernetes_has_them(control_plane: ControlPlane) -> None:
     made = control_plane.admin.request("POST", MAPS, config_map("kept", a="1"))
-    again = Store(root / "var/lib/etcd")
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "w1"}, "spec": {}}
+    control_plane.admin.request("POST", NODES, node)
+    for key in (
+        "/registry/configmaps/default/kept",
+        "/registry/minions/w1",
+        "/registry/namespaces/default",
+        "/registry/services/specs/default/kubernetes",
+        "/registry/clusterroles/cluster-admin",
+        "/registry/secrets/kube-system/bootstrap-token-abcdef",
+    ):
+        assert key in control_plane.etcd.names()
+    again = control_plane.etcd.store()
     found = next(one for one in again.objects.values() if one["metadata"]["name"] == "kept")
     assert found == made
-    assert again.revision > int(made["metadata"]["resourceVersion"])
+    control_plane.admin.request("DELETE", f"{MAPS}/kept")
+    assert "/registry/configmaps/default/kept" not in control_plane.etcd.names()
+
+
+def test_two_api_servers_share_an_etcd(control_plane: ControlPlane) -> None:
+    """What one writes the other serves, and neither writes over a newer version."""
+    made, other = (
+        control_plane.store.create(CONFIG_MAPS, one_map(a="1")),
+        control_plane.etcd.store(),
+    )
+    assert other.get(CONFIG_MAPS, "default", "one") == made
+    changed = other.update(CONFIG_MAPS, made | {"data": {"a": "2"}})
+    found, _ = control_plane.store.changes(
+        CONFIG_MAPS, "default", int(made["metadata"]["resourceVersion"]), wait=10
+    )
+    assert found == [("MODIFIED", changed)]
+    with pytest.raises(Conflict):
+        control_plane.store.update(CONFIG_MAPS, made | {"data": {"a": "3"}})
+
+
+def test_without_etcd_nothing_is_served_until_it_is_back(control_plane: ControlPlane) -> None:
+    control_plane.etcd.switch(False)
+    assert until(lambda: control_plane.store.problem != "", pause=0.01)
+    for method, body in (("GET", None), ("POST", config_map("one"))):
+        status, message = refused(control_plane.admin, method, MAPS, body)
+        assert status == 500
+        assert REFUSED in message
+    status, message = refused(control_plane.admin, "GET", "/livez")
+    assert (status, "[-]etcd failed" in message) == (500, True)
+    control_plane.etcd.switch(True)
+    assert until(lambda: not control_plane.store.problem, pause=0.01)
+    assert control_plane.admin.request("GET", "/livez") == "ok"
+    control_plane.admin.request("POST", MAPS, config_map("one"))
 
 
 def test_writing_over_a_newer_version_is_a_conflict(control_plane: ControlPlane) -> None:

@@ -12,11 +12,13 @@ from types import SimpleNamespace
 import pytest
 
 from standin.node import (
+    addons,
     config,
     containerd,
     join,
     kubeadm,
     kubelet,
+    manifests,
     node,
     patch,
     pki,
@@ -24,8 +26,8 @@ from standin.node import (
     services,
     tables,
 )
-from standin.node.common import Fatal, Obj, duration, go_duration
-from standin.node.preflight import Check, directory_available, file_available, file_content
+from standin.node.common import Fatal, Obj, duration
+from standin.node.preflight import FORWARDING, Check, directory_available, file_available
 from tests.standin.conftest import ControlPlane
 
 SWAPS = "Filename\t\tType\t\tSize\tUsed\tPriority\n"
@@ -43,9 +45,8 @@ def test_leftovers_are_named_as_recorded(root: Path, capsys: pytest.CaptureFixtu
     (root / "var/lib/etcd").mkdir(parents=True)
     (root / "var/lib/etcd/leftover").touch()
     (root / "proc/sys/net/ipv4/ip_forward").write_text("0\n")
-    forward = file_content("/proc/sys/net/ipv4/ip_forward", "1")
     shown = problems(
-        capsys, file_available(manifest), directory_available("/var/lib/etcd"), forward
+        capsys, file_available(manifest), directory_available("/var/lib/etcd"), FORWARDING
     )
     assert shown == (
         "[preflight] Some fatal errors occurred:\n"
@@ -140,23 +141,17 @@ def test_discovery_refuses_in_the_recorded_words(
     assert sum(slept) <= 1, "timeouts.discovery counts, not the default of five minutes"
 
 
-def test_tokens_are_made_listed_and_deleted(
+def test_tokens_are_made_and_deleted(
     control_plane: ControlPlane, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
     kubeadm.main(["token", "create", "fedcba.0123456789abcdef", "--ttl", "10m"])
     assert capsys.readouterr().out == "fedcba.0123456789abcdef\n"
-    with pytest.raises(Fatal, match=r'^a token with id "fedcba" already exists$'):
+    with pytest.raises(Fatal, match=r'"bootstrap-token-fedcba" already exists$'):
         kubeadm.main(["token", "create", "fedcba.0123456789abcdef"])
-    kubeadm.main(["token", "list", "-o", "json"])
-    text = capsys.readouterr().out
-    decoder, found = json.JSONDecoder(), []
-    while text.strip():
-        one, end = decoder.raw_decode(text.lstrip())
-        found.append(one)
-        text = text.lstrip()[end:]
-    assert [one["token"] for one in found] == ["abcdef.0123456789abcdef", "fedcba.0123456789abcdef"]
-    assert found[1]["usages"] == ["authentication", "signing"]
+    made = control_plane.admin.get(f"{addons.SECRETS}/bootstrap-token-fedcba")
+    assert addons.secret_text(made, "usage-bootstrap-signing") == "true"
+    assert addons.secret_text(made, "token-secret") == "0123456789abcdef"
     kubeadm.main(["token", "delete", "fedcba"])
     assert capsys.readouterr().out == 'bootstrap token "fedcba" deleted\n'
     with pytest.raises(Fatal) as gone:
@@ -201,15 +196,15 @@ def test_a_strategic_patch_merges_by_name_and_replaces_what_has_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(4, "4s"), (119, "119s"), (121, "2m1s"), (720, "12m"), (90000, "25h")]
+    ("seconds", "text"), [(4, "4s"), (119, "119s"), (721, "12m"), (90000, "25h"), (9e6, "104d")]
 )
 def test_ages_are_kubectls(seconds: int, text: str) -> None:
-    assert tables.long_age(seconds) == text
+    assert tables.age(seconds) == text
 
 
-@pytest.mark.parametrize("text", ["24h0m0s", "4m0s", "15s", "0s"])
-def test_durations_are_gos(text: str) -> None:
-    assert go_duration(duration(text).total_seconds()) == text
+@pytest.mark.parametrize(("text", "seconds"), [("24h0m0s", 86400), ("1m2.5s", 62.5), ("0", 0)])
+def test_durations_are_gos(text: str, seconds: float) -> None:
+    assert duration(text).total_seconds() == seconds
 
 
 def test_a_kubelet_registers_its_node_once(
@@ -234,6 +229,30 @@ def test_a_kubelet_registers_its_node_once(
     assert 'node "head" not found' in capsys.readouterr().err
     kubelet.Kubelet(flags).round()
     assert control_plane.admin.get(path) is not None
+
+
+def test_a_static_pod_that_ends_at_once_is_started_after_a_pause(
+    control_plane: ControlPlane, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, starts = SimpleNamespace(now=1000.0), list[float]()
+    monkeypatch.setattr(kubelet, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(services, "is_running", lambda _: False)
+    monkeypatch.setattr(services, "UNITS", {services.ETCD: ("etcd",)})
+    monkeypatch.setattr(services, "start", lambda *_: starts.append(clock.now - 1000))
+    monkeypatch.setattr(services, "stop", lambda _: None)
+    (root / "var/lib/kubelet/config.yaml").write_text("{}\n")
+    flags = {"config": "/var/lib/kubelet/config.yaml", "hostname-override": "head"}
+    one = kubelet.Kubelet(flags)
+    image = manifests.read("etcd")["spec"]["containers"][0]["image"]
+    state = node.State(images={image: 1})
+    while clock.now < 1010:
+        one._static_pods(state)
+        clock.now += 1
+    assert starts == [0, 3, 6, 9]
+    manifest = root / "etc/kubernetes/manifests/etcd.yaml"
+    manifest.write_text(manifest.read_text() + "# another one\n")
+    one._static_pods(state)
+    assert starts[-1] == 10, "what is new waits for nothing"
 
 
 def test_reset_leaves_what_the_real_one_leaves(

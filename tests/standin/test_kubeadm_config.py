@@ -62,7 +62,7 @@ def test_defaults_stand_where_the_file_says_nothing(tmp_path: Path) -> None:
         (["nosuch"], 'unknown command "nosuch" for "kubeadm"'),
         (["init", "--config", "/no.yaml"], "open /no.yaml: no such file or directory"),
         (
-            ["token", "list"],
+            ["token", "create"],
             "failed to load admin kubeconfig: open /etc/kubernetes/admin.conf: no such file or "
             "directory",
         ),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from standin import archives, packages, repository
+from lab.mirror import archives, packages, repository
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,26 @@ def test_kubectl_is_debians_with_the_version_of_its_package(mirror: Path, tmp_pa
     debs = mirror / repository.layout("1.36") / packages.architecture()
     packages.run(["dpkg-deb", "-x", str(next(debs.glob("kubectl_1.36.4-*"))), str(tmp_path)])
     assert (tmp_path / "usr/bin/kubectl").read_text() == "#!/bin/sh\necho v1.36.4\n"
+
+
+def test_a_mirror_that_hangs_or_fails_is_asked_again(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, calls, kept = tmp_path / "apt-get", tmp_path / "calls", tmp_path / "cache/kubectl.deb"
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    program.write_text(f"#!/bin/sh\necho >> {calls}; exec sleep 99\n")
+    program.chmod(0o755)
+    with monkeypatch.context() as patched:
+        patched.setattr(packages, "APT_S", 1)
+        with pytest.raises(packages.PackageError, match="apt-get took more than 1 s"):
+            packages.download("kubectl", kept, ["deb http://127.0.0.1 trixie main"], tmp_path)
+    assert len(calls.read_text()) == packages.ATTEMPTS
+    deb = mirror.parent / "kubectl.deb"
+    program.write_text(f'#!/bin/sh\necho >> {calls}; [ "$(wc -l < {calls})" != 4 ] || exit 1\n')
+    with program.open("a") as script:
+        script.write(f"cp {deb} kubectl_1_all.deb\n")
+    packages.download("kubectl", kept, [], tmp_path)
+    assert kept.read_bytes() == deb.read_bytes()
 
 
 def test_the_cni_plugins_are_debians(mirror: Path, tmp_path: Path) -> None:

@@ -138,8 +138,7 @@ def _site(node: Node, nodes: Nodes) -> Site:
         cluster=desired.networks["cluster_network"],
         pods=desired.networks["pod_network"],
         services=desired.networks["service_network"],
-        control_plane=desired.control_plane,
-        control_plane_address=desired.control_plane_address,
+        control_planes=desired.control_planes,
         peers=desired.peers,
         hardware=hardware,
         own_pods=pods[0] if pods else None,
@@ -147,6 +146,7 @@ def _site(node: Node, nodes: Nodes) -> Site:
         uplink_network=desired.networks["uplink_network"] if desired.is_gateway else None,
         nameservers=desired.resolver["nameservers"],
         downloads=desired.downloads,
+        common_address=desired.common_address,
     )
 
 
@@ -163,7 +163,7 @@ def _add_rules_of_the_run(tables: Tables, site: Site) -> None:
             f"-A FORWARD -s {inner} -i {near} -o {far} -j ACCEPT",
             f"-A FORWARD -d {inner} -i {far} -o {near} -m conntrack"
             " --ctstate RELATED,ESTABLISHED -j ACCEPT",
-            f"-A FORWARD -d {site.control_plane_address} -i {far} -o {near} -p tcp -m tcp"
+            f"-A FORWARD -d {site.endpoint[1]} -i {far} -o {near} -p tcp -m tcp"
             f" --dport {API_PORT} -j ACCEPT",
         ]
     if "FLANNEL-FWD" not in table.chains:

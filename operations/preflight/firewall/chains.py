@@ -113,6 +113,11 @@ class _Result:
     going: Packet | None = None  # to the next rule
     dropped: tuple[str, Rule] | None = None  # by which rule of which chain
 
+    @property
+    def is_undecided(self) -> bool:
+        """Whether the packet can only go on."""
+        return (self.accepted, self.returned, self.dropped) == (None, None, None)
+
     def either(self, other: _Result) -> _Result:
         """The verdicts that one of two evaluations gives."""
         return _Result(
@@ -158,17 +163,19 @@ def walk(chains: Iterable[BaseChain], stages: Iterable[Stage]) -> Outcome:
     After a base chain that drops it, evaluation continues as if that chain had accepted it, so that
     all places are found at once.
     """
-    ordered = sorted(chains, key=lambda chain: chain.priority)
+    by_hook: dict[Hook, list[BaseChain]] = {}
+    for chain in sorted(chains, key=lambda chain: chain.priority):
+        by_hook.setdefault(chain.hook, []).append(chain)
     drops: list[Place] = []
     doubts: list[Place] = []
     carried: Packet | None = None
     for stage in stages:
         packet = stage.packet
-        if carried is not None:
+        if carried is not None and (carried.mark, carried.state) != (packet.mark, packet.state):
             packet = replace(packet, mark=carried.mark, state=carried.state)
         if stage.family == "bridge":  # where conntrack may not have run
             packet = replace(packet, state=None)
-        for base in ordered:
+        for base in by_hook.get(stage.hook, ()):
             if not _is_on_way(base, stage) or (base.nat and packet.state != "NEW"):
                 continue
             early = stage.hook == "ingress" or (
@@ -191,7 +198,7 @@ def walk(chains: Iterable[BaseChain], stages: Iterable[Stage]) -> Outcome:
 
 
 def _is_on_way(base: BaseChain, stage: Stage) -> bool:
-    if base.hook != stage.hook or not stage.low <= base.priority <= stage.high:
+    if not stage.low <= base.priority <= stage.high:
         return False
     if base.family == "netdev" or base.hook in ("ingress", "egress"):
         packet = stage.packet
@@ -224,6 +231,8 @@ def _chain(base: BaseChain, name: str, packet: Packet, depth: int) -> _Result:
         if found.going is None:
             break
         result = _rule(base, name, rule, found.going, depth)
+        if result.going is found.going and result.is_undecided:
+            continue
         found = _Result(found.accepted, found.returned, None, found.dropped).either(result)
     return _Result(found.accepted, merge(found.returned, found.going), None, found.dropped)
 

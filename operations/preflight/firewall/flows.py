@@ -15,6 +15,7 @@ from operations.preflight.firewall.packets import CHOSEN_PORTS, MADE_UP, Packet,
 
 SSH_PORT, API_PORT, KUBELET_PORT, FLANNEL_PORT = 22, 6443, 10250, 8472
 ETCD_PORTS = (2379, 2380)
+VRRP = "vrrp"  # protocol 112, which has no ports
 DNS_PORT, PROBE_PORT = 53, 8080  # CoreDNS's: of its service, of its health
 _TRANSLATING = -100  # the priority of DNAT, and of reverting SNAT in an answer
 _REPLY, _LATER = frozenset({"syn", "ack"}), frozenset({"ack"})
@@ -29,7 +30,8 @@ class Site:
 
     + name, address, interface: on the cluster's network
     + cluster, pods, services: the cluster's network, the pod network, the service network
-    + control_plane, control_plane_address: the node with the API server
+    + control_planes: addresses of the nodes with an API server, by name
+    + common_address: held by one of those at a time; None: there is none
     + peers: the other nodes' addresses by name
     + hardware: hardware addresses by node, as far as they are known
     + own_pods: the pod network of this node; None: not known, then all of ``pods``
@@ -44,8 +46,7 @@ class Site:
     cluster: str
     pods: str
     services: str
-    control_plane: str
-    control_plane_address: str
+    control_planes: Mapping[str, str]
     peers: Mapping[str, str]
     hardware: Mapping[str, str] = field(default_factory=dict)
     own_pods: str | None = None
@@ -53,6 +54,20 @@ class Site:
     uplink_network: str | None = None
     nameservers: Sequence[str] = ()
     downloads: str | None = None
+    common_address: str | None = None
+
+    @property
+    def is_control_plane(self) -> bool:
+        """Whether it is one of ``control_planes``."""
+        return self.name in self.control_planes
+
+    @property
+    def endpoint(self) -> tuple[str, str]:
+        """Where a gateway leads the operator's kubectl: the node's name and the address; the name
+        is empty where several nodes may have it."""
+        if self.common_address:
+            return "", self.common_address
+        return next(iter(self.control_planes.items()))
 
 
 @dataclass(frozen=True)
@@ -61,7 +76,7 @@ class Allowed:
     What a rule has to accept: networks rather than single nodes; empty fields: any.
 
     + side: "dport" or "sport"
-    + ports: none: all traffic between the networks
+    + ports: none: all traffic between the networks; of VRRP that protocol
     + established: all answers
     """
 
@@ -127,12 +142,16 @@ def needed(site: Site) -> Iterator[Flow]:
     for name, address in site.peers.items():
         there = _End(site.interface, address, site.cluster, site.hardware.get(name))
         who = f"{name} ({address})"
-        if site.name == site.control_plane:
+        if site.is_control_plane:
             yield _flow(f"{API_PORT}/tcp from {who}", "tcp", API_PORT, there, here)
             yield _flow(f"{KUBELET_PORT}/tcp to {who}", "tcp", KUBELET_PORT, here, there)
-        elif name == site.control_plane:
+        if name in site.control_planes:
             yield _flow(f"{API_PORT}/tcp to {who}", "tcp", API_PORT, here, there)
             yield _flow(f"{KUBELET_PORT}/tcp from {who}", "tcp", KUBELET_PORT, there, here)
+        if site.is_control_plane and name in site.control_planes:
+            yield from _between_control_planes(site, who, here, there)
+        if site.common_address:
+            yield from _at_common_address(site, name, here, there)
         if site.name == site.downloads:
             yield _flow(f"{DOWNLOADS}/tcp from {who}", "tcp", DOWNLOADS, there, here)
         elif name == site.downloads:
@@ -146,9 +165,30 @@ def needed(site: Site) -> Iterator[Flow]:
     yield from _operator(site)
 
 
+def _between_control_planes(site: Site, who: str, here: _End, there: _End) -> Iterator[Flow]:
+    """Yield etcd's traffic, and who holds the common address."""
+    for port in ETCD_PORTS:
+        yield _flow(f"{port}/tcp from {who}", "tcp", port, there, here)
+        yield _flow(f"{port}/tcp to {who}", "tcp", port, here, there)
+    if site.common_address:
+        yield _flow(f"{VRRP} from {who}", VRRP, None, there, here, False)
+        yield _flow(f"{VRRP} to {who}", VRRP, None, here, there, False)
+
+
+def _at_common_address(site: Site, peer: str, here: _End, there: _End) -> Iterator[Flow]:
+    """Yield the flows to the API server that are addressed to no node's own address."""
+    words = f"{API_PORT}/tcp to {site.common_address}"
+    if site.is_control_plane:
+        server = replace(here, addresses=site.common_address)
+        yield _flow(f"{words} from {peer}", "tcp", API_PORT, there, server)
+    if peer in site.control_planes:
+        server = replace(there, addresses=site.common_address)
+        yield _flow(f"{words}, held by {peer}", "tcp", API_PORT, here, server)
+
+
 def _alone(site: Site) -> Iterator[Flow]:
-    """Yield the flows of the control plane to itself."""
-    if site.name != site.control_plane:
+    """Yield the flows of a control plane to itself."""
+    if not site.is_control_plane:
         return
     own = _End("lo", site.address, None, "")
     for port, end in (
@@ -160,36 +200,35 @@ def _alone(site: Site) -> Iterator[Flow]:
         yield _flow(words, "tcp", port, end, end)
 
 
-def _control_plane(site: Site) -> _End:
-    hardware = site.hardware.get(site.control_plane)
-    return _End(site.interface, site.control_plane_address, site.cluster, hardware)
-
-
 def _operator(site: Site) -> Iterator[Flow]:
     """Yield the flow of the operator's kubectl; the gateway forwards it to a node behind it."""
     operator = _End(site.uplink or site.interface, None, None)
     here = _End("", site.uplink_network or site.address, None)
     login = _flow(f"{SSH_PORT}/tcp from this computer", "tcp", SSH_PORT, operator, here)
     words = f"{API_PORT}/tcp from this computer"
-    forwarded = site.name != site.control_plane
-    if forwarded:
-        words += f" to {site.control_plane} ({site.control_plane_address})"
-    if site.uplink or not forwarded:
-        server = _control_plane(site) if forwarded else here
-        flow = _flow(words, "tcp", API_PORT, operator, server, dnat=forwarded)
+    name, address = site.endpoint
+    if site.uplink and address != site.address:
+        there = _End(site.interface, address, site.cluster, site.hardware.get(name))
+        words += f" to {name} ({address})" if name else f" to {address}"
+        flow = _flow(words, "tcp", API_PORT, operator, there, dnat=True)
+        yield replace(flow, certain=False, beside=login)
+    elif site.is_control_plane:
+        server = replace(here, addresses=site.common_address) if site.common_address else here
+        flow = _flow(words, "tcp", API_PORT, operator, server)
         yield replace(flow, certain=False, beside=login)
 
 
 def _pods(site: Site) -> Iterator[Flow]:
     here = _End("", site.own_pods or site.pods, None)
     own = _End("cni0", site.own_pods or site.pods, site.pods, MADE_UP)
-    if site.name == site.control_plane:
+    for name, address in site.control_planes.items():
         words = f"{API_PORT}/tcp from its pods"
-        yield _flow(words, "tcp", API_PORT, own, replace(here, addresses=site.address))
-    elif site.control_plane_address:
-        there = f"{site.control_plane} ({site.control_plane_address})"
-        words = f"{API_PORT}/tcp from its pods to {there}"
-        yield _flow(words, "tcp", API_PORT, own, _control_plane(site), snat=True)
+        if name == site.name:
+            yield _flow(words, "tcp", API_PORT, own, replace(here, addresses=site.address))
+        else:
+            there = _End(site.interface, address, site.cluster, site.hardware.get(name))
+            words += f" to {name} ({address})"
+            yield _flow(words, "tcp", API_PORT, own, there, snat=True)
     yield _flow(f"{PROBE_PORT}/tcp to its pods", "tcp", PROBE_PORT, here, own)
     yield _services(site)
     far = _End("flannel.1", site.pods, site.pods, MADE_UP)
@@ -284,7 +323,7 @@ def _flow(
         paths.append(_path(True, answer, server, client, ("sport", ports), snat))
         more = replace(ask, state="ESTABLISHED", flags=_LATER if protocol == "tcp" else frozenset())
         paths.append(_path(False, more, client, server, ("dport", ports), dnat))
-    return Flow(words, paths, port is not None)
+    return Flow(words, paths, port is not None or protocol == VRRP)
 
 
 def _path(

@@ -23,7 +23,7 @@ from operations.preflight.firewall.packets import (
 
 Match = Callable[[Packet], Answer]
 
-PROTOCOLS = {"6": "tcp", "17": "udp"}
+PROTOCOLS = {"6": "tcp", "17": "udp", "112": "vrrp"}
 ALL_BITS = (1 << 32) - 1
 
 

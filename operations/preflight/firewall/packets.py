@@ -29,7 +29,7 @@ class Packet:
     """
     One packet at one hook; None stands for what is unknown.
 
-    + protocol: "tcp" or "udp"
+    + protocol: "tcp", "udp" or "vrrp"
     + source, destination, sport, dport: as ranges
     + in_interface, out_interface: empty where a packet has none
     + state: of its connection: "NEW", "ESTABLISHED", "UNTRACKED"

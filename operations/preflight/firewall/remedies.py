@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from operations.preflight.firewall.chains import Place
-from operations.preflight.firewall.flows import Allowed, PacketPath, Site
+from operations.preflight.firewall.flows import VRRP, Allowed, PacketPath, Site
 
 _IN = ("ingress", "prerouting", "input", "forward")  # the hooks where -i is known …
 _OUT = ("forward", "output", "postrouting", "egress")  # … and where -o is known
@@ -64,14 +64,15 @@ def _rule(allowed: Allowed, place: Place) -> Allowed:
         return Allowed(in_interface="lo") if coming else Allowed(out_interface="lo")
     if place.packet.seen_state == "ESTABLISHED" and allowed.ports and not on_device:
         return Allowed(established=True)
-    by_interface = allowed.ports and not on_device
+    named = bool(allowed.ports) or allowed.protocol == VRRP
+    by_interface = named and not on_device
     return replace(
         allowed,
         in_interface=allowed.in_interface if by_interface and hook in _IN else "",
         out_interface=allowed.out_interface if by_interface and hook in _OUT else "",
         source=allowed.source if hook in _IN else None,
         destination=allowed.destination if hook in _OUT else None,
-        protocol=allowed.protocol if allowed.ports else "",
+        protocol=allowed.protocol if named else "",
         side=allowed.side if allowed.ports else "",
     )
 
@@ -112,7 +113,7 @@ def _nft(rule: Allowed) -> str:
     )
     words = "".join(f"{option} {value} " for option, value in options if value)
     if not rule.ports:
-        return words
+        return words + (f"ip protocol {rule.protocol} " if rule.protocol else "")
     ports = ", ".join(map(str, rule.ports))
     return f"{words}{rule.protocol} {rule.side} {{ {ports} }} "
 

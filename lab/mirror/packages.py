@@ -16,7 +16,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-HERE = Path(__file__).parent
+import standin
+
+HERE = Path(standin.__file__).parent
 CNI_VERSION = "1.9.1"
 CNI_PLUGINS = (
     "bandwidth bridge dhcp firewall host-device host-local ipvlan loopback macvlan portmap "
@@ -28,6 +30,8 @@ DEPENDS = {
     "kubeadm": PYTHON,
     "kubernetes-cni": "containernetworking-plugins",
 }
+# apt may wait for a mirror without an end.
+APT_S, ATTEMPTS = 180, 3
 PROGRAM = """#!/usr/bin/python3 -I
 # Stand-in for {name}, made by the lab; not Kubernetes' own.
 import sys
@@ -44,18 +48,75 @@ class PackageError(Exception):
 
 
 def run(
-    argv: Sequence[str], environment: Mapping[str, str] | None = None, stdin: bytes = b""
+    argv: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    folder: Path | None = None,
+    timeout: float = 600,
 ) -> bytes:
-    """Run a tool, return what it prints; PackageError when it fails."""
+    """Run a tool, in a folder, return what it prints; PackageError when it fails or is slow (s)."""
     env = dict(os.environ) | dict(environment or {})
     try:
-        done = subprocess.run(argv, input=stdin, env=env, capture_output=True, check=False)
+        done = subprocess.run(
+            argv,
+            input=stdin,
+            env=env,
+            cwd=folder,
+            timeout=timeout,
+            capture_output=True,
+            check=False,
+        )
     except FileNotFoundError:
         raise PackageError(f"{argv[0]} is missing: install it with apt-get") from None
+    except subprocess.TimeoutExpired:
+        raise PackageError(f"{argv[0]} took more than {timeout:.0f} s") from None
     if done.returncode:
         why = done.stderr.decode(errors="replace").strip()
         raise PackageError(f"{' '.join(argv[:2])} failed: {why}")
     return done.stdout
+
+
+def download(name: str, kept: Path, sources: Sequence[str], keyring: Path) -> None:
+    """
+    Download Debian's own package with apt, and its usual checks; without what it depends on.
+
+    + kept: where the package is put
+    + sources: lines of sources.list(5), without options
+    + keyring: the archive's keys
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            return _download(name, kept, sources, keyring)
+        except PackageError:
+            if attempt == ATTEMPTS - 1:
+                raise
+
+
+def _download(name: str, kept: Path, sources: Sequence[str], keyring: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="bramble-apt-") as scratch:
+        base = Path(scratch)
+        for folder in ("lists/partial", "cache/archives/partial", "parts"):
+            (base / folder).mkdir(parents=True)
+        signed = f"deb [signed-by={keyring}] "
+        lines = (f"{signed}{line.removeprefix('deb ')}\n" for line in sources)
+        (base / "sources.list").write_text("".join(lines))
+        (base / "status").touch()
+        options = {
+            "Dir::Etc::sourcelist": base / "sources.list",
+            "Dir::Etc::sourceparts": base / "parts",
+            "Dir::State::lists": base / "lists",
+            "Dir::State::status": base / "status",
+            "Dir::Cache": base / "cache",
+            "APT::Sandbox::User": "root",
+        }
+        apt = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items())]
+        run([*apt, "update"], folder=base, timeout=APT_S)
+        run([*apt, "download", name], folder=base, timeout=APT_S)
+        found = sorted(base.glob(f"{name}_*.deb"))
+        if not found:
+            raise PackageError(f"apt could not download Debian's {name}: is the mirror reachable?")
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(found[0], kept)
 
 
 def architecture() -> str:

@@ -1,13 +1,22 @@
-"""Watch a kubelet that is waited for, and notice that it keeps exiting."""
+"""Watch a kubelet that is waited for, or what it starts, and tell why that does not come."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
+import gevent
 from pyinfra.api import FactProcessError
 from pyinfra.api.host import Host
 
 import remote
 from facts.kubelet import Kubelet, KubeletState
-from remote.failures import RemoteFailure
+from messages import kubernetes as messages
+from remote.failures import HostFailure, RemoteFailure
+
+# For a static pod whose container was stopped: the kubelet's back-off grows to 40 s and more.
+_POD_S = 300
+_PAUSE_S = 2
 
 
 class KubeletWatch:
@@ -53,3 +62,26 @@ class KubeletWatch:
             return remote.of(self._host).gather(Kubelet())
         except FactProcessError as error:
             raise RemoteFailure(f"the kubelet's state could not be read: {error}") from error
+
+
+def wait_until(host: Host, what: str, is_there: Callable[[], bool]) -> None:
+    """
+    Wait until something that the kubelet starts runs.
+
+    + what: it, as it is shown
+    + is_there: raises ``RemoteFailure`` or ``FactProcessError`` while that is not known
+
+    ``HostFailure``: it does not run in time; with the kubelet's last words.
+    """
+    end = time.monotonic() + _POD_S
+    while True:
+        try:
+            if is_there():
+                return
+            reason = ""
+        except (RemoteFailure, FactProcessError) as failure:
+            reason = str(failure)
+        if time.monotonic() > end:
+            reason = KubeletWatch(host).last_words() or reason or "no reason given"
+            raise HostFailure(messages.NOT_BACK(what=what, seconds=_POD_S, reason=reason))
+        gevent.sleep(_PAUSE_S)

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from email.utils import formatdate
 from pathlib import Path
 
-from standin import archives, packages
+from lab.mirror import archives, packages
 
 # The versions offered for each minor, oldest first: apt takes the last unless told otherwise.
 VERSIONS: dict[str, tuple[str, ...]] = {
@@ -79,7 +79,7 @@ def recipe(minors: Sequence[str]) -> str:
     """Return what changes with whatever a mirror is made of: files, versions, architecture."""
     made_of = repr((sorted(minors), VERSIONS, packages.architecture()))
     digest = hashlib.sha256(made_of.encode())
-    for file in sorted(Path(__file__).parent.rglob("*")):
+    for file in sorted([*packages.HERE.rglob("*"), *Path(__file__).parent.rglob("*")]):
         if file.is_file() and "__pycache__" not in file.parts:
             digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()[:16]
@@ -113,7 +113,7 @@ def build(cache: Path, kubectl: Path, minors: Sequence[str]) -> Path:
         subprocess.run(ended, env=dict(os.environ) | home, capture_output=True, check=False)
     versions = [version for one in minors for version in VERSIONS[one]]
     archives.write(new / "images", archives.names(versions), packages.architecture())
-    shutil.copy(Path(__file__).parent / FLANNEL, new / FLANNEL)
+    shutil.copy(packages.HERE / FLANNEL, new / FLANNEL)
     (new / "fingerprint").write_text(f"{fingerprint}\n")
     new.chmod(0o755)
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,94 @@
+"""
+The members of etcd, as etcdctl prints them in JSON: ``member list`` and ``endpoint health``.
+
+Source: etcd's documentation, "Runtime reconfiguration" and "Learner".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from formats.unreadable import reading
+
+_NOT_UNDERSTOOD = "the members of etcd are not understood"
+
+
+@dataclass(frozen=True)
+class Member:
+    """
+    + id: hexadecimal, as etcdctl takes it
+    + name: of its node; "" for one that was announced and has not started
+    + peers: addresses at which the other members reach it
+    + is_learner: whether it has no vote
+    + is_healthy: whether it answers, and knows a leader; a learner never does
+    """
+
+    id: str
+    name: str
+    peers: tuple[str, ...]
+    is_learner: bool
+    is_healthy: bool = False
+
+    @property
+    def is_started_voter(self) -> bool:
+        """Whether it takes part in decisions: only then has a join come so far."""
+        return bool(self.name) and not self.is_learner
+
+
+def parse(listed: str, health: str) -> list[Member]:
+    """
+    Read the members.
+
+    + listed: of ``member list -w json``
+    + health: of ``endpoint health --cluster -w json``; "" when there is none
+    + raises ``Unreadable``
+    """
+    with reading(_NOT_UNDERSTOOD):
+        well = {
+            _address(each["endpoint"])
+            for each in json.loads(health or "[]")
+            if each["health"] is True
+        }
+        return [
+            Member(
+                id=format(int(each["ID"]), "x"),
+                name=str(each.get("name", "")),
+                peers=tuple(_address(url) for url in each["peerURLs"]),
+                is_learner=each.get("isLearner", False) is True,
+                is_healthy=any(_address(url) in well for url in each.get("clientURLs", [])),
+            )
+            for each in json.loads(listed)["members"]
+        ]
+
+
+def at(members: Iterable[Member], address: str) -> list[Member]:
+    """Return those that other members reach at an address."""
+    return [member for member in members if address in member.peers]
+
+
+def has_started_voter(members: Iterable[Member], address: str) -> bool:
+    """Whether a node takes part in etcd's decisions: only then has it joined."""
+    return any(member.is_started_voter for member in at(members, address))
+
+
+def voters(members: Iterable[Member]) -> list[Member]:
+    """Return those that have a vote, started or not."""
+    return [member for member in members if not member.is_learner]
+
+
+def has_quorum(members: Iterable[Member]) -> bool:
+    """Whether a majority of the voters is healthy."""
+    voting = voters(members)
+    return sum(each.is_healthy for each in voting) > len(voting) // 2
+
+
+def keeps_quorum_without(members: Iterable[Member], member: Member) -> bool:
+    """Whether a majority of the voters that remain without this member is healthy."""
+    return has_quorum(each for each in members if each != member)
+
+
+def _address(url: str) -> str:
+    return urlsplit(url).hostname or url

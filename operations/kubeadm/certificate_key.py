@@ -1,0 +1,67 @@
+"""
+Upload the cluster's certificates for a control plane that joins, under a key made for that join.
+
+The key travels on standard input and in a file that only root can read, never in an argument list
+or a log. The upload is deleted after the join, even if that failed.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from pyinfra import logger
+from pyinfra.api.host import Host
+
+import remote
+from facts.kubectl import ADMIN_CONF
+from formats.kubeadm.config import Registration, upload
+from messages import kubernetes as messages
+from remote.failures import HostFailure, RemoteFailure
+
+# Shell function: kubeadm prints the key, and its last line of an error is no reason.
+PHASE = """phase() { said=$(kubeadm init phase "$@" 2>&1 >/dev/null </dev/null) ||
+{ printf '%s\\n' "$said" | grep -v '^To see the stack trace' | tail -n1 >&2; return 1; }; };"""
+# /run is in memory.
+_UPLOAD = f"""{PHASE} umask 077; t=$(mktemp -p /run bramble-upload.XXXXXX) || exit;
+trap 'rm -f -- "$t"' EXIT; cat > "$t"; phase upload-certs --upload-certs --config "$t\""""
+# With the token that would delete them after two hours.
+_DELETE = f"""set -e;
+k() {{ kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s -n kube-system "$@"; }};
+said=$(k get secret kubeadm-certs --ignore-not-found -o json </dev/null);
+t=$(printf %s "$said" | grep -o '"bootstrap-token-[a-z0-9]*"' | tr -d '"' | head -n1);
+k delete secret kubeadm-certs ${{t:+"$t"}} --ignore-not-found >/dev/null </dev/null"""
+
+
+@contextmanager
+def certificate_key(
+    control_plane: Host, registration: Registration, version: str
+) -> Generator[str, None, None]:
+    """
+    Give the key of certificates that are in the cluster inside the ``with`` block.
+
+    + control_plane: has them
+    + registration: of that one
+    + version: of Kubernetes, such as "v1.36.3"
+    + raises ``HostFailure``: it can't upload them
+    """
+    key = secrets.token_hex(32)
+    try:
+        text = upload(registration, version, key)
+        remote.of(control_plane).run(_UPLOAD, stdin=text)
+    except RemoteFailure as error:
+        values = {"control_plane": control_plane.name, "reason": error.args[0]}
+        raise HostFailure(messages.CERTIFICATES_NOT_UPLOADED(**values)) from error
+    try:
+        yield key
+    finally:
+        _delete(control_plane)
+
+
+def _delete(control_plane: Host) -> None:
+    try:
+        remote.of(control_plane).run(_DELETE)
+    except RemoteFailure as error:
+        warning = messages.CERTIFICATES_NOT_DELETED(reason=error.args[0])
+        control_plane.log_styled(warning, fg="yellow", log_func=logger.warning)

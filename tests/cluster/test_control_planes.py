@@ -1,0 +1,85 @@
+"""Several control planes: the members of etcd, and the address that one of them holds at a time."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from formats import etcd
+from formats.unreadable import Unreadable
+from messages import verify as messages
+from settings import Cluster, Node
+from tests.cluster.connections import Connections
+from tests.cluster.findings import control_plane_logs, deploy, last_line, listed, wrong
+
+pytestmark = pytest.mark.several_control_planes
+
+# etcdctl of the image of etcd, which has no shell. Members that do not answer are listed as well,
+# with exit status 1.
+_PKI = "/etc/kubernetes/pki/etcd"
+ETCDCTL = f"""running=$(ctr -n k8s.io tasks ls | awk '$3 == "RUNNING" {{{{ print $1 }}}}');
+id=$(ctr -n k8s.io containers ls -q 'labels."io.kubernetes.container.name"==etcd,\
+labels."io.cri-containerd.kind"==container' | grep -xF -e "$running" | head -n1);
+[ -n "$id" ] || {{{{ echo "no container of etcd runs" >&2; exit 1; }}}};
+ctr -n k8s.io tasks exec --exec-id "verify-$$" "$id" etcdctl --endpoints https://127.0.0.1:2379 \
+--cacert {_PKI}/ca.crt --cert {_PKI}/healthcheck-client.crt --key {_PKI}/healthcheck-client.key \
+--command-timeout=5s {{}} -w json </dev/null"""
+MEMBERS, HEALTH = (
+    ETCDCTL.format(command) for command in ("member list", "endpoint health --cluster")
+)
+
+
+@pytest.mark.control_plane
+def test_etcd(node: Node, cluster: Cluster, host: Any) -> None:
+    """etcd members"""
+    done = host.run("sh -c %s", MEMBERS)
+    if done.rc:
+        remedy = control_plane_logs(node.name)
+        wrong(messages.ETCD_SILENT(reason=last_line(done), remedy=remedy))
+    health = host.run("sh -c %s", HEALTH).stdout
+    try:
+        members = etcd.parse(done.stdout, health)
+    except Unreadable as error:
+        wrong(messages.ETCD_SILENT(reason=error, remedy=control_plane_logs(node.name)))
+    expected = {each.name: str(each.address) for each in cluster.control_plane}
+    unknown = [each for each in members if expected.get(each.name) not in each.peers]
+    if unknown:
+        texts = [f"{each.name or 'one that never started'} ({each.id})" for each in unknown]
+        wrong(messages.ETCD_MEMBER_UNKNOWN(members=listed(texts), node=node.name))
+    if learners := [each.name for each in members if not each.is_started_voter]:
+        wrong(messages.ETCD_LEARNER(members=listed(learners), deploy=deploy("cluster")))
+    if lacks := sorted(expected.keys() - {each.name for each in members}):
+        wrong(messages.ETCD_MEMBER_MISSING(nodes=listed(lacks), deploy=deploy("cluster")))
+    if ill := [each.name for each in members if not each.is_healthy]:
+        remedy = control_plane_logs(ill[0])
+        wrong(messages.ETCD_UNHEALTHY(members=listed(ill), count=len(members), remedy=remedy))
+
+
+@pytest.mark.control_plane
+def test_keepalived(node: Node, host: Any) -> None:
+    """keepalived"""
+    service = host.service("keepalived")
+    if not service.is_running:
+        command = "sudo journalctl -u keepalived -n 50"
+        wrong(messages.SERVICE_STOPPED(service="keepalived", command=command))
+    if not service.is_enabled:
+        wrong(messages.SERVICE_DISABLED(service="keepalived", deploy=deploy("control_plane")))
+
+
+def test_address_is_held_once(cluster: Cluster, connections: Connections) -> None:
+    """control plane address"""
+    address = str(cluster.control_plane_address)
+    holders = []
+    for each in cluster.control_plane:
+        if each.name in connections.hosts:
+            shown = connections.hosts[each.name].check_output("ip -4 -json address show")
+            found = [info["local"] for link in json.loads(shown) for info in link["addr_info"]]
+            holders += [each.name] if address in found else []
+    if len(holders) > 1:
+        wrong(messages.ADDRESS_HELD_TWICE(address=address, nodes=listed(holders)))
+    absent = [each.name for each in cluster.control_plane if each.name not in connections.hosts]
+    if not holders:
+        away = f"; no connection to {listed(absent)}" if absent else ""
+        wrong(messages.ADDRESS_NOT_HELD(address=address, away=away))
