@@ -146,7 +146,23 @@ def test_what_one_part_of_the_labs_tests_leaves_out_the_other_has() -> None:
         found = [part.arguments for part in suite.PARTS[name] if "tests/lab" in part.arguments]
         return [words[words.index("-m") + 1] for words in found]
 
-    assert (marks("test"), marks("test-slow")) == (["not slow"], ["slow"])
+    assert marks("test") == ["not (slow or every_step)"]
+    assert (marks("test-slow"), marks("test-steps")) == (["slow"], ["every_step"])
+
+
+def test_no_two_files_call_their_labs_alike() -> None:
+    """Which files share a process, and thus the labs of a session, is chance."""
+    names = [
+        (node.args[0].value, file.name)
+        for file in sorted((TESTS / "lab").glob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in {"new_lab", "made", "make"}
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    ]
+    assert len(names) > 20
+    assert [name for name in names if [other for other, _ in names].count(name[0]) > 1] == []
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAB_MIRROR", str(kubernetes.make_stand_in("1.35", "1.36")))
         settings = {"kubernetes_version": OLD, "control_plane_address": SHARED}
-        made = new_lab("planes", INVENTORY, topology="router", **settings)
+        made = new_lab("rolls", INVENTORY, topology="router", **settings)
         build(made)
         yield made
         made.down()
