@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from facts.base import State, WholeFact, text_of
@@ -11,10 +11,12 @@ from facts.base import State, WholeFact, text_of
 # In memory, so that a power cut ends it. Its lines: the ID of the run that holds it, the process on
 # the node, the node's time then, and the rest as JSON.
 PATH = "/run/bramble/run.lock"
+# The ID of the run that holds the lock or has held it last.
+LAST = f"{PATH}.last"
 
 # The shared lock is tried for a moment; a run that takes the lock waits for seconds.
 _SCRIPT = f"""f={PATH}; if [ -s $f ] && ! flock -s -w 2 $f true 2>/dev/null; then
-base64 -w0 < $f; fi; echo; date +%s"""
+base64 -w0 < $f; fi; echo; date +%s; cat {LAST} 2>/dev/null || echo"""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class RunLockState(State):
     + command: as it was typed
     + began: when, by the clock of its computer
     + seconds: since then
+    + last: the ID of the run that holds the lock or has held it last; "": none since the boot
     """
 
     id: str = ""
@@ -32,6 +35,7 @@ class RunLockState(State):
     command: str = ""
     began: str = ""
     seconds: int = 0
+    last: str = ""
 
     def __str__(self) -> str:
         ago = f"{self.seconds} s" if self.seconds < 120 else f"{self.seconds // 60} minutes"
@@ -43,8 +47,8 @@ class RunLock(WholeFact[RunLockState]):
 
     script = (_SCRIPT,)
 
-    def parse(self, holder: str, now: str) -> RunLockState:
-        return holder_of(holder, now) if holder else RunLockState()
+    def parse(self, holder: str, now: str, last: str) -> RunLockState:
+        return replace(holder_of(holder, now) if holder else RunLockState(), last=last)
 
 
 def holder_of(text: str, now: str) -> RunLockState:

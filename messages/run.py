@@ -99,3 +99,8 @@ SUMMARY_INCOMPLETE = Message("""RUN020
 NOT_DOWNLOADED = Message(f"""RUN021
     {{path}} was not downloaded: {{reason}}
     Remedy: {_AGAIN}.""")
+RUN_ENDED = Message(f"""RUN022
+    another run has ended while this one was reading the state of {{node}}; nothing was changed
+    Remedy: {_AGAIN}.
+    Meaning: What this run has read may be out of date, so it does not act on it. The next run reads
+    the nodes' state again.""")

@@ -29,6 +29,7 @@ import remote
 import runs
 from facts import together
 from facts.base import WholeFact
+from facts.run_lock import RunLock, RunLockState
 from remote import pyinfra_internals
 from remote.failures import RemoteFailure
 
@@ -64,6 +65,7 @@ class Gathering:
         self._asker: object = None
         self._inherited: Mapping[str, Any] = {}
         self._asked: dict[Host, dict[tuple[type, str], Question]] = {}
+        self._locks: dict[str, RunLockState] = {}
 
     @property
     def is_asking(self) -> bool:
@@ -88,6 +90,9 @@ class Gathering:
             for _ in range(_ROUNDS):
                 queued = self._ask(state, queued)
                 asked, self._asked = self._asked, {}
+                if state.is_executing:
+                    for questions in asked.values():
+                        questions.setdefault(_LOCK.key, _LOCK)
                 gevent.joinall(
                     [
                         gevent.spawn(self._try, host, list(asked[host].values()))
@@ -95,6 +100,10 @@ class Gathering:
                         if host in asked
                     ]
                 )
+
+    def lock_of(self, host: Host) -> RunLockState | None:
+        """Return the lock of a host when this run has gathered facts there to act on, if it did."""
+        return self._locks.get(host.name)
 
     def forget(self) -> None:
         """Drop all answers, of all nodes, until the end of the run."""
@@ -205,8 +214,11 @@ class Gathering:
                 raise
             if not self._changed:
                 self._answers.setdefault(host.name, {}).update(answers)
+                if host.state.is_executing and isinstance(answers.get(_LOCK.key), RunLockState):
+                    self._locks.setdefault(host.name, answers[_LOCK.key])
 
 
+_LOCK = Question(RunLock, {})
 ASKS = "bramble_asks"  # the attribute of an operation: its generator
 
 

@@ -30,12 +30,13 @@ from pyinfra.api.state import State
 
 import remote
 import runs
-from facts.run_lock import PATH, RunLockState, holder_of
+from facts.run_lock import LAST, PATH, RunLockState, holder_of
 from messages import Said
 from messages import run as messages
 from remote import pyinfra_internals, shell
 from remote.connection import ANSWER_S
 from remote.failures import HostFailure
+from runs import gathering
 
 _BEAT_S = 10  # between two heartbeats
 _SILENCE_S = 60  # without a heartbeat, after which the node releases the lock
@@ -44,13 +45,14 @@ _SAYS = "bramble run lock: "
 
 # $1: this run's ID; $2: its description. A holder with the same ID belongs to a lost connection of
 # this run: it is killed. Another holder gets 10 s to exit. `head` does not inherit the descriptor.
+# The answer names the run that has held the lock before.
 _HOLD = f"""umask 077; f={PATH}; say() {{ printf '\\n{_SAYS}%s\\n' "$*"; }};
 mkdir -p "${{f%/*}}" && exec 9<> "$f" || {{ say "failed could not open $f"; exit; }};
 if ! flock -n 9; then
 [ "$(sed -n 1p "$f")" != "$1" ] || kill "$(sed -n 2p "$f")" 2>/dev/null;
 flock -w 10 9 || {{ say "taken $(base64 -w0 < "$f") $(date +%s)"; exit; }}; fi;
 printf '%s\\n' "$1" $$ "$(date +%s)" "$2" > "$f" || {{ say "failed could not write $f"; exit; }};
-say mine;
+say mine "$(cat {LAST} 2>/dev/null)"; printf '%s\\n' "$1" > {LAST};
 while [ -n "$(timeout {_SILENCE_S} head -c 1 9>&-)" ]; do :; done; : > "$f\""""
 
 
@@ -82,6 +84,15 @@ class Lock:
     def is_another(self, holder: RunLockState) -> bool:
         """Whether it is another run that holds a lock."""
         return holder.id not in ("", self._id)
+
+    def is_stale(self, seen: RunLockState | None, last: str) -> bool:
+        """
+        Whether another run may have changed a node since this run has read its state.
+
+        + seen: the lock then; None: nothing was read
+        + last: the run that has held the lock before this one
+        """
+        return seen is not None and (self.is_another(seen) or last not in (seen.last, ""))
 
     def hold(self, host: Host) -> None:
         """
@@ -139,12 +150,16 @@ class Lock:
             said = _answer(channel)
         except (OSError, EOFError, SSHException) as error:
             raise NotTaken(messages.CONNECTION_LOST(reason=str(error) or "closed")) from error
-        if said == "mine":
+        state, _, rest = said.partition(" ")
+        if state == "mine":
+            if not self._taken and self.is_stale(gathering.of(host.state).lock_of(host), rest):
+                channel.close()
+                self.blocked = messages.RUN_ENDED(node=host.name)
+                raise NotTaken(self.blocked)
             self._held[host.name] = channel, time.monotonic()
             gevent.spawn(self._beat, host.name, channel)
             return
         channel.close()
-        state, _, rest = said.partition(" ")
         if state == "taken":
             self.blocked = messages.ANOTHER_RUN(
                 node=host.name,

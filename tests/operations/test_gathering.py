@@ -168,6 +168,18 @@ def test_all_that_a_run_asks_is_one_execution(nodes: LocalNodes) -> None:
     assert nodes.count() == {"node1": 1, "node2": 1}
 
 
+def test_who_held_the_lock_is_known_from_the_same_execution(nodes: LocalNodes) -> None:
+    """What is read while another run is at work may be out of date when that run has ended."""
+    (nodes.folder / "bramble").mkdir()
+    (nodes.folder / "bramble/run.lock.last").write_text("0a1b\n")
+    run(nodes, (reads, "a"))
+    node1 = nodes.state.inventory.get_host("node1")
+    seen = gathering.of(nodes.state).lock_of(node1)
+    assert seen is not None
+    assert (seen.id, seen.last) == ("", "0a1b")
+    assert nodes.count() == {"node1": 1, "node2": 1}
+
+
 def test_what_follows_from_an_answer_is_a_second_one(nodes: LocalNodes) -> None:
     assert run(nodes, (reads_twice, "a"), (reads, "b"))[0] == ("node1", 5)
     assert nodes.count() == {"node1": 2, "node2": 2}

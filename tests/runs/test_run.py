@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import Any
 
 from pyinfra.api import Config, Inventory, State
@@ -68,6 +70,27 @@ def test_this_runs_own_lock_is_no_other_runs() -> None:
     assert not mine.is_another(RunLockState())
     assert not mine.is_another(RunLockState(id=mine._id))
     assert mine.is_another(RunLockState(id=lock.of(made())._id))
+
+
+def test_what_was_read_before_another_run_ended_is_not_acted_on() -> None:
+    mine = lock.of(made())
+    never, before = RunLockState(), RunLockState(last="0a1b")
+    assert not mine.is_stale(None, "0a1b")
+    assert not mine.is_stale(never, "")
+    assert not mine.is_stale(before, "0a1b")
+    assert not mine.is_stale(before, "")  # it was booted
+    assert mine.is_stale(RunLockState(id="0a1b", last="0a1b"), "0a1b")
+    assert mine.is_stale(before, "77fe")
+    assert mine.is_stale(never, "77fe")
+
+
+def test_a_node_tells_who_held_its_lock_before(tmp_path: Path) -> None:
+    script = lock._HOLD.replace("/run/bramble", str(tmp_path))
+    for this, before in (("0a1b", ""), ("77fe", "0a1b")):
+        done = subprocess.run(
+            ["sh", "-c", script, "sh", this, "{}"], capture_output=True, text=True
+        )
+        assert done.stdout.strip() == f"{lock._SAYS}mine {before}".strip()
 
 
 def test_a_commands_line_has_no_values_of_options() -> None:
