@@ -72,7 +72,10 @@ for each in host.loop(cluster.nodes):
             name=f"kubelet package {each.name}", names=["kubelet", "kubectl"], **release
         )
         upgrade.restarted(
-            name=f"kubelet {each.name}", seconds=cluster.nodes_ready_seconds, **target
+            name=f"kubelet {each.name}",
+            seconds=cluster.nodes_ready_seconds,
+            **specifications.control_planes(cluster),
+            **target,
         )
         rollout.returned(name=f"{each.name} Ready")
     rollout.done(name=f"{each.name} done", node=each.name)

@@ -14,11 +14,13 @@ from facts.kubectl import ADMIN_CONF, OWN_SERVER
 from formats.metrics import DEPRECATED
 
 UPGRADE_UNIT = "bramble-kubeadm-upgrade"
+UNFINISHED = "/etc/kubernetes/kubeadm-upgrade"  # there until kubeadm upgrade has succeeded
 
 _SCRIPT = f"""{OWN_SERVER}
 k() {{ kubectl --kubeconfig={ADMIN_CONF} ${{server:+"$server"}} --request-timeout=10s \
 get --raw "$1" 2>/dev/null; }};
-systemctl is-active --quiet {UPGRADE_UNIT} 2>/dev/null && echo running || echo -;
+if systemctl is-active --quiet {UPGRADE_UNIT} 2>/dev/null; then echo running;
+elif [ -e {UNFINISHED} ]; then echo unfinished; else echo -; fi;
 end=$(($(date +%s) + $1)); shift; [ -s /etc/kubernetes/manifests/kube-apiserver.yaml ] || end=0;
 until v=$(k /version | sed -n 's/.*"gitVersion": *"\\([^"]*\\)".*/\\1/p' | grep .); do
 [ "$(date +%s)" -lt "$end" ] || {{ v=-; break; }}; sleep 1; done; echo "$v";
@@ -33,6 +35,7 @@ k /metrics | grep '^{DEPRECATED}' | sed 's/^/api /'"""
 class ControlPlaneVersions(State):
     """
     + running: whether ``kubeadm upgrade`` runs, started by a run that was interrupted
+    + unfinished: whether it was cut off, by a power cut for instance, or has failed
     + server: the version that the API server reports, such as "v1.36.4"; "" without an answer
     + configured: the version in kubeadm's configuration file; "" without one
     + images: of each static pod, by its name; "" without its manifest
@@ -40,6 +43,7 @@ class ControlPlaneVersions(State):
     """
 
     running: bool
+    unfinished: bool
     server: str
     configured: str
     images: dict[str, str]
@@ -77,7 +81,8 @@ class ControlPlaneParts(WholeFact[ControlPlaneVersions]):
             else:
                 raise UnexpectedLine(line)
         return ControlPlaneVersions(
-            running=one_of(running, "running", "-") == "running",
+            running=one_of(running, "running", "unfinished", "-") == "running",
+            unfinished=running == "unfinished",
             server="" if server == "-" else server,
             configured="" if configured == "-" else configured,
             images=images,

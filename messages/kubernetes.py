@@ -256,8 +256,8 @@ NOT_BACK = Message("""KUB060
     {what} has not started after {seconds} s: {reason}
     Remedy: Run `sudo journalctl -u kubelet` on this node for the reason, then run the same
     command again.
-    Meaning: The certificates are renewed, and this part of the control plane was stopped, so that
-    the kubelet starts it with them.""")
+    Meaning: This part of the control plane was stopped or replaced, so that the kubelet starts it
+    with renewed certificates, or in its new version.""")
 NOT_ADMITTED = Message("""KUB061
     the kubelet got no new client certificate: {reason}
     Remedy: Run `sudo journalctl -u kubelet` on this node for the reason, then run the same

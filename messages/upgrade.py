@@ -57,3 +57,9 @@ WITHOUT_CONTROL_PLANE = Message("""UPG013
     {control_plane} is not part of this run, and is upgraded before other nodes
     Remedy: Leave out --limit, or add `--limit {control_plane}`.
     Meaning: Nothing was changed.""")
+MANIFEST_LOST = Message("""UPG014
+    a power cut during the upgrade has cost a file of this control plane: {reason}
+    Remedy: Write the SD card of this node again, and run `pyinfra inventory.py deploys/cluster.py`,
+    or `deploys/restore.py` if this is the only control plane; then run the same command again.
+    Meaning: kubeadm keeps the files that it replaces in /etc/kubernetes/tmp, and a lost one is put
+    back from there. The kubelet starts etcd and the API server from these files.""")

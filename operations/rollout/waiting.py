@@ -55,7 +55,7 @@ def wait_until_back(
             return next((f"no connection: {each}" for each in lost if each), "connected again")
         return reason
 
-    if reason := _wait(node, pending, seconds, "waiting:"):
+    if reason := wait(node, pending, seconds, "waiting:"):
         raise HostFailure(messages.NOT_READY_AGAIN(seconds=seconds, reason=reason))
 
 
@@ -79,11 +79,11 @@ def wait_for_pods(
         names -= set(unplaced(observed.objects, names & pod_format.unscheduled(observed.objects)))
         return ", ".join(sorted(names)) if observed.answers else observed.why
 
-    if reason := _wait(node, pending, seconds, "waiting for the pods"):
+    if reason := wait(node, pending, seconds, "waiting for the pods"):
         raise HostFailure(messages.PODS_NOT_BACK(seconds=seconds, pods=reason))
 
 
-def _wait(node: Host, pending: Callable[[], str], seconds: int, words: str) -> str:
+def wait(node: Host, pending: Callable[[], str], seconds: int, words: str) -> str:
     """
     Wait until nothing is pending, and show what is.
 

@@ -26,12 +26,21 @@ from operations.upgrade.versions import Versions, observe
 
 @operation()
 def followed() -> Commands:
-    """Wait for a ``kubeadm upgrade`` that an interrupted run has left on a control plane."""
-    if not read(ControlPlaneParts).running:
+    """
+    Wait for a ``kubeadm upgrade`` that an interrupted run has left on a control plane.
+
+    A power cut may have cost a manifest that it has just written; the former one is put back.
+    """
+    observed = read(ControlPlaneParts)
+    lost = [pod for pod, image in observed.images.items() if observed.unfinished and not image]
+    if observed.running:
+        plan_change("follow the kubeadm upgrade that is running there")
+        yield FunctionCommand(run.follow_upgrade, (), {})
+    elif lost:
+        plan_change(f"put the former manifest back, lost in a power cut: {', '.join(lost)}")
+        yield FunctionCommand(run.put_back, (lost,), {})
+    else:
         host.noop("no kubeadm upgrade runs")
-        return
-    plan_change("follow the kubeadm upgrade that is running there")
-    yield FunctionCommand(run.follow_upgrade, (), {})
 
 
 @operation()
@@ -137,7 +146,7 @@ def applied(
     _renewals().add(host.name)
     planes = ControlPlanes(addresses, shared)
     arguments = (f"v{target}", list(ignore_preflight_errors))
-    yield FunctionCommand(run.spare, (planes,), {})
+    yield FunctionCommand(run.spare, (planes, rollout.of_run().ready_seconds), {})
     if host.name == observed.first:
         yield FunctionCommand(run.show_plan, arguments, {})
         yield FunctionCommand(run.run_apply, (*arguments, config.upgrade(timeouts)), {})
@@ -166,11 +175,19 @@ def node_configured(
 
 
 @operation()
-def restarted(control_planes: Sequence[str], version: str, url: str, seconds: int) -> Commands:
+def restarted(
+    control_planes: Sequence[str],
+    version: str,
+    url: str,
+    addresses: Mapping[str, str],
+    shared: str,
+    seconds: int,
+) -> Commands:
     """
     Restart the kubelet whose package was upgraded, and wait until the cluster knows its version.
 
     + control_planes, version, url: as for ``possible``
+    + addresses, shared: of the control planes
     + seconds: how long to wait
     """
     target = release(version, url)
@@ -180,7 +197,7 @@ def restarted(control_planes: Sequence[str], version: str, url: str, seconds: in
         return
     plan_change(f"restart the kubelet, and wait until {target} runs")
     yield StringCommand("systemctl daemon-reload && systemctl restart kubelet.service")
-    arguments = (control_planes[0], f"v{target}", seconds)
+    arguments = (ControlPlanes(addresses, shared), f"v{target}", seconds)
     yield FunctionCommand(run.wait_for_kubelet, arguments, {})
 
 

@@ -15,26 +15,37 @@ import remote
 from facts.kubeadm import CONFIG
 from facts.kubectl import Objects
 from facts.kubectl_proxy import UNIT as PROXY_UNIT
-from facts.upgrade import UPGRADE_UNIT
+from facts.livez import Livez
+from facts.upgrade import UNFINISHED, UPGRADE_UNIT
+from formats import node as node_format
 from formats.kubeadm.output import upgrade_plan
+from messages import rollout as rollout_messages
 from messages import upgrade as messages
 from operations.base import understood
 from operations.kubeadm.run import follow, show_phases
 from operations.kubelet_watch import KubeletWatch, wait_until
 from operations.nodes.control_planes import ControlPlanes
+from operations.rollout.waiting import wait
 from operations.table import render
 from remote.failures import HostFailure, RemoteFailure
 from runs.output import detail
 
 _MINUTES = 60
 _PAUSE_S = 2
-_UPGRADE = """set -e; f=$(mktemp); trap 'rm -f "$f"' EXIT; printf '%s' "$1" >"$f"; shift;
-c=$1; shift; kubeadm upgrade "$c" --config "$f" "$@" """
-_PLAN = 'v=$1; shift; kubeadm upgrade plan "$v" -o json "$@" </dev/null'
-# Later commands of kubeadm read the version there. kubectl proxy has the old certificate.
-_AFTER = f"""set -e; [ ! -s {CONFIG} ] || {{
-sed -i 's/^kubernetesVersion: .*/kubernetesVersion: '"$1"'/' {CONFIG}; sync {CONFIG}; }};
+# What kubeadm leaves to do, and does not sync, is done here, also if nobody follows it any more.
+# Later commands of kubeadm read the version in CONFIG. kubectl proxy has the old certificate.
+_UPGRADE = f"""set -e; f=$(mktemp); trap 'rm -f "$f"' EXIT; printf '%s' "$1" >"$f"; v=$2 c=$3;
+shift 3; : >{UNFINISHED}; sync -f {UNFINISHED}; kubeadm upgrade "$c" --config "$f" "$@";
+[ ! -s {CONFIG} ] || sed -i 's/^kubernetesVersion: .*/kubernetesVersion: '"$v"'/' {CONFIG};
+sync -f {CONFIG.rpartition("/")[0]}; rm -f {UNFINISHED};
 systemctl try-restart {PROXY_UNIT} 2>/dev/null || :"""
+# kubeadm keeps what it replaces. The kubelet ignores files that begin with a dot.
+_PUT_BACK = """set -e; cd /etc/kubernetes; for p in "$@"; do m=manifests/$p.yaml; [ ! -s "$m" ] ||
+continue; for b in tmp/kubeadm-backup-manifests-*/"$p.yaml"; do [ ! -s "$b" ] || kept=$b; done;
+[ -n "$kept" ] || { echo "/etc/kubernetes/tmp has no $p.yaml" >&2; exit 1; };
+cp -p "$kept" "manifests/.$p.yaml"; sync "manifests/.$p.yaml"; mv "manifests/.$p.yaml" "$m"; kept=;
+done"""
+_PLAN = 'v=$1; shift; kubeadm upgrade plan "$v" -o json "$@" </dev/null'
 
 
 def show_plan(state: State, host: Host, version: str, ignored: Sequence[str]) -> bool:
@@ -68,8 +79,23 @@ def run_further(
     return _run_with(config, host, version, "node", *_ignoring(ignored))
 
 
-def spare(state: State, host: Host, planes: ControlPlanes) -> bool:
-    """Move the address in common away, if etcd does without this control plane."""
+def spare(state: State, host: Host, planes: ControlPlanes, seconds: int) -> bool:
+    """
+    Move the address in common away, if etcd does without this control plane.
+
+    kubeadm refuses while a control plane is not Ready: one that has just booted is waited for.
+
+    + seconds: how long
+    """
+
+    def away() -> str:
+        observed = remote.of(host).gather(Objects(), ["nodes"])
+        known = node_format.nodes(observed.objects).values()
+        found = [each for each in known if each.trouble and each.name in planes.addresses]
+        return "; ".join(f"{each.name} ({each.trouble})" for each in found) or observed.why
+
+    if nodes := wait(host, away, seconds, "waiting for control planes:"):
+        raise HostFailure(rollout_messages.NODE_AWAY(nodes=nodes))
     planes.spare(state, host)
     return True
 
@@ -94,21 +120,36 @@ def follow_upgrade(state: State, host: Host) -> bool:
     return True
 
 
+def put_back(state: State, host: Host, pods: Sequence[str]) -> bool:
+    """
+    Put back the manifests of static pods that kubeadm has replaced, and wait for the API server.
+
+    + pods: whose manifests are missing or empty
+    """
+    here = remote.of(host)
+    try:
+        here.run(_PUT_BACK, *pods)
+    except RemoteFailure as failure:
+        raise HostFailure(messages.MANIFEST_LOST(reason=failure.args[0])) from failure
+    wait_until(host, "the API server", lambda: not here.gather(Livez()))
+    return True
+
+
 def wait_for_kubelet(
-    state: State, host: Host, control_plane: str, version: str, seconds: int
+    state: State, host: Host, planes: ControlPlanes, version: str, seconds: int
 ) -> bool:
     """
     Wait until this node's kubelet reports a version to the cluster.
 
-    + control_plane: the name of its host, which is asked
+    + planes: one of them is asked, another one than this node if there is one
     + seconds: after which it fails, with the kubelet's last words
     """
     watch, end = KubeletWatch(host), time.monotonic() + seconds
-    first = remote.of(state.inventory.get_host(control_plane))
+    asked = remote.of(planes.asked(state, host.name))
     reason = "the API server does not answer"
     while True:
         try:
-            observed = first.gather(Objects(), ["nodes"])
+            observed = asked.gather(Objects(), ["nodes"])
             for each in observed.objects:
                 if each["metadata"]["name"] == host.name:
                     reason = f"it reports {each['status']['nodeInfo']['kubeletVersion']}"
@@ -116,7 +157,7 @@ def wait_for_kubelet(
                 return True
             failure = watch.failure()
         except (RemoteFailure, FactProcessError):
-            failure = None
+            failure, asked = None, remote.of(planes.asked(state, host.name))
         if failure or time.monotonic() > end:
             reason = failure or watch.last_words() or reason
             values = {"version": version, "seconds": seconds, "reason": reason}
@@ -125,11 +166,8 @@ def wait_for_kubelet(
 
 
 def _run_with(config: str, host: Host, version: str, phase: str, *words: str) -> bool:
-    command = ["sh", "-c", _UPGRADE, "sh", config, phase, *words]
-    if not _run(host, f"kubeadm upgrade {phase}", command):
-        return False
-    remote.of(host).run(_AFTER, version)
-    return True
+    command = ["sh", "-c", _UPGRADE, "sh", config, version, phase, *words]
+    return _run(host, f"kubeadm upgrade {phase}", command)
 
 
 def _run(host: Host, name: str, command: Sequence[str]) -> bool:

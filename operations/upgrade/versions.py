@@ -69,7 +69,9 @@ class Versions:
         tags += [parts.server.partition("+")[0]]
         tags += [parts.configured] if parts.configured else []
         tags += [self.addons["kube-proxy"]] if node == list(self.parts)[-1] else []
-        return set(tags) == {f"v{target}"} and (node != self.first or self.cluster == target)
+        is_cut_off = parts.running or parts.unfinished
+        is_stored = node != self.first or self.cluster == target
+        return set(tags) == {f"v{target}"} and is_stored and not is_cut_off
 
     def node_is_at(self, node: str, target: Release) -> bool:
         """Whether a node's kubelet and packages are at a version; one that has not joined is."""

@@ -28,8 +28,10 @@ from operations import packages as packages_of
 from operations import upgrade
 from operations.base import HostFailure
 from operations.kubeadm import run as kubeadm_run
+from operations.nodes.control_planes import ControlPlanes
 from operations.packages import VERSIONED
 from operations.upgrade import checks, is_done
+from operations.upgrade import run as upgrade_run
 from operations.upgrade.versions import Versions, tag
 from tests.said import saying
 from tests.shell import shell
@@ -48,7 +50,8 @@ def parts(release: Release, deprecated: list[str] | None = None) -> ControlPlane
     names = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
     images = {name: f"registry.k8s.io/{name}:v{release}" for name in names}
     images["etcd"] = "registry.k8s.io/etcd:3.6.6-0"
-    return ControlPlaneVersions(False, f"v{release}+x", f"v{release}", images, deprecated or [])
+    server = f"v{release}+x"
+    return ControlPlaneVersions(False, False, server, f"v{release}", images, deprecated or [])
 
 
 def versions(release: Release, **kubelets: Release) -> Versions:
@@ -124,6 +127,8 @@ def test_what_is_left_is_known_from_the_last_part_of_each_step() -> None:
         replace(done, addons={**done.addons, "kube-proxy": "v1.35.6"}),
         replace(done, parts={"node1": replace(parts(NEW), configured="v1.35.6")}),
         replace(done, cluster=OLD),
+        replace(done, parts={"node1": replace(parts(NEW), unfinished=True)}),
+        replace(done, parts={"node1": replace(parts(NEW), running=True)}),
     ):
         assert not is_done(cut, "node1", NEW)
         assert is_done(cut, "node2", NEW)
@@ -170,6 +175,7 @@ def commands(
     node: str = "node1",
     offered: str | HostFailure = f"{NEW}-1.1",
     failed: Sequence[str] = (),
+    fact: Any = CLOCK,
     **arguments: Any,
 ) -> list[Any]:
     """What an operation yields on a node: each function with its arguments, or a command."""
@@ -189,12 +195,12 @@ def commands(
         ctx_host.use(fake),
         patch.object(packages_of, "offered", offer),
         patch.object(upgrade, "observe", lambda control_planes, target: observed),
-        patch.object(upgrade, "read", lambda fact: CLOCK),
+        patch.object(upgrade, "read", lambda wanted: fact),
         patch.object(upgrade, "plan", lambda message: None),
         patch.object(upgrade, "plan_change", lambda message: changes.append(message)),
     ):
         inner: Any = inspect.unwrap(getattr(upgrade, name)._inner)
-        found = list(inner(**{**TARGET, **arguments}))
+        found = list(inner(**({} if name == "followed" else TARGET | arguments)))
     assert bool(found) == bool(changes)
     return [
         (each.function.__name__, *each.args)
@@ -226,9 +232,9 @@ def test_each_step_does_what_is_left() -> None:
         "timeouts": config.UPGRADE_TIMEOUTS | {"upgradeManifests": "20m0s"},
     }
     assert commands("node_configured", old, "node2", **IGNORED) == [("run_node", ["Mem"])]
-    assert commands("restarted", old, "node2", seconds=9) == [
+    assert commands("restarted", old, "node2", seconds=9, **PLANES) == [
         "systemctl daemon-reload && systemctl restart kubelet.service",
-        ("wait_for_kubelet", "node1", "v1.36.4", 9),
+        ("wait_for_kubelet", ControlPlanes({"node1": "a"}, "a"), "v1.36.4", 9),
     ]
 
 
@@ -248,6 +254,34 @@ def test_the_others_follow_the_first_and_the_last_has_the_add_ons() -> None:
     assert rows["kube-apiserver"] == ["1.36.4", "1.35.6"]
 
 
+def test_a_further_one_that_was_cut_off_after_its_static_pods_is_not_done() -> None:
+    """What kubeadm does then shows nowhere: the kubelet's configuration, an add-on."""
+    cut = {"node1": parts(NEW), "node2": replace(parts(NEW), unfinished=True, configured="")}
+    observed = replace(versions(NEW), parts=cut)
+    assert [is_done(observed, node, NEW) for node in ("node1", "node2")] == [True, False]
+    further = commands("applied", observed, "node2", **APPLIED)
+    assert [each[0] for each in further] == ["spare", "run_further", "wait_until_serving"]
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ({}, []),
+        ({"unfinished": True}, []),
+        ({"running": True}, [("follow_upgrade",)]),
+        ({"running": True, "lost": True}, [("follow_upgrade",)]),  # kubeadm is replacing it
+        ({"unfinished": True, "lost": True}, [("put_back", ["etcd"])]),
+        ({"lost": True}, []),  # somebody has moved it away
+    ],
+)
+def test_what_an_interrupted_run_has_left_comes_first(
+    state: dict[str, Any], expected: list[Any]
+) -> None:
+    images = parts(NEW).images | ({"etcd": ""} if state.pop("lost", False) else {})
+    observed = replace(parts(NEW), images=images, **state)
+    assert commands("followed", versions(NEW), fact=observed) == expected
+
+
 def test_no_step_is_left_when_all_is_done() -> None:
     done = versions(NEW)
     assert commands("possible", done) == commands("possible", done, "node2") == []
@@ -260,7 +294,7 @@ def test_no_step_is_left_when_all_is_done() -> None:
     for node in ("node1", "node2"):
         assert commands("images", done, node, image_repository="r") == []
         assert commands("node_configured", done, node, **IGNORED) == []
-        assert commands("restarted", done, node, seconds=9) == []
+        assert commands("restarted", done, node, seconds=9, **PLANES) == []
     assert commands("compared", done) == []
 
 
@@ -331,3 +365,52 @@ def test_a_pull_that_fails_names_the_reason_and_ends(tmp_path: Path) -> None:
     )
     assert causes(done.stdout.splitlines()) == [said]
     assert "never" not in done.stdout
+
+
+UPGRADED = """case "$*" in *fails*) exit 1;; esac
+test -e "$KUBERNETES/kubeadm-upgrade"; echo "kubeadm $*"
+"""
+
+
+def test_an_upgrade_is_unfinished_until_kubeadm_has_succeeded(tmp_path: Path) -> None:
+    """Then its file has the new version; a control plane that has joined has no such file."""
+    script = upgrade_run._UPGRADE.replace("/etc/kubernetes", str(tmp_path))
+    config_file, unfinished = tmp_path / "kubeadm-config.yaml", tmp_path / "kubeadm-upgrade"
+    tools = tmp_path / "tools"
+    tools.mkdir()
+
+    def run(*words: str) -> int:
+        arguments = ("text", "v1.36.4", *words)
+        programs = {"kubeadm": UPGRADED.replace("$KUBERNETES", str(tmp_path)), "systemctl": ":"}
+        return shell(script, *arguments, tools=tools, **programs).returncode
+
+    assert run("node", "fails") != 0
+    assert unfinished.exists()
+    assert run("node", "-y") == 0
+    assert not unfinished.exists()
+    assert not config_file.exists()
+    config_file.write_text("a: b\nkubernetesVersion: v1.35.6\nc: d\n")
+    assert run("apply", "fails") != 0
+    assert "v1.35.6" in config_file.read_text()
+    assert run("apply", "v1.36.4", "-y") == 0
+    assert config_file.read_text() == "a: b\nkubernetesVersion: v1.36.4\nc: d\n"
+
+
+def test_a_manifest_that_is_lost_is_put_back_as_it_was_last(tmp_path: Path) -> None:
+    script = upgrade_run._PUT_BACK.replace("/etc/kubernetes", str(tmp_path))
+    manifests, kept = tmp_path / "manifests", tmp_path / "tmp/kubeadm-backup-manifests-2026-11-"
+    manifests.mkdir()
+    (manifests / "etcd.yaml").write_text("")
+    (manifests / "kube-apiserver.yaml").write_text("as it is")
+    for day, text in (("23-07", "oldest"), ("24-07", "last"), ("25-07", "")):
+        folder = Path(f"{kept}{day}")
+        folder.mkdir(parents=True)
+        for name in ("etcd", "kube-apiserver"):
+            (folder / f"{name}.yaml").write_text(text)
+    names = ("kube-apiserver", "etcd")
+    assert shell(script, *names, tools=tmp_path / "tools").returncode == 0
+    found = {each.name: each.read_text() for each in manifests.iterdir()}
+    assert found == {"etcd.yaml": "last", "kube-apiserver.yaml": "as it is"}
+    done = shell(script, "etcd", "kube-scheduler", tools=tmp_path / "tools")
+    assert done.returncode != 0
+    assert "no kube-scheduler.yaml" in done.stderr
