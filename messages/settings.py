@@ -443,6 +443,12 @@ LAST_CONTROL_PLANE = Message("""SET120
     {node} is the last control plane
     Remedy: Run `pyinfra inventory.py deploys/reset.py`, if the whole cluster is to be deleted.
     Meaning: The cluster can't exist without it.""")
+GATEWAY_STAYS = Message("""SET136
+    {node} is the gateway
+    Remedy: Remove {others} instead. To replace the board of {node}, write a new SD card for it with
+    deploys/sdcard.py, then run `pyinfra inventory.py deploys/cluster.py`.
+    Meaning: The other nodes reach the internet through the gateway, and this computer reaches them
+    through it, so it stays in the inventory; there it is a control plane. Nothing was changed.""")
 WRONG_OPTION = Message("""SET121
     {value} is not possible
     Remedy: Write {instead}, or leave it out.""")

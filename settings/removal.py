@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from messages import Said
 from messages import settings as messages
 from settings.model import Cluster, Node
 from settings.problems import Problem, SettingsError
@@ -52,9 +53,8 @@ def requested(cluster: Cluster, options: Mapping[str, str], inventory: str) -> R
             node = cluster.node(name)
         except KeyError as error:
             problems.append(Problem("--data", error.args[0], setting="node"))
-    if node is not None and cluster.control_plane == (node,):
-        said = messages.LAST_CONTROL_PLANE(node=node.name)
-        problems.append(Problem("--data", said, setting="node"))
+    if node is not None and (reason := _indispensable(cluster, node)):
+        problems.append(Problem("--data", reason, setting="node"))
     if problems or node is None:
         raise SettingsError(problems)
     path = cluster.project / inventory
@@ -81,6 +81,16 @@ def check_restored(cluster: Cluster, options: Mapping[str, str]) -> None:
     if (name := options.get("node", planes[0])) not in planes:
         said = messages.NOT_RESTORABLE(node=name, control_planes=" or ".join(planes))
         raise SettingsError([Problem("--data", said, setting="node")])
+
+
+def _indispensable(cluster: Cluster, node: Node) -> Said | None:
+    """Return why a control plane has to stay; None: it may be removed."""
+    if cluster.control_plane == (node,):
+        return messages.LAST_CONTROL_PLANE(node=node.name)
+    if node.role == "control_plane" and cluster.is_gateway(node):
+        others = " or ".join(each.name for each in cluster.control_plane if each != node)
+        return messages.GATEWAY_STAYS(node=node.name, others=others)
+    return None
 
 
 def _line(inventory: Path, node: str) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 from pyinfra import host, state
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand
 
 from facts.kubectl import ADMIN_CONF, Objects
-from formats.node import CONTROL_PLANE_TAINT, nodes
+from formats.node import CONTROL_PLANE_TAINT, find, nodes
 from formats.node_record import Entry
+from formats.pods import CORDON, cordon
 from messages import kubernetes as messages
 from operations.base import (
     Commands,
@@ -21,10 +23,14 @@ from operations.base import (
     read,
 )
 from operations.node_record import ChangedSince
+from operations.nodes import drain
 from operations.nodes.rollouts import SYSTEM, pending, wait_until_ready
 
 _TAINT = (CONTROL_PLANE_TAINT["key"], CONTROL_PLANE_TAINT["effect"])
 _ABSENT = "-"  # no value of a label
+_UNCORDON = json.dumps(
+    {"metadata": {"annotations": {CORDON: None}}, "spec": {"unschedulable": None}}
+)
 FLANNEL = "kube-flannel/daemonset/kube-flannel-ds"
 
 
@@ -59,6 +65,7 @@ def labels_and_taints(
     """
     Set labels of nodes, and whether ordinary pods may run on control planes.
 
+    A node that a removal has cordoned, and that is in the settings all the same, takes pods again.
     To be run on the control plane, after ``ready``.
 
     + labels: for each node ``{label: value}``; None as value removes the label. Other labels are
@@ -97,6 +104,11 @@ def labels_and_taints(
             plan_change(f"taints: {change} {name}", f"taint {name}")
             words = [f"{taint}-"] if schedulable else [taint, "--overwrite"]
             commands.append(_kubectl("taint", "node", name, *words))
+    for name in labels:
+        resource = find(observed.objects, f"/node/{name}") or {}
+        if drain.is_own(cordon(resource)[1], drain.REMOVAL):
+            plan_change(f"uncordon {name}: its removal was interrupted")
+            commands.append(_kubectl("patch", "node", name, "--type=merge", "-p", _UNCORDON))
     yield from commands
     if not commands:
         host.noop("labels and taints are up to date")

@@ -26,7 +26,7 @@ from operations import node_record
 from operations.base import Commands, HostFailure, operation, plan, plan_change, read_from
 from operations.confirmation import confirm
 from operations.kubeadm import existing, members
-from operations.nodes.drain import OBJECTS, drain, note, obstacles, plan_losses
+from operations.nodes.drain import OBJECTS, REMOVAL, drain, note, obstacles, plan_losses
 
 
 @operation()
@@ -175,7 +175,7 @@ def _suggest(
 
 def _drain(state: State, host: Host, acting: str, node: str, seconds: int, cordon: bool) -> bool:
     control_plane = state.inventory.get_host(acting)
-    drain(control_plane, host, node, seconds, note("deploys/remove.py"), cordon)
+    drain(control_plane, host, node, seconds, note(REMOVAL), cordon)
     return True
 
 

@@ -33,6 +33,7 @@ _PATCH = f"""kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s patch node 
 _EVICT = f"""kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s create \
 --raw "/api/v1/namespaces/$1/pods/$2/eviction" -f - >/dev/null"""
 _PAUSE_S = 1
+REMOVAL = "deploys/remove.py"
 
 
 def obstacles(found: Iterable[Leaving]) -> list[Said]:

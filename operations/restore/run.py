@@ -79,16 +79,16 @@ _START = """systemctl reset-failed kubelet.service 2>/dev/null;
 systemctl enable --now --quiet kubelet.service"""
 
 # On another control plane. Once without etcd's manifest, its kubelet does not start etcd again, now
-# or after a power cut; it has some seconds to notice. $1 tells one restore from others: after it,
-# what is on the node has joined the restored cluster.
+# or after a power cut; it has some seconds to notice. $1 tells one restore from others: if the node
+# has left for it, and the data is restored ($2), what is on it has joined the restored cluster.
 _LEAVE = f"""set -e; umask 077; {_ASIDE} {_KILL} m={LEFT};
-[ "$(cat $m 2>/dev/null)" != "$1" ] || exit 0;
+[ -z "${{2-}}" ] || [ "$(cat $m 2>/dev/null)" != "$1" ] || exit 0;
 systemctl stop {INIT_UNIT} {JOIN_UNIT} 2>/dev/null || :;
 f=/etc/kubernetes/manifests/etcd.yaml; if [ -e $f ]; then rm $f; sync -f "${{f%/*}}"; fi;
 if command -v ctr >/dev/null; then kill_all etcd; sleep 3; kill_all etcd; fi;
 aside; rm -rf {FOLDER} {_RESTORED}; mkdir -p "${{m%/*}}"; echo "$1" > $m.new; sync $m.new;
 mv -f $m.new $m; sync "${{m%/*}}\""""
-_WHICH = f"stat -c '%i %Z' {FOLDER}/manifest.json"
+_WHICH = f"stat -c '%i %Z' {FOLDER}/manifest.json; cat {FOLDER}/step 2>/dev/null || :"
 
 # What init was interrupted in is removed by kubeadm, with the data that was restored for it.
 _UNDO = f"""set -e; umask 077; {_ASIDE} if [ -s {FOLDER}/step ]; then rm -f {FOLDER}/step;
@@ -146,10 +146,11 @@ def leave(host: Host, control_plane: Host) -> None:
 
     + control_plane: the one that is restored, which has the backup already
 
-    Nothing is done to one that this restore has done it to before: it has joined anew since.
+    Nothing is done to one that this restore has done it to before, once the data is restored: it
+    has joined anew since. Until then it may have joined the former cluster again.
     """
-    (which,) = remote.of(control_plane).run(_WHICH)
-    for line in remote.of(host).run(_LEAVE, which, seconds=180):
+    which, *step = remote.of(control_plane).run(_WHICH)
+    for line in remote.of(host).run(_LEAVE, which, *step, seconds=180):
         host.log(line)
 
 

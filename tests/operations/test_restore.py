@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +12,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pyinfra.context import ctx_host, ctx_state
+from pyinfra_testing.util import FakeState, create_host
 
+import runs
 from facts.backup import NodeBackup
 from facts.kubeadm import ControlPlaneState, MemberState
 from facts.restoration import RestorationState
@@ -210,6 +213,64 @@ def test_no_two_clusters_come_of_one() -> None:
     assert refused.value.args[0].values["nodes"] == "node3"
 
 
+def operate(operation: Any, failed: Sequence[str] = (), **arguments: Any) -> list[Any]:
+    """What an operation does, in a run in which these have failed; the others answer."""
+    state: Any = FakeState()
+    state.failed_hosts = {Host(name) for name in failed}
+    with ctx_state.use(state), ctx_host.use(create_host(state, facts={})):
+        of_run = runs.of(state).part(restore._Restore)
+        of_run.backup = source.Backup(OWN)
+        of_run.others = [*state.failed_hosts, Host("node3")]  # type: ignore[list-item]
+        inner = getattr(operation._inner, "__wrapped__", operation._inner)
+        return [command.args for command in inner(**arguments)]
+
+
+@pytest.mark.parametrize(
+    ("answering", "named"),
+    [
+        ((), ["RES021"]),
+        (("node3",), []),
+    ],
+)
+def test_a_former_majority_that_is_away_stays_away(
+    monkeypatch: pytest.MonkeyPatch, answering: Sequence[str], named: list[str]
+) -> None:
+    """Two of three members, which come back, elect a leader of their own."""
+    shown = list[Any]()
+    found = replace(observed("absent"), interrupted_on=())
+    monkeypatch.setattr(restore, "observe", lambda *_: found)
+    monkeypatch.setattr(restore, "_answering", lambda addresses: [])
+    monkeypatch.setattr(restore, "present", lambda names: [Host(name) for name in answering])
+    monkeypatch.setattr(restore.kubeconfig, "authority", lambda *_: "")  # type: ignore[attr-defined]
+    monkeypatch.setattr(restore, "warned", lambda host, said: shown.append(said))
+    planes = {f"node{n}": f"192.168.2.1{n}" for n in (1, 2, 3)}
+    about = dict.fromkeys(("folder", "key_file", "kubeconfig_path"), "")
+    operate(
+        restore.possible,
+        cluster="bramble",
+        node="node1",
+        control_planes=planes,
+        named=False,
+        kubernetes_version="1.36",
+        workers=[],
+        backup=None,
+        yes=None,
+        anyway=False,
+        **about,
+    )
+    assert [each.message.code for each in shown] == named
+    assert all(each.values == {"nodes": "node2, node3"} for each in shown)
+
+
+def test_nothing_is_restored_beside_one_that_has_not_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restore, "observe", lambda: observed("absent"))
+    given = {"node": "node1", "address": "192.168.2.11", "user": "pi"}
+    assert len(operate(restore.restored, **given)) == 1
+    with pytest.raises(HostFailure, match="RES022") as refused:
+        operate(restore.restored, ["node2"], **given)
+    assert refused.value.args[0].values == {"nodes": "node2"}
+
+
 # Two containers of etcd, of which one runs until it is killed.
 CTR = """case " $* " in
 *" tasks ls "*) echo "TASK PID STATUS"; echo "old 1 STOPPED";
@@ -218,14 +279,14 @@ CTR = """case " $* " in
 *" kill "*" now "*) touch AT/killed;; esac"""
 
 
-def leave(root: Path, which: str, **tools: str) -> subprocess.CompletedProcess[str]:
+def leave(root: Path, which: str, step: str = "", **tools: str) -> subprocess.CompletedProcess[str]:
     script = run._LEAVE
     for place in ("/etc/kubernetes", "/var/lib"):
         script = script.replace(place, f"{root}{place}")
     folder = root / "tools"
     folder.mkdir(exist_ok=True)
     programs = {"ctr": CTR.replace("AT", str(root)), "sleep": "exit 0", "systemctl": "exit 5"}
-    return shell(script, which, tools=folder, **{**programs, **tools})
+    return shell(script, which, step, tools=folder, **{**programs, **tools})
 
 
 def test_a_control_plane_leaves_the_former_cluster_once_and_keeps_its_data(tmp_path: Path) -> None:
@@ -249,11 +310,37 @@ def test_a_control_plane_leaves_the_former_cluster_once_and_keeps_its_data(tmp_p
     # It has joined the restored cluster since; a power cut, and the same restore goes on.
     (manifests / "etcd.yaml").write_text("new")
     (data / "member").mkdir()
-    assert leave(tmp_path, "7 1").returncode == 0
+    assert leave(tmp_path, "7 1", "initialized").returncode == 0
     assert (manifests / "etcd.yaml").read_text() == "new"
+    assert (data / "member").exists()
     # The next restore.
-    assert leave(tmp_path, "8 2").returncode == 0
+    assert leave(tmp_path, "8 2", "restored").returncode == 0
     assert not (manifests / "etcd.yaml").exists()
+
+
+def test_one_that_has_joined_the_former_cluster_again_leaves_it_again(tmp_path: Path) -> None:
+    """By a run of cluster.py, after the restore was cut off before it restored anything."""
+    manifest = tmp_path / "etc/kubernetes/manifests/etcd.yaml"
+    manifest.parent.mkdir(parents=True)
+    assert leave(tmp_path, "7 1").returncode == 0
+    manifest.write_text("former")
+    assert leave(tmp_path, "7 1").returncode == 0
+    assert not manifest.exists()
+
+
+@pytest.mark.parametrize("step", [[], ["restored"]])
+def test_the_control_plane_that_is_restored_tells_how_far_it_is(step: list[str]) -> None:
+    asked, other = Host("node1"), Host("node2")
+    given = list[tuple[str, ...]]()
+    asked.node.answer = lambda script, *words, stdin=None: ["7 1", *step]
+
+    def leaving(script: str, *words: str, stdin: str | None = None) -> list[str]:
+        given.append(words)
+        return []
+
+    other.node.answer = leaving
+    run.leave(other, asked)  # type: ignore[arg-type]
+    assert given == [("7 1", *step)]
 
 
 def test_a_blank_control_plane_leaves_nothing(tmp_path: Path) -> None:

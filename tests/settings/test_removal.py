@@ -62,6 +62,27 @@ def test_mistakes_are_named(
     assert [each.text.message.code for each in mistakes.value.problems] == codes
 
 
+def test_a_control_plane_that_is_the_gateway_stays(tmp_path: Path) -> None:
+    first, *others = [f'("node{n}", {{"address": "192.168.2.1{n}"}})' for n in (1, 2, 3)]
+    gateway = first.replace("}", ', "uplink_address": "192.168.1.32"}')
+    (tmp_path / "inventory.py").write_text(
+        f"control_plane = [{gateway}, {', '.join(others)}]\nworkers = []\n"
+    )
+    folder = tmp_path / "group_data"
+    folder.mkdir()
+    text = (REPOSITORY / "group_data/all.py").read_text()
+    setting = "control_plane_address = "
+    assert f"{setting}None" in text
+    (folder / "all.py").write_text(text.replace(f"{setting}None", f"{setting}'192.168.2.10'"))
+    cluster = settings.load(tmp_path)
+    with pytest.raises(SettingsError) as mistakes:
+        requested(cluster, {"node": "node1"}, "inventory.py")
+    (problem,) = mistakes.value.problems
+    assert problem.text.message.code == "SET136"
+    assert problem.text.values == {"node": "node1", "others": "node2 or node3"}
+    assert requested(cluster, {"node": "node2"}, "inventory.py").node.name == "node2"
+
+
 def test_a_node_that_the_inventory_does_not_have(cluster: settings.Cluster) -> None:
     with pytest.raises(SettingsError) as mistakes:
         requested(cluster, {"node": "node4"}, "inventory.py")
