@@ -313,7 +313,9 @@ NODE_OF_ANOTHER_MACHINE = Message("""KUB071
     name.""")
 CLUSTER_UNKNOWN = Message("""KUB079
     other control planes do not tell whether they have a cluster: {others}
-    Remedy: Switch them on, or correct what their own lines say, then run the same command again.
+    Remedy: Switch them on, or correct what their own lines say; if they were off when the cluster
+    was deleted, run `pyinfra inventory.py deploys/reset.py` once more. Then run the same command
+    again.
     Meaning: A control plane without files either makes the cluster or joins that of the others.
     Nothing was changed.""")
 ETCD_NOT_ASKED = Message("""KUB073

@@ -52,6 +52,7 @@ __all__ = [
     "declare",
     "declare_entry",
     "declare_recorded",
+    "dependency_failed",
     "depends_on",
     "diff",
     "hide",
@@ -361,6 +362,17 @@ def _plans() -> bool:
     return not (state.is_executing and state.should_check_for_changes())
 
 
+class _Skipped(dict[str, str]):
+    """The hosts that were skipped in this run, each with the one whose failure is the cause."""
+
+
+def dependency_failed(other: str) -> HostFailure:
+    """Return why this host is skipped: another one failed, or that by which it was skipped too."""
+    skipped = runs.of(state).part(_Skipped)
+    cause = skipped[host.name] = skipped.get(other, other)
+    return HostFailure(messages.DEPENDENCY_FAILED(other=cause))
+
+
 @operation()
 def depends_on(other: str | None) -> Commands:
     """
@@ -376,7 +388,7 @@ def depends_on(other: str | None) -> Commands:
     hide()
     if other is not None and host.name != other:
         if any(failed.name == other for failed in state.failed_hosts):
-            raise HostFailure(messages.DEPENDENCY_FAILED(other=other))
+            raise dependency_failed(other)
         lost = remote.of(ctx_host.get()).ensure_open() if state.is_executing else None
         if lost is not None:
             raise HostFailure(messages.LOST_WITH(other=other, reason=lost))

@@ -22,7 +22,8 @@ class Removal:
 
     + purge: whether the Kubernetes packages and bramble's files go too
     + yes: the node's name, given as the answer to the question; None: nobody has answered
-    + lines: where the inventory has it and the control planes, and the line; by the node's name
+    + lines: where the inventory has it and the control planes, and the line; by the node's name;
+      not the gateway's
     """
 
     node: Node
@@ -58,7 +59,9 @@ def requested(cluster: Cluster, options: Mapping[str, str], inventory: str) -> R
     if problems or node is None:
         raise SettingsError(problems)
     path = cluster.project / inventory
-    lines = {each.name: _line(path, each.name) for each in (node, *cluster.control_plane)}
+    # The gateway stays there, whether it is in the cluster or not: the others need it.
+    leaving = [each for each in (node, *cluster.control_plane) if not cluster.is_gateway(each)]
+    lines = {each.name: _line(path, each.name) for each in leaving}
     return Removal(node, packages == _PURGE, options.get("yes"), lines)
 
 

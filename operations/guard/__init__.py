@@ -24,9 +24,8 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 import runs
-from messages import run as messages
 from operations import base
-from operations.base import Commands, HostFailure
+from operations.base import Commands
 from operations.guard import transaction
 from operations.guard.step import Step
 
@@ -141,7 +140,7 @@ def after_others(seconds: float = SECONDS) -> Commands:
     + seconds: after which the node rolls back
     """
     if host.name in _changes().waiting and (failed := [each.name for each in state.failed_hosts]):
-        raise HostFailure(messages.DEPENDENCY_FAILED(other=failed[0]))
+        raise base.dependency_failed(failed[0])
     _changes().waiting.discard(host.name)
     yield from _applied(seconds)
 

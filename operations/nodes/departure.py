@@ -20,10 +20,17 @@ from formats import pods as pod_format
 from formats.etcd import Member
 from formats.node_record import NodeRecord
 from messages import kubernetes as messages
-from messages import run as run_messages
 from messages import settings as settings_messages
 from operations import node_record
-from operations.base import Commands, HostFailure, operation, plan, plan_change, read_from
+from operations.base import (
+    Commands,
+    HostFailure,
+    dependency_failed,
+    operation,
+    plan,
+    plan_change,
+    read_from,
+)
 from operations.confirmation import confirm
 from operations.kubeadm import existing, members
 from operations.nodes.drain import OBJECTS, REMOVAL, drain, note, obstacles, plan_losses
@@ -203,7 +210,7 @@ def _without_labels(record: NodeRecord, node: str) -> NodeRecord:
 def _check_failed(node: str) -> None:
     """Raise ``HostFailure`` if a node that answers failed in this run."""
     if _answers(node) and any(each.name == node for each in state.failed_hosts):
-        raise HostFailure(run_messages.DEPENDENCY_FAILED(other=node))
+        raise dependency_failed(node)
 
 
 def _check_confirmed(state: State, node: str, answers: bool, yes: str | None) -> None:
