@@ -5,7 +5,7 @@ from pyinfra import host, inventory
 import settings
 from operations import base, kubeadm, nodes
 from operations.kubeadm.acting import acting
-from settings import specifications
+from settings import kubernetes, specifications
 
 cluster = settings.of(inventory)
 node = cluster.node(host.name)
@@ -28,3 +28,5 @@ if node == first:
     nodes.labels_and_taints(
         name="Node labels and taints", **specifications.labels_and_taints(cluster)
     )
+elif node.role == "control_plane":
+    nodes.labels_kept(name="Labels of another control plane", labels=kubernetes.labels(cluster))

@@ -101,11 +101,10 @@ def _reset(
 ) -> bool:
     if not running:
         check_confirmed(state, host, cluster, yes)
+        # Before: a run that is cut off here finds nothing of Kubernetes the next time.
+        node_record.write(host, _without_labels)
         start_reset(host, copy)
-    if not follow_reset(host):
-        return False
-    node_record.write(host, _without_labels)
-    return True
+    return follow_reset(host)
 
 
 def check_confirmed(state: State, host: Host, cluster: str, yes: str | None) -> bool:

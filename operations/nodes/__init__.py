@@ -18,6 +18,7 @@ from operations.base import (
     HostFailure,
     declare,
     declare_recorded,
+    hide,
     operation,
     plan_change,
     read,
@@ -112,6 +113,22 @@ def labels_and_taints(
     yield from commands
     if not commands:
         host.noop("labels and taints are up to date")
+
+
+@operation()
+def labels_kept(labels: Mapping[str, Mapping[str, str | None]]) -> Commands:
+    """
+    Keep the labels that another control plane sets, though this one may have recorded them.
+
+    To be run on the control planes on which ``labels_and_taints`` is not.
+
+    + labels: as there
+    """
+    hide()
+    for name, desired in labels.items():
+        declare(*(f"label {name} {label}" for label in desired))
+    host.noop("another control plane sets the labels")
+    yield from ()
 
 
 def remove_label(resource: str, entry: Entry) -> Commands:

@@ -14,7 +14,8 @@ import pytest
 from facts.etcd import ETCDCTL
 from lab.api import Lab
 from lab.waiting import until
-from tests.lab.clusters import all_are_ready
+from messages import codes
+from tests.lab.clusters import all_are_ready, nodes
 from tests.lab.rollouts import cordons
 from tests.lab.runs import CLUSTER, Run, changes, cut, ok, pyinfra, start
 from tests.lab.writes import Writes
@@ -22,7 +23,7 @@ from tests.lab.writes import Writes
 pytestmark = [pytest.mark.every_step, pytest.mark.timeout(7200)]
 
 ADDRESS = "192.168.2.10"
-REMOVE = ["deploys/remove.py"]
+REMOVE, RESET = ["deploys/remove.py"], ["deploys/reset.py"]
 PLANES = ("node1", "node2", "node3")
 NODES = (*PLANES, "node4")
 INVENTORY = """control_plane = [
@@ -40,7 +41,7 @@ DRAIN, UNITS, ETCD, NODE = (
     for step in ("Drain", "Units of a control plane", "etcd", "Node in the cluster")
 )
 LEFT_ETCD = r"the member \w+ of etcd at \S+ \(\w+\) is removed"
-PREFLIGHT, RESET = (rf"kubeadm reset: {phase}" for phase in ("preflight", "reset"))
+PREFLIGHT, IN_RESET = (rf"kubeadm reset: {phase}" for phase in ("preflight", "reset"))
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,7 @@ def joins_again(lab: Lab) -> None:
     for name in PLANES:
         assert voters(lab, name) == {*PLANES}
     assert cordons(lab) == {}
+    assert "node-role.kubernetes.io/worker" in nodes(lab)["node4"]["metadata"]["labels"]
     assert len(holders(lab)) == 1
 
 
@@ -90,11 +92,12 @@ def arguments(node: str) -> tuple[str, ...]:
     return ("-y", "-v", "--data", f"node={node}")
 
 
-def cut_off(lab: Lab, node: str, step: str, power: str) -> str:
+def cut_off(lab: Lab, node: str, step: str, power: str) -> bool:
     """
-    Remove a node, and cut that off at a step; return what was printed.
+    Remove a node, and cut that off at a step.
 
     + power: the node whose power goes; "": the run is killed
+    + returns: False: the step was not begun, since an earlier cut came after it; it is removed
     """
     run = start(lab, *arguments(node), deploys=REMOVE)
     assert run.stdout is not None
@@ -104,13 +107,15 @@ def cut_off(lab: Lab, node: str, step: str, power: str) -> str:
         if re.search(step, line):
             break
     else:
-        raise AssertionError(f"{step} was not begun: {''.join(lines)}")
+        run.communicate()
+        is_removed(lab, node, Run(run.returncode, "".join(lines)))
+        return False
     said = "".join(lines) + cut(lab, run, power)
     stays = [name for name in PLANES if name != node]
     # A majority is there again without anybody's help, and nobody but the node has left it.
     assert until(lambda: all(answers(lab, name) for name in stays), pause=1), said
     assert {*stays} <= voters(lab, stays[0]) <= {*PLANES}
-    return said
+    return True
 
 
 def answers(lab: Lab, name: str) -> bool:
@@ -131,14 +136,15 @@ def is_removed(lab: Lab, node: str, run: Run) -> None:
     assert len(found := holders(lab)) == 1
     assert found != [node]
     assert ok(lab.console(node, ["sh", "-c", f"{LEFT} || :"])) == "inactive"
-    again = pyinfra(lab, *arguments(node), deploys=REMOVE)
-    assert all(again.left_alone(name) or again.counts(name) == (0, 0, 0) for name in PLANES)
+    again = pyinfra(lab, "-y", "--data", f"node={node}", deploys=REMOVE)
+    assert again.status == 0, again.output
+    assert not re.search(r"(?m)^ +changed ", again.output), again.output
 
 
 @pytest.mark.parametrize(
     ("node", "power", "steps"),
     [
-        ("node3", "node3", (UNITS, ETCD, LEFT_ETCD, PREFLIGHT, RESET)),
+        ("node3", "node3", (UNITS, ETCD, LEFT_ETCD, PREFLIGHT, IN_RESET)),
         ("node2", "node1", (DRAIN, UNITS, ETCD, LEFT_ETCD, PREFLIGHT, NODE)),
         ("node1", "", (DRAIN, UNITS, ETCD, LEFT_ETCD, PREFLIGHT, NODE)),
     ],
@@ -149,21 +155,44 @@ def test_a_removal_that_is_cut_off_at_every_step_is_completed(
 ) -> None:
     with Writes(lab) as writes:
         for step in steps:
-            cut_off(lab, node, step, power)
+            if not cut_off(lab, node, step, power):
+                joins_again(lab)
+                assert cut_off(lab, node, step, power)
         is_removed(lab, node, pyinfra(lab, *arguments(node), deploys=REMOVE))
         joins_again(lab)
     writes.longest_gap()
-    assert changes(lab, deploys=CLUSTER) == []
+    # The kubeconfig here has the client certificate of the control plane that was asked.
+    assert all("kubeconfig context" in each for each in changes(lab, deploys=CLUSTER))
 
 
 @pytest.mark.parametrize(
     ("step", "power"),
-    [(UNITS, ""), (LEFT_ETCD, "node1"), (LEFT_ETCD, ""), (RESET, "node1"), (NODE, "")],
+    [(UNITS, ""), (LEFT_ETCD, "node1"), (LEFT_ETCD, ""), (IN_RESET, "node1"), (NODE, "")],
     ids=["drained", "left-etcd-power", "left-etcd-killed", "in-reset", "reset"],
 )
 def test_one_that_stays_in_the_inventory_joins_again(lab: Lab, step: str, power: str) -> None:
     """The first of the inventory."""
     with Writes(lab) as writes:
-        cut_off(lab, "node1", step, power)
+        assert cut_off(lab, "node1", step, power)
         joins_again(lab)
     writes.longest_gap()
+
+
+def test_the_whole_cluster_is_deleted_while_one_is_off(lab: Lab) -> None:
+    """It is reset when it is back; until then no other cluster is made."""
+    confirmed = ("-y", "--data", "backup=no", "--data", "yes=bramble")
+    lab.power_off("node3")
+    run = pyinfra(lab, *confirmed, deploys=RESET)
+    assert run.status != 0
+    for name in ("node1", "node2", "node4"):
+        assert run.counts(name)[2] == 0, run.output
+        assert ok(lab.console(name, ["sh", "-c", f"{LEFT} || :"])) == "inactive"
+    lab.power_on("node3")
+    assert until(lambda: lab.ssh("node3", "true").returncode == 0, pause=1)
+    run = pyinfra(lab, "-y", deploys=CLUSTER)
+    assert run.status != 0
+    assert "KUB079" in codes("\n".join(run.lines("node1"))), run.output
+    run = pyinfra(lab, *confirmed, deploys=RESET)
+    assert run.status == 0, run.output
+    assert ok(lab.console("node3", ["sh", "-c", f"{LEFT} || :"])) == "inactive"
+    joins_again(lab)

@@ -126,6 +126,17 @@ def test_what_is_no_longer_declared_is_removed_in_the_order_of_the_kinds() -> No
     assert removed(RECORD, guarded=True) == ["remove first guarded"]
 
 
+def test_labels_that_another_control_plane_sets_now_stay() -> None:
+    """This one has set and recorded them before: in an earlier run it was the one that is asked."""
+    stays, goes = "label node4 role", "label node4 former"
+    with node() as host:
+        node_record.put(host, RecordState(NodeRecord({stays: Entry(), goes: Entry()}, True)))
+        runs.of(host.state).record.begin("node1", "")
+        operation: Any = nodes.labels_kept
+        assert list(operation._inner.__wrapped__({"node4": {"role": ""}})) == []
+        assert set(removals._undeclared()) == {goes}
+
+
 @pytest.mark.usefixtures("kinds")
 def test_the_units_of_a_control_plane_are_removed_after_the_question(
     monkeypatch: pytest.MonkeyPatch,

@@ -10,8 +10,9 @@ from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.util import FakeState, create_host
 
 from facts.traces import LISTS, TracesState
+from formats.node_record import Entry, NodeRecord
 from messages import kubernetes as messages
-from operations import teardown
+from operations import node_record, teardown
 from operations.base import HostFailure
 
 
@@ -106,3 +107,15 @@ def test_a_node_is_not_reset_without_the_control_plane_that_drains_it(
         with pytest.raises(HostFailure) as reason:
             list(inner(drained_by="node1"))
     assert reason.value.args[0].message is messages.NOT_DRAINED_BY
+
+
+def test_labels_are_forgotten_before_the_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is cut off in the reset finds nothing of Kubernetes the next time."""
+    record = NodeRecord({"label node4 role": Entry(), "unit x": Entry()}, complete=True)
+    done: list[Any] = []
+    monkeypatch.setattr(node_record, "write", lambda host, change: done.append(change(record)))
+    monkeypatch.setattr(teardown, "start_reset", lambda host, copy: done.append("reset"))
+    monkeypatch.setattr(teardown, "follow_reset", lambda host: True)
+    host: Any = Named("node1")
+    assert teardown._reset(FakeState(), host, "", None, "", running=False)
+    assert (list(done[0].entries), done[1]) == (["unit x"], "reset")
