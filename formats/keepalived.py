@@ -38,7 +38,10 @@ vrrp_instance kubernetes_api {{
   virtual_router_id {router}
   priority {priority}
   advert_int 1
-{unicast}\
+  unicast_src_ip {own}
+  unicast_peer {{
+{peers}
+  }}
   virtual_ipaddress {{
     {shared}/32 dev {interface}
   }}
@@ -48,13 +51,6 @@ vrrp_instance kubernetes_api {{
 }}
 """
 )
-# Only the first peer of a line is read.
-_UNICAST = """\
-  unicast_src_ip {own}
-  unicast_peer {{
-{peers}
-  }}
-"""
 
 
 def configuration(
@@ -66,16 +62,18 @@ def configuration(
     + shared: the address
     + interface: by which this node has it
     + own: this node's own address there
-    + peers: those of the other nodes; none: nobody is told who holds the address
+    + peers: those of the other nodes; none: this one has nobody to tell that it holds the address
     + priority: 1 to 254; the highest of those that begin together gets the address
     """
-    lines = "\n".join(f"    {peer}" for peer in peers)
+    # Only the first peer of a line is read. Without peers it would multicast, and another
+    # keepalived of the network with this number would keep it from the address.
+    lines = "\n".join(f"    {peer}" for peer in peers or [shared])
     return _CONFIGURATION.format(
         port=API_PORT,
         interface=interface,
-        # 1 to 255; with other keepalived of the network it must not be equal.
-        router=int(IPv4Address(shared)) % 255 + 1,
+        router=int(IPv4Address(shared)) % 255 + 1,  # 1 to 255
         priority=priority,
-        unicast=_UNICAST.format(own=own, peers=lines) if peers else "",
+        own=own,
+        peers=lines,
         shared=shared,
     )

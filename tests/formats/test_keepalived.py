@@ -31,8 +31,10 @@ def test_the_nodes_own_api_server_is_asked() -> None:
     )
 
 
-def test_a_single_control_plane_has_no_peers() -> None:
-    assert "unicast" not in configuration("192.168.2.10", "eth0", "192.168.2.11", [], 100)
+def test_a_single_control_plane_multicasts_nothing() -> None:
+    """Another keepalived of the network, with the same number, would keep it from the address."""
+    alone = configuration("192.168.2.10", "eth0", "192.168.2.11", [], 100)
+    assert "  unicast_src_ip 192.168.2.11\n  unicast_peer {\n    192.168.2.10\n  }\n" in alone
 
 
 def test_every_address_has_a_router_id_that_keepalived_takes() -> None:
