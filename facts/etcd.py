@@ -9,6 +9,8 @@ from formats import etcd
 from formats.etcd import Member
 
 _PKI = "/etc/kubernetes/pki/etcd"
+_MANIFEST = "/etc/kubernetes/manifests/etcd.yaml"
+_DATA = "/var/lib/etcd/member"
 
 # A shell function. The image of etcd has no shell; containers that have ended stay listed.
 ETCDCTL = f"""running=$(ctr -n k8s.io tasks ls 2>/dev/null |
@@ -21,8 +23,10 @@ ctr -n k8s.io tasks exec --exec-id "bramble-$$-$(date +%s%N)" "$etcd" etcdctl \
 --key {_PKI}/healthcheck-client.key --command-timeout=5s "$@" </dev/null; }};"""
 
 # Without a quorum the list is refused after these 5 s. Members that do not answer are listed all
-# the same, and etcdctl fails.
-_SCRIPT = f"""if [ ! -s /etc/kubernetes/manifests/etcd.yaml ]; then echo absent; echo; echo; else
+# the same, and etcdctl fails. Data without a manifest are those of a cluster all the same.
+_SCRIPT = f"""if [ ! -s {_MANIFEST} ] && [ ! -d {_DATA} ]; then echo absent; echo; echo;
+elif [ ! -s {_MANIFEST} ]; then echo silent;
+printf %s "{_MANIFEST} is missing or empty" | base64 -w0; echo; echo; else
 {ETCDCTL}
 e=$(mktemp); if l=$(etcdctl member list -w json 2>"$e"); then echo listed;
 printf %s "$l" | base64 -w0; echo;

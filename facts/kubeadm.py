@@ -223,7 +223,8 @@ class ControlPlaneMember(WholeFact[MemberState]):
         own = tuple(path for path in seen.files if path != "control-plane")
         if "running" in lines:
             return replace(seen, state="running", files=own)
-        if seen.state in ("absent", "joined"):
+        is_worker = seen.state == "joined" and not {*own} - {*_WRITTEN_BY_JOIN}
+        if seen.state == "absent" or is_worker:
             return replace(seen, files=own)
         complete = set(own) == set(_WRITTEN_BY_INIT)
         state: Any = "control plane" if complete else "half-joined"

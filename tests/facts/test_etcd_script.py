@@ -26,6 +26,7 @@ def read(folder: Path, answer: str, manifest: str = "x") -> EtcdState:
     (folder / "etcd.yaml").write_text(manifest)
     ctr = CTR.format(log=folder / "log", answer=answer)
     script = EtcdMembers.script[0].replace(MANIFEST, str(folder / "etcd.yaml"))
+    script = script.replace("/var/lib/etcd", str(folder))
     done = shell(script, tools=folder, ctr=ctr)
     assert (done.returncode, done.stderr) == (0, "")
     return EtcdMembers().parse(*done.stdout.split("\n")[:3])
@@ -44,6 +45,13 @@ def test_etcdctls_last_line_says_why_it_is_silent(tmp_path: Path) -> None:
 
 def test_without_a_manifest_there_is_no_etcd(tmp_path: Path) -> None:
     assert read(tmp_path, LISTS, manifest="") == EtcdState("absent", [])
+
+
+def test_data_without_a_manifest_are_those_of_a_cluster(tmp_path: Path) -> None:
+    """Another control plane must not make a second one."""
+    (tmp_path / "member").mkdir()
+    found = read(tmp_path, LISTS, manifest="")
+    assert (found.state, found.why) == ("silent", f"{tmp_path}/etcd.yaml is missing or empty")
 
 
 @pytest.mark.parametrize(
