@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from shlex import quote
 from typing import Any
 
@@ -15,6 +16,7 @@ import yaml
 
 from facts.etcd import ETCDCTL
 from lab.api import Lab
+from lab.waiting import until
 from messages import codes
 from tests.lab.clusters import all_are_ready, kubeconfig, kubectl, nodes
 from tests.lab.runs import CLUSTER, Run, changes, ok, pyinfra
@@ -100,6 +102,13 @@ def all_is_there(lab: Lab, written: Writes) -> None:
     listed = kubectl(lab, "-n", "writes", "get", "configmaps", "-o", "name").split()
     assert known
     assert known <= set(listed)
+
+
+def is_stored(lab: Lab, node: str, written: Writes) -> bool:
+    """Whether a node's own member of etcd has everything that was acknowledged."""
+    keys = "get --keys-only --prefix --consistency=s /registry/configmaps/writes/"
+    listed = ok(lab.ssh(node, f"sudo sh -c {quote(f'{ETCDCTL} etcdctl {keys}')}")).split()
+    return set(written.acknowledged) <= {key.rpartition("/")[2] for key in listed}
 
 
 def test_one_becomes_three(lab: Lab, written: Writes) -> None:
@@ -198,8 +207,15 @@ def test_those_that_were_removed_join_again(lab: Lab, written: Writes) -> None:
     all_is_there(lab, written)
 
 
-def test_the_whole_cluster_is_deleted(lab: Lab, written: Writes) -> None:
+def test_nothing_is_lost_from_the_first_change_to_the_last(lab: Lab, written: Writes) -> None:
+    """One client has written from one control plane to three, to one, and to three again."""
     written.end()
+    all_is_there(lab, written)
+    for name in NODES:
+        assert until(partial(is_stored, lab, name, written)), name
+
+
+def test_the_whole_cluster_is_deleted(lab: Lab) -> None:
     run = pyinfra(lab, "-y", "--data", "backup=no", deploys=RESET)
     assert run.status != 0
     assert "KUB062" in codes(run.output), run.output
