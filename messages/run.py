@@ -104,3 +104,8 @@ RUN_ENDED = Message(f"""RUN022
     Remedy: {_AGAIN}.
     Meaning: What this run has read may be out of date, so it does not act on it. The next run reads
     the nodes' state again.""")
+UNREACHABLE_BEHIND = Message("""RUN023
+    {node}: not reached, because it is behind {gateway}, which failed
+    Remedy: Correct {gateway} first, then run the same command again.
+    Meaning: This computer reaches the node through the gateway alone. The node itself may be well:
+    while the gateway is off, several control planes and their pods go on.""")

@@ -115,6 +115,12 @@ def address(host: Host) -> str:
     return str(config.lookup(name).get("hostname", name)) if config else name
 
 
+def jump(host: Host) -> str:
+    """The host through which another one is reached: its ProxyJump in ssh_config; "" without."""
+    name, config = _ssh_section(host)
+    return str(config.lookup(name).get("proxyjump", "")) if config else ""
+
+
 def ssh_config_file(host: Host) -> Path | None:
     """The ssh_config file that a host is reached by; None when there is none."""
     _, config = _ssh_section(host)

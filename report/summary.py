@@ -21,6 +21,7 @@ from pyinfra.context import ctx_state
 
 import runs
 from messages import run as messages
+from remote import pyinfra_internals
 from report import result, steps
 from report.harmless import harmless
 from report.logs import Log
@@ -81,6 +82,9 @@ class Report:
 
     def _ending(self, host: Host) -> str:
         if host not in self.state.activated_hosts:
+            above = pyinfra_internals.jump(host)
+            if above in {each.name for each in self.state.failed_hosts}:
+                return messages.UNREACHABLE_BEHIND(node=host.name, gateway=above)
             return messages.UNREACHABLE(node=host.name)
         name = "this computer" if host.name == "@local" else host.name
         return f"{name}: failed. {_CONTINUE}"

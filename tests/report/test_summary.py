@@ -85,6 +85,19 @@ def test_a_node_that_was_never_reached_is_told_with_what_to_check(
     assert codes(lines[-1]) == ["RUN016"]
 
 
+def test_a_node_behind_a_gateway_that_is_off_is_not_the_one_to_check(
+    state: State, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ssh_config").write_text("Host node2\n  ProxyJump node1\n")
+    for host in state.inventory:
+        host.connector.data["ssh_config_file"] = str(tmp_path / "ssh_config")
+        state.activated_hosts.discard(host)
+        state.failed_hosts.add(host)
+    lines = last_lines(ended(state), capsys)
+    assert [codes(line) for line in lines[-2:]] == [["RUN016"], ["RUN023"]]
+    assert lines[-1].startswith("node2: not reached, because it is behind node1")
+
+
 def test_an_interrupted_run_counts_nothing(
     state: State, capsys: pytest.CaptureFixture[str]
 ) -> None:
