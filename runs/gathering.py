@@ -90,9 +90,8 @@ class Gathering:
             for _ in range(_ROUNDS):
                 queued = self._ask(state, queued)
                 asked, self._asked = self._asked, {}
-                if state.is_executing:
-                    for questions in asked.values():
-                        questions.setdefault(_LOCK.key, _LOCK)
+                if state.is_executing:  # first of all: a run that ends meanwhile has been seen
+                    asked = {host: {_LOCK.key: _LOCK} | each for host, each in asked.items()}
                 gevent.joinall(
                     [
                         gevent.spawn(self._try, host, list(asked[host].values()))
