@@ -7,11 +7,13 @@ Source: etcd's documentation, "Runtime reconfiguration" and "Learner".
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from formats.unreadable import reading
+from messages import Said
+from messages import kubernetes as messages
 
 _NOT_UNDERSTOOD = "the members of etcd are not understood"
 
@@ -83,6 +85,21 @@ def has_quorum(members: Iterable[Member]) -> bool:
     """Whether a majority of the voters is healthy."""
     voting = voters(members)
     return sum(each.is_healthy for each in voting) > len(voting) // 2
+
+
+def majority_away(control_planes: Sequence[str], away: Collection[str]) -> Said | None:
+    """
+    Return what is wrong where too few control planes answer; None: enough do, or there is only one.
+
+    + control_planes: all of the cluster
+    + away: those that do not answer
+    """
+    total, needed = len(control_planes), len(control_planes) // 2 + 1
+    gone = [name for name in control_planes if name in away]
+    if total == 1 or total - len(gone) >= needed:
+        return None
+    values = {"count": len(gone), "total": total, "needed": needed}
+    return messages.MAJORITY_AWAY(**values, nodes=", ".join(gone))
 
 
 def keeps_quorum_without(members: Iterable[Member], member: Member) -> bool:

@@ -324,6 +324,16 @@ ETCD_NOT_ASKED = Message("""KUB073
     them, then run the same command again; if they are lost, run `pyinfra inventory.py
     deploys/restore.py`, which makes the cluster again from a backup.
     Meaning: Control planes join and leave only while etcd works. Nothing was changed.""")
+MAJORITY_AWAY = Message("""KUB086
+    {count} of {total} control planes do not answer ({nodes}), and etcd needs {needed} of them, so
+    the API server does not work
+    Remedy: Switch them on, or correct their network. Where too few SD cards are left for that,
+    write new ones with deploys/sdcard.py and boot the boards, then run `pyinfra inventory.py
+    deploys/backup.py`, which saves what the others have, and `pyinfra inventory.py
+    deploys/restore.py`.
+    Meaning: etcd works while a majority of its members does. Pods go on as they are meanwhile, but
+    nothing in the cluster changes. Once enough control planes answer it works again, and nothing
+    else is to be done. Nothing was changed.""")
 QUORUM_WOULD_BE_LOST = Message("""KUB074
     etcd would stop without its member {member}: of the {count} others these are healthy: {healthy}
     Remedy: Switch on the other control planes, and wait until `make verify` finds them healthy; or

@@ -295,7 +295,8 @@ ETCD_MEMBER_MISSING = Message("""VER107
 ETCD_UNHEALTHY = Message("""VER108
     of {count} members of etcd these are not healthy: {members}
     Remedy: {remedy}.
-    Meaning: The cluster works while a majority is healthy.""")
+    Meaning: The cluster works while a majority is healthy. A member whose node runs may be cut off
+    from the others: 2379 and 2380/tcp have to pass between the control planes.""")
 ADDRESS_NOT_HELD = Message("""VER109
     no control plane holds control_plane_address {address}{away}
     Remedy: See `sudo journalctl -u keepalived -n 50` on them, and `sudo journalctl -u kubelet`.

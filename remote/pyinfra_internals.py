@@ -411,6 +411,7 @@ def check_after_loading(report: Callable[[Host, Exception], object]) -> None:
             result = handle_commands(state, *args, **known)
         finally:
             state.check_for_changes = check
+        end = None
         for op_hash in state.get_op_order() if check else []:
             metas = {host: operation_on(state, host, op_hash) for host in state.inventory}
             checks = [
@@ -419,7 +420,9 @@ def check_after_loading(report: Callable[[Host, Exception], object]) -> None:
                 if meta is not None
             ]
             for each in checks:
-                each.get()
+                end = each.get() or end
+        if end:
+            raise end
         return result
 
     cli._handle_commands = handled
@@ -427,12 +430,18 @@ def check_after_loading(report: Callable[[Host, Exception], object]) -> None:
 
 def _check(
     state: State, host: Host, meta: OperationMeta, report: Callable[[Host, Exception], object]
-) -> None:
+) -> PyinfraError | None:
+    """Find out what one would change; return what ends the run, once its last host has failed."""
+    end = None
     with ctx_config.use(state.config.copy()), ctx_host.use(host):
         if host in state.active_hosts:
-            _alone(lambda: meta.will_change, report)
+            try:
+                _alone(lambda: meta.will_change, report)
+            except PyinfraError as error:
+                end = error
         if host not in state.active_hosts:
             meta._maybe_is_change = False
+    return end
 
 
 def _alone(action: Callable[[], object], report: Callable[[Host, Exception], object]) -> None:

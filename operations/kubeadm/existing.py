@@ -58,7 +58,8 @@ def ask(control_planes: Mapping[str, str]) -> Existing:
                 (other, ClusterAuthority, {}),
             )
         except (HostFailure, ConnectError) as failure:  # also one that the run leaves out
-            silent[name] = str(failure.args[0])
+            is_away = other in state.failed_hosts and other not in state.activated_hosts
+            silent[name] = "does not answer" if is_away else str(failure.args[0])
             continue
         if members.state == "listed" and objects.answers:
             return Existing(name, members.members, node_objects(objects.objects), authority)

@@ -6,6 +6,7 @@ from facts.iptables import Iptables
 from facts.kubeadm import ControlPlane, Member
 from facts.leftovers import Leftovers
 from facts.listeners import Listeners
+from formats.etcd import majority_away
 from formats.iptables import parse_save
 from formats.kubernetes_version import parse_desired, parse_reported
 from formats.shared_downloads import PORT as DOWNLOADS
@@ -74,7 +75,7 @@ def earlier_cluster(node: Node, nodes: Nodes) -> Result:
     _check_version(node)
     if node.desired.role == "worker":
         _check_worker(node, nodes)
-    elif result := _control_plane(node):
+    elif result := _control_plane(node, nodes):
         return result
     return _pod_network(node) or ok("none")
 
@@ -88,13 +89,17 @@ def _check_version(node: Node) -> None:
         packages.check_change("kubeadm", installed, parse_desired(desired), joined=True)
 
 
-def _control_plane(node: Node) -> Result | None:
+def _control_plane(node: Node, nodes: Nodes) -> Result | None:
     now = node.known(ControlPlane)
     # What an interrupted join has left on one of several is undone when it joins.
     halves = ("worker",) if len(node.desired.control_planes) > 1 else ("worker", "half-finished")
     if now.state in halves or kubeadm.is_being_restored(now):
         raise HostFailure(kubeadm.incomplete(now))
-    return warning(messages.API_SERVER_DOWN()) if now.state == "not answering" else None
+    if now.state != "not answering":
+        return None
+    planes = [*node.desired.control_planes]
+    said = majority_away(planes, [name for name in planes if name not in nodes])
+    return failure(said) if said else warning(messages.API_SERVER_DOWN())
 
 
 def _check_worker(node: Node, nodes: Nodes) -> None:

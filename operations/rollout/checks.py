@@ -15,6 +15,7 @@ from facts.etcd import EtcdState
 from facts.kubectl import Objects
 from formats import node as node_format
 from formats import pods as pod_format
+from formats.etcd import majority_away
 from messages import Said
 from messages import kubernetes as kubernetes_messages
 from messages import rollout as messages
@@ -28,14 +29,16 @@ _API_S = 60  # for an API server that is starting
 _PAUSE_S = 2
 
 
-def cluster_nodes(control_plane: Host) -> dict[str, Mapping[str, Any]]:
+def cluster_nodes(control_plane: Host, seconds: int = _API_S) -> dict[str, Mapping[str, Any]]:
     """
-    Return the nodes of the cluster by name; an API server that is starting is waited for.
+    Return the nodes of the cluster by name.
+
+    + seconds: for an API server that is starting
 
     ``HostFailure``: it does not answer.
     """
     observed = read_from(control_plane, Objects, names=["nodes"])
-    end = time.monotonic() + _API_S
+    end = time.monotonic() + seconds
     while not observed.answers and not gathering.of(state).is_asking:
         missing = "not found" in observed.why or "no such file" in observed.why
         if missing or time.monotonic() > end:
@@ -56,13 +59,16 @@ def first_that_answers(
     ``HostFailure``: none answers.
     """
     names = sorted(here.planes.addresses, key=lambda name: name not in running)
+    away = {each.name for each in state.failed_hosts - state.activated_hosts}
+    said = majority_away([*here.planes.addresses], away)
+    failures = []
     for name in names:
+        asked = inventory.get_host(name)
         try:
-            return inventory.get_host(name), cluster_nodes(inventory.get_host(name))
-        except HostFailure:
-            if name == names[-1]:
-                raise
-    raise AssertionError("a cluster without a control plane")
+            return asked, cluster_nodes(asked, 0 if said else _API_S)
+        except HostFailure as failure:
+            failures.append(failure)
+    raise HostFailure(said) if said else failures[0]
 
 
 def obstacles(here: Rollout, unwell: str, etcd: EtcdState | None = None) -> list[Said]:

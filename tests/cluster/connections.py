@@ -14,6 +14,8 @@ from typing import Any
 import testinfra
 
 import settings
+from formats.etcd import majority_away
+from messages import Said
 from messages import verify as messages
 from settings import Cluster, Node
 from tests.cluster.findings import Wrong, deploy, last_line, wrong
@@ -104,6 +106,16 @@ class Connections:
                 subprocess.run(command, capture_output=True, check=False)
         if nodes is None:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def no_majority(self) -> Said | None:
+        """
+        What is wrong where too few control planes answer for etcd. None: enough do, there is one
+        only, or they are behind a gateway that does not answer.
+        """
+        planes = self.cluster.control_plane
+        if any(self.cluster.gateway_of(node) in self.problems for node in planes):
+            return None
+        return majority_away([node.name for node in planes], self.problems)
 
     # --- reboot ----------------------------------------------------------------------------------
 

@@ -53,7 +53,8 @@ class Kubernetes:
     def _printed(self, done: Any) -> str:
         if done.rc:
             name, reason = self.asked, last_line(done)
-            wrong(messages.KUBECTL(node=name, reason=reason, remedy=control_plane_logs(name)))
+            silent = messages.KUBECTL(node=name, reason=reason, remedy=control_plane_logs(name))
+            wrong(self.connections.no_majority() or silent)
         return str(done.stdout)
 
     def nodes(self) -> dict[str, dict[str, Any]]:

@@ -31,6 +31,8 @@ def test_scheduled_backups(node: Node, cluster: Cluster, connections: Connection
         for each in cluster.control_plane
         if each.name in connections.hosts and each.name != cluster.backup_to
     }
+    if not makers:
+        pytest.skip("no connection to a control plane")
     for host in makers.values():
         timer = host.service("bramble-backup.timer")
         if not (timer.is_running and timer.is_enabled):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -32,12 +33,13 @@ MEMBERS, HEALTH = (
 
 
 @pytest.mark.control_plane
-def test_etcd(node: Node, cluster: Cluster, host: Any) -> None:
+def test_etcd(node: Node, cluster: Cluster, connections: Connections, host: Any) -> None:
     """etcd members"""
     done = host.run("sh -c %s", MEMBERS)
     if done.rc:
         remedy = control_plane_logs(node.name)
-        wrong(messages.ETCD_SILENT(reason=last_line(done), remedy=remedy))
+        silent = messages.ETCD_SILENT(reason=last_line(done), remedy=remedy)
+        wrong(connections.no_majority() or silent)
     health = host.run("sh -c %s", HEALTH).stdout
     try:
         members = etcd.parse(done.stdout, health)
@@ -53,8 +55,19 @@ def test_etcd(node: Node, cluster: Cluster, host: Any) -> None:
     if lacks := sorted(expected.keys() - {each.name for each in members}):
         wrong(messages.ETCD_MEMBER_MISSING(nodes=listed(lacks), deploy=deploy("cluster")))
     if ill := [each.name for each in members if not each.is_healthy]:
-        remedy = control_plane_logs(ill[0])
-        wrong(messages.ETCD_UNHEALTHY(members=listed(ill), count=len(members), remedy=remedy))
+        away = [name for name in ill if name not in connections.hosts]
+        values = {"count": len(members), "members": listed(ill)}
+        wrong(messages.ETCD_UNHEALTHY(**values, remedy=_return(away) or control_plane_logs(ill[0])))
+
+
+def _return(away: Sequence[str]) -> str:
+    """The remedy for members of etcd whose nodes do not answer; "" for none."""
+    if not away:
+        return ""
+    return (
+        f"Switch on {listed(away)}, or correct its network; if its SD card is dead, write a new "
+        f"one with deploys/sdcard.py, boot the board, and run `{deploy('cluster')}`"
+    )
 
 
 @pytest.mark.control_plane
@@ -82,4 +95,5 @@ def test_address_is_held_once(cluster: Cluster, connections: Connections) -> Non
     absent = [each.name for each in cluster.control_plane if each.name not in connections.hosts]
     if not holders:
         away = f"; no connection to {listed(absent)}" if absent else ""
-        wrong(messages.ADDRESS_NOT_HELD(address=address, away=away))
+        silent = messages.ADDRESS_NOT_HELD(address=address, away=away)
+        wrong(connections.no_majority() or silent)

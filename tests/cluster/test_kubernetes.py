@@ -184,4 +184,5 @@ def test_no_join_token_is_left(node: Node, kubernetes: Kubernetes) -> None:
     tokens = [name.removeprefix("secret/bootstrap-token-") for name in names]
     if tokens:
         arguments = " ".join(tokens)
-        wrong(messages.JOIN_TOKEN(tokens=listed(tokens), node=node.name, arguments=arguments))
+        asked = kubernetes.asked
+        wrong(messages.JOIN_TOKEN(tokens=listed(tokens), node=asked, arguments=arguments))

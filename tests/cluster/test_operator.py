@@ -19,7 +19,7 @@ from tests.cluster.kubernetes import Kubernetes
 TIMEOUT = 10  # seconds
 
 
-def test_kubeconfig(cluster: Cluster) -> None:
+def test_kubeconfig(cluster: Cluster, kubernetes: Kubernetes) -> None:
     """kubeconfig"""
     config, context = cluster.kubeconfig.expanduser(), cluster.kube_context
     if not config.exists():
@@ -48,13 +48,9 @@ def test_kubeconfig(cluster: Cluster) -> None:
         step = deploy("access")
         wrong(messages.API_CERTIFICATE(server=server["server"], path=config, deploy=step))
     except requests.RequestException as error:
-        wrong(
-            messages.API_SILENT(
-                server=server["server"],
-                reason=type(error).__name__,
-                remedy=control_plane_logs(cluster.first_control_plane.name),
-            )
-        )
+        values = {"server": server["server"], "reason": type(error).__name__}
+        silent = messages.API_SILENT(**values, remedy=control_plane_logs(kubernetes.asked))
+        wrong(kubernetes.connections.no_majority() or silent)
     if answer.status_code != 200:
         status = f"{answer.status_code} {answer.reason}"
         step = deploy("access")
@@ -100,7 +96,7 @@ def test_kubectl_proxy(cluster: Cluster, kubernetes: Kubernetes) -> None:
         # The bracket keeps the search from finding itself.
         running = kubernetes.control_plane.run("pgrep -fa '[k]ubectl.* proxy'").stdout.splitlines()
         if running:
-            node, step = cluster.first_control_plane.name, deploy("access")
+            node, step = kubernetes.asked, deploy("access")
             wrong(messages.PROXY_RUNS(node=node, command=running[0], deploy=step))
         return
     url = f"{names.proxy_url(cluster)}/version"

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from formats.etcd import Member, at, keeps_quorum_without, parse
+from formats.etcd import Member, at, keeps_quorum_without, majority_away, parse
 from formats.unreadable import Unreadable
+from messages import codes
 
 # Of transcribed commands: node3 was announced a moment before its power went.
 LISTED = (
@@ -72,3 +73,16 @@ def test_learners_have_no_vote() -> None:
     members = [member(1), member(2), member(3, is_learner=True, is_healthy=False)]
     assert not keeps_quorum_without([*members, member(4, is_healthy=False)][1:], members[1])
     assert keeps_quorum_without(members, members[1])
+
+
+def test_a_majority_that_is_away_is_counted() -> None:
+    three = ["node1", "node2", "node3"]
+    said = majority_away(three, ["node4", "node3", "node1"])
+    assert codes(said or "") == ["KUB086"]
+    assert said
+    assert said.startswith("2 of 3 control planes do not answer (node1, node3), and etcd needs 2 ")
+    assert majority_away(three, ["node1", "node4"]) is None
+    assert majority_away(["node1"], ["node1"]) is None
+    five = [*three, "node4", "node5"]
+    assert majority_away(five, five[:2]) is None
+    assert "3 of 5" in (majority_away(five, five[:3]) or "")

@@ -520,6 +520,23 @@ def test_the_address_of_control_planes_belongs_to_one_of_them() -> None:
     assert (twice.status, codes(twice.text)) == ("warning", ["PRE079"])
 
 
+def test_it_says_that_a_majority_of_the_control_planes_is_away() -> None:
+    """With one away the others go on: its API server is starting, or its own etcd is not well."""
+
+    def found(*away: str, state: str = "not answering") -> Result:
+        here = {"control_plane": ControlPlaneState(state), "control_planes": PLANES}  # type: ignore[arg-type]
+        nodes = cluster("node1", **here)
+        return results({name: node for name, node in nodes.items() if name not in away})[
+            "earlier cluster"
+        ]
+
+    assert codes(found("node3").text) == ["PRE074"]
+    two = found("node3", "node2")
+    assert (two.status, codes(two.text)) == ("failure", ["KUB086"])
+    assert "2 of 3 control planes do not answer (node2, node3), and etcd needs 2 of" in two.text
+    assert found("node3", "node2", state="finished").status == "OK"
+
+
 @pytest.mark.parametrize(
     ("name", "downloads", "dropped"),
     [

@@ -375,6 +375,39 @@ def test_a_host_whose_operation_fails_while_it_is_checked_fails_alone(
     assert state.should_check_for_changes()
 
 
+def test_the_last_host_that_fails_while_it_is_checked_ends_the_run_without_a_traceback(
+    state: State, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What was not checked any more changes nothing, so that the report asks no host for it."""
+    from pyinfra_cli import cli
+
+    def generator() -> Generator[StringCommand, None, None]:
+        raise ValueError(ctx_host.get().name)
+        yield
+
+    def load(state: State, *_: object) -> None:
+        called: Any = operation()(generator)
+        for each in state.inventory:
+            state.activate_host(each)
+            with ctx_host.use(each):
+                called(name="First")
+                called(name="Second")
+
+    failed: list[str] = []
+    monkeypatch.setattr(cli, "_handle_commands", load)
+    pyinfra_internals.check_after_loading(lambda host, error: failed.append(str(error)))
+    with ctx_state.use(state), pytest.raises(PyinfraError, match="No hosts remaining"):
+        cli._handle_commands(state)
+    assert sorted(failed) == ["node1", "node2"]
+    metas = [
+        state.ops[each][op_hash].operation_meta
+        for each in state.inventory
+        for op_hash in state.get_op_order()
+    ]
+    assert [each._maybe_is_change for each in metas] == [False] * 4
+    assert "Traceback" not in capfd.readouterr().err
+
+
 # --- the run --------------------------------------------------------------------------------------
 
 
