@@ -15,6 +15,8 @@ from formats.unreadable import reading
 from messages import Said
 from messages import kubernetes as messages
 
+# How a learner refuses to tell its health.
+_IS_LEARNER = "not supported for learner"
 _NOT_UNDERSTOOD = "the members of etcd are not understood"
 
 
@@ -26,6 +28,7 @@ class Member:
     + peers: addresses at which the other members reach it
     + is_learner: whether it has no vote
     + is_healthy: whether it answers, and knows a leader; a learner never does
+    + is_up: whether it answers: a learner says that it is one
     """
 
     id: str
@@ -33,6 +36,7 @@ class Member:
     peers: tuple[str, ...]
     is_learner: bool
     is_healthy: bool = False
+    is_up: bool = False
 
     @property
     def is_started_voter(self) -> bool:
@@ -49,11 +53,12 @@ def parse(listed: str, health: str) -> list[Member]:
     + raises ``Unreadable``
     """
     with reading(_NOT_UNDERSTOOD):
-        well = {
-            _address(each["endpoint"])
+        answers = {
+            _address(each["endpoint"]): str(each.get("error", ""))
             for each in json.loads(health or "[]")
-            if each["health"] is True
+            if each["health"] is True or _IS_LEARNER in str(each.get("error", ""))
         }
+        well = {address for address, error in answers.items() if not error}
         return [
             Member(
                 id=format(int(each["ID"]), "x"),
@@ -61,6 +66,7 @@ def parse(listed: str, health: str) -> list[Member]:
                 peers=tuple(_address(url) for url in each["peerURLs"]),
                 is_learner=each.get("isLearner", False) is True,
                 is_healthy=any(_address(url) in well for url in each.get("clientURLs", [])),
+                is_up=any(_address(url) in answers for url in each.get("clientURLs", [])),
             )
             for each in json.loads(listed)["members"]
         ]
@@ -74,6 +80,11 @@ def at(members: Iterable[Member], address: str) -> list[Member]:
 def has_started_voter(members: Iterable[Member], address: str) -> bool:
     """Whether a node takes part in etcd's decisions: only then has it joined."""
     return any(member.is_started_voter for member in at(members, address))
+
+
+def learners(members: Iterable[Member]) -> list[Member]:
+    """Return those that have no vote yet: etcd takes one at a time."""
+    return [member for member in members if member.is_learner]
 
 
 def voters(members: Iterable[Member]) -> list[Member]:

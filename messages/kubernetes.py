@@ -147,7 +147,7 @@ NO_TOKEN = Message("""KUB034
     Meaning: Workers join with a token that the control plane makes for them.""")
 TOKEN_NOT_DELETED = Message("""KUB035
     the join token could not be deleted: {reason}
-    Remedy: It expires in {minutes} minutes.
+    Remedy: The next run deletes it; without one it expires in {minutes} minutes.
     Meaning: A warning: until then, whoever has the token can join a node.""")
 NO_SUCH_USER = Message("""KUB036
     user "{user}" does not exist on this node
@@ -345,6 +345,19 @@ MEMBER_NOT_REMOVED = Message("""KUB075
     etcd did not remove its member {member}: {reason}
     Remedy: Run the same command again.
     Meaning: The member belongs to this node, which has no data of it any more.""")
+LEARNER_IN_THE_WAY = Message("""KUB082
+    another new control plane, {node}, is part of etcd without a vote, and this run cannot ask it
+    whether it is joining now
+    Remedy: Run the same command without --limit, with {node} switched on; if it cannot be reached,
+    switch it off first.
+    Meaning: etcd, the cluster's database, takes one new member at a time. What a join
+    that was cut off has left there is removed, but not of a node that is joining. Nothing was
+    changed.""")
+LEFT_NOT_DELETED = Message("""KUB083
+    what an earlier run has left in the cluster could not be deleted: {reason}
+    Remedy: Run the same command again.
+    Meaning: It is a join token, or encrypted keys of the cluster, made for a join that was cut off.
+    Kubernetes deletes a token after 15 minutes, and the keys after two hours.""")
 NO_QUORUM_AFTER = Message("""KUB080
     etcd does not work without its former member at {address}: {reason}
     Remedy: See `sudo journalctl -u kubelet` on the control planes, then run the same command again.
@@ -362,7 +375,7 @@ CERTIFICATES_NOT_UPLOADED = Message("""KUB076
     Meaning: A control plane that joins gets the cluster's keys from there, encrypted.""")
 CERTIFICATES_NOT_DELETED = Message("""KUB077
     the uploaded certificates could not be deleted: {reason}
-    Remedy: Kubernetes deletes them after two hours.
+    Remedy: The next run deletes them; without one Kubernetes does after two hours.
     Meaning: A warning. They are encrypted, and their key was made for this join alone.""")
 NOT_LABELLED = Message("""KUB078
     {node} was not labelled as a control plane: {reason}

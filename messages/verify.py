@@ -195,7 +195,8 @@ POD_ROUTE = Message("""VER064
 JOIN_TOKEN = Message("""VER065
     a join token is left: {tokens}
     Remedy: On {node}, run `sudo kubeadm token delete {arguments}`.
-    Meaning: Whoever has it can join a node to the cluster. The deploys delete theirs.""")
+    Meaning: Whoever has it can join a node to the cluster. The deploys delete theirs; what a run
+    that was cut off has left, the next run of deploys/cluster.py deletes.""")
 KUBECTL = Message("""VER066
     kubectl on {node} fails: {reason}
     Remedy: {remedy}.""")
@@ -305,6 +306,12 @@ ADDRESS_HELD_TWICE = Message("""VER110
     {nodes} hold control_plane_address {address} at the same time
     Remedy: Look for what keeps VRRP (protocol 112) from passing between them: a firewall, a cable,
     or `sudo journalctl -u keepalived -n 50`.""")
+KEYS_UPLOADED = Message("""VER111
+    the cluster's own keys are uploaded, as for a control plane that joins (Secret {secret})
+    Remedy: On {node}, run `sudo kubectl --kubeconfig=/etc/kubernetes/admin.conf delete secret -n
+    kube-system {secret}`.
+    Meaning: They are encrypted, and Kubernetes deletes them after two hours. What a run that was
+    cut off has left, the next run of deploys/cluster.py deletes.""")
 NO_BACKUP_TIMER = Message("""VER100
     the timer of scheduled backups is not running, or not enabled
     Remedy: Run `{deploy}`.""")

@@ -47,6 +47,17 @@ def secret_text(token: str) -> str:
     )
 
 
+def described_tokens(listed: str, description: str) -> list[str]:
+    """
+    Return the names of the Secrets of tokens that have a description.
+
+    + listed: a line for each Secret: its name, and its description in base64
+    """
+    rows = [line.partition(" ") for line in listed.splitlines()]
+    wanted = b64encode(description.encode()).decode()
+    return [name for name, _, encoded in rows if encoded == wanted]
+
+
 def _parts(token: str) -> tuple[str, str]:
     match = _FORM.fullmatch(token)
     if match is None:

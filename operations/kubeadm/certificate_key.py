@@ -2,7 +2,8 @@
 Upload the cluster's certificates for a control plane that joins, under a key made for that join.
 
 The key travels on standard input and in a file that only root can read, never in an argument list
-or a log. The upload is deleted after the join, even if that failed.
+or a log. The upload is deleted after the join, even if that failed. It is noted in the cluster
+before it is made, so that a run that was cut off is known to have left it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pyinfra import logger
 from pyinfra.api.host import Host
 
 import remote
+from facts.join_credentials import NOTE
 from facts.kubectl import ADMIN_CONF
 from formats.kubeadm.config import Registration, upload
 from messages import kubernetes as messages
@@ -23,15 +25,19 @@ from remote.failures import HostFailure, RemoteFailure
 # Shell function: kubeadm prints the key, and its last line of an error is no reason.
 PHASE = """phase() { said=$(kubeadm init phase "$@" 2>&1 >/dev/null </dev/null) ||
 { printf '%s\\n' "$said" | grep -v '^To see the stack trace' | tail -n1 >&2; return 1; }; };"""
+_KUBECTL = f"""k() {{
+kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s -n kube-system "$@"; }};"""
 # /run is in memory.
-_UPLOAD = f"""{PHASE} umask 077; t=$(mktemp -p /run bramble-upload.XXXXXX) || exit;
+_UPLOAD = f"""{PHASE} {_KUBECTL}
+k annotate --overwrite namespace kube-system {NOTE}=uploaded >/dev/null </dev/null || exit;
+umask 077; t=$(mktemp -p /run bramble-upload.XXXXXX) || exit;
 trap 'rm -f -- "$t"' EXIT; cat > "$t"; phase upload-certs --upload-certs --config "$t\""""
 # With the token that would delete them after two hours.
-_DELETE = f"""set -e;
-k() {{ kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s -n kube-system "$@"; }};
+DELETE = f"""set -e; {_KUBECTL}
 said=$(k get secret kubeadm-certs --ignore-not-found -o json </dev/null);
 t=$(printf %s "$said" | grep -o '"bootstrap-token-[a-z0-9]*"' | tr -d '"' | head -n1);
-k delete secret kubeadm-certs ${{t:+"$t"}} --ignore-not-found >/dev/null </dev/null"""
+k delete secret kubeadm-certs ${{t:+"$t"}} --ignore-not-found >/dev/null </dev/null;
+k annotate namespace kube-system {NOTE}- >/dev/null </dev/null"""
 
 
 @contextmanager
@@ -61,7 +67,7 @@ def certificate_key(
 
 def _delete(control_plane: Host) -> None:
     try:
-        remote.of(control_plane).run(_DELETE)
+        remote.of(control_plane).run(DELETE)
     except RemoteFailure as error:
         warning = messages.CERTIFICATES_NOT_DELETED(reason=error.args[0])
         control_plane.log_styled(warning, fg="yellow", log_func=logger.warning)

@@ -3,7 +3,8 @@ Join further control planes to a cluster, one after another.
 
 A join that was cut off may leave a member of etcd behind, without its data. kubeadm would take it
 for its own and give it a vote, and etcd would never start again. So what has the node's address is
-removed before each join, and what such a join has left on the node with it.
+removed before each join, and what such a join has left on the node with it. So is what such a join
+of another node has left: etcd takes one new member at a time.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pyinfra import host, state
-from pyinfra.api import FunctionCommand
+from pyinfra import host, inventory, state
+from pyinfra.api import FactProcessError, FunctionCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
@@ -75,7 +76,7 @@ def join(
 
     A control plane that has joined is not changed. What a join that was cut off has left is undone.
     ``HostFailure``: the node belongs to another cluster; etcd does not answer, or would lose its
-    quorum without a member that has to be removed.
+    quorum without a member that has to be removed; another node may be joining.
     """
     observed = read(ControlPlaneMember)
     if observed.state == "running":
@@ -102,6 +103,9 @@ def join(
     for member in etcd.at(known.members, address):
         members.check_removable(known.members, member)
         plan_change(f"remove {members.described(member, address)}")
+    abandoned = _abandoned(known.members, address, control_planes)
+    for at, member in abandoned:
+        plan_change(f"remove {members.described(member, at)}: its node's join was cut off")
     # What is registered at this node's own address is what was here before: another SD card.
     former = known.nodes.get(node)
     is_former = former is not None and (step == "undo" or former.address == address)
@@ -124,6 +128,9 @@ def join(
     }
     if step == "undo":
         yield FunctionCommand(_undo, (), {})
+    if abandoned:
+        ids = [member.id for _, member in abandoned]
+        yield FunctionCommand(_remove_abandoned, (first, ids), {})
     yield FunctionCommand(_remove_former, (first, node, address, is_former), {})
     yield FunctionCommand(pull_images, (listed_images(version, image_repository),), {})
     own = config.Registration(node, address, tuple(ignore_preflight_errors))
@@ -148,6 +155,50 @@ def next_step(
         return "undo"
     is_labelled = registered is not None and CONTROL_PLANE_LABEL in registered.labels
     return "finished" if is_labelled else "label"
+
+
+def _abandoned(
+    listed: Sequence[Member], address: str, control_planes: Mapping[str, str]
+) -> list[tuple[str, Member]]:
+    """
+    Return the members that cut off joins of other nodes have left, each with its address.
+
+    A node whose join runs keeps its own: kubeadm waits until it has a vote.
+
+    + listed: the members of the cluster's etcd
+    + address: of the node that joins now
+    + control_planes: addresses of the others by name
+    + raises ``HostFailure``: a member takes part whose node can't be asked
+    """
+    found = []
+    for member in etcd.learners(listed):
+        if address in member.peers:
+            continue
+        names = [name for name, at in control_planes.items() if at in member.peers]
+        is_joining = _is_joining(names[0]) if names else None
+        if is_joining is None and member.is_up:
+            name = names[0] if names else member.name
+            raise HostFailure(messages.LEARNER_IN_THE_WAY(node=name))
+        if not is_joining:
+            found.append((", ".join(member.peers), member))
+    return found
+
+
+def _is_joining(node: str) -> bool | None:
+    """Whether a join runs on another node now; None: it can't be asked."""
+    other = inventory.get_host(node)
+    if other not in state.activated_hosts:
+        return None
+    try:
+        # Not as a fact of pyinfra's, which shows lines of its own where the node is off.
+        return bool(remote.of(other).gather(ControlPlaneMember()).state == "running")
+    except (RemoteFailure, FactProcessError):
+        return None
+
+
+def _remove_abandoned(state: State, host: Host, control_plane: str, ids: Sequence[str]) -> bool:
+    members.remove_learners(state.inventory.get_host(control_plane), host, ids)
+    return True
 
 
 def _undo(state: State, host: Host) -> bool:

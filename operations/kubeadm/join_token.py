@@ -38,7 +38,7 @@ base64 -w0 /etc/kubernetes/pki/ca.crt; echo;
 nodes=$($K get nodes -o json); printf %s "$nodes" | base64 -w0; echo;
 at=$(date -u -d "+{MINUTES} minutes" +%Y-%m-%dT%H:%M:%SZ | tr -d '\\n' | base64 -w0);
 sed "s|{EXPIRES}|$at|" | $K create -f - >/dev/null"""
-_DELETE = f"""kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s -n kube-system \
+DELETE = f"""kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s -n kube-system \
 delete secret "$1" --ignore-not-found >/dev/null"""
 
 
@@ -101,7 +101,7 @@ def _make(control_plane: Host) -> JoinCredentials:
 
 def _delete(control_plane: Host, credentials: JoinCredentials) -> None:
     try:
-        remote.of(control_plane).run(_DELETE, secret_name(credentials.token))
+        remote.of(control_plane).run(DELETE, secret_name(credentials.token))
     except RemoteFailure as error:
         said = messages.TOKEN_NOT_DELETED(reason=error.args[0], minutes=MINUTES)
         warned(control_plane, said)

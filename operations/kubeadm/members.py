@@ -49,14 +49,35 @@ def remove(control_plane: Host, shown: Host, address: str) -> None:
     leaving = etcd.at(observed.members, address)
     for member in leaving:
         check_removable(observed.members, member)
-        try:
-            here.run(REMOVE_MEMBER, member.id, seconds=120)
-        except RemoteFailure as error:
-            values = {"member": member.name or member.id, "reason": error.args[0]}
-            raise HostFailure(messages.MEMBER_NOT_REMOVED(**values)) from error
-        shown.log(f"{described(member, address)} is removed")
+        _remove(here, shown, member, address)
     if leaving:
         _wait_for_quorum(here, address)
+
+
+def remove_learners(control_plane: Host, shown: Host, ids: Sequence[str]) -> None:
+    """
+    Remove members that have no vote, and still have none.
+
+    + control_plane, shown: as for ``remove``
+    + ids: of the members
+    + raises ``HostFailure``: etcd does not answer, or refuses
+    """
+    here = remote.of(control_plane)
+    observed: EtcdState = here.gather(EtcdMembers())
+    if observed.state != "listed":
+        raise HostFailure(messages.ETCD_NOT_ASKED(reason=observed.why))
+    for member in etcd.learners(observed.members):
+        if member.id in ids:
+            _remove(here, shown, member, ", ".join(member.peers))
+
+
+def _remove(here: remote.Node, shown: Host, member: Member, address: str) -> None:
+    try:
+        here.run(REMOVE_MEMBER, member.id, seconds=120)
+    except RemoteFailure as error:
+        values = {"member": member.name or member.id, "reason": error.args[0]}
+        raise HostFailure(messages.MEMBER_NOT_REMOVED(**values)) from error
+    shown.log(f"{described(member, address)} is removed")
 
 
 def _wait_for_quorum(here: remote.Node, address: str) -> None:

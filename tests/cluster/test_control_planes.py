@@ -14,6 +14,7 @@ from messages import verify as messages
 from settings import Cluster, Node
 from tests.cluster.connections import Connections
 from tests.cluster.findings import control_plane_logs, deploy, last_line, listed, wrong
+from tests.cluster.kubernetes import Kubernetes
 
 pytestmark = pytest.mark.several_control_planes
 
@@ -79,6 +80,14 @@ def test_keepalived(node: Node, host: Any) -> None:
         wrong(messages.SERVICE_STOPPED(service="keepalived", command=command))
     if not service.is_enabled:
         wrong(messages.SERVICE_DISABLED(service="keepalived", deploy=deploy("control_plane")))
+
+
+@pytest.mark.first_control_plane
+def test_no_keys_are_uploaded(node: Node, kubernetes: Kubernetes) -> None:
+    """no uploaded keys"""
+    secret = "kubeadm-certs"
+    if kubernetes.kubectl(f"get secret -n kube-system {secret} --ignore-not-found -o name").strip():
+        wrong(messages.KEYS_UPLOADED(secret=secret, node=node.name))
 
 
 def test_address_is_held_once(cluster: Cluster, connections: Connections) -> None:

@@ -41,6 +41,15 @@ def test_members_have_their_state_and_the_id_that_etcdctl_takes() -> None:
     assert (second.is_started_voter, second.is_healthy) == (True, False)
 
 
+def test_a_learner_that_answers_is_up() -> None:
+    refusal = "etcdserver: rpc not supported for learner"
+    listed = LISTED.replace('"name":"node2"', '"isLearner":true,"name":"node2"')
+    for error, is_up in ((refusal, True), ("context deadline exceeded", False)):
+        _, first, learner = parse(listed, HEALTH.replace("context deadline exceeded", error))
+        assert (learner.is_learner, learner.is_healthy, learner.is_up) == (True, False, is_up)
+        assert (first.is_healthy, first.is_up) == (True, True)
+
+
 def test_without_an_answer_about_health_nobody_is_healthy() -> None:
     assert not any(each.is_healthy for each in parse(LISTED, ""))
 

@@ -126,6 +126,9 @@ def test_one_becomes_three(lab: Lab, written: Writes) -> None:
     assert [each["cluster"]["server"] for each in config["clusters"]] == [f"https://{ADDRESS}:6443"]
     for name in (*NODES, "node4"):
         assert ok(lab.ssh(name, "getent hosts kubernetes-api")).split()[0] == ADDRESS
+    dns = ("-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns")
+    hosts = kubectl(lab, *dns, "-o", "jsonpath={.items[*].spec.nodeName}").split()
+    assert len(set(hosts)) > 1  # one of them is not enough to lose all
     all_is_there(lab, written)
     assert changes(lab, deploys=CLUSTER) == []
 

@@ -90,6 +90,7 @@ class Joined:
         etcd: dict[str, EtcdState | Exception],
         nodes: list[dict[str, Any]] | None = None,
         executing: bool = True,
+        others: dict[str, MemberState | Exception] | None = None,
     ) -> None:
         asked: list[str] = []
 
@@ -106,10 +107,23 @@ class Joined:
         monkeypatch.setattr(existing, "inventory", SimpleNamespace(get_host=lambda name: name))
         monkeypatch.setattr(control_planes, "check_cluster", self._check)
         monkeypatch.setattr(
+            control_planes, "inventory", SimpleNamespace(get_host=lambda name: name)
+        )
+
+        def gather(name: str) -> MemberState:
+            answer = (others or {})[name]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        node = lambda name: SimpleNamespace(gather=lambda fact: gather(name))  # noqa: E731
+        monkeypatch.setattr(control_planes, "remote", SimpleNamespace(of=node))
+        monkeypatch.setattr(
             control_planes, "plan_change", lambda text, *resources: self.planned.append(text)
         )
         state = FakeState()
         state.is_executing, state.failed_hosts = executing, set()
+        state.activated_hosts = set(others or {})
         host = create_host(state)
         self.planned: list[str] = []
         self.checked: list[str] = []
@@ -120,6 +134,7 @@ class Joined:
             made = list(inner(node="node2", address=OWN, endpoint="api", control_planes=OTHERS))
         self.names = [command.function.__name__ for command in made]
         self.kwargs = made[-1].kwargs if made else {}
+        self.arguments = {each.function.__name__: each.args for each in made}
         self.noop = host.noop_description
 
     def _check(self, observed: MemberState, control_plane: str, authority: str) -> None:
@@ -162,6 +177,45 @@ def test_half_a_join_is_undone_first(monkeypatch: pytest.MonkeyPatch) -> None:
         "_copy_configuration",
         "run_join",
     ]
+
+
+THIRD_LEARNER = member(3, is_learner=True, is_healthy=False)
+THIRD_IS_UP = member(3, is_learner=True, is_healthy=False, is_up=True)
+
+
+@pytest.mark.parametrize(
+    ("third", "others"),
+    [
+        (THIRD_LEARNER, {}),  # its node is not part of this run
+        (THIRD_LEARNER, {"node3": RemoteFailure("off")}),
+        (THIRD_IS_UP, {"node3": HALF}),  # its kubelet starts etcd after each boot
+        (THIRD_IS_UP, {"node3": COMPLETE}),
+        (member(5, is_learner=True, is_healthy=False), {}),  # of no node of the inventory
+    ],
+)
+def test_what_a_join_of_another_node_has_left_makes_room(
+    monkeypatch: pytest.MonkeyPatch, third: Member, others: dict[str, MemberState | Exception]
+) -> None:
+    """etcd takes one learner at a time."""
+    etcd: dict[str, EtcdState | Exception] = {"node1": listed(FIRST, third)}
+    done = Joined(monkeypatch, ABSENT, etcd, registered("node1"), others=others)
+    assert done.names[:2] == ["_remove_abandoned", "_remove_former"]
+    assert done.arguments["_remove_abandoned"] == ("node1", [third.id])
+    text = f"remove the learner {third.name} of etcd at {third.peers[0]} ({third.id})"
+    assert done.planned[0] == f"{text}: its node's join was cut off"
+
+
+def test_another_node_that_joins_now_keeps_its_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    etcd: dict[str, EtcdState | Exception] = {"node1": listed(FIRST, THIRD_IS_UP)}
+    running: dict[str, MemberState | Exception] = {"node3": MemberState("running")}
+    done = Joined(monkeypatch, ABSENT, etcd, registered("node1"), others=running)
+    assert "_remove_abandoned" not in done.names
+    unknown: tuple[dict[str, MemberState | Exception], ...] = ({}, {"node3": RemoteFailure("off")})
+    for others in unknown:
+        with pytest.raises(HostFailure) as refused:
+            Joined(monkeypatch, ABSENT, etcd, registered("node1"), others=others)
+        said = messages.LEARNER_IN_THE_WAY(node="node3")
+        assert refused.value.args[0] == said
 
 
 def test_a_finished_one_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,6 +300,23 @@ def test_members_are_read_again_and_removed_by_their_id() -> None:
         members.remove(first, Host("node2"), OWN)  # type: ignore[arg-type]
     assert refused.value.args[0].message is messages.ETCD_NOT_ASKED
     assert len(removed) == 1
+
+
+def test_a_learner_that_has_got_a_vote_meanwhile_is_not_removed() -> None:
+    first, removed = Host("node1"), list[str]()
+
+    def answer(script: str, *words: str, stdin: str | None = None) -> list[str]:
+        removed.extend(words)
+        return []
+
+    first.node.answer = answer
+    first.node.fact = lambda fact: listed(FIRST, LEARNER, THIRD)
+    members.remove_learners(first, Host("node2"), ["a2", "a3"])  # type: ignore[arg-type]
+    assert removed == ["a2"]
+    first.node.fact = lambda fact: EtcdState("silent", [], "deadline")
+    with pytest.raises(HostFailure) as refused:
+        members.remove_learners(first, Host("node2"), ["a2"])  # type: ignore[arg-type]
+    assert refused.value.args[0].message is messages.ETCD_NOT_ASKED
 
 
 def test_its_configuration_is_that_of_the_other_one_for_this_node() -> None:
@@ -423,9 +494,16 @@ def test_the_fact_that_lists_members_is_asked_again() -> None:
 def test_the_upload_leaves_no_file_and_says_nothing(tmp_path: Path) -> None:
     script = certificates._UPLOAD.replace("/run", str(tmp_path))
     kubeadm = 'for f; do :; done; stat -c %a "$f" >&2; cat "$f"; exit 3'
-    done = shell(script, tools=tmp_path, kubeadm=kubeadm)
+    done = shell(script, tools=tmp_path, kubeadm=kubeadm, kubectl=":")
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "600\n")
-    assert [path.name for path in tmp_path.iterdir()] == ["kubeadm"]
+    assert {path.name for path in tmp_path.iterdir()} == {"kubeadm", "kubectl"}
+
+
+def test_an_upload_is_noted_before_it_is_made(tmp_path: Path) -> None:
+    """So a run that is cut off between the two leaves nothing that the next does not know of."""
+    script = certificates._UPLOAD.replace("/run", str(tmp_path))
+    refused = shell(script, tools=tmp_path, kubeadm="echo made >&2; exit 1", kubectl="exit 1")
+    assert (refused.returncode, refused.stderr) == (1, "")
 
 
 @pytest.mark.parametrize(
@@ -440,10 +518,11 @@ def test_the_token_that_would_delete_the_certificates_goes_with_them(
 ) -> None:
     log = tmp_path / "log"
     kubectl = f"""echo "$*" >> {log}; case "$*" in *" get "*) echo '{secret}';; esac"""
-    done = shell(certificates._DELETE, tools=tmp_path, kubectl=kubectl)
+    done = shell(certificates.DELETE, tools=tmp_path, kubectl=kubectl)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    last = log.read_text().splitlines()[-1]
-    assert last.endswith(f"delete secret kubeadm-certs {deleted}--ignore-not-found")
+    *_, deletion, note = log.read_text().splitlines()
+    assert deletion.endswith(f"delete secret kubeadm-certs {deleted}--ignore-not-found")
+    assert note.endswith("annotate namespace kube-system bramble/certificates-")
 
 
 # --- which control plane is asked ---------------------------------------------------------------
