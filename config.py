@@ -27,6 +27,7 @@ pyinfra_internals.spare_lookups()
 pyinfra_internals.fail_hosts_alone(failures.report)
 pyinfra_internals.check_after_loading(failures.report)
 pyinfra_internals.decline_without_terminal(DECLINED())
+pyinfra_internals.quiet_lost_facts()
 pyinfra_internals.repair_host_key_messages(".cluster/known_hosts")
 
 # What is imported stays: the garbage collector need not look at it again and again.

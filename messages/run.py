@@ -31,10 +31,10 @@ STILL_RUNS = Message(f"""RUN005
     Meaning: Long commands run in a systemd unit of their own and continue without this computer.
     `systemctl status` on the node shows it.""")
 LOST_DURING_JOB = Message(f"""RUN006
-    the connection was lost while {{unit}} was running, which continues on the node ({{reason}})
-    Remedy: {_AGAIN} to see how it ends.
-    Meaning: Long commands run in a systemd unit of their own and continue without a connection. The
-    next run waits for the one that still runs.""")
+    the connection was lost while {{unit}} was running ({{reason}})
+    Remedy: Check the node's power and cable, then run the same command again.
+    Meaning: Long commands run in a systemd unit of their own and continue without a connection, as
+    long as the node has power. The next run waits for the one that still runs.""")
 NOT_BACK = Message("""RUN007
     the node is not back {seconds} s after its reboot ({reason})
     Remedy: Check its power, its LED and its cable, then run the same command again.

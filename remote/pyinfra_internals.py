@@ -501,6 +501,26 @@ def decline_without_terminal(declined: str) -> None:
     cli._do_confirm = ask
 
 
+def quiet_lost_facts() -> None:
+    """
+    Let a fact whose connection was lost print nothing: who reads it says so.
+
+    Upstream: prints what has come of its output, and its arguments.
+    """
+
+    def unless_lost(show: Callable[..., None]) -> Callable[..., None]:
+        @wraps(show)
+        def guarded(host: Host, *args: Any, **kwargs: Any) -> None:
+            known = transport(host)
+            if known is None or known.is_active():
+                show(host, *args, **kwargs)
+
+        return guarded
+
+    for name in ("print_host_combined_output", "log_error_or_warning", "log_host_command_error"):
+        setattr(facts_module, name, unless_lost(getattr(facts_module, name)))
+
+
 def skip_disconnect() -> None:
     """
     Let pyinfra exit without closing its connections.

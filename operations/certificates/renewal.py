@@ -57,7 +57,7 @@ _WITH_TOKEN = """s/^\\( *\\)client-certificate\\(-data\\)\\{{0,1\\}}: .*/\\1toke
 
 # The kubelet makes a new one when there is none.
 _SERVING = f"rm -f -- {KUBELET_SERVING} {KUBELET_SERVING.removesuffix('crt')}key"
-_RESTART = "systemctl reset-failed kubelet 2>/dev/null; systemctl restart kubelet"
+_RESTART = "systemctl reset-failed kubelet 2>/dev/null || :; systemctl restart kubelet"
 
 
 def renew_control_plane(
@@ -87,12 +87,8 @@ def renew_control_plane(
         if names:
             here.run(_RENEW, *names, seconds=600)
             host.log(f"{len(names)} certificates are renewed")
-        if client:
-            here.run(_SIGN, node)
-        if serving:
-            here.run(_SERVING)
         if client or serving:
-            here.run(_RESTART)
+            here.run(_kubelet(client, serving), node)
             host.log("the kubelet has a new certificate, and is restarted")
     except RemoteFailure as failure:
         raise HostFailure(messages.NOT_RENEWED(reason=failure.args[0].rstrip("."))) from failure
@@ -108,6 +104,16 @@ def renew_control_plane(
         _restart_pod(host, pod, begun, user, serves)
     wait_until(host, "the API server", serves)
     return True
+
+
+def _kubelet(client: bool, serving: bool) -> str:
+    """
+    Return one script, so that a kubelet whose certificate is new is restarted also if the run is
+    killed then: the next one could not tell.
+    """
+    parts = [_SIGN] if client else []
+    parts += [_SERVING] if serving else []
+    return ";\n".join([*parts, _RESTART])
 
 
 def _spared(state: State, host: Host, planes: ControlPlanes, has_expired: bool) -> Host | None:
@@ -137,11 +143,11 @@ def renew_worker(
     """
     here = remote.of(host)
     try:
+        if not client:
+            here.run(_kubelet(client, serving))
+            return True
         if serving:
             here.run(_SERVING)
-        if not client:
-            here.run(_RESTART)
-            return True
         with join_credentials(state.inventory.get_host(control_plane)) as credentials:
             script = _WITH_TOKEN.format(token=credentials.token)
             here.run(_ASK, str(_KUBELET_S), stdin=script, seconds=_KUBELET_S + 60)

@@ -287,6 +287,14 @@ def test_the_address_moves_away_and_etcd_is_whole_again_before_the_next(
     assert done[-1] == "ask node1"
 
 
+@pytest.mark.parametrize(("client", "serving"), [(True, False), (False, True), (True, True)])
+def test_a_kubelet_is_restarted_by_what_gives_it_a_certificate(client: bool, serving: bool) -> None:
+    """A run that is killed in between leaves nothing by which the next one could tell."""
+    script = renewal._kubelet(client, serving)
+    assert script.endswith(renewal._RESTART)
+    assert (renewal._SIGN in script, renewal._SERVING in script) == (client, serving)
+
+
 def test_certificates_are_not_renewed_while_another_member_is_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -486,6 +486,25 @@ def test_a_question_without_a_terminal_is_declined(monkeypatch: pytest.MonkeyPat
     )
 
 
+@pytest.mark.parametrize(("active", "printed"), [(True, 3), (False, 0), (None, 3)])
+def test_a_fact_whose_connection_was_lost_prints_nothing(
+    monkeypatch: pytest.MonkeyPatch, active: bool | None, printed: int
+) -> None:
+    from pyinfra.api import facts
+
+    shown: list[str] = []
+    names = ("print_host_combined_output", "log_error_or_warning", "log_host_command_error")
+    for name in names:
+        monkeypatch.setattr(facts, name, lambda host, *_, name=name, **__: shown.append(name))
+    known = active if active is None else SimpleNamespace(is_active=lambda: active)
+    monkeypatch.setattr(pyinfra_internals, "transport", lambda host: known)
+    pyinfra_internals.quiet_lost_facts()
+    for name in names:
+        getattr(facts, name)("host", "its output", description="could not load fact")
+    assert len(shown) == printed
+    assert all(f"{name}(" in inspect.getsource(facts._get_fact) for name in names)
+
+
 def test_the_end_does_not_wait_for_the_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     from pyinfra_cli import cli
 
