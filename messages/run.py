@@ -30,8 +30,8 @@ STILL_RUNS = Message(f"""RUN005
     Remedy: {_AGAIN} to see how it ends.
     Meaning: Long commands run in a systemd unit of their own and continue without this computer.
     `systemctl status` on the node shows it.""")
-LOST_DURING_JOB = Message(f"""RUN006
-    the connection was lost while {{unit}} was running ({{reason}})
+LOST_DURING_JOB = Message("""RUN006
+    the connection was lost while {unit} was running ({reason})
     Remedy: Check the node's power and cable, then run the same command again.
     Meaning: Long commands run in a systemd unit of their own and continue without a connection, as
     long as the node has power. The next run waits for the one that still runs.""")
