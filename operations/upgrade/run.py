@@ -131,6 +131,7 @@ def put_back(state: State, host: Host, pods: Sequence[str]) -> bool:
         here.run(_PUT_BACK, *pods)
     except RemoteFailure as failure:
         raise HostFailure(messages.MANIFEST_LOST(reason=failure.args[0])) from failure
+    host.log(f"put back as before, since a power cut has cost the files: {', '.join(pods)}")
     wait_until(host, "the API server", lambda: not here.gather(Livez()))
     return True
 
