@@ -389,7 +389,11 @@ def depends_on(other: str | None) -> Commands:
     if other is not None and host.name != other:
         if any(failed.name == other for failed in state.failed_hosts):
             raise dependency_failed(other)
-        lost = remote.of(ctx_host.get()).ensure_open() if state.is_executing else None
+        here = remote.of(ctx_host.get())
+        is_direct = here.is_direct
+        lost = here.ensure_open() if state.is_executing else None
+        if lost is not None and is_direct:
+            raise HostFailure(messages.CONNECTION_LOST(reason=lost))
         if lost is not None:
             raise HostFailure(messages.LOST_WITH(other=other, reason=lost))
     host.noop(f"{other} is ready" if other else "depends on no other host")

@@ -132,6 +132,12 @@ class Connection:
                     return _explained(str(error))
             gevent.sleep(1)
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether the connection goes, or went, through no other node; False: also without one."""
+        transport = pyinfra_internals.transport(self.host)
+        return transport is not None and pyinfra_internals.hop(transport) is None
+
     def ensure_open(self, seconds: float = RECONNECT_S) -> str | None:
         """
         Check that the connection is alive, and open a new one if it is not.

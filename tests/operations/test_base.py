@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,3 +34,24 @@ def test_the_host_is_named_whose_failure_is_the_cause() -> None:
             list(inner(other))
         assert reason.value.args[0] == messages.DEPENDENCY_FAILED(other="node3")
         state.failed_hosts.add(host)
+
+
+@pytest.mark.parametrize(
+    ("is_direct", "said"),
+    [
+        (True, messages.CONNECTION_LOST(reason="no route")),
+        (False, messages.LOST_WITH(other="node1", reason="no route")),
+    ],
+)
+def test_a_lost_connection_is_the_other_s_only_where_it_goes_through_it(
+    monkeypatch: pytest.MonkeyPatch, is_direct: bool, said: object
+) -> None:
+    state: Any = FakeState()
+    state.failed_hosts, state.is_executing = set(), True
+    node = SimpleNamespace(is_direct=is_direct, ensure_open=lambda: "no route")
+    monkeypatch.setattr(base.remote, "of", lambda host: node)  # type: ignore[attr-defined]
+    inner: Any = getattr(base.depends_on._inner, "__wrapped__", base.depends_on._inner)
+    host = create_host(state, name="node2")
+    with ctx_state.use(state), ctx_host.use(host), pytest.raises(base.HostFailure) as reason:
+        list(inner("node1"))
+    assert reason.value.args[0] == said
