@@ -26,17 +26,17 @@ from remote.failures import HostFailure, RemoteFailure
 PHASE = """phase() { said=$(kubeadm init phase "$@" 2>&1 >/dev/null </dev/null) ||
 { printf '%s\\n' "$said" | grep -v '^To see the stack trace' | tail -n1 >&2; return 1; }; };"""
 _KUBECTL = f"""k() {{
-kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s -n kube-system "$@"; }};"""
-# /run is in memory.
+kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s -n kube-system "$@"; }};
+clear() {{ said=$(k get secret kubeadm-certs --ignore-not-found -o json </dev/null) || return;
+t=$(printf %s "$said" | grep -o '"bootstrap-token-[a-z0-9]*"' | tr -d '"' | head -n1);
+k delete secret kubeadm-certs ${{t:+"$t"}} --ignore-not-found >/dev/null </dev/null; }};"""
+# An upload takes the place of an earlier one, but not of the token that would delete that after two
+# hours. /run is in memory.
 _UPLOAD = f"""{PHASE} {_KUBECTL}
-k annotate --overwrite namespace kube-system {NOTE}=uploaded >/dev/null </dev/null || exit;
+k annotate --overwrite namespace kube-system {NOTE}=uploaded >/dev/null </dev/null && clear || exit;
 umask 077; t=$(mktemp -p /run bramble-upload.XXXXXX) || exit;
 trap 'rm -f -- "$t"' EXIT; cat > "$t"; phase upload-certs --upload-certs --config "$t\""""
-# With the token that would delete them after two hours.
-DELETE = f"""set -e; {_KUBECTL}
-said=$(k get secret kubeadm-certs --ignore-not-found -o json </dev/null);
-t=$(printf %s "$said" | grep -o '"bootstrap-token-[a-z0-9]*"' | tr -d '"' | head -n1);
-k delete secret kubeadm-certs ${{t:+"$t"}} --ignore-not-found >/dev/null </dev/null;
+DELETE = f"""{_KUBECTL} clear &&
 k annotate namespace kube-system {NOTE}- >/dev/null </dev/null"""
 
 

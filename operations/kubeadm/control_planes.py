@@ -202,6 +202,7 @@ def _remove_abandoned(state: State, host: Host, control_plane: str, ids: Sequenc
 
 
 def _undo(state: State, host: Host) -> bool:
+    host.log("an earlier join was cut off: what it has left is removed, then the node joins anew")
     start_reset(host)
     return follow_reset(host)
 

@@ -68,6 +68,7 @@ def remove_learners(control_plane: Host, shown: Host, ids: Sequence[str]) -> Non
         raise HostFailure(messages.ETCD_NOT_ASKED(reason=observed.why))
     for member in etcd.learners(observed.members):
         if member.id in ids:
+            shown.log("the join of another node was cut off, and its member of etcd is in the way")
             _remove(here, shown, member, ", ".join(member.peers))
 
 

@@ -499,6 +499,19 @@ def test_the_upload_leaves_no_file_and_says_nothing(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"kubeadm", "kubectl"}
 
 
+def test_what_an_earlier_upload_has_left_goes_before_the_next(tmp_path: Path) -> None:
+    """Nothing refers to its token afterwards, which would stay for two hours."""
+    log = tmp_path / "log"
+    script = certificates._UPLOAD.replace("/run", str(tmp_path))
+    earlier = '{"ownerReferences": [{"name": "bootstrap-token-a1b2c3"}]}'
+    kubectl = f"""echo "$*" >> {log}; case "$*" in *" get "*) echo '{earlier}';; esac"""
+    done = shell(script, tools=tmp_path, kubectl=kubectl, kubeadm=f"echo upload >> {log}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    *_, deletion, upload = log.read_text().splitlines()
+    assert " delete secret kubeadm-certs bootstrap-token-a1b2c3 " in deletion
+    assert upload == "upload"
+
+
 def test_an_upload_is_noted_before_it_is_made(tmp_path: Path) -> None:
     """So a run that is cut off between the two leaves nothing that the next does not know of."""
     script = certificates._UPLOAD.replace("/run", str(tmp_path))
