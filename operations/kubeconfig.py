@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pyinfra import host
+from pyinfra import host, state
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand
+from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
@@ -30,6 +31,7 @@ from operations.base import (
     plan,
     plan_change,
     read,
+    read_together,
     understood,
 )
 from operations.node_record import ChangedSince
@@ -113,7 +115,9 @@ def remove(resource: str, entry: Entry) -> Commands:
 
 
 @operation()
-def operator(path: str, context: str, server: str, record: str) -> Commands:
+def operator(
+    path: str, context: str, server: str, record: str, control_planes: Sequence[str] = ()
+) -> Commands:
     """
     Put a context for the cluster, over TLS, into a kubeconfig on this computer.
 
@@ -123,17 +127,21 @@ def operator(path: str, context: str, server: str, record: str) -> Commands:
     + context: the name of the context, and of its cluster and user
     + server: such as ``https://192.168.1.32:6443``, an address that this computer reaches
     + record: path of the record of contexts on this computer: see ``contexts``
+    + control_planes: names of all of them: the credentials of each that answers are as good
 
     The current context is set only where there is none. A backup is kept beside the file.
     ``HostFailure``: the file can't be changed safely.
     """
+    certificates = _certificates(control_planes) if len(control_planes) > 1 else set()
     observed = read(AdminCredentials, owner="")
     text = read_local(path)
     access = kubeconfig.Access(context, server)
     declare(f"context {context}")
     runs.of(host.state).suggest(f"kubectl {_kubectl_option(path)}--context {context} get nodes")
-    fingerprints = {"ca": observed.ca, "cert": observed.cert}
-    same = observed.admin and kubeconfig.same(kubeconfig.parse(text), access, fingerprints)
+    same = observed.admin and any(
+        kubeconfig.same(kubeconfig.parse(text), access, {"ca": observed.ca, "cert": each})
+        for each in {observed.cert} | certificates
+    )
     if same and host.name not in runs.of(host.state).part(Renewals):
         host.noop(f"the context {context} is in {path}")
         return
@@ -170,6 +178,19 @@ def proxy(path: str, context: str, server: str, record: str, present: bool = Tru
     change = put if present else f"remove the {resource} from"
     plan_change(f"{change} {path} on this computer", resource)
     yield FunctionCommand(change_proxy_context, (path, context, server, record, present), {})
+
+
+def _certificates(control_planes: Sequence[str]) -> set[str]:
+    """Return the fingerprints of the administrator's certificates; none if one does not answer."""
+    asked = [each for each in state.inventory if each.name in control_planes]
+    with suppress(HostFailure, ConnectError):
+        questions = [(each, AdminCredentials, {"owner": ""}) for each in asked if _answers(each)]
+        return {each.cert for each in read_together(*questions) if each.cert}
+    return set()
+
+
+def _answers(node: Host) -> bool:
+    return node in state.active_hosts and node not in state.failed_hosts
 
 
 def certificate(path: str, context: str) -> str:

@@ -157,13 +157,14 @@ def whole_run(cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def context(cluster: Cluster) -> dict[str, str]:
+def context(cluster: Cluster) -> dict[str, Any]:
     """The context in the operator's kubeconfig, for ``kubeconfig.operator``."""
     return {
         "path": str(cluster.kubeconfig),
         "context": cluster.kube_context,
         "server": kubernetes.api_server(cluster),
         "record": str(cluster.record),
+        "control_planes": [each.name for each in cluster.control_plane],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
@@ -53,6 +54,7 @@ ADMIN_CONF = yaml.safe_dump(
     }
 )
 SHARED = "users: &u\n- name: a\n  user: {}\nclusters: *u\n"
+CERTIFICATE = b"CERT"  # of the control plane that is asked
 SERVER = "https://192.168.1.32:6443"
 
 
@@ -78,7 +80,7 @@ def commands(
     path: Path, operation: Any = kubeconfig.operator, state: Any = None, **kwargs: Any
 ) -> list[Any]:
     state = state or FakeState()
-    sums = {"ca": sha256(b"CA").hexdigest(), "cert": sha256(b"CERT").hexdigest()}
+    sums = {"ca": sha256(b"CA").hexdigest(), "cert": sha256(CERTIFICATE).hexdigest()}
     names = ("home", "group", "user", "user_ca", "status", "odd")
     fact = {"admin": "x", **sums, **dict.fromkeys(names, "")}
     host = create_host(state, facts={"kubeconfig.AdminCredentials": {"owner=": fact}})
@@ -107,6 +109,20 @@ def test_file_is_private_and_second_run_changes_nothing(
     assert made["clusters"][0]["cluster"]["server"] == SERVER
     assert commands(path) == []
     assert os.listdir(path.parent) == ["config"]
+
+
+def test_the_credentials_of_any_control_plane_are_as_good(
+    control_plane: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that asks another one than the last run did, since one was off, changes nothing."""
+    path = tmp_path / ".kube" / "config"
+    write(control_plane, path)
+    mine = sha256(b"CERT").hexdigest()
+    names = {"control_planes": ["node1", "node2"]}
+    for certificates, expected in (({mine}, []), ({"of another"}, ["write_context"])):
+        monkeypatch.setattr(kubeconfig, "_certificates", lambda _, found=certificates: found)
+        monkeypatch.setattr(sys.modules[__name__], "CERTIFICATE", b"OF NODE2")
+        assert [name for name, _ in commands(path, **names)] == expected
 
 
 def test_other_contexts_are_kept_and_a_backup_is_made(control_plane: Host, tmp_path: Path) -> None:
