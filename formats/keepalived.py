@@ -17,6 +17,8 @@ HEAD = "# Written by bramble: changes made here are undone by its next run.\n"
 # All begin as BACKUP, which nopreempt needs: the address does not move back to a board that
 # returns. The priority decides only among nodes that begin at the same time. /livez includes etcd,
 # and is open to everyone; a busy board may be slow to answer, so only the third failure counts.
+# The holder repeats that it has the address: else a node that took it for a while, cut off from the
+# holder, stays in the others' neighbour tables.
 _CONFIGURATION = (
     HEAD
     + """\
@@ -38,6 +40,7 @@ vrrp_instance kubernetes_api {{
   virtual_router_id {router}
   priority {priority}
   advert_int 1
+  garp_master_refresh 30
   unicast_src_ip {own}
   unicast_peer {{
 {peers}

@@ -1,4 +1,4 @@
-"""Three control planes: their joins, the address that one of them holds, and the loss of one."""
+"""Three control planes: their joins, the address that one holds, and the loss of one and of two."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ import yaml
 from facts.etcd import ETCDCTL
 from lab.api import Lab
 from lab.waiting import until
+from messages import codes
 from tests.lab.clusters import all_are_ready, kubeconfig, kubectl, no_token_is_left
 from tests.lab.executions import spare
-from tests.lab.runs import CLUSTER, Run, interrupt, ok, pyinfra
-from tests.lab.verifying import verify
+from tests.lab.runs import CLUSTER, Run, interrupt, ok, pyinfra, snapshot
+from tests.lab.verifying import Verified, verify
 from tests.lab.writes import Writes
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = pytest.mark.timeout(2400)
 
 NODES = ("node1", "node2", "node3")
 INVENTORY = """control_plane = [
@@ -30,6 +31,10 @@ workers = []
 """
 ADDRESS = "192.168.2.10"
 AWAY_S = 15  # the longest time without an answer when the node that holds the address fails
+PARTLY_AWAY_S = 30  # when another one takes the address that then turns out to have no etcd
+
+# Of make verify, the checks of etcd and of the address.
+ABOUT_PLANES = ("-k", "test_control_planes")
 
 # What the stand-in's kubelet starts for etcd. Where it can't, a member that is added never starts.
 ETCD = "/usr/lib/stand-in/etcd/etcd"
@@ -78,6 +83,7 @@ def holders(lab: Lab) -> list[str]:
     return [name for name in running if json.loads(ok(lab.console(name, show)))]
 
 
+@pytest.mark.slow
 def test_a_join_that_lost_its_power_is_completed_by_the_next_run(made: Made) -> None:
     assert made.left == {"node1": "voter", "node2": "voter", "node3": "learner"}
     assert made.run.status == 0, made.run.output
@@ -89,10 +95,12 @@ def test_a_join_that_lost_its_power_is_completed_by_the_next_run(made: Made) -> 
     assert kubectl(made.lab, *certificates) == ""
 
 
+@pytest.mark.slow
 def test_a_second_run_changes_nothing(made: Made) -> None:
     spare(made.lab, NODES, lambda: pyinfra(made.lab, "-y", deploys=CLUSTER))
 
 
+@pytest.mark.slow
 def test_one_control_plane_holds_the_address_and_the_api_answers_there(made: Made) -> None:
     assert holder(made.lab)
     servers = [
@@ -103,27 +111,117 @@ def test_one_control_plane_holds_the_address_and_the_api_answers_there(made: Mad
     assert kubectl(made.lab, "get", "--raw=/livez") == "ok"
 
 
-def test_the_loss_of_the_one_that_holds_the_address(made: Made, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_each_one_in_turn_loses_its_power(made: Made, tmp_path: Path) -> None:
     """The API is back within seconds, without a loss; make verify names it until it is back."""
-    lab = made.lab
-    lost = holder(lab)
+    lab, left = made.lab, set(NODES)
     with Writes(lab) as writes:
-        written(writes)
-        lab.power_off(lost)
-        written(writes)
-        other = holder(lab)
-        assert other != lost
-        found = verify(lab, tmp_path / "lost.xml")
-        lab.power_on(lost)
-        assert until(lambda: lost in members(lab, lost), pause=1)
-        all_are_ready(lab, *NODES)
-        written(writes)
+        while left:
+            held = holder(lab)
+            lost = held if held in left else min(left)
+            left.remove(lost)
+            written(writes)
+            lab.power_off(lost)
+            written(writes)
+            assert holder(lab) != lost
+            found = verify(lab, tmp_path / "lost.xml", *ABOUT_PLANES)
+            lab.power_on(lost)
+            is_named(found, "VER108", lost)
+            is_whole(lab)
     assert writes.longest_gap() < AWAY_S
-    assert any("VER108" in said and lost in said for said in found.failed.values()), found.output
     back = verify(lab, tmp_path / "back.xml")
     assert back.status == 0, back.output
+
+
+@pytest.mark.slow
+def test_two_of_three_lose_their_power(made: Made, tmp_path: Path) -> None:
+    """Nothing is changed until one of them is back; each command says what is wrong."""
+    lab, stays = made.lab, "node3"
+    with Writes(lab) as writes:
+        written(writes)
+        before = snapshot(lab, stays)
+        for name in ("node1", "node2"):
+            lab.power_off(name)
+        assert until(lambda: holders(lab) == [])
+        found = verify(lab, tmp_path / "two.xml", *ABOUT_PLANES)
+        is_named(found, "KUB086", "node1, node2")
+        run = pyinfra(lab, "-y", deploys=CLUSTER)
+        assert run.status != 0
+        assert snapshot(lab, stays) == before
+        lab.power_on("node1")
+        written(writes)
+        found = verify(lab, tmp_path / "one.xml", *ABOUT_PLANES)
+        is_named(found, "VER108", "node2")
+        lab.power_on("node2")
+        is_whole(lab)
+        written(writes)
+    writes.all_are_there()
+
+
+@pytest.mark.slow
+def test_the_one_that_holds_the_address_is_cut_off(made: Made, tmp_path: Path) -> None:
+    """It gives the address up, which another one has taken; it does not get it back."""
+    lab = made.lab
+    cut = holder(lab)
+    with Writes(lab) as writes:
+        written(writes)
+        lab.cut(cut)
+        written(writes)
+        found = verify(lab, tmp_path / "cut.xml", *ABOUT_PLANES)
+        assert until(lambda: cut not in holders(lab))
+        other = holder(lab)
+        lab.mend(cut)
+        is_named(found, "VER108", cut)
+        is_whole(lab)
+        assert holder(lab) == other
+        written(writes)
+    assert writes.longest_gap() < AWAY_S
+
+
+@pytest.mark.every_step
+def test_two_that_do_not_reach_each_other(made: Made, tmp_path: Path) -> None:
+    """The second one takes the address too, until its API server turns out to be without etcd."""
+    lab = made.lab
+    first = holder(lab)
+    second = min({*NODES} - {first})
+    with Writes(lab) as writes:
+        written(writes)
+        before = taken(lab, second)
+        between(lab, first, second, "-I")
+        assert until(lambda: taken(lab, second) > before)
+        written(writes)
+        found = verify(lab, tmp_path / "partly.xml", *ABOUT_PLANES)
+        between(lab, first, second, "-D")
+        assert {"VER104", "VER108"} & {*codes(" ".join(found.failed.values()))}, found.output
+        is_whole(lab)
+        written(writes)
+    assert writes.longest_gap() < PARTLY_AWAY_S
+
+
+def taken(lab: Lab, node: str) -> int:
+    """How often a node has taken the address."""
+    log = ok(lab.console(node, ["journalctl", "-u", "keepalived", "-o", "cat", "--no-pager"]))
+    return log.count("Entering MASTER STATE")
+
+
+def between(lab: Lab, node: str, other: str, how: str) -> None:
+    """Drop what a node and another one send to each other, or no longer."""
+    address = str(lab.plan.node(other).address)
+    for chain, side in (("INPUT", "-s"), ("OUTPUT", "-d")):
+        ok(lab.console(node, ["iptables", how, chain, side, address, "-j", "DROP"]))
+
+
+def is_named(found: Verified, code: str, nodes: str) -> None:
+    """A check that failed names the nodes, with this code."""
+    assert any(code in said and nodes in said for said in found.failed.values()), found.output
+
+
+def is_whole(lab: Lab) -> None:
+    """Wait until all nodes are Ready and members of etcd, and one has the address."""
+    all_are_ready(lab, *NODES)
+    whole = dict.fromkeys(NODES, "voter")
+    assert until(lambda: all(members(lab, name) == whole for name in NODES), pause=1)
     assert holder(lab)
-    assert members(lab, other) == dict.fromkeys(NODES, "voter")
 
 
 def written(writes: Writes) -> None:

@@ -58,11 +58,16 @@ class Writes:
 
         Checks that no acknowledged write is lost, and removes them.
         """
+        found = self.all_are_there()
+        of_all = [found[name]["creationTimestamp"] for name in self.acknowledged]
+        times = [datetime.fromisoformat(each) for each in of_all]
+        return max((after - before).total_seconds() for before, after in pairwise(times))
+
+    def all_are_there(self) -> dict[str, dict[str, str]]:
+        """Check that no acknowledged write is lost, remove them, and return their metadata."""
         answer = json.loads(kubectl(self._lab, "-n", "writes", "get", "configmaps", "-o", "json"))
         found = {each["metadata"]["name"]: each["metadata"] for each in answer["items"]}
         assert self.acknowledged
         assert not {*self.acknowledged} - found.keys()
         kubectl(self._lab, "delete", "namespace", "writes", "--wait=false")
-        of_all = [found[name]["creationTimestamp"] for name in self.acknowledged]
-        times = [datetime.fromisoformat(each) for each in of_all]
-        return max((after - before).total_seconds() for before, after in pairwise(times))
+        return found
