@@ -5,7 +5,6 @@ nothing, and one further run makes the cluster whole.
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -16,10 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from facts.kubeadm import JOIN_UNIT
-from facts.run_lock import PATH
 from facts.traces import RESET_UNIT
-from facts.upgrade import UPGRADE_UNIT
 from lab.api import Lab
 from lab.waiting import until
 from messages import codes
@@ -29,7 +25,7 @@ from tests.lab.test_control_planes import ADDRESS, INVENTORY, NODES, members
 
 pytestmark = [pytest.mark.every_step, pytest.mark.timeout(7200)]
 
-REMOVE, UPGRADE, RESET = "deploys/remove.py", "deploys/upgrade.py", "deploys/reset.py"
+REMOVE = "deploys/remove.py"
 NODE3 = ("--data", "node=node3")
 AUTHORITY = "sha256sum < /etc/kubernetes/pki/ca.crt"
 CERTIFICATES = ("-n", "kube-system", "get", "secret", "kubeadm-certs", "--ignore-not-found")
@@ -97,7 +93,6 @@ def computers(
         INVENTORY,
         topology="router",
         control_plane_address=ADDRESS,
-        kubernetes_version="1.36.3",
     )
     lab.up()
     other = tmp_path_factory.mktemp("computer") / "project"
@@ -153,71 +148,9 @@ def test_of_three_runs_on_blank_boards_one_makes_the_cluster(computers: Computer
     completed(computers)
 
 
-def test_a_join_at_work_stops_every_run_that_changes_the_cluster(computers: Computers) -> None:
-    lab = computers.lab
-    lab.fresh("node3")
-    with computers.at_work(JOIN_UNIT, *CLUSTER):
-        before = members(lab, "node1")
-        for deploy, *arguments in (
-            CLUSTER,
-            [REMOVE, *NODE3],
-            [RESET, "--data", "backup=no", "--data", "yes=bramble"],
-        ):
-            is_refused(computers.elsewhere(deploy, *arguments), "deploys/cluster.py")
-        with version(computers.other, "1.36.4"):  # for a reason of its own: node3 is not there yet
-            changes_nothing(computers.elsewhere(UPGRADE))
-        assert members(lab, "node1") == before
-    is_whole(lab)
-
-
-def test_the_run_that_joins_is_killed_and_the_other_computers_goes_on(computers: Computers) -> None:
-    """A run that has waited for the killed one does not act on what it has read before."""
-    lab = computers.lab
-    lab.fresh("node3")
-    with computers.at_work(JOIN_UNIT, *CLUSTER) as run:
-        waiting = computers.start(computers.other, *CLUSTER)
-        command = ["pgrep", "-f", "-x", "flock -w 10 9"]
-        assert until(lambda: lab.console("node1", command).returncode == 0), waiting.poll()
-        run.kill()
-        is_refused(ended(waiting))
-        is_free = ["sh", "-c", f"test ! -s {PATH} || flock -n {PATH} true"]
-        assert until(lambda: lab.console("node1", is_free).returncode == 0)
-    completed(computers)
-
-
 def test_a_removal_at_work_stops_a_run_that_would_join_the_node(computers: Computers) -> None:
     lab = computers.lab
     with computers.at_work(RESET_UNIT, REMOVE, *NODE3):
         is_refused(computers.elsewhere(*CLUSTER), "deploys/remove.py")
     assert members(lab, "node1") == dict.fromkeys(NODES[:2], "voter")
     completed(computers)
-
-
-def test_an_upgrade_at_work_stops_a_run_of_the_whole_cluster(computers: Computers) -> None:
-    folders = (computers.lab.project, computers.other)
-    for folder in folders:
-        set_version(folder, "1.36.4")
-    with computers.at_work(UPGRADE_UNIT, UPGRADE, node="node1"):
-        is_refused(computers.elsewhere(*CLUSTER), "deploys/upgrade.py")
-        is_refused(computers.elsewhere(REMOVE, *NODE3), "deploys/upgrade.py")
-    versions = {
-        each["status"]["nodeInfo"]["kubeletVersion"] for each in nodes(computers.lab).values()
-    }
-    assert [each.partition("+")[0] for each in versions] == ["v1.36.4"]
-    completed(computers)
-
-
-@contextmanager
-def version(folder: Path, desired: str) -> Iterator[None]:
-    """Have one computer ask for another version for a while."""
-    set_version(folder, desired)
-    try:
-        yield
-    finally:
-        set_version(folder, "1.36.3")
-
-
-def set_version(folder: Path, desired: str) -> None:
-    file = folder / "group_data" / "all.py"
-    line = f'kubernetes_version = "{desired}"'
-    file.write_text(re.sub(r"(?m)^kubernetes_version = .*$", line, file.read_text()))
