@@ -7,8 +7,8 @@ from pyinfra.api import QuoteString, StringCommand
 
 from facts.kubectl import ADMIN_CONF, Objects
 from formats.node import find
-from messages import kubernetes as messages
-from operations.base import Commands, HostFailure, hide, operation, plan_change, read
+from operations.base import Commands, hide, operation, plan_change, read
+from operations.kubeadm.acting import objects
 
 # On the namespace, since kubeadm writes the DaemonSet anew when it upgrades.
 _NOTE = "bramble/endpoint"
@@ -35,9 +35,8 @@ def endpoint(address: str, is_common: bool) -> Commands:
 
     ``HostFailure``: the API server does not answer.
     """
-    observed = read(Objects, names=[f"/namespace/{_NAMESPACE}"])
-    if not observed.answers and state.is_executing:
-        raise HostFailure(messages.API_NOT_ANSWERING(reason=observed.why))
+    names = [f"/namespace/{_NAMESPACE}"]
+    observed = objects(host, names) if state.is_executing else read(Objects, names=names)
     namespace = find(observed.objects, f"/namespace/{_NAMESPACE}") or {"metadata": {}}
     noted = (namespace["metadata"].get("annotations") or {}).get(_NOTE)
     if noted == address or (noted is None and not is_common):

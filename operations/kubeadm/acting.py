@@ -1,19 +1,29 @@
-"""Which one of several control planes a run asks about the cluster, and tells what to do."""
+"""Which one of several control planes a run asks about the cluster, and what it answers."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol, TypeVar
 
+import gevent
 from gevent.lock import RLock
 from pyinfra import inventory, state
 from pyinfra.api import FactProcessError
+from pyinfra.api.host import Host
 
 import remote
 import runs
+from facts.kubectl import ClusterObjects, Objects
 from facts.livez import Livez
+from messages import kubernetes as messages
+from operations.base import HostFailure, read_from
 from remote.failures import RemoteFailure
+from runs import gathering
+
+API_S = 60  # for an API server that is starting
+_PAUSE_S = 2
 
 
 class _Named(Protocol):
@@ -58,3 +68,23 @@ def _find(names: Sequence[str]) -> str:
             if not remote.of(inventory.get_host(name)).gather(Livez()):
                 return name
     return next(iter(here), names[0])
+
+
+def objects(control_plane: Host, names: Sequence[str], seconds: int = API_S) -> ClusterObjects:
+    """
+    Return objects of the cluster.
+
+    + names: as for the fact ``Objects``
+    + seconds: for an API server that is starting
+
+    ``HostFailure``: it does not answer.
+    """
+    observed = read_from(control_plane, Objects, names=list(names))
+    end = time.monotonic() + seconds
+    while not observed.answers and not gathering.of(state).is_asking:
+        missing = "not found" in observed.why or "no such file" in observed.why
+        if missing or time.monotonic() > end:
+            raise HostFailure(messages.API_NOT_ANSWERING(reason=observed.why))
+        gevent.sleep(_PAUSE_S)
+        observed = remote.of(control_plane).gather(Objects(), list(names))
+    return observed

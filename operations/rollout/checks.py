@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-import gevent
 from pyinfra import inventory, state
 from pyinfra.api.host import Host
 
-import remote
 from facts.etcd import EtcdState
-from facts.kubectl import Objects
 from formats import node as node_format
 from formats import pods as pod_format
 from formats.etcd import majority_away
 from messages import Said
 from messages import kubernetes as kubernetes_messages
 from messages import rollout as messages
-from operations.base import HostFailure, plan, read_from
+from operations.base import HostFailure, plan
+from operations.kubeadm.acting import API_S, objects
 from operations.nodes import drain
 from operations.nodes.control_planes import indispensable
 from operations.rollout.work import Rollout
-from runs import gathering
-
-_API_S = 60  # for an API server that is starting
-_PAUSE_S = 2
 
 
-def cluster_nodes(control_plane: Host, seconds: int = _API_S) -> dict[str, Mapping[str, Any]]:
+def cluster_nodes(control_plane: Host, seconds: int = API_S) -> dict[str, Mapping[str, Any]]:
     """
     Return the nodes of the cluster by name.
 
@@ -37,14 +30,7 @@ def cluster_nodes(control_plane: Host, seconds: int = _API_S) -> dict[str, Mappi
 
     ``HostFailure``: it does not answer.
     """
-    observed = read_from(control_plane, Objects, names=["nodes"])
-    end = time.monotonic() + seconds
-    while not observed.answers and not gathering.of(state).is_asking:
-        missing = "not found" in observed.why or "no such file" in observed.why
-        if missing or time.monotonic() > end:
-            raise HostFailure(kubernetes_messages.API_NOT_ANSWERING(reason=observed.why))
-        gevent.sleep(_PAUSE_S)
-        observed = remote.of(control_plane).gather(Objects(), ["nodes"])
+    observed = objects(control_plane, ["nodes"], seconds)
     return {each["metadata"]["name"]: each for each in observed.objects if each["kind"] == "Node"}
 
 
@@ -65,7 +51,7 @@ def first_that_answers(
     for name in names:
         asked = inventory.get_host(name)
         try:
-            return asked, cluster_nodes(asked, 0 if said else _API_S)
+            return asked, cluster_nodes(asked, 0 if said else API_S)
         except HostFailure as failure:
             failures.append(failure)
     raise HostFailure(said) if said else failures[0]
