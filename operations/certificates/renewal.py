@@ -24,7 +24,7 @@ _KUBELET_S = 120  # for a kubelet to get its certificate
 # kubectl proxy holds the administrator's certificate too. Without a configuration of bramble's,
 # kubeadm asks the cluster, and takes its defaults when there is no answer.
 _RENEW = f"""set -e; c={CONFIG}; [ -s "$c" ] || c=; for n in "$@"; do
-kubeadm certs renew "$n" ${{c:+--config "$c"}} </dev/null; done;
+kubeadm certs renew "$n" ${{c:+--config "$c"}} </dev/null; done; sync -f /etc/kubernetes;
 systemctl try-restart {UNIT} 2>/dev/null || :"""
 
 # The kubelet of a control plane can't ask an API server that it has to start itself: the cluster's
