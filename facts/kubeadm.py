@@ -15,6 +15,7 @@ from facts.kubelet import KUBELET
 INIT_UNIT = "bramble-kubeadm-init"
 JOIN_UNIT = "bramble-kubeadm-join"
 CONFIG = "/etc/kubernetes/kubeadm-config.yaml"  # the file that init is given
+UPGRADING = "/etc/kubernetes/kubeadm-upgrade"  # there until kubeadm upgrade has succeeded
 RESTORED_FROM = "/var/lib/bramble/restore"  # the unpacked backup, until a restore is done
 
 # The files that a complete init has written, in its order. A power cut leaves an empty one.
@@ -59,6 +60,7 @@ _CONTROL_PLANE = f"""patience=$1; shift;
 if [ -n "$(ls -A /var/lib/etcd/member 2>/dev/null)" ]; then echo "file /var/lib/etcd/member"; fi;
 for f in /etc/kubernetes/pki/ca.key {RESTORED_FROM}/manifest.json; do
 [ ! -s "$f" ] || echo "file $f"; done;
+[ ! -e {UPGRADING} ] || echo upgrading;
 k() {{ kubectl --kubeconfig=/etc/kubernetes/admin.conf --request-timeout=5s "$@" 2>&1; }};
 if systemctl is-active --quiet {INIT_UNIT} 2>/dev/null; then echo running;
 elif [ -s /etc/kubernetes/admin.conf ] && [ -s /etc/kubernetes/manifests/kube-apiserver.yaml ]; then
@@ -109,6 +111,7 @@ class ControlPlaneState(State):
     + config: the cluster's ClusterConfiguration (YAML)
     + why: the last line of kubectl
     + kubelet: what is wrong with the kubelet, with its last line
+    + upgrading: whether an upgrade was begun that has not ended
     """
 
     state: Literal["absent", "running", "half-finished", "not answering", "worker", "finished"]
@@ -119,6 +122,7 @@ class ControlPlaneState(State):
     config: str = ""
     why: str = ""
     kubelet: str = ""
+    upgrading: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,7 @@ class ControlPlane(WholeFact[ControlPlaneState]):
             config=config.get("ClusterConfiguration", ""),
             why=said.get("why", "").strip(),
             kubelet=said.get("kubelet", "").strip(),
+            upgrading="upgrading" in flags,
         )
         if "running" in flags:
             return replace(seen, state="running")
@@ -249,7 +254,7 @@ def _read(lines: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...], dict[s
         word, _, rest = line.partition(" ")
         if word == "file":
             files.append(rest)
-        elif word in ("empty", "keyless", "running", "ready", "barred"):
+        elif word in ("empty", "keyless", "running", "ready", "barred", "upgrading"):
             flags.setdefault(word, []).append(rest)
         else:
             said[one_of(word, *_SAID)] = text_of(rest, "replace")

@@ -16,7 +16,7 @@ LAST = f"{PATH}.last"
 
 # The shared lock is tried for a moment; a run that takes the lock waits for seconds.
 _SCRIPT = f"""f={PATH}; if [ -s $f ] && ! flock -s -w 2 $f true 2>/dev/null; then
-base64 -w0 < $f; fi; echo; date +%s; cat {LAST} 2>/dev/null || echo"""
+base64 -w0 < $f; fi; echo; date +%s; echo "$(cat {LAST} 2>/dev/null)\""""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from facts.base import State, WholeFact, one_of
-from facts.upgrade import UNFINISHED
+from facts.kubeadm import UPGRADING
 
 RESET_UNIT = "bramble-kubeadm-reset"
 
@@ -14,7 +14,7 @@ _KUBECONFIGS = "admin super-admin kubelet bootstrap-kubelet controller-manager s
 PATHS = " ".join(
     [
         *(f"/etc/kubernetes/{name}.conf" for name in _KUBECONFIGS.split()),
-        *("/etc/kubernetes/kubeadm-config.yaml", "/etc/kubernetes/manifests/*.yaml", UNFINISHED),
+        *("/etc/kubernetes/kubeadm-config.yaml", "/etc/kubernetes/manifests/*.yaml", UPGRADING),
         *("/etc/kubernetes/pki", "/etc/kubernetes/tmp", "/etc/cni/net.d/10-flannel.conflist"),
         *("/opt/cni/bin/flannel", "/root/.kube/cache", "/run/flannel", "/var/lib/cni"),
         *("/var/lib/etcd", "/var/lib/kubelet/*", "/var/log/containers", "/var/log/pods"),

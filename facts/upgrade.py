@@ -9,18 +9,17 @@ from pyinfra.api import StringCommand
 
 from facts.base import State, UnexpectedLine, WholeFact, ask, one_of
 from facts.certificates import STATIC_PODS
-from facts.kubeadm import CONFIG
+from facts.kubeadm import CONFIG, UPGRADING
 from facts.kubectl import ADMIN_CONF, OWN_SERVER
 from formats.metrics import DEPRECATED
 
 UPGRADE_UNIT = "bramble-kubeadm-upgrade"
-UNFINISHED = "/etc/kubernetes/kubeadm-upgrade"  # there until kubeadm upgrade has succeeded
 
 _SCRIPT = f"""{OWN_SERVER}
 k() {{ kubectl --kubeconfig={ADMIN_CONF} ${{server:+"$server"}} --request-timeout=10s \
 get --raw "$1" 2>/dev/null; }};
 if systemctl is-active --quiet {UPGRADE_UNIT} 2>/dev/null; then echo running;
-elif [ -e {UNFINISHED} ]; then echo unfinished; else echo -; fi;
+elif [ -e {UPGRADING} ]; then echo unfinished; else echo -; fi;
 end=$(($(date +%s) + $1)); shift; [ -s /etc/kubernetes/manifests/kube-apiserver.yaml ] || end=0;
 until v=$(k /version | sed -n 's/.*"gitVersion": *"\\([^"]*\\)".*/\\1/p' | grep .); do
 [ "$(date +%s)" -lt "$end" ] || {{ v=-; break; }}; sleep 1; done; echo "$v";

@@ -147,7 +147,8 @@ NO_TOKEN = Message("""KUB034
     Meaning: Workers join with a token that the control plane makes for them.""")
 TOKEN_NOT_DELETED = Message("""KUB035
     the join token could not be deleted: {reason}
-    Remedy: The next run deletes it; without one it expires in {minutes} minutes.
+    Remedy: The next run of deploys/cluster.py for all nodes deletes it; without one it expires in
+    {minutes} minutes.
     Meaning: A warning: until then, whoever has the token can join a node.""")
 NO_SUCH_USER = Message("""KUB036
     user "{user}" does not exist on this node
@@ -375,7 +376,8 @@ CERTIFICATES_NOT_UPLOADED = Message("""KUB076
     Meaning: A control plane that joins gets the cluster's keys from there, encrypted.""")
 CERTIFICATES_NOT_DELETED = Message("""KUB077
     the uploaded certificates could not be deleted: {reason}
-    Remedy: The next run deletes them; without one Kubernetes does after two hours.
+    Remedy: The next run of deploys/cluster.py for all nodes deletes them; without one Kubernetes
+    does after two hours.
     Meaning: A warning. They are encrypted, and their key was made for this join alone.""")
 NOT_LABELLED = Message("""KUB078
     {node} was not labelled as a control plane: {reason}

@@ -57,6 +57,12 @@ WITHOUT_CONTROL_PLANE = Message("""UPG013
     {control_plane} is not part of this run, and is upgraded before other nodes
     Remedy: Leave out --limit, or add `--limit {control_plane}`.
     Meaning: Nothing was changed.""")
+CUT_OFF = Message("""UPG015
+    a power cut during kubeadm upgrade has cost {node} a file of its control plane
+    Remedy: Run `pyinfra -y inventory.py deploys/upgrade.py`. It puts kubeadm's copy of the file
+    back, and finishes the upgrade.
+    Meaning: What is left to do is known only then, so a run without -y can't show it. Nothing was
+    changed.""")
 MANIFEST_LOST = Message("""UPG014
     a power cut during the upgrade has cost a file of this control plane: {reason}
     Remedy: Write the SD card of this node again, and run `pyinfra inventory.py deploys/cluster.py`,

@@ -366,6 +366,21 @@ class _Skipped(dict[str, str]):
     """The hosts that were skipped in this run, each with the one whose failure is the cause."""
 
 
+def open_again(other: str) -> None:
+    """
+    Open the connection of this host again, if it was lost.
+
+    + other: the host that was worked on
+
+    ``HostFailure``: it does not come back; whether it was lost with that of the other one.
+    """
+    here = remote.of(ctx_host.get())
+    if reason := here.ensure_open():
+        if here.through == other:
+            raise HostFailure(messages.LOST_WITH(other=other, reason=reason))
+        raise HostFailure(messages.CONNECTION_LOST(reason=reason))
+
+
 def dependency_failed(other: str) -> HostFailure:
     """Return why this host is skipped: another one failed, or that by which it was skipped too."""
     skipped = runs.of(state).part(_Skipped)
@@ -389,12 +404,7 @@ def depends_on(other: str | None) -> Commands:
     if other is not None and host.name != other:
         if any(failed.name == other for failed in state.failed_hosts):
             raise dependency_failed(other)
-        here = remote.of(ctx_host.get())
-        is_direct = here.is_direct
-        lost = here.ensure_open() if state.is_executing else None
-        if lost is not None and is_direct:
-            raise HostFailure(messages.CONNECTION_LOST(reason=lost))
-        if lost is not None:
-            raise HostFailure(messages.LOST_WITH(other=other, reason=lost))
+        if state.is_executing:
+            open_again(other)
     host.noop(f"{other} is ready" if other else "depends on no other host")
     yield from ()

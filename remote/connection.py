@@ -133,10 +133,9 @@ class Connection:
             gevent.sleep(1)
 
     @property
-    def is_direct(self) -> bool:
-        """Whether the connection goes, or went, through no other node; False: also without one."""
-        transport = pyinfra_internals.transport(self.host)
-        return transport is not None and pyinfra_internals.hop(transport) is None
+    def through(self) -> str:
+        """The node through which the connection goes; "": through none."""
+        return pyinfra_internals.jump(self.host)
 
     def ensure_open(self, seconds: float = RECONNECT_S) -> str | None:
         """

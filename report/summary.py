@@ -83,7 +83,8 @@ class Report:
     def _ending(self, host: Host) -> str:
         if host not in self.state.activated_hosts:
             above = pyinfra_internals.jump(host)
-            if above in {each.name for each in self.state.failed_hosts}:
+            gone = self.state.failed_hosts - self.state.activated_hosts
+            if above in {each.name for each in gone}:
                 return messages.UNREACHABLE_BEHIND(node=host.name, gateway=above)
             return messages.UNREACHABLE(node=host.name)
         name = "this computer" if host.name == "@local" else host.name

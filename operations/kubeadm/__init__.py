@@ -27,6 +27,7 @@ from formats.unreadable import Unreadable
 from messages import Said
 from messages import kubernetes as messages
 from messages import restore as restore_messages
+from messages import upgrade as upgrade_messages
 from operations import files, flannel, packages
 from operations.base import (
     Commands,
@@ -233,6 +234,8 @@ def incomplete(observed: ControlPlaneState) -> Said:
     if observed.state == "not answering":
         reason = observed.kubelet or observed.why or "no reason given"
         return messages.API_NOT_ANSWERING(reason=reason)
+    if observed.upgrading:
+        return upgrade_messages.CUT_OFF(node="this node")
     first, *others = observed.missing
     more = f" and {len(others)} more" if others else ""
     return messages.INIT_INTERRUPTED(missing=f"{first}{more}")

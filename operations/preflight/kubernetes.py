@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pyinfra import state
+
 from facts.iptables import Iptables
 from facts.kubeadm import ControlPlane, Member
 from facts.leftovers import Leftovers
@@ -93,12 +95,13 @@ def _control_plane(node: Node, nodes: Nodes) -> Result | None:
     now = node.known(ControlPlane)
     # What an interrupted join has left on one of several is undone when it joins.
     halves = ("worker",) if len(node.desired.control_planes) > 1 else ("worker", "half-finished")
-    if now.state in halves or kubeadm.is_being_restored(now):
+    is_cut_off = now.upgrading and now.state == "half-finished"
+    if now.state in halves or is_cut_off or kubeadm.is_being_restored(now):
         raise HostFailure(kubeadm.incomplete(now))
     if now.state != "not answering":
         return None
-    planes = [*node.desired.control_planes]
-    said = majority_away(planes, [name for name in planes if name not in nodes])
+    gone = {each.name for each in state.failed_hosts if each.name not in nodes}
+    said = majority_away([*node.desired.control_planes], gone)
     return failure(said) if said else warning(messages.API_SERVER_DOWN())
 
 

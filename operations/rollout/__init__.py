@@ -33,8 +33,15 @@ from facts.etcd import EtcdMembers
 from facts.kubectl import Objects
 from facts.livez import Livez
 from messages import rollout as messages
-from messages import run as run_messages
-from operations.base import Commands, HostFailure, hide, operation, plan_change, read_from
+from operations.base import (
+    Commands,
+    HostFailure,
+    hide,
+    open_again,
+    operation,
+    plan_change,
+    read_from,
+)
 from operations.nodes.control_planes import ControlPlanes
 from operations.nodes.drain import OBJECTS
 from operations.rollout import turn
@@ -142,9 +149,8 @@ def done(node: str) -> Commands:
     + node: its name
     """
     hide()
-    reopen = not _is_stopped() and node in of_run().order and state.is_executing
-    if reason := remote.of(ctx_host.get()).ensure_open() if reopen else None:
-        raise HostFailure(run_messages.LOST_WITH(other=node, reason=reason))
+    if not _is_stopped() and node in of_run().order and state.is_executing:
+        open_again(node)
     host.noop(f"{node} is done")
     yield from ()
 

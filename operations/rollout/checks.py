@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from pyinfra import inventory, state
+from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
 
 from facts.etcd import EtcdState
@@ -54,6 +55,9 @@ def first_that_answers(
             return asked, cluster_nodes(asked, 0 if said else API_S)
         except HostFailure as failure:
             failures.append(failure)
+        except ConnectError as error:  # one that the run leaves out
+            said_by = kubernetes_messages.API_NOT_ANSWERING(reason=str(error))
+            failures.append(HostFailure(said_by))
     raise HostFailure(said) if said else failures[0]
 
 

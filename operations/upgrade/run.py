@@ -12,11 +12,11 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 import remote
-from facts.kubeadm import CONFIG
+from facts.kubeadm import CONFIG, UPGRADING
 from facts.kubectl import Objects
 from facts.kubectl_proxy import UNIT as PROXY_UNIT
 from facts.livez import Livez
-from facts.upgrade import UNFINISHED, UPGRADE_UNIT
+from facts.upgrade import UPGRADE_UNIT
 from formats import node as node_format
 from formats.kubeadm.output import upgrade_plan
 from messages import rollout as rollout_messages
@@ -35,9 +35,9 @@ _PAUSE_S = 2
 # What kubeadm leaves to do, and does not sync, is done here, also if nobody follows it any more.
 # Later commands of kubeadm read the version in CONFIG. kubectl proxy has the old certificate.
 _UPGRADE = f"""set -e; f=$(mktemp); trap 'rm -f "$f"' EXIT; printf '%s' "$1" >"$f"; v=$2 c=$3;
-shift 3; : >{UNFINISHED}; sync -f {UNFINISHED}; kubeadm upgrade "$c" --config "$f" "$@";
+shift 3; : >{UPGRADING}; sync -f {UPGRADING}; kubeadm upgrade "$c" --config "$f" "$@";
 [ ! -s {CONFIG} ] || sed -i 's/^kubernetesVersion: .*/kubernetesVersion: '"$v"'/' {CONFIG};
-sync -f {CONFIG.rpartition("/")[0]}; rm -f {UNFINISHED};
+sync -f {CONFIG.rpartition("/")[0]}; rm -f {UPGRADING};
 systemctl try-restart {PROXY_UNIT} 2>/dev/null || :"""
 # kubeadm keeps what it replaces. The kubelet ignores files that begin with a dot.
 _PUT_BACK = """set -e; cd /etc/kubernetes; for p in "$@"; do m=manifests/$p.yaml; [ ! -s "$m" ] ||

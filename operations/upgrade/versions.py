@@ -132,6 +132,10 @@ def observe(control_planes: Sequence[str], target: Release) -> Versions:
     parts = dict(zip(control_planes, found, strict=False))
     if plane.state == "absent":
         raise HostFailure(messages.NO_CLUSTER())
+    # A run that executes has put back what was lost.
+    for node, each in parts.items():
+        if each.unfinished and not all(each.images.values()):
+            raise HostFailure(messages.CUT_OFF(node=node))
     if plane.state != "finished":
         raise HostFailure(kubeadm.incomplete(plane))
     silent = [name for name, each in parts.items() if not each.server]

@@ -87,7 +87,7 @@ def test_no_keys_are_uploaded(node: Node, kubernetes: Kubernetes) -> None:
     """no uploaded keys"""
     secret = "kubeadm-certs"
     if kubernetes.kubectl(f"get secret -n kube-system {secret} --ignore-not-found -o name").strip():
-        wrong(messages.KEYS_UPLOADED(secret=secret, node=node.name))
+        wrong(messages.KEYS_UPLOADED(secret=secret, node=kubernetes.asked))
 
 
 def test_address_is_held_once(cluster: Cluster, connections: Connections) -> None:

@@ -43,7 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {f"test_{name}": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
     for item in items:
-        item.add_marker(pytest.mark.timeout(PATIENCE))
+        own = item.get_closest_marker("timeout")
+        item.add_marker(pytest.mark.timeout(max(PATIENCE, own.args[0] if own else 0)))
 
 
 def make_project(folder: Path, inventory: str | None = None, **changes: object) -> Path:

@@ -54,6 +54,11 @@ def held_by(lab: Lab, *names: str) -> bool:
     return len(found) == 1 and found[0] in names
 
 
+def all_vote(lab: Lab, asked: str) -> bool:
+    """Whether a node knows all of them as members with a vote."""
+    return members(lab, asked) == dict.fromkeys(NODES, "voter")
+
+
 def uids(lab: Lab) -> dict[str, str]:
     return {name: node["metadata"]["uid"] for name, node in nodes(lab).items()}
 
@@ -62,7 +67,7 @@ def is_whole(lab: Lab) -> None:
     """All are Ready and members of one cluster, of which one has the address."""
     all_are_ready(lab, *NODES)
     for name in NODES:
-        assert until(lambda: members(lab, "node2") == dict.fromkeys(NODES, "voter"), pause=1), name
+        assert until(partial(all_vote, lab, name), pause=1), name
     assert len({ok(lab.console(name, ["sh", "-c", FINGERPRINT])) for name in NODES}) == 1
     assert until(partial(held_by, lab, *NODES), pause=1), holders(lab)
     assert until(partial(is_served, lab), pause=1)

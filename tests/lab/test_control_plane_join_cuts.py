@@ -65,12 +65,14 @@ def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
 def members(lab: Lab, asked: str = "node1") -> dict[str, str]:
     """The members of etcd by address, as a node knows them: voter or learner."""
     script = f"{ETCDCTL} etcdctl member list -w json"
-    listed = ok(lab.ssh(asked, f"sudo sh -c {shlex.quote(script)}"))
+    listed = lab.ssh(asked, f"sudo sh -c {shlex.quote(script)}")
+    if listed.returncode:  # its etcd is starting, or elects a leader
+        return {}
     return {
         each["peerURLs"][0].removeprefix("https://").partition(":")[0]: (
             "learner" if each.get("isLearner") else "voter"
         )
-        for each in json.loads(listed)["members"]
+        for each in json.loads(listed.stdout)["members"]
     }
 
 

@@ -59,7 +59,7 @@ def joins_again(lab: Lab) -> None:
         assert voters(lab, name) == {*PLANES}
     assert cordons(lab) == {}
     assert "node-role.kubernetes.io/worker" in nodes(lab)["node4"]["metadata"]["labels"]
-    assert len(holders(lab)) == 1
+    assert until(lambda: len(holders(lab)) == 1), holders(lab)
 
 
 def voters(lab: Lab, asked: str) -> set[str]:

@@ -13,13 +13,13 @@ from functools import partial
 import pytest
 
 from facts.keepalived import PATH as KEEPALIVED
-from facts.upgrade import UNFINISHED
+from facts.kubeadm import UPGRADING
 from formats import kubeconfig as kubeconfig_format
 from lab import kubernetes
 from lab.api import Lab
 from lab.waiting import until
 from tests.lab import executions
-from tests.lab.clusters import kubeconfig
+from tests.lab.clusters import all_are_ready, kubeconfig
 from tests.lab.runs import build, ok, pyinfra, start
 from tests.lab.test_control_plane_changes import members, voters
 from tests.lab.test_control_plane_rollouts import AWAY_S, INVENTORY, NODES, SHARED, UPGRADE, whole
@@ -97,6 +97,7 @@ def cut_off(lab: Lab, cuts: Mapping[str, str]) -> list[str]:
         assert was_cut, "".join(lines)
         for name in NODES:
             assert until(partial(answers, lab, name), pause=1)
+        all_are_ready(lab, *NODES)  # a roll-out begins only then
 
 
 def configured(lab: Lab) -> dict[str, str]:
@@ -113,6 +114,7 @@ def test_the_power_of_the_node_that_is_upgraded_fails_again_and_again(lab: Lab) 
     with Writes(lab) as writes:
         done = cut_off(lab, CUTS)
     assert [word for word in CUTS if word.startswith("-->") and word not in done] == []
+    assert {*LOST} & {*done}, done
     assert writes.longest_gap() <= AWAY_S
     assert configured(lab) == keepalived
     is_at(lab, NEW)
@@ -126,7 +128,7 @@ def is_at(lab: Lab, version: str) -> None:
         assert re.findall(r":v([0-9.]+)", images) == [version] * 3, name
         assert ok(lab.console(name, ["find", MANIFESTS, "-name", ".*.yaml"])) == "", name
         assert AGED not in ok(lab.console(name, ["cat", KUBELET])), name
-        assert lab.console(name, ["test", "-e", UNFINISHED]).returncode == 1, name
+        assert lab.console(name, ["test", "-e", UPGRADING]).returncode == 1, name
         ok(lab.ssh(name, f"sudo grep -h client-c {ADMINS} | sort -u | wc -l | grep -qx 1"))
     whole(lab)
     assert members(lab, "node1") == voters(*NODES)

@@ -139,10 +139,10 @@ def test_two_of_three_lose_their_power(made: Made, tmp_path: Path) -> None:
     lab, stays = made.lab, "node3"
     with Writes(lab) as writes:
         written(writes)
-        before = snapshot(lab, stays)
         for name in ("node1", "node2"):
             lab.power_off(name)
         assert until(lambda: holders(lab) == [])
+        before = snapshot(lab, stays)
         found = verify(lab, tmp_path / "two.xml", *ABOUT_PLANES)
         is_named(found, "KUB086", "node1, node2")
         run = pyinfra(lab, "-y", deploys=CLUSTER)

@@ -37,18 +37,19 @@ def test_the_host_is_named_whose_failure_is_the_cause() -> None:
 
 
 @pytest.mark.parametrize(
-    ("is_direct", "said"),
+    ("through", "said"),
     [
-        (True, messages.CONNECTION_LOST(reason="no route")),
-        (False, messages.LOST_WITH(other="node1", reason="no route")),
+        ("", messages.CONNECTION_LOST(reason="no route")),
+        ("node3", messages.CONNECTION_LOST(reason="no route")),
+        ("node1", messages.LOST_WITH(other="node1", reason="no route")),
     ],
 )
 def test_a_lost_connection_is_the_other_s_only_where_it_goes_through_it(
-    monkeypatch: pytest.MonkeyPatch, is_direct: bool, said: object
+    monkeypatch: pytest.MonkeyPatch, through: str, said: object
 ) -> None:
     state: Any = FakeState()
     state.failed_hosts, state.is_executing = set(), True
-    node = SimpleNamespace(is_direct=is_direct, ensure_open=lambda: "no route")
+    node = SimpleNamespace(through=through, ensure_open=lambda: "no route")
     monkeypatch.setattr(base.remote, "of", lambda host: node)  # type: ignore[attr-defined]
     inner: Any = getattr(base.depends_on._inner, "__wrapped__", base.depends_on._inner)
     host = create_host(state, name="node2")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -282,6 +283,7 @@ CASES: list[tuple[str, str, dict[str, Any], str, tuple[str, ...]]] = [
     ("ports", "node2", {"listeners": {"8081": "unifi"}}, "warning", ("PRE071", "unifi", "port 8081")),
     ("earlier cluster", "node1", {"distributions": ["k3s"]}, "failure", ("PRE073", "k3s,", "sudo k3s-uninstall.sh")),
     ("earlier cluster", "node1", {"control_plane": ControlPlaneState("half-finished", missing=("/etc/kubernetes/admin.conf",))}, "failure", ("KUB007", "kubeadm reset -f")),
+    ("earlier cluster", "node1", {"control_plane": ControlPlaneState("half-finished", missing=("/etc/kubernetes/manifests/etcd.yaml",), upgrading=True)}, "failure", ("UPG015", "deploys/upgrade.py")),
     ("earlier cluster", "node1", {"control_plane": ControlPlaneState("worker")}, "failure", ("KUB005",)),
     ("earlier cluster", "node1", {"control_plane": ControlPlaneState("not answering")}, "warning", ("PRE074",)),
     ("earlier cluster", "node1", {"control_plane": FINISHED, "leftovers": LeftoversState([], ["10-flannel.conflist"], ["cni0", "flannel.1"])}, "OK", ("none",)),
@@ -305,6 +307,12 @@ CASES: list[tuple[str, str, dict[str, Any], str, tuple[str, ...]]] = [
     ("registries", "node1", {"registries": []}, "OK", ("image_archives",)),
     ("earlier cluster", "node2", {"member": JOINED}, "failure", ("KUB010", "another cluster (https://kubernetes-api:6443), not that of node1", "kubeadm reset -f")),
 ]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def nobody_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = SimpleNamespace(failed_hosts=[])
+    monkeypatch.setattr("operations.preflight.kubernetes.state", run)
 
 
 @pytest.mark.parametrize(
@@ -520,10 +528,15 @@ def test_the_address_of_control_planes_belongs_to_one_of_them() -> None:
     assert (twice.status, codes(twice.text)) == ("warning", ["PRE079"])
 
 
-def test_it_says_that_a_majority_of_the_control_planes_is_away() -> None:
+def test_it_says_that_a_majority_of_the_control_planes_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """With one away the others go on: its API server is starting, or its own etcd is not well."""
 
-    def found(*away: str, state: str = "not answering") -> Result:
+    def found(*away: str, state: str = "not answering", are_gone: bool = True) -> Result:
+        failed = [SimpleNamespace(name=name) for name in away if are_gone]
+        run = SimpleNamespace(failed_hosts=failed)
+        monkeypatch.setattr("operations.preflight.kubernetes.state", run)
         here = {"control_plane": ControlPlaneState(state), "control_planes": PLANES}  # type: ignore[arg-type]
         nodes = cluster("node1", **here)
         return results({name: node for name, node in nodes.items() if name not in away})[
@@ -531,6 +544,8 @@ def test_it_says_that_a_majority_of_the_control_planes_is_away() -> None:
         ]
 
     assert codes(found("node3").text) == ["PRE074"]
+    left_out = found("node3", "node2", are_gone=False)  # by --limit
+    assert codes(left_out.text) == ["PRE074"]
     two = found("node3", "node2")
     assert (two.status, codes(two.text)) == ("failure", ["KUB086"])
     assert "2 of 3 control planes do not answer (node2, node3), and etcd needs 2 of" in two.text

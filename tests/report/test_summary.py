@@ -96,6 +96,9 @@ def test_a_node_behind_a_gateway_that_is_off_is_not_the_one_to_check(
     lines = last_lines(ended(state), capsys)
     assert [codes(line) for line in lines[-2:]] == [["RUN016"], ["RUN023"]]
     assert lines[-1].startswith("node2: not reached, because it is behind node1")
+    state.activated_hosts.add(state.inventory.get_host("node1"))  # it failed later
+    lines = last_lines(ended(state), capsys)
+    assert codes(lines[-1]) == ["RUN016"]
 
 
 def test_an_interrupted_run_counts_nothing(
