@@ -76,6 +76,8 @@ if node == target:
     nodes.labels_and_taints(
         name="Node labels and taints", **specifications.labels_and_taints(cluster)
     )
+    if others:
+        coredns.spread(name="CoreDNS on several nodes")
 if node.role == "control_plane":
     local.include("deploys/access.py")
     restore.finished(name="Backup on the node removed")
