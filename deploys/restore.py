@@ -9,7 +9,7 @@ from functools import partial
 from pyinfra import host, inventory, local
 
 import settings
-from operations import base, flannel, keepalived, kubeconfig, nodes, restore
+from operations import base, coredns, flannel, keepalived, kubeconfig, nodes, restore
 from operations.kubeadm import control_planes
 from settings import specifications
 

@@ -41,7 +41,8 @@ with guard.change("The change", SECONDS):
 
 # Lists what the guard could leave behind, except the saved state for deploys/undo.py.
 _LEFT = """ls -A /var/lib/bramble/guard 2>/dev/null | grep -vx previous;
-ls /run/bramble 2>/dev/null | grep -vx -e run.lock -e run.lock.last -e guard.lock -e guard.confirmed -e guard;
+ls /run/bramble 2>/dev/null | grep -vx -e 'run.lock.*' -e guard.lock \
+-e guard.confirmed -e guard;
 ls /run/bramble/guard 2>/dev/null | grep -vx -e id -e reason;
 systemctl list-units --all --no-legend --plain 'bramble-guard-*' | grep -w -e timer -e active;
 ls -d /etc/systemd/system/bramble-* /etc/systemd/system/*.wants/bramble-* 2>/dev/null;
