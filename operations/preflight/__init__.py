@@ -125,7 +125,7 @@ def check(show_all: bool = False) -> Commands:
     _show(gathered, show_all)
     holder = gathered.nodes[host.name].read(RunLock)
     if holder and lock.of(state).is_another(holder) and state.is_executing and not show_all:
-        lock.of(state).hold(ctx_host.get())  # fails unless that run has ended meanwhile
+        lock.of(state).hold(ctx_host.get())  # says who, or that it has ended meanwhile
     results = gathered.check(host.name)
     if failed := [name for name, result in results.items() if result.status == "failure"]:
         raise HostFailure(messages.NOT_READY(checks=", ".join(failed)))
