@@ -58,6 +58,7 @@ __all__ = [
     "hide",
     "mark_guarded",
     "note_removed",
+    "open_again",
     "operation",
     "plan",
     "plan_change",
@@ -362,10 +363,6 @@ def _plans() -> bool:
     return not (state.is_executing and state.should_check_for_changes())
 
 
-class _Skipped(dict[str, str]):
-    """The hosts that were skipped in this run, each with the one whose failure is the cause."""
-
-
 def open_again(other: str) -> None:
     """
     Open the connection of this host again, if it was lost.
@@ -379,6 +376,10 @@ def open_again(other: str) -> None:
         if here.through == other:
             raise HostFailure(messages.LOST_WITH(other=other, reason=reason))
         raise HostFailure(messages.CONNECTION_LOST(reason=reason))
+
+
+class _Skipped(dict[str, str]):
+    """The hosts that were skipped in this run, each with the one whose failure is the cause."""
 
 
 def dependency_failed(other: str) -> HostFailure:

@@ -12,7 +12,6 @@ import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from pyinfra import logger
 from pyinfra.api.host import Host
 
 import remote
@@ -21,6 +20,7 @@ from facts.kubectl import ADMIN_CONF
 from formats.kubeadm.config import Registration, upload
 from messages import kubernetes as messages
 from remote.failures import HostFailure, RemoteFailure
+from runs.output import warned
 
 # Shell function: kubeadm prints the key, and its last line of an error is no reason.
 PHASE = """phase() { said=$(kubeadm init phase "$@" 2>&1 >/dev/null </dev/null) ||
@@ -69,5 +69,4 @@ def _delete(control_plane: Host) -> None:
     try:
         remote.of(control_plane).run(DELETE)
     except RemoteFailure as error:
-        warning = messages.CERTIFICATES_NOT_DELETED(reason=error.args[0])
-        control_plane.log_styled(warning, fg="yellow", log_func=logger.warning)
+        warned(control_plane, messages.CERTIFICATES_NOT_DELETED(reason=error.args[0]))
