@@ -35,6 +35,22 @@ def deploy(step: str) -> str:
     return f"pyinfra inventory.py deploys/{step}.py"
 
 
+def check_service(host: Any, unit: str, command: str, step: str, name: str = "") -> None:
+    """
+    Fail unless a service runs, and starts at boot.
+
+    + command: shows why it does not run
+    + step: of the deploy, which enables it
+    + name: as a person knows it; "": the unit's
+    """
+    __tracebackhide__ = True
+    service = host.service(unit)
+    if not service.is_running:
+        wrong(messages.SERVICE_STOPPED(service=name or unit, command=command))
+    if not service.is_enabled:
+        wrong(messages.SERVICE_DISABLED(service=name or unit, deploy=deploy(step)))
+
+
 def control_plane_logs(head: str) -> str:
     """The remedy for an API server that does not answer."""
     return f"See, on {head}: `sudo journalctl -u kubelet -n 50; sudo ctr -n k8s.io containers ls`"

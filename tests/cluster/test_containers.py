@@ -6,17 +6,13 @@ import re
 from typing import Any
 
 from messages import verify as messages
-from tests.cluster.findings import deploy, last_line, wrong
+from tests.cluster.findings import check_service, deploy, last_line, wrong
 
 
 def test_containerd(host: Any) -> None:
     """containerd"""
-    service = host.service("containerd")
-    if not service.is_running:
-        command = "sudo systemctl restart containerd; sudo journalctl -u containerd -n 50"
-        wrong(messages.SERVICE_STOPPED(service="containerd", command=command))
-    if not service.is_enabled:
-        wrong(messages.SERVICE_DISABLED(service="containerd", deploy=deploy("runtime")))
+    command = "sudo systemctl restart containerd; sudo journalctl -u containerd -n 50"
+    check_service(host, "containerd", command, "runtime")
 
 
 def test_containerd_serves_the_kubelet(host: Any) -> None:

@@ -13,7 +13,14 @@ from formats.unreadable import Unreadable
 from messages import verify as messages
 from settings import Cluster, Node
 from tests.cluster.connections import Connections
-from tests.cluster.findings import control_plane_logs, deploy, last_line, listed, wrong
+from tests.cluster.findings import (
+    check_service,
+    control_plane_logs,
+    deploy,
+    last_line,
+    listed,
+    wrong,
+)
 from tests.cluster.kubernetes import Kubernetes
 
 pytestmark = pytest.mark.several_control_planes
@@ -74,12 +81,7 @@ def _return(away: Sequence[str]) -> str:
 @pytest.mark.control_plane
 def test_keepalived(node: Node, host: Any) -> None:
     """keepalived"""
-    service = host.service("keepalived")
-    if not service.is_running:
-        command = "sudo journalctl -u keepalived -n 50"
-        wrong(messages.SERVICE_STOPPED(service="keepalived", command=command))
-    if not service.is_enabled:
-        wrong(messages.SERVICE_DISABLED(service="keepalived", deploy=deploy("control_plane")))
+    check_service(host, "keepalived", "sudo journalctl -u keepalived -n 50", "control_plane")
 
 
 @pytest.mark.first_control_plane

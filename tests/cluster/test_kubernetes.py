@@ -15,7 +15,7 @@ from formats import backup, kubernetes_version
 from messages import verify as messages
 from settings import Cluster, Node
 from tests.cluster.connections import Connections
-from tests.cluster.findings import deploy, last_line, listed, wrong
+from tests.cluster.findings import check_service, deploy, last_line, listed, wrong
 from tests.cluster.kubernetes import Kubernetes, condition
 
 PACKAGES = ("kubeadm", "kubectl", "kubelet")
@@ -68,11 +68,7 @@ def versions(host: Any) -> dict[str, str]:
 
 def test_kubelet(host: Any) -> None:
     """kubelet"""
-    service = host.service("kubelet")
-    if not service.is_running:
-        wrong(messages.SERVICE_STOPPED(service="the kubelet", command=KUBELET_LOG))
-    if not service.is_enabled:
-        wrong(messages.SERVICE_DISABLED(service="the kubelet", deploy=deploy("packages")))
+    check_service(host, "kubelet", KUBELET_LOG, "packages", name="the kubelet")
 
 
 def test_node_is_ready(node: Node, kubernetes: Kubernetes) -> None:

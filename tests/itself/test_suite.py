@@ -153,13 +153,12 @@ def test_what_one_part_of_the_labs_tests_leaves_out_the_other_has() -> None:
 def test_no_two_files_call_their_labs_alike() -> None:
     """Which files share a process, and thus the labs of a session, is chance."""
     names = [
-        (node.args[0].value, file.name)
+        (name.value, file.name)
         for file in sorted((TESTS / "lab").glob("*.py"))
         for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func) in {"new_lab", "made", "make"}
-        and node.args
-        and isinstance(node.args[0], ast.Constant)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"new_lab", "older"}
+        for name in node.args[:2]
+        if isinstance(name, ast.Constant) and isinstance(name.value, str)
     ]
     assert len(names) > 20
     assert [name for name in names if [other for other, _ in names].count(name[0]) > 1] == []

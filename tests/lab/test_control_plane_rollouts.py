@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -45,15 +46,22 @@ AWAY_S = 15  # for the API server, at most, when a board goes down
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
+@contextmanager
+def older(new_lab: Callable[..., Lab], name: str) -> Iterator[Lab]:
+    """A lab of three control planes that an upgrade is offered to."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAB_MIRROR", str(kubernetes.make_stand_in("1.35", "1.36")))
         settings = {"kubernetes_version": OLD, "control_plane_address": SHARED}
-        made = new_lab("rolls", INVENTORY, topology="router", **settings)
+        made = new_lab(name, INVENTORY, topology="router", **settings)
         build(made)
         yield made
         made.down()
+
+
+@pytest.fixture(scope="module")
+def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
+    with older(new_lab, "rolls") as made:
+        yield made
 
 
 def holders(lab: Lab) -> list[str]:

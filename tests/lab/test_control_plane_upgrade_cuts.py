@@ -15,18 +15,17 @@ import pytest
 from facts.keepalived import PATH as KEEPALIVED
 from facts.kubeadm import UPGRADING
 from formats import kubeconfig as kubeconfig_format
-from lab import kubernetes
 from lab.api import Lab
 from lab.waiting import until
 from tests.lab import executions
 from tests.lab.clusters import all_are_ready, kubeconfig
-from tests.lab.runs import build, ok, pyinfra, start
+from tests.lab.runs import ok, pyinfra, start
 from tests.lab.test_control_plane_changes import members, voters
-from tests.lab.test_control_plane_rollouts import AWAY_S, INVENTORY, NODES, SHARED, UPGRADE, whole
+from tests.lab.test_control_plane_rollouts import AWAY_S, NODES, UPGRADE, older, whole
 from tests.lab.test_upgrade import ask_for, kubelets
 from tests.lab.writes import Writes
 
-OLD, NEW = "1.35", "1.36.3"
+NEW = "1.36.3"
 ADMINS = "/etc/kubernetes/admin.conf /home/pi/.kube/config"
 MANIFESTS = "/etc/kubernetes/manifests"
 KUBELET = "/var/lib/kubelet/config.yaml"
@@ -57,13 +56,8 @@ pytestmark = [pytest.mark.every_step, pytest.mark.timeout(7200)]
 
 @pytest.fixture(scope="module")
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAB_MIRROR", str(kubernetes.make_stand_in("1.35", "1.36")))
-        settings = {"kubernetes_version": OLD, "control_plane_address": SHARED}
-        made = new_lab("upgrade-cuts", INVENTORY, topology="router", **settings)
-        build(made)
+    with older(new_lab, "upgrade-cuts") as made:
         yield made
-        made.down()
 
 
 def answers(lab: Lab, node: str) -> bool:
