@@ -21,6 +21,8 @@ _REPOSITORY = (
     + READ_FILES
 )
 
+# The versions are those of bramble's own source: with all sources, apt works its cache out anew,
+# which takes a board ten seconds each time that a list has changed.
 # dpkg's status of a package is three words: desired (install, hold), error, observed.
 _PACKAGES = f"""df -Pm /var | awk 'NR == 2 {{print $4}}';
 [ -e /etc/kubernetes/kubelet.conf ] && echo joined || echo -;
@@ -30,7 +32,9 @@ inactive|failed) k=stopped;; esac; echo "${{k:--}}";
 i=$(dpkg-query -W -f='${{Package}} ${{Status}} ${{Version}}\\n' {" ".join(NAMES)} 2>/dev/null);
 [ $? -lt 2 ] || echo dpkg-query failed; echo "$i" | sed 's/^/installed /';
 n=$(echo "$i" | grep -cE "^(kubelet|kubeadm|kubectl) [a-z]+ ok installed $1[.-]");
-[ "$n" = 3 ] || apt-cache madison kubelet kubeadm kubectl kubernetes-cni 2>/dev/null \
+[ "$n" = 3 ] || apt-cache -o Dir::Etc::SourceList={SOURCE} -o Dir::Etc::SourceParts=- \
+-o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
+madison kubelet kubeadm kubectl kubernetes-cni 2>/dev/null \
 | awk -F' *[|] *' '{{gsub(/ /, "", $1); print "available", $1, $2}}'"""
 
 
@@ -64,8 +68,8 @@ class PackagesState(State):
     + installed: the version of each of ``NAMES`` that is completely installed
     + held: which of them are held
     + broken: those whose installation was interrupted
-    + available: the versions of each that apt knows of, the newest first; not read where the
-      desired version is installed
+    + available: the versions of each that ``SOURCE`` offers, the newest first; not read where
+      the desired version is installed
     """
 
     free_mb: int
