@@ -10,8 +10,9 @@ import os
 import time
 from pathlib import Path
 
-# Nodes wait most of the time: for timers, answers, disks.
-LABS_PER_PROCESSOR = 2
+# Nodes wait for timers, answers and disks; two labs a processor keep each other from being in time,
+# and who waits for them asks more often.
+LABS_PER_PROCESSOR = 1.5
 # A lab of three nodes with the stand-in, and the test process and the deploys beside it.
 MEMORY_MB = 1024
 SPARE_MB = 512

@@ -10,6 +10,8 @@ T = TypeVar("T")
 
 # Seconds: more than anything takes on a slow, busy machine.
 PATIENCE = 300.0
+# The pause after a call that has taken a second.
+_REST = 2.0
 
 
 def until(condition: Callable[[], T], seconds: float = PATIENCE, pause: float = 0.05) -> T:
@@ -18,7 +20,7 @@ def until(condition: Callable[[], T], seconds: float = PATIENCE, pause: float = 
 
     + condition: called each time
     + seconds: the longest time to wait
-    + pause: seconds between two calls
+    + pause: seconds between two calls, at least: on a busy machine they are fewer
 
     **Example:**
 
@@ -26,7 +28,8 @@ def until(condition: Callable[[], T], seconds: float = PATIENCE, pause: float = 
     assert until(file.exists), "it was not written"
     ```
     """
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()) and time.monotonic() < deadline:
-        time.sleep(pause)
+    started = asked = time.monotonic()
+    while not (answer := condition()) and (now := time.monotonic()) < started + seconds:
+        time.sleep(max(pause, _REST * (now - asked)))
+        asked = time.monotonic()
     return answer

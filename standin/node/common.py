@@ -36,6 +36,11 @@ class Fatal(Exception):
     """End the command with status 1, after `error: ` and this text on stderr."""
 
 
+def flags_of(arguments: list[str]) -> dict[str, str]:
+    """Return flags, `--name=value`, by name."""
+    return {name: value for name, _, value in (one.lstrip("-").partition("=") for one in arguments)}
+
+
 def root(path: str) -> Path:
     """Return where `path` is: below $STANDIN_ROOT in tests, itself on a node."""
     return Path(os.environ.get("STANDIN_ROOT", "/")) / path.lstrip("/")

@@ -11,7 +11,7 @@ import yaml
 from . import config as settings
 from . import images
 from .client import Client
-from .common import LOADER, Obj, root, template, write
+from .common import LOADER, Obj, flags_of, root, template, write
 
 DIRECTORY = "/etc/kubernetes/manifests"
 HASH = "kubernetes.io/config.hash"
@@ -38,12 +38,6 @@ def read(component: str) -> Obj:
 def flags(component: str) -> dict[str, str]:
     """Return the flags in a component's manifest."""
     return flags_of(read(component)["spec"]["containers"][0]["command"][1:])
-
-
-def flags_of(arguments: list[str]) -> dict[str, str]:
-    """Return flags, `--name=value`, by name."""
-    words = (one.lstrip("-").partition("=") for one in arguments)
-    return {name: value for name, _, value in words}
 
 
 def text(component: str, config: settings.Config, cluster: str = "") -> str:

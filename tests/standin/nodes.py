@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from standin.node import config, images, kubeadm, kubelet, preflight, services
+from standin.node import agent, config, images, kubeadm, preflight, services
 from tests.standin.recordings import normal
 
 
@@ -43,7 +43,7 @@ class Nodes:
             (base / name / "proc/sys/net/ipv4/ip_forward").write_text("1\n")
             # Where the controllers' signing key is, whichever node's directory is in use.
             (base / name / "signing").symlink_to(base / names[0] / "etc/kubernetes/pki")
-        health = ThreadingHTTPServer(("127.0.0.1", 0), kubelet.Health)
+        health = ThreadingHTTPServer(("127.0.0.1", 0), agent.Health)
         threading.Thread(target=health.serve_forever, daemon=True).start()
         patch.setattr(services, "HEALTH", f"http://127.0.0.1:{health.server_address[1]}/healthz")
         patch.setattr(services, "systemctl", lambda *_: False)

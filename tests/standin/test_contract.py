@@ -24,12 +24,12 @@ import pytest
 from lab import kubernetes
 from standin.node import (
     addons,
+    agent,
     containerd,
     controllers,
     flannel,
     images,
     kubeconfig,
-    kubelet,
     manifests,
     node,
     pki,
@@ -100,7 +100,7 @@ class Cluster(Nodes):
         """Do the kubelet's TLS bootstrapping, and register the node."""
         path = "/etc/kubernetes/kubelet.conf"
         boot = kubeconfig.load("/etc/kubernetes/bootstrap-kubelet.conf")
-        kubelet._bootstrap("w1", path, boot)
+        agent._bootstrap("w1", path, boot)
         self.register("w1", kubeconfig.load(path))
 
     def run_pods(self, name: str, address: str, over: threading.Event) -> threading.Thread:
@@ -336,7 +336,7 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
         def mirror_pods() -> None:
             while not over.wait(0.1):
-                kubelet.mirror(client, client.get("/api/v1/nodes/head"))
+                agent.mirror(client, client.get("/api/v1/nodes/head"))
 
         thread = threading.Thread(target=mirror_pods, daemon=True)
         thread.start()

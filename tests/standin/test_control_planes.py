@@ -27,9 +27,9 @@ from lab import kubernetes
 from lab.waiting import until
 from standin.node import (
     addons,
+    agent,
     controllers,
     kubeconfig,
-    kubelet,
     manifests,
     node,
     pki,
@@ -184,13 +184,13 @@ class Planes(Nodes):
             return
         path, boot = kubeconfig.KUBELET, "/etc/kubernetes/bootstrap-kubelet.conf"
         if kubeconfig.certificate(path) is None:
-            kubelet._bootstrap(name, path, kubeconfig.load(boot))
+            agent._bootstrap(name, path, kubeconfig.load(boot))
         client, state = Client.of(kubeconfig.load(path)), node.State(version="containerd://1.7.24")
         made = client.get(f"/api/v1/nodes/{name}")
         made = made or client.request("POST", "/api/v1/nodes", node.new_node(name))
         status = node.status({}, name, self.addresses[name], state, is_flannel_up=True)
         client.merge(f"/api/v1/nodes/{name}/status", {"status": status})
-        kubelet.mirror(client, made)
+        agent.mirror(client, made)
 
     def start(self, name: str) -> bool:
         """Start a node's etcd, then its API server once etcd answers, unless it was stopped."""
@@ -403,7 +403,7 @@ def test_upgrade_node_on_a_control_plane_changes_its_pods(two: Planes) -> None:
 
     def mirror_pods() -> None:
         while not over.wait(0.1):
-            kubelet.mirror(client, client.get("/api/v1/nodes/node2"))
+            agent.mirror(client, client.get("/api/v1/nodes/node2"))
 
     thread = threading.Thread(target=mirror_pods)
     thread.start()

@@ -13,11 +13,11 @@ import pytest
 
 from standin.node import (
     addons,
+    agent,
     config,
     containerd,
     join,
     kubeadm,
-    kubelet,
     manifests,
     node,
     patch,
@@ -73,14 +73,14 @@ def test_what_is_ignored_only_warns(root: Path, capsys: pytest.CaptureFixture[st
 def test_swap_is_kubeadms_warning_and_the_kubelets_end(root: Path) -> None:
     (root / "proc/swaps").write_text(SWAPS)
     assert preflight.swap() == ([], [])
-    kubelet.check_swap({})
+    agent.check_swap({})
     (root / "proc/swaps").write_text(SWAPS + "/dev/zram0 partition 1048572 0 100\n")
     warnings, errors = preflight.swap()
     assert len(warnings) == 1
     assert errors == []
     with pytest.raises(Fatal, match="running with swap on is not supported"):
-        kubelet.check_swap({})
-    kubelet.check_swap({"failSwapOn": False})
+        agent.check_swap({})
+    agent.check_swap({"failSwapOn": False})
 
 
 def test_a_runtime_that_is_not_there_is_named(root: Path) -> None:
@@ -216,10 +216,9 @@ def test_a_kubelet_registers_its_node_once(
     """A node that is deleted stays away until its kubelet is started again."""
     monkeypatch.setattr(services, "systemctl", lambda *_: False)
     monkeypatch.setattr(node, "gather", lambda *_: node.State(["no network"], runs_pods=False))
-    (root / "var/lib/kubelet/config.yaml").write_text("{}\n")
-    path, flags = "/api/v1/nodes/head", {"config": "/var/lib/kubelet/config.yaml"}
-    flags |= {"kubeconfig": "/etc/kubernetes/kubelet.conf", "hostname-override": "head"}
-    first = kubelet.Kubelet(flags)
+    path = "/api/v1/nodes/head"
+    flags = {"kubeconfig": "/etc/kubernetes/kubelet.conf", "hostname-override": "head"}
+    first = agent.Kubelet(flags, {})
     first.round()
     assert control_plane.admin.get(path) is not None
     control_plane.admin.request("DELETE", path)
@@ -227,7 +226,7 @@ def test_a_kubelet_registers_its_node_once(
         first.round()
         assert control_plane.admin.get(path) is None
     assert 'node "head" not found' in capsys.readouterr().err
-    kubelet.Kubelet(flags).round()
+    agent.Kubelet(flags, {}).round()
     assert control_plane.admin.get(path) is not None
 
 
@@ -235,14 +234,12 @@ def test_a_static_pod_that_ends_at_once_is_started_after_a_pause(
     control_plane: ControlPlane, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, starts = SimpleNamespace(now=1000.0), list[float]()
-    monkeypatch.setattr(kubelet, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(agent, "time", SimpleNamespace(monotonic=lambda: clock.now))
     monkeypatch.setattr(services, "is_running", lambda _: False)
     monkeypatch.setattr(services, "UNITS", {services.ETCD: ("etcd",)})
     monkeypatch.setattr(services, "start", lambda *_: starts.append(clock.now - 1000))
     monkeypatch.setattr(services, "stop", lambda _: None)
-    (root / "var/lib/kubelet/config.yaml").write_text("{}\n")
-    flags = {"config": "/var/lib/kubelet/config.yaml", "hostname-override": "head"}
-    one = kubelet.Kubelet(flags)
+    one = agent.Kubelet({"hostname-override": "head"}, {})
     image = manifests.read("etcd")["spec"]["containers"][0]["image"]
     state = node.State(images={image: 1})
     while clock.now < 1010:
