@@ -62,7 +62,7 @@ test: $(READY)  ## run the tests: under 20 minutes (root or sudo)
 test-slow: $(READY)  ## run the other tests on virtual nodes: about 40 minutes (root or sudo)
 	@$(BIN)/python -m tests.suite test-slow
 
-test-steps: $(READY)  ## power cuts at every step of control planes: over an hour (root or sudo)
+test-steps: $(READY)  ## run the tests with power cuts at every step: two hours (root or sudo)
 	@$(BIN)/python -m tests.suite test-steps
 
 test-tools: $(READY)  ## install the programs that the tests call, with apt (part of `make test`)

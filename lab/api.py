@@ -66,11 +66,17 @@ class Lab:
     + project: the directory with inventory.py, group_data/ and .cluster/
     + name: None: `LAB_NAME` in the environment, else "bramble"
     + say: called with a line for each step
+    + in_use: whether the cards have most packages already (`rootfs.IN_USE`)
     """
 
     def __init__(
-        self, project: Path, name: str | None = None, say: host.Say = lambda line: None
+        self,
+        project: Path,
+        name: str | None = None,
+        say: host.Say = lambda line: None,
+        in_use: bool = False,
     ) -> None:
+        self.in_use = in_use
         self.project = project.absolute()
         self.name = plan.check_name(name or os.environ.get("LAB_NAME", "bramble"))
         self.say = say
@@ -90,7 +96,7 @@ class Lab:
         source = kubernetes.choose(cluster)
         self.say(f"Kubernetes: {source.text}")
         with host.lock(f"lab-{self.name}"):
-            wanted = self._plan(cluster, workers, rootfs.build(self.say))
+            wanted = self._plan(cluster, workers, rootfs.build(self.say, self.in_use))
             with self._step("network"):
                 group = self._ensure_lan(wanted)
             disk.add_to_cards(self.name, kubernetes.files_of_card(source))

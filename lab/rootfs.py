@@ -28,6 +28,13 @@ PACKAGES = (
     *("ifupdown", "isc-dhcp-client", "iptables", "conntrack"),
 )
 
+# What cards in use have besides, so that tests of what comes after the installation install less.
+IN_USE = (
+    *("containerd", "runc", "systemd-timesyncd"),
+    # what Kubernetes' packages need, or the stand-in's
+    *("containernetworking-plugins", "python3-cryptography", "python3-yaml"),
+)
+
 IMAGE = Path(__file__).parent / "image"
 
 LEFT_OUT = [f"path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "info", "locale")]
@@ -70,16 +77,19 @@ def _customize() -> list[str]:
     return steps
 
 
-def recipe(source: debian_mirror.Mirror) -> list[str]:
+def recipe(source: debian_mirror.Mirror, in_use: bool = False) -> list[str]:
     """The mmdebstrap command line, without the target directory."""
     options = [f"--dpkgopt={line}" for line in LEFT_OUT]
     options += [f"--customize-hook={step}" for step in _customize()]
+    packages = [*PACKAGES, *(IN_USE if in_use else ())]
+    if in_use:
+        options += ["--skip=cleanup/apt", '--customize-hook=chroot "$1" apt-cache stats >/dev/null']
     return [
         "mmdebstrap",
         "--mode=root",
         "--variant=important",
         '--aptopt=APT::Install-Recommends "false"',
-        f"--include={','.join(PACKAGES)}",
+        f"--include={','.join(packages)}",
         f"--keyring={source.keyring}",
         *options,
         debian_mirror.SUITE,
@@ -100,19 +110,20 @@ def cache() -> Path:
     return host.home() / "rootfs"
 
 
-def target() -> Path:
+def target(in_use: bool = False) -> Path:
     """Where today's recipe builds to, or has built already."""
     source = debian_mirror.choose(debian_mirror.read_sources())
-    return cache() / fingerprint(recipe(source), source.lines())
+    return cache() / fingerprint(recipe(source, in_use), source.lines())
 
 
-def build(say: host.Say) -> Path:
+def build(say: host.Say, in_use: bool = False) -> Path:
     """
     The root file system for today's recipe, built now if it is not in the cache.
 
     + say: told what takes long
+    + in_use: with ``IN_USE``, and with apt's lists
     """
-    path = target()
+    path = target(in_use)
     if path.is_dir():
         os.utime(path)  # in use from now on, see drop_unused()
         return path
@@ -125,7 +136,7 @@ def build(say: host.Say) -> Path:
         partial = path.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-        command = [*recipe(source), str(partial), *source.lines()]
+        command = [*recipe(source, in_use), str(partial), *source.lines()]
         done = host.run(command, check=False, env={"LAB_IMAGE": str(IMAGE)}, timeout=7200)
         if done.returncode:
             log = cache() / "build.log"

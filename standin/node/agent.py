@@ -27,7 +27,7 @@ from .server import hold
 
 HEARTBEAT = 10.0
 # Seconds between two rounds: while something is still to become Ready, and when all is.
-EAGER, CALM = 1.0, 3.0
+EAGER, CALM = 1.0, 5.0
 BACKOFF = 3.0  # seconds between two starts of what ends at once
 PKI = "/var/lib/kubelet/pki"
 CURRENT = f"{PKI}/kubelet-client-current.pem"

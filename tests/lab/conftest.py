@@ -89,14 +89,17 @@ def new_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
     """
     Makes labs: `new_lab("router", topology="router")`. The session takes them down.
 
-    The first argument names the lab among the session's; the others are `make_project`'s.
+    The first argument names the lab among the session's; `in_use` is the lab's, the others are
+    `make_project`'s.
     """
     made: dict[str, Lab] = {}
 
-    def make(suffix: str, inventory: str | None = None, **changes: object) -> Lab:
+    def make(
+        suffix: str, inventory: str | None = None, in_use: bool = False, **changes: object
+    ) -> Lab:
         assert suffix not in made, f"there is a lab called {suffix} in this session already"
         project = make_project(tmp_path_factory.mktemp(f"project-{suffix}"), inventory, **changes)
-        lab = Lab(project, check_name(f"{NAME}-{suffix}"), say=print)
+        lab = Lab(project, check_name(f"{NAME}-{suffix}"), print, in_use)
         lab.down()  # what an earlier session left
         made[suffix] = lab
         return lab

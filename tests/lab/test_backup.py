@@ -47,7 +47,7 @@ SECRETS = (POD, b64encode(POD.encode()).decode())  # as etcd may have it
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     """A cluster whose control plane backs it up every night, with copies on its worker."""
     settings = {"backup_schedule": "daily 03:00", "backup_to": "node2", "backup_newest": KEEP}
-    made = new_lab("backup", INVENTORY, topology="router", **settings)
+    made = new_lab("backup", INVENTORY, in_use=True, topology="router", **settings)
     build(made)
     kubectl(made, "create", "secret", "generic", "hidden", f"--from-literal=key={POD}")
     yield made

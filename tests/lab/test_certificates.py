@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
-    made = new_lab("certs", TWO_NODES)
+    made = new_lab("certs", TWO_NODES, in_use=True)
     build(made)
     yield made
     made.down()

@@ -39,7 +39,14 @@ OWN, COPIES = "/var/lib/bramble/backups", "/var/lib/bramble-backups"
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     """A cluster that is backed up every night, with copies on its worker."""
     schedule = {"backup_schedule": "daily 03:00", "backup_to": "node4"}
-    made = new_lab("saved", INVENTORY, topology="router", control_plane_address=ADDRESS, **schedule)
+    made = new_lab(
+        "saved",
+        INVENTORY,
+        in_use=True,
+        topology="router",
+        control_plane_address=ADDRESS,
+        **schedule,
+    )
     build(made)
     kubectl(made, "create", "deployment", "web", "--image", PAUSE, "--replicas=2")
     kubectl(made, "rollout", "status", "deployment/web", "--timeout=300s")

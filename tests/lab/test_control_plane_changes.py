@@ -54,7 +54,9 @@ def write(lab: Lab, control_planes: list[Any], address: str | None) -> None:
 @pytest.fixture(scope="module")
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     """One control plane with a worker, and two blank boards."""
-    made = new_lab("changes", inventory(PLANES), topology="router", control_plane_address=ADDRESS)
+    made = new_lab(
+        "changes", inventory(PLANES), in_use=True, topology="router", control_plane_address=ADDRESS
+    )
     made.up()
     write(made, PLANES[:1], None)
     run = pyinfra(made, "-y", deploys=CLUSTER)

@@ -34,7 +34,7 @@ FINGERPRINT = "sha256sum < /etc/kubernetes/pki/ca.crt"
 @pytest.fixture(scope="module")
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     """From blank boards."""
-    made = new_lab("cpgate", INVENTORY, control_plane_address=ADDRESS)
+    made = new_lab("cpgate", INVENTORY, in_use=True, control_plane_address=ADDRESS)
     made.up()
     run = pyinfra(made, "-y", deploys=CLUSTER)
     assert run.status == 0, run.output

@@ -56,7 +56,9 @@ LEARNER = Step("kubeadm join: etcd", "learner")
 @pytest.fixture(scope="module")
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     """Three control planes."""
-    made = new_lab("joincuts", INVENTORY, topology="router", control_plane_address=ADDRESS)
+    made = new_lab(
+        "joincuts", INVENTORY, in_use=True, topology="router", control_plane_address=ADDRESS
+    )
     build(made)
     yield made
     made.down()

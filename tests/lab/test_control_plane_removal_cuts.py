@@ -37,7 +37,9 @@ LEFT_ETCD = r"the member \w+ of etcd at \S+ \(\w+\) is removed"
 
 @pytest.fixture(scope="module")
 def made(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
-    lab = new_lab("leaving", INVENTORY, topology="router", control_plane_address=ADDRESS)
+    lab = new_lab(
+        "leaving", INVENTORY, in_use=True, topology="router", control_plane_address=ADDRESS
+    )
     lab.up()
     yield lab
     lab.down()

@@ -52,7 +52,7 @@ def older(new_lab: Callable[..., Lab], name: str) -> Iterator[Lab]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAB_MIRROR", str(kubernetes.make_stand_in("1.35", "1.36")))
         settings = {"kubernetes_version": OLD, "control_plane_address": SHARED}
-        made = new_lab(name, INVENTORY, topology="router", **settings)
+        made = new_lab(name, INVENTORY, in_use=True, topology="router", **settings)
         build(made)
         yield made
         made.down()
@@ -130,6 +130,7 @@ def test_certificates_are_renewed_on_one_after_the_other(lab: Lab) -> None:
     whole(lab)
 
 
+@pytest.mark.every_step
 def test_certificates_that_have_expired_everywhere_are_renewed(lab: Lab) -> None:
     """etcd has stopped: nobody is asked whether it does without a member."""
     for name in NODES:

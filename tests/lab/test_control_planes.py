@@ -51,7 +51,9 @@ class Made:
 
 @pytest.fixture(scope="module")
 def made(new_lab: Callable[..., Lab]) -> Iterator[Made]:
-    lab = new_lab("planes", INVENTORY, topology="router", control_plane_address=ADDRESS)
+    lab = new_lab(
+        "planes", INVENTORY, in_use=True, topology="router", control_plane_address=ADDRESS
+    )
     lab.up()
     ok(lab.console("node3", ["chmod", "-x", ETCD]))
     interrupt(lab, CLUSTER, "[node3] kubeadm join: etcd", "node3")

@@ -43,7 +43,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def made(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
-    lab = new_lab("reboot", INVENTORY)
+    lab = new_lab("reboot", INVENTORY, in_use=True)
     build(lab)
     yield lab
     lab.down()
@@ -304,10 +304,11 @@ CONTROL_PLANE = ("Drain node1", "Reboot node1", "node1 Ready")
     ("steps", "cut"),
     [
         (CONTROL_PLANE, "node1"),
-        (WORKER, "node1"),
         (WORKER, "node2"),
-        (CONTROL_PLANE, None),
-        (WORKER, None),
+        *(
+            pytest.param(steps, cut, marks=pytest.mark.every_step)
+            for steps, cut in ((WORKER, "node1"), (CONTROL_PLANE, None), (WORKER, None))
+        ),
     ],
 )
 def test_the_power_goes_at_every_step(cluster: Lab, steps: Sequence[str], cut: str | None) -> None:

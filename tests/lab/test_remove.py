@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def made(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, dict[str, set[str]]]]:
     """A lab whose nodes are prepared, and the state of node3 then."""
-    lab = new_lab("remove", INVENTORY, drain_seconds=30)
+    lab = new_lab("remove", INVENTORY, in_use=True, drain_seconds=30)
     build(lab, PREPARED)
     yield lab, snapshot(lab, "node3")
     lab.down()

@@ -74,7 +74,7 @@ class Prepared:
 
 @pytest.fixture(scope="module")
 def prepared(new_lab: Callable[..., Lab]) -> Iterator[Prepared]:
-    made = new_lab("reset", TWO_NODES)
+    made = new_lab("reset", TWO_NODES, in_use=True)
     made.up()
     kubeconfig(made).write_text(MINE)
     run = pyinfra(made, "-y", deploys=PREPARED)

@@ -67,7 +67,7 @@ def worker(lab: Lab) -> dict[str, set[str]]:
 
 @pytest.fixture
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
-    lab = new_lab("moves", ALL, topology="router")
+    lab = new_lab("moves", ALL, in_use=True, topology="router")
     lab.up()
     yield lab
     lab.down()

@@ -55,7 +55,9 @@ def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     """A cluster of 1.35, with a Deployment; the mirror has later minors too, and no registry."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAB_MIRROR", str(kubernetes.make_stand_in("1.35", "1.36", "1.37")))
-        made = new_lab("upgrade", TWO_NODES, kubernetes_version="1.35", drain_seconds=60)
+        made = new_lab(
+            "upgrade", TWO_NODES, in_use=True, kubernetes_version="1.35", drain_seconds=60
+        )
         build(made)
         kubectl(made, "create", "deployment", "web", "--image", PAUSE)
         all_are_ready(made, *NODES)

@@ -38,7 +38,7 @@ HEARD = f"sudo systemctl stop mute.path mute.service; sudo iptables -D {RULE}"
 @pytest.fixture(scope="module")
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     """A control plane and two workers, ready for kubeadm."""
-    made = new_lab("waits")
+    made = new_lab("waits", in_use=True)
     made.up(workers=2)
     before = [*NETWORK, "deploys/prepare.py", "deploys/runtime.py", "deploys/packages.py"]
     run = pyinfra(made, "-y", deploys=before)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from lab.api import Lab
 from tests.lab.clusters import kubectl
 
-_PAUSE_S = 0.5  # leaves the processors to what is tested
+_PAUSE_S = 2  # leaves the processors to what is tested
 _LAST_TRIES = 20  # of which one has to succeed, unless the cluster is gone
 
 
