@@ -12,7 +12,7 @@ from pathlib import Path
 
 # Nodes wait for timers, answers and disks; two labs a processor keep each other from being in time,
 # and who waits for them asks more often.
-LABS_PER_PROCESSOR = 1.5
+LABS_PER_PROCESSOR = 1.75
 # A lab of three nodes with the stand-in, and the test process and the deploys beside it.
 MEMORY_MB = 1024
 SPARE_MB = 512

@@ -142,6 +142,7 @@ def test_a_cut_restore_goes_on_until_all_have_joined_anew(lab: Lab, tmp_path: Pa
         ok(lab.ssh(name, "sudo sh -c 'ls -d /var/lib/etcd-before-*/member'"))
 
 
+@pytest.mark.every_step
 def test_two_of_three_cards_die_and_nothing_is_lost(lab: Lab, tmp_path: Path) -> None:
     kubectl(lab, "create", "configmap", "precious")
     before = work(lab)

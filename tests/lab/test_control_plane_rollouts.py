@@ -43,7 +43,7 @@ OLD, NEW = "1.35", "1.36.3"
 YEAR = 360  # days, at least, of what was renewed
 AWAY_S = 15  # for the API server, at most, when a board goes down
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.every_step
 
 
 @contextmanager
@@ -130,7 +130,6 @@ def test_certificates_are_renewed_on_one_after_the_other(lab: Lab) -> None:
     whole(lab)
 
 
-@pytest.mark.every_step
 def test_certificates_that_have_expired_everywhere_are_renewed(lab: Lab) -> None:
     """etcd has stopped: nobody is asked whether it does without a member."""
     for name in NODES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -337,16 +337,8 @@ removals.KINDS["KIND"] = stopping
 IN_THE_GUARD = ("rules", "interface", "key")
 
 
-@pytest.mark.parametrize(
-    "kinds",
-    [
-        ("interface", "file"),
-        pytest.param(("rules", "key", "unit", "sysctl"), marks=pytest.mark.every_step),
-    ],
-)
-def test_a_power_cut_at_a_removal_is_completed_by_the_next_run(
-    alone: Lab, kinds: Sequence[str]
-) -> None:
+@pytest.mark.every_step
+def test_a_power_cut_at_each_removal_is_completed_by_the_next_run(alone: Lab) -> None:
     """What the guard has removed by then comes back first, with all of its change."""
     lab = alone
     settings(lab, ssh_private_key=None)
@@ -360,7 +352,7 @@ def test_a_power_cut_at_a_removal_is_completed_by_the_next_run(
     keys = has_another_key(lab)
     before = looks(lab)
     to_router(lab)
-    for kind in kinds:
+    for kind in (*IN_THE_GUARD, "unit", "file", "sysctl"):
         (lab.project / "cluster.py").write_text(CUT.replace('"KIND"', f'"{kind}"') + DEPLOY)
         running = start(lab, "-y", deploys=WHOLE)
         assert until(partial(has_removed, lab, running)), kind

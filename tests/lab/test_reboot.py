@@ -304,10 +304,14 @@ CONTROL_PLANE = ("Drain node1", "Reboot node1", "node1 Ready")
     ("steps", "cut"),
     [
         (CONTROL_PLANE, "node1"),
-        (WORKER, "node2"),
         *(
             pytest.param(steps, cut, marks=pytest.mark.every_step)
-            for steps, cut in ((WORKER, "node1"), (CONTROL_PLANE, None), (WORKER, None))
+            for steps, cut in (
+                (WORKER, "node1"),
+                (WORKER, "node2"),
+                (CONTROL_PLANE, None),
+                (WORKER, None),
+            )
         ),
     ],
 )

@@ -206,6 +206,7 @@ def test_on_a_blank_card_it_is_the_same_cluster(
     assert verified.status == 0, verified.output
 
 
+@pytest.mark.every_step
 def test_interrupted_anywhere_the_next_run_completes(lab: Lab) -> None:
     before, there = objects(lab), backups(lab)
     lab.fresh("node1")
