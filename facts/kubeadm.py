@@ -51,9 +51,9 @@ case $v in "installed "*) v=${v#* }; echo "${v%%-*}";;
 cat /etc/kubernetes/pki/ca.crt 2>/dev/null | say ca;"""
 
 # Where all files are there, wait for the API server: it takes seconds after a reboot. 401 is
-# permanent: stop. 403 is transient; if a ready API server still returns it, the administrator's
-# role binding was never created. A kubelet that exits again after a restart is not waited for,
-# unless containerd, which it needs, is still starting.
+# permanent: stop. 403 is transient; if it is returned although the API server is ready, the
+# administrator's role binding was never created. A kubelet that exits again after a restart is not
+# waited for, unless containerd, which it needs, is still starting.
 _CONTROL_PLANE = f"""patience=$1; shift;
 {_COMMON}
 {KUBELET}
@@ -66,14 +66,11 @@ if systemctl is-active --quiet {INIT_UNIT} 2>/dev/null; then echo running;
 elif [ -s /etc/kubernetes/admin.conf ] && [ -s /etc/kubernetes/manifests/kube-apiserver.yaml ]; then
 end=$(($(date +%s) + patience)); barred=; kubelet; first=$NRestarts;
 while :; do
-r=$(k get --raw /readyz);
-case "$r" in
-ok) r=$(k get -n kube-system deploy/coredns ds/kube-proxy cm/kubeadm-config --ignore-not-found \
--o json);
+r=$(k get -n kube-system deploy/coredns ds/kube-proxy cm/kubeadm-config --ignore-not-found -o json);
 case "$r" in
 ""|*'"kind"'*) echo ready; printf %s "$r" | say objects; break;;
-*orbidden*) [ -n "$barred" ] || {{ barred=yes; end=$(($(date +%s) + 10)); }};;
-esac;;
+*orbidden*) [ -n "$barred" ] || [ "$(k get --raw /readyz)" != ok ] ||
+{{ barred=yes; end=$(($(date +%s) + 10)); }};;
 *Unauthorized*|*"not found"*) patience=0;;
 esac;
 kubelet;

@@ -15,13 +15,14 @@ from contextlib import contextmanager
 from pyinfra.api.host import Host
 
 import remote
-from facts.join_credentials import NOTE
 from facts.kubectl import ADMIN_CONF
 from formats.kubeadm.config import Registration, upload
 from messages import kubernetes as messages
 from remote.failures import HostFailure, RemoteFailure
 from runs.output import warned
 
+# On the namespace: there are certificates for a control plane that joins, which bramble uploaded.
+NOTE = "bramble/certificates"
 # Shell function: kubeadm prints the key, and its last line of an error is no reason.
 PHASE = """phase() { said=$(kubeadm init phase "$@" 2>&1 >/dev/null </dev/null) ||
 { printf '%s\\n' "$said" | grep -v '^To see the stack trace' | tail -n1 >&2; return 1; }; };"""

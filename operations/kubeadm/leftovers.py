@@ -10,11 +10,15 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 import remote
-from facts.join_credentials import JoinCredentials
+from facts.join_tokens import JoinTokens
+from facts.kubectl import Objects
+from formats.node import find
 from messages import kubernetes as messages
 from operations.base import Commands, HostFailure, operation, plan_change, read
 from operations.kubeadm import certificate_key, join_token
 from remote.failures import RemoteFailure
+
+_NAMESPACE = "/namespace/kube-system"
 
 
 @operation()
@@ -29,15 +33,21 @@ def deleted(whole: bool) -> Commands:
 
     ``HostFailure``: the API server refuses.
     """
-    left = read(JoinCredentials)
-    if not whole or not (left.tokens or left.certificates):
+    tokens, certificates = read(JoinTokens), _are_uploaded()
+    if not whole or not (tokens or certificates):
         host.noop("no earlier run has left anything for joins")
         return
-    for token in left.tokens:
+    for token in tokens:
         plan_change(f"delete the join token {token}, which an earlier run has left")
-    if left.certificates:
+    if certificates:
         plan_change("delete the uploaded certificates, which an earlier run has left")
-    yield FunctionCommand(_delete, (left.tokens, left.certificates), {})
+    yield FunctionCommand(_delete, (tokens, certificates), {})
+
+
+def _are_uploaded() -> bool:
+    observed = read(Objects, names=[_NAMESPACE])
+    namespace = find(observed.objects, _NAMESPACE) or {"metadata": {}}
+    return certificate_key.NOTE in (namespace["metadata"].get("annotations") or {})
 
 
 def _delete(state: State, host: Host, tokens: Sequence[str], certificates: bool) -> bool:

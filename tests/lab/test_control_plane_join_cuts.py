@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from facts.etcd import ETCDCTL
-from facts.join_credentials import NOTE
 from lab.api import Lab
 from lab.waiting import until
 from messages import codes
+from operations.kubeadm.certificate_key import NOTE
 from tests.lab.clusters import all_are_ready, kubectl, no_token_is_left
 from tests.lab.runs import CLUSTER, Run, build, changes, ok, pyinfra, start
 from tests.lab.verifying import verify
