@@ -211,11 +211,16 @@ def test_a_snapshot_while_objects_are_written_is_a_state_that_was(lab: Lab) -> N
 @pytest.mark.parametrize(
     ("word", "at"),
     [
-        ("saving the objects", "node1"),
         ("restoring them", "node1"),
-        ("saving the objects", "here"),
-        ("restoring them", "here"),
         ("backup on this computer", "here"),
+        *(
+            pytest.param(word, at, marks=pytest.mark.every_step)
+            for word, at in (
+                ("saving the objects", "node1"),
+                ("saving the objects", "here"),
+                ("restoring them", "here"),
+            )
+        ),
     ],
 )
 def test_cut_off_at_each_step_nothing_is_lost(lab: Lab, word: str, at: str) -> None:

@@ -300,19 +300,15 @@ WORKER = ("Drain node2", "Reboot node2", "node2 Ready")
 CONTROL_PLANE = ("Drain node1", "Reboot node1", "node1 Ready")
 
 
+@pytest.mark.every_step
 @pytest.mark.parametrize(
     ("steps", "cut"),
     [
         (CONTROL_PLANE, "node1"),
-        *(
-            pytest.param(steps, cut, marks=pytest.mark.every_step)
-            for steps, cut in (
-                (WORKER, "node1"),
-                (WORKER, "node2"),
-                (CONTROL_PLANE, None),
-                (WORKER, None),
-            )
-        ),
+        (WORKER, "node1"),
+        (WORKER, "node2"),
+        (CONTROL_PLANE, None),
+        (WORKER, None),
     ],
 )
 def test_the_power_goes_at_every_step(cluster: Lab, steps: Sequence[str], cut: str | None) -> None:
