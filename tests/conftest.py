@@ -94,9 +94,9 @@ class Progress:
             self._say(f"FAILED: {report.nodeid}\n{report.longreprtext[-_LONGEST:]}")
 
     def _say(self, what: str) -> None:
-        seconds = time.monotonic() - self.started
+        seconds = int(time.monotonic() - self.started)
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
             reporter.ensure_newline()
-            reporter.write_line(f"  {seconds // 60:3.0f}:{seconds % 60:02.0f}  {what}")
+            reporter.write_line(f"  {seconds // 60:3}:{seconds % 60:02}  {what}")
             reporter._tw.flush()

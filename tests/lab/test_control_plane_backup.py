@@ -19,7 +19,7 @@ from tests.lab.runs import CLUSTER, Run, build, changes, interrupt, ok, pyinfra
 from tests.lab.verifying import verify
 from workstation import backups
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.every_step, pytest.mark.timeout(2400)]
 
 PLANES = ("node1", "node2", "node3")
 NODES = (*PLANES, "node4")
@@ -142,7 +142,6 @@ def test_a_cut_restore_goes_on_until_all_have_joined_anew(lab: Lab, tmp_path: Pa
         ok(lab.ssh(name, "sudo sh -c 'ls -d /var/lib/etcd-before-*/member'"))
 
 
-@pytest.mark.every_step
 def test_two_of_three_cards_die_and_nothing_is_lost(lab: Lab, tmp_path: Path) -> None:
     kubectl(lab, "create", "configmap", "precious")
     before = work(lab)

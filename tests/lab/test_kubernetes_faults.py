@@ -41,8 +41,8 @@ NODES = ("node1", "node2")
 PREPARE, RUNTIME = ["deploys/prepare.py"], ["deploys/runtime.py"]
 PACKAGES, WORKERS = ["deploys/packages.py"], ["deploys/workers.py"]
 
-# CUTS=10 for ten power cuts, minutes each, of which `make test-slow` makes one: chance decides what
-# they hit; CUTS_SEED as printed for the same moments again.
+# CUTS=10 for ten power cuts, minutes each: chance decides what they hit; CUTS_SEED as printed for
+# the same moments again.
 CUTS = int(os.environ.get("CUTS", "3"))
 SEED = int(os.environ.get("CUTS_SEED", random.randrange(1000)))
 LONGEST_RUN_S = 70  # of a run on fresh nodes; a cut after its end hits a finished cluster
@@ -204,9 +204,8 @@ def test_a_control_plane_that_a_worker_can_not_reach_is_told_and_the_next_run_jo
 # --- the power -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "number", [0, *(pytest.param(n, marks=pytest.mark.every_step) for n in range(1, CUTS))]
-)
+@pytest.mark.every_step
+@pytest.mark.parametrize("number", range(CUTS))
 def test_what_a_power_cut_interrupted_the_next_run_completes(lab: Lab, number: int) -> None:
     """Or it says what a person must do, and after just that the run after it completes."""
     chance = random.Random(SEED + number)
