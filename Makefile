@@ -6,7 +6,7 @@ READY := .venv/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help tools preflight diff drift verify backups demo down picture clean
-.PHONY: test test-slow test-steps test-tools bench check
+.PHONY: test test-slow test-long test-tools bench check
 .PHONY: lab-preflight lab-diff lab-drift lab-verify lab-backups
 
 help:  ## print this list
@@ -62,8 +62,8 @@ test: $(READY)  ## run the tests: under 20 minutes (root or sudo)
 test-slow: $(READY)  ## run the other tests on virtual nodes: about 40 minutes (root or sudo)
 	@$(BIN)/python -m tests.suite test-slow
 
-test-steps: $(READY)  ## run the tests with power cuts at every step: two hours (root or sudo)
-	@$(BIN)/python -m tests.suite test-steps
+test-long: $(READY)  ## run the tests that take longest: over two hours (root or sudo)
+	@$(BIN)/python -m tests.suite test-long
 
 test-tools: $(READY)  ## install the programs that the tests call, with apt (part of `make test`)
 	@$(BIN)/python -m tests.needs

@@ -1,5 +1,5 @@
 """
-`make test`, `make test-slow`, `make test-steps`: run the parts of the tests one after the other.
+`make test`, `make test-slow`, `make test-long`: run the parts of the tests one after the other.
 
 pyinfra patches sockets and threads of its process, so its tests have one of their own; cards are
 written to image files and loop devices; as many labs run at once as the machine has room for.
@@ -60,21 +60,21 @@ PARTS = {
         Part("cards", ("tests/cards", "--progress"), at_once=1),
         Part(
             "whole runs on virtual nodes",
-            ("tests/lab", "--progress", "-m", "not (slow or every_step)", *_FILES),
+            ("tests/lab", "--progress", "-m", "not (slow or long)", *_FILES),
             labs=True,
         ),
     ),
     "test-slow": (
         Part(
             "what takes minutes each, on virtual nodes",
-            ("tests/lab", "--progress", "-m", "slow and not every_step", *_FILES),
+            ("tests/lab", "--progress", "-m", "slow and not long", *_FILES),
             labs=True,
         ),
     ),
-    "test-steps": (
+    "test-long": (
         Part(
-            "the power fails at every step of what control planes do, on virtual nodes",
-            ("tests/lab", "--progress", "-m", "every_step", *_FILES),
+            "what takes longest, on virtual nodes: power cuts at every step among it",
+            ("tests/lab", "--progress", "-m", "long", *_FILES),
             labs=True,
         ),
     ),

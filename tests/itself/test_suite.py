@@ -146,9 +146,9 @@ def test_what_one_part_of_the_labs_tests_leaves_out_the_other_has() -> None:
         found = [part.arguments for part in suite.PARTS[name] if "tests/lab" in part.arguments]
         return [words[words.index("-m") + 1] for words in found]
 
-    assert marks("test") == ["not (slow or every_step)"]
-    assert marks("test-slow") == ["slow and not every_step"]
-    assert marks("test-steps") == ["every_step"]
+    assert marks("test") == ["not (slow or long)"]
+    assert marks("test-slow") == ["slow and not long"]
+    assert marks("test-long") == ["long"]
 
 
 def test_no_two_files_call_their_labs_alike() -> None:

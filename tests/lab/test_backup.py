@@ -214,7 +214,7 @@ def test_a_snapshot_while_objects_are_written_is_a_state_that_was(lab: Lab) -> N
         ("restoring them", "node1"),
         ("backup on this computer", "here"),
         *(
-            pytest.param(word, at, marks=pytest.mark.every_step)
+            pytest.param(word, at, marks=pytest.mark.long)
             for word, at in (
                 ("saving the objects", "node1"),
                 ("saving the objects", "here"),

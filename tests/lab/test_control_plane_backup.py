@@ -19,7 +19,7 @@ from tests.lab.runs import CLUSTER, Run, build, changes, interrupt, ok, pyinfra
 from tests.lab.verifying import verify
 from workstation import backups
 
-pytestmark = [pytest.mark.every_step, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
 
 PLANES = ("node1", "node2", "node3")
 NODES = (*PLANES, "node4")

@@ -17,7 +17,7 @@ from tests.lab.executions import spare
 from tests.lab.runs import CLUSTER, changes, ok, pyinfra
 from tests.lab.test_control_planes import ADDRESS, NODES, holders, members
 
-pytestmark = [pytest.mark.every_step, pytest.mark.timeout(7200)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
 
 INVENTORY = """control_plane = [
     ("node1", {"address": "192.168.2.11", "uplink_address": "192.168.1.32"}),

@@ -22,7 +22,7 @@ from tests.lab.clusters import all_are_ready, kubectl, no_token_is_left
 from tests.lab.runs import CLUSTER, Run, build, changes, ok, pyinfra, start
 from tests.lab.verifying import verify
 
-pytestmark = [pytest.mark.every_step, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
 
 NODES = ("node1", "node2", "node3")
 JOINING = "node2"

@@ -23,7 +23,7 @@ from tests.lab.clusters import all_are_ready, kubectl, no_token_is_left, nodes
 from tests.lab.runs import CLUSTER, Run, ok
 from tests.lab.test_control_planes import ADDRESS, INVENTORY, NODES, members
 
-pytestmark = [pytest.mark.every_step, pytest.mark.timeout(7200)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
 
 REMOVE = "deploys/remove.py"
 NODE3 = ("--data", "node=node3")

@@ -19,7 +19,7 @@ from tests.lab.rollouts import cordons
 from tests.lab.runs import CLUSTER, cut, ok, pyinfra, start
 from tests.lab.writes import Writes
 
-pytestmark = [pytest.mark.every_step, pytest.mark.timeout(7200)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
 
 ADDRESS = "192.168.2.10"
 REMOVE = ["deploys/remove.py"]

@@ -43,7 +43,7 @@ OLD, NEW = "1.35", "1.36.3"
 YEAR = 360  # days, at least, of what was renewed
 AWAY_S = 15  # for the API server, at most, when a board goes down
 
-pytestmark = pytest.mark.every_step
+pytestmark = pytest.mark.long
 
 
 @contextmanager

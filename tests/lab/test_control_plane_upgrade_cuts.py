@@ -51,7 +51,7 @@ LOST = {
 LOSE = f"""for f in /etc/kubernetes/tmp/kubeadm-backup-manifests-*/"$1.yaml"; do
 [ ! -e "$f" ] || rm -f {MANIFESTS}/"$1.yaml"; done"""
 
-pytestmark = [pytest.mark.every_step, pytest.mark.timeout(7200)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
 
 
 @pytest.fixture(scope="module")

@@ -117,7 +117,7 @@ def test_one_control_plane_holds_the_address_and_the_api_answers_there(made: Mad
     "count",
     [
         pytest.param(1, marks=pytest.mark.slow),
-        pytest.param(len(NODES), marks=pytest.mark.every_step),
+        pytest.param(len(NODES), marks=pytest.mark.long),
     ],
 )
 def test_each_one_in_turn_loses_its_power(made: Made, tmp_path: Path, count: int) -> None:
@@ -190,7 +190,7 @@ def test_the_one_that_holds_the_address_is_cut_off(made: Made, tmp_path: Path) -
     assert writes.longest_gap() < AWAY_S
 
 
-@pytest.mark.every_step
+@pytest.mark.long
 def test_two_that_do_not_reach_each_other(made: Made, tmp_path: Path) -> None:
     """The second one takes the address too, until its API server turns out to be without etcd."""
     lab = made.lab

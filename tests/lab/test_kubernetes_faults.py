@@ -204,7 +204,7 @@ def test_a_control_plane_that_a_worker_can_not_reach_is_told_and_the_next_run_jo
 # --- the power -----------------------------------------------------------------------------------
 
 
-@pytest.mark.every_step
+@pytest.mark.long
 @pytest.mark.parametrize("number", range(CUTS))
 def test_what_a_power_cut_interrupted_the_next_run_completes(lab: Lab, number: int) -> None:
     """Or it says what a person must do, and after just that the run after it completes."""

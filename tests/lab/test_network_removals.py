@@ -21,7 +21,7 @@ from tests.lab.guarded import nothing_is_left
 from tests.lab.runs import Run, differences, ok, pyinfra, reaches_internet, snapshot, start
 from tests.lab.test_removals import leave_behind
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 # A whole run of the network alone: only a deploy of this name removes anything.
 WHOLE = ["cluster.py"]
@@ -337,7 +337,6 @@ removals.KINDS["KIND"] = stopping
 IN_THE_GUARD = ("rules", "interface", "key")
 
 
-@pytest.mark.every_step
 def test_a_power_cut_at_each_removal_is_completed_by_the_next_run(alone: Lab) -> None:
     """What the guard has removed by then comes back first, with all of its change."""
     lab = alone

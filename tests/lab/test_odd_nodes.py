@@ -14,7 +14,7 @@ from remote.shell import portable
 from tests.lab.clusters import ready
 from tests.lab.runs import CLUSTER, Run, changes, ok, pyinfra
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 INVENTORY = """
 control_plane = [("node1", {"address": "192.168.2.11"})]

@@ -300,7 +300,7 @@ WORKER = ("Drain node2", "Reboot node2", "node2 Ready")
 CONTROL_PLANE = ("Drain node1", "Reboot node1", "node1 Ready")
 
 
-@pytest.mark.every_step
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("steps", "cut"),
     [

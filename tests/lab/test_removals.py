@@ -348,7 +348,7 @@ def is_killed(lab: Lab, resource: str, count: int = 1) -> None:
                 *((MIRRORS, 1), (MIRRORS, 2)),
                 ("label node2 disktype", 1),
             ],
-            marks=pytest.mark.every_step,
+            marks=pytest.mark.long,
         ),
     ],
 )

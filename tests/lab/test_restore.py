@@ -151,9 +151,9 @@ def test_a_dry_run_says_what_is_lost_and_changes_nothing(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        pytest.param(f"truncate -s -200000 {WAL}", marks=pytest.mark.every_step),
+        pytest.param(f"truncate -s -200000 {WAL}", marks=pytest.mark.long),
         "truncate -s 50% /var/lib/etcd/member/snap/db",
-        pytest.param("rm -rf /var/lib/etcd/member", marks=pytest.mark.every_step),
+        pytest.param("rm -rf /var/lib/etcd/member", marks=pytest.mark.long),
     ],
     ids=["wal", "db", "directory"],
 )
@@ -206,7 +206,7 @@ def test_on_a_blank_card_it_is_the_same_cluster(
     assert verified.status == 0, verified.output
 
 
-@pytest.mark.every_step
+@pytest.mark.long
 def test_interrupted_anywhere_the_next_run_completes(lab: Lab) -> None:
     before, there = objects(lab), backups(lab)
     lab.fresh("node1")

@@ -33,7 +33,7 @@ from tests.lab.runs import (
 )
 from tests.project import REPOSITORY
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 GATEWAY = "192.168.2.11"
 REGISTRY_PORT = 5000
@@ -204,7 +204,6 @@ def test_it_stays_in_its_bounds_of_memory_and_disk(shared: Deployed) -> None:
     assert work_of(again) == {"node1": ["Download cache"]}
 
 
-@pytest.mark.every_step
 def test_a_cache_that_stops_while_a_node_joins_does_not_stop_the_run(shared: Deployed) -> None:
     """Images and packages come from the source then, and the next run starts it again."""
     lab = shared.lab

@@ -14,7 +14,7 @@ from tests.lab.runs import CLUSTER, Run, differences, ok, pyinfra
 from tests.lab.test_network_removals import looks
 from tests.lab.test_removals import configure, record, removed
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 ALL = """
 control_plane = [("node3", {"address": "192.168.2.13"})]

@@ -244,7 +244,7 @@ def test_nothing_left_to_do_costs_nothing(lab: Lab) -> None:
     assert cluster.status == 0, cluster.output
 
 
-@pytest.mark.every_step
+@pytest.mark.long
 def test_interrupted_anywhere_it_is_continued_from_another_computer(
     lab: Lab, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from tests.cluster.findings import control_plane_logs
 from tests.lab.runs import CLUSTER, MUST_END_S, NETWORK, Run, changes, ok, pyinfra, start
 from tests.lab.test_kubernetes_faults import remedies
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
 
 CONTROL_PLANE = ["deploys/control_plane.py"]
 WORKERS = ["deploys/workers.py"]
