@@ -21,7 +21,7 @@ _REPOSITORY = (
     + READ_FILES
 )
 
-# The versions are those of bramble's own source: with all sources, apt works its cache out anew,
+# The versions are those of bramble's own source: with all sources, apt builds its cache anew,
 # which takes a board ten seconds each time that a list has changed.
 # dpkg's status of a package is three words: desired (install, hold), error, observed.
 _PACKAGES = f"""df -Pm /var | awk 'NR == 2 {{print $4}}';
