@@ -53,7 +53,7 @@ def write(lab: Lab, control_planes: list[Any], address: str | None) -> None:
 
 @pytest.fixture(scope="module")
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
-    """One control plane with a worker, and two blank boards."""
+    """One control plane with a worker, and two boards without Kubernetes."""
     made = new_lab(
         "changes", inventory(PLANES), in_use=True, topology="router", control_plane_address=ADDRESS
     )

@@ -33,7 +33,7 @@ FINGERPRINT = "sha256sum < /etc/kubernetes/pki/ca.crt"
 
 @pytest.fixture(scope="module")
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
-    """From blank boards."""
+    """From boards without Kubernetes."""
     made = new_lab("cpgate", INVENTORY, in_use=True, control_plane_address=ADDRESS)
     made.up()
     run = pyinfra(made, "-y", deploys=CLUSTER)

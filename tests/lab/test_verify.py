@@ -32,7 +32,7 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def demo(new_lab: Callable[..., Lab]) -> Iterator[Demo]:
-    lab = new_lab("demo", in_use=True)
+    lab = new_lab("demo")
     done = subprocess.run(
         [sys.executable, "-m", "lab", "demo"],
         cwd=lab.project,

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -81,6 +83,17 @@ def test_swap_is_kubeadms_warning_and_the_kubelets_end(root: Path) -> None:
     with pytest.raises(Fatal, match="running with swap on is not supported"):
         agent.check_swap({})
     agent.check_swap({"failSwapOn": False})
+
+
+def test_a_kubelet_without_a_configuration_ends_before_most_is_imported() -> None:
+    """It is started every ten seconds until there is a cluster."""
+    program = "import sys; from standin.node import kubelet; s = kubelet.run(['--config=/nope']);"
+    shown = "print(s, 'standin.node.agent' in sys.modules, 'cryptography' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program + shown], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "1 False False\n"
+    assert "failed to load kubelet config file, path: /nope" in done.stderr
 
 
 def test_a_runtime_that_is_not_there_is_named(root: Path) -> None:
