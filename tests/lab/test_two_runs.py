@@ -26,21 +26,23 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 NETWORK = ["deploys/network.py"]
 
-# A run that works on one node until it may go on.
-SLOW = """
+# While this is missing, slow.py works on node1.
+GO_ON = "/run/go-on"
+
+SLOW = f"""
 from pyinfra import host
 from pyinfra.api import FunctionCommand
 from operations.base import operation, plan_change
 import remote
 
 def wait(state, host):
-    remote.of(host).run("while [ ! -e /run/go-on ]; do sleep 0.1; done; rm /run/go-on", seconds=900)
+    remote.of(host).run("while [ ! -e {GO_ON} ]; do sleep 0.1; done", seconds=900)
     return True
 
 @operation()
 def slow():
     plan_change("wait")
-    yield FunctionCommand(wait, (), {})
+    yield FunctionCommand(wait, (), {{}})
 
 if host.name == "node1":
     slow(name="Something long")
@@ -58,17 +60,27 @@ def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     made.down()
 
 
+def begin(lab: Lab, deploy: str) -> subprocess.Popen[str]:
+    """Start a deploy that works on node1 until ``end``."""
+    ok(lab.console("node1", ["rm", "-f", GO_ON]))
+    return start(lab, "-y", deploys=[deploy])
+
+
+def end(lab: Lab) -> None:
+    """Let it go on; what a killed run has left behind on node1 ends as well."""
+    ok(lab.console("node1", ["touch", GO_ON]))
+
+
 @contextmanager
 def at_work(lab: Lab) -> Iterator[subprocess.Popen[str]]:
     """A run that has begun to change node1, of all three nodes."""
-    running = start(lab, "-y", deploys=["slow.py"])
+    running = begin(lab, "slow.py")
     try:
         assert until(lambda: all_are_locked(lab) or running.poll() is not None)
         assert running.poll() is None, running.communicate()[0]
         yield running
     finally:
-        if running.poll() is None:
-            lab.console("node1", ["touch", "/run/go-on"])
+        end(lab)
         output = running.communicate(timeout=600)[0]
         print(output)
 
@@ -124,7 +136,7 @@ def test_a_second_run_from_the_same_folder_changes_nothing(lab: Lab) -> None:
     with at_work(lab) as running:
         is_refused(lab, pyinfra(lab, "-y", deploys=NETWORK), running)
         assert differences(before, snapshot(lab)) == []
-        lab.console("node1", ["touch", "/run/go-on"])
+        end(lab)
         assert running.wait(timeout=600) == 0
     assert changes(lab, deploys=NETWORK) != []
     assert changes(lab, deploys=NETWORK) == []
@@ -206,7 +218,7 @@ def test_a_run_keeps_its_locks_over_changes_of_the_network(lab: Lab) -> None:
     (lab.project / "long.py").write_text(
         'from pyinfra import local\nlocal.include("deploys/undo.py")\nlocal.include("slow.py")\n'
     )
-    running = start(lab, "-y", deploys=["long.py"])
+    running = begin(lab, "long.py")
     assert running.stdout is not None
     for line in running.stdout:
         if "Something long" in line:
@@ -214,7 +226,7 @@ def test_a_run_keeps_its_locks_over_changes_of_the_network(lab: Lab) -> None:
     try:
         assert until(lambda: all_are_locked(lab))
     finally:
-        lab.console("node1", ["touch", "/run/go-on"])
+        end(lab)
         running.communicate(timeout=600)
     assert running.returncode == 0
     assert pyinfra(lab, "-y", deploys=NETWORK).status == 0
