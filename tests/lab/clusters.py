@@ -53,22 +53,19 @@ def ready(lab: Lab) -> set[str]:
 
 
 def all_are_ready(lab: Lab, *names: str) -> None:
-    """Wait until these nodes, and no others, are Ready."""
+    """Wait until these nodes, and no others, are Ready, and their pods reach each other."""
     assert until(lambda: ready(lab) == set(names), pause=1), nodes(lab)
+    for name in names:
+        assert until(partial(_pods_reach_others, lab, name, len(names) - 1)), name
 
 
-def pods_reach_each_other(lab: Lab, *names: str) -> None:
-    """Wait until kube-proxy's rules are on these nodes, and flannel's routes to the others."""
-    there = f"""rules=$(iptables-save)
+def _pods_reach_others(lab: Lab, name: str, others: int) -> bool:
+    """Whether kube-proxy's rules are on a node, and flannel's routes to the others."""
+    script = f"""rules=$(iptables-save)
 for chain in KUBE-FIREWALL KUBE-SERVICES KUBE-POSTROUTING; do
 case $rules in *"-j $chain"*) ;; *) exit 1;; esac; done
-[ "$(ip route show dev flannel.1 | wc -l)" = {len(names) - 1} ]"""
-
-    def is_there(name: str) -> bool:
-        return lab.console(name, ["sh", "-c", there]).returncode == 0
-
-    for name in names:
-        assert until(partial(is_there, name)), name
+[ "$(ip route show dev flannel.1 | wc -l)" -ge {others} ]"""
+    return lab.console(name, ["sh", "-c", script]).returncode == 0
 
 
 def no_token_is_left(lab: Lab) -> None:

@@ -13,7 +13,7 @@ import yaml
 
 from lab.api import Lab
 from messages import codes
-from tests.lab.clusters import TWO_NODES, all_are_ready, kubeconfig, pods_reach_each_other
+from tests.lab.clusters import TWO_NODES, all_are_ready, kubeconfig
 from tests.lab.runs import CLUSTER, changes, differences, ok, pyinfra, snapshot, start
 
 pytestmark = pytest.mark.slow
@@ -100,7 +100,6 @@ def lab(prepared: Prepared) -> Lab:
     run = pyinfra(prepared.lab, "-y", deploys=CLUSTER)
     assert run.status == 0, run.output
     all_are_ready(prepared.lab, *NODES)
-    pods_reach_each_other(prepared.lab, *NODES)
     for node in NODES:
         ok(prepared.lab.console(node, ["sh", "-c", LEFT]))
     return prepared.lab

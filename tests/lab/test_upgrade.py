@@ -23,7 +23,6 @@ from tests.lab.clusters import (
     kubeconfig,
     kubectl,
     nodes,
-    pods_reach_each_other,
 )
 from tests.lab.runs import (
     CLUSTER,
@@ -191,7 +190,6 @@ def test_a_worker_that_is_down_ends_it_before_the_first_change(lab: Lab) -> None
     finally:
         lab.power_on("node2")
     all_are_ready(lab, *NODES)
-    pods_reach_each_other(lab, *NODES)
 
 
 def test_a_dry_run_shows_all_of_it_and_changes_nothing(lab: Lab) -> None:
