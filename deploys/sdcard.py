@@ -10,7 +10,7 @@ from pyinfra import inventory
 
 import settings
 from operations import sdcard
-from settings import first_boot
+from settings import first_boot, ssh_config
 from settings.card_request import asked
 from settings.cluster_folder import folder
 
@@ -18,6 +18,7 @@ cluster = settings.of(inventory)
 request = asked(cluster, settings.options())
 node = request.node
 image = cluster.card_image
+ssh_config.write(cluster)  # for `ssh -F` after the first boot
 
 sdcard.card(
     name=f"SD card of {node.name}",

@@ -79,6 +79,9 @@ admin_user = "pi"
 # Your SSH private key, such as "~/.ssh/id_ed25519". Default: None, one is generated in .cluster/.
 ssh_private_key = None
 
+# True: the key has a passphrase, and an SSH agent holds it (`ssh-add`). Default: False.
+ssh_allow_agent = False
+
 # SSH password logins. True: allowed; False: forbidden, after the key has been tested; None: as the
 # image has it. Default: None.
 password_login = None
@@ -168,8 +171,8 @@ renew_days = 60
 # pods that take long to end.
 drain_seconds = 300
 
-# True: pods may run on the control plane as well. False: only on workers. Default: None, False; but
-# True where several control planes are the only nodes. Useful in a small cluster.
+# True: pods may run on the control plane as well. False: only on workers. Default: None, False
+# unless several control planes are the only nodes. Useful in a small cluster.
 pods_on_control_plane = None
 
 # Labels, {"name": "value"}; None as a value removes one. Default: none. May differ by node: the
@@ -238,5 +241,4 @@ backup_to = None
 ssh_config_file = ".cluster/ssh_config"  # generated from the inventory before each run
 ssh_known_hosts_file = ".cluster/known_hosts"
 ssh_strict_host_key_checking = "accept-new"  # a new node's key is stored, a changed one refused
-ssh_allow_agent = False  # True if ssh_private_key has a passphrase and an agent holds it
 ssh_look_for_keys = False

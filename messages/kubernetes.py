@@ -13,20 +13,26 @@ NOT_UNDERSTOOD = Message("""KUB002
     Meaning: A file or object that kubeadm makes does not have the form that kubeadm gives it.""")
 FIXED_SETTING = Message("""KUB003
     the cluster was initialized with the {name} {observed}, not {desired}
-    Remedy: Put the setting back, or make a new cluster.
-    Meaning: That setting cannot be changed in a running cluster. Nothing was changed.""")
+    Remedy: Put {name} back in group_data/all.py. Another value needs a new cluster: `pyinfra
+    inventory.py deploys/reset.py`, which deletes all of this one, then `pyinfra inventory.py
+    deploys/cluster.py`.
+    Meaning: It cannot be changed in a running cluster. Nothing was changed.""")
 CERTIFICATE_NAMES = Message("""KUB004
     the API server's certificate could not be made valid for {names}: {reason}
     Remedy: Correct that, then run the same command again.
     Meaning: These names came into the settings after the certificate was made. The API server works
     with the one that it has.""")
-IS_WORKER = Message(f"""KUB005
+IS_WORKER = Message("""KUB005
     this node has joined a cluster as a worker, so it cannot become a control plane
-    Remedy: {_RESET}""")
+    Remedy: Move its line back to workers in inventory.py, and run `pyinfra inventory.py
+    deploys/remove.py --data node=NAME` with its name; then move the line to control_plane, and run
+    the same command again. If its cluster is gone, run `sudo kubeadm reset -f` on this node.
+    Meaning: Its pods are moved elsewhere first (docs/control-planes.md, One becomes three).""")
 API_NOT_ANSWERING = Message("""KUB006
     the API server does not answer: {reason}
     Remedy: Run `sudo journalctl -u kubelet` on the control plane for the reason, then run the same
-    command again.
+    command again. After a year without an upgrade its certificates have expired: run `pyinfra
+    inventory.py deploys/certificates.py`.
     Meaning: The files of the control plane are complete, but its kubelet, containerd or etcd
     fails to run.""")
 INIT_INTERRUPTED = Message("""KUB007
@@ -77,7 +83,8 @@ EARLIER_CLUSTER = Message("""KUB017
     Meaning: kubeadm does not overwrite the files of another cluster.""")
 PROGRAM_MISSING = Message("""KUB018
     the program {name} is not installed
-    Remedy: Install the package that provides it.""")
+    Remedy: Run `sudo apt-get install {package}` on this node, then run the same command again.
+    Meaning: kubeadm or the kubelet calls it.""")
 TOO_SMALL = Message("""KUB019
     {problem}
     Remedy: Use a larger board, or set ignore_preflight_errors = ["{check}"].
@@ -134,7 +141,8 @@ NODE_EXISTS = Message("""KUB031
     Meaning: The node was reset or written anew, and the cluster has not noticed yet.""")
 API_NOT_STARTED = Message("""KUB032
     the API server did not start in time
-    Remedy: Give a slow SD card more time with kubeadm_timeouts in group_data/all.py.
+    Remedy: Set kubeadm_timeouts = {{"controlPlaneComponentHealthCheck": "20m0s"}} in
+    group_data/all.py, run `sudo kubeadm reset -f` on this node, then run the same command again.
     Meaning: kubeadm waits some minutes for the control plane. If the kubelet exited, its last line
     stands below.""")
 KUBEADM_ERROR = Message("""KUB033
@@ -162,8 +170,8 @@ FOREIGN_KUBECONFIG = Message("""KUB038
     view --raw` merges the two).
     Meaning: A kubeconfig that bramble did not make is in the way.""")
 KUBECONFIG_OUTDATED = Message("""KUB072
-    {path} has other entries too, and is left unchanged: not with the administrator's present
-    certificate
+    {path} has an outdated certificate of the administrator, and is left unchanged because it has
+    other entries too
     Remedy: Run `(umask 077; sudo env KUBECONFIG={admin}:{path} kubectl config view --raw >
     {path}.new && mv {path}.new {path})` on the node.
     Meaning: A warning: the certificate was renewed, or the file has another user. kubectl merges
@@ -313,14 +321,14 @@ NODE_OF_ANOTHER_MACHINE = Message("""KUB071
     deleted from the cluster, its pods are made again elsewhere, and this one joins under its
     name.""")
 CLUSTER_UNKNOWN = Message("""KUB079
-    other control planes do not tell whether they have a cluster: {others}
+    it is unknown whether other control planes have a cluster: {others}
     Remedy: Switch them on, or correct what their own lines say; if they were off when the cluster
     was deleted, run `pyinfra inventory.py deploys/reset.py` once more. Then run the same command
     again.
     Meaning: A control plane without files either makes the cluster or joins that of the others.
     Nothing was changed.""")
 ETCD_NOT_ASKED = Message("""KUB073
-    no other control plane tells the members of etcd: {reason}
+    the members of etcd could not be listed on another control plane: {reason}
     Remedy: Switch on as many control planes as are a majority, see `sudo journalctl -u kubelet` on
     them, then run the same command again; if they are lost, run `pyinfra inventory.py
     deploys/restore.py`, which makes the cluster again from a backup.

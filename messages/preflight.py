@@ -171,7 +171,9 @@ OTHER_KUBERNETES = Message("""PRE073
     Meaning: Two kubelets on one node stop each other's containers.""")
 API_SERVER_DOWN = Message("""PRE074
     the control plane is complete, but its API server does not answer
-    Remedy: The run waits for it; if it stays down, see `sudo journalctl -u kubelet`.
+    Remedy: The run waits for it; if it stays down, see `sudo journalctl -u kubelet`. After a year
+    without an upgrade its certificates have expired: run `pyinfra inventory.py
+    deploys/certificates.py`.
     Meaning: After a boot the API server takes a minute or two to start on a small board.""")
 OTHER_POD_NETWORK = Message("""PRE075
     containerd uses the first file in /etc/cni/net.d, and {file} comes before flannel's

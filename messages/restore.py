@@ -91,11 +91,12 @@ NEWER_ON_NODE = Message("""RES018
     Nothing was changed.""")
 INTERRUPTED_ELSEWHERE = Message("""RES019
     a restore of the control plane {node} was interrupted
-    Remedy: Continue it with `pyinfra inventory.py deploys/restore.py --data node={node}`.
+    Remedy: Wait until it answers, then continue it with `pyinfra inventory.py deploys/restore.py
+    --data node={node}`.
     Meaning: It was the first control plane that answered then. To restore another one in its place,
     name that with `--data node=NAME`. Nothing was changed.""")
 OUTSIDE_OF_RUN = Message("""RES020
-    {nodes}: the API server answers, and the node is not part of this run
+    {nodes}: the API server or etcd answers, and the node is not part of this run
     Remedy: Let it be part of the run (without `--limit`; `make preflight` says why a node is not
     reached), or switch it off.
     Meaning: Every other control plane has to leave the former cluster before one is restored: else
@@ -104,8 +105,8 @@ FORMER_MAJORITY_AWAY = Message("""RES021
     {nodes} do not answer: do not start them again with their present SD cards
     Remedy: Write new cards with deploys/sdcard.py, then run `pyinfra inventory.py
     deploys/cluster.py`: they join the restored cluster.
-    Meaning: Together they have a majority of the former etcd, and would go on with the former data
-    beside the restored cluster.""")
+    Meaning: They would go on with other data beside the restored cluster: together they have a
+    majority of the former etcd, or one of them was being restored.""")
 NOT_LEFT = Message("""RES022
     the control plane is not restored: {nodes} may still run the former one
     Remedy: Correct what is said of that node, or switch it off, then run the same command again.

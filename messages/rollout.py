@@ -11,8 +11,8 @@ NODE_AWAY = Message("""ROL001
     others are Ready. A node that is not Ready can itself be worked on: add `--limit NAME`.""")
 CONTROL_PLANE_UNWELL = Message("""ROL002
     nothing was begun, since the API server is not well: {reason}
-    Remedy: See `kubectl get --raw '/livez?verbose'`, and `sudo crictl ps -a` or `sudo journalctl -u
-    kubelet` on the control plane, then run the same command again.
+    Remedy: See `kubectl get --raw '/livez?verbose'`, and `sudo ctr -n k8s.io tasks ls` or `sudo
+    journalctl -u kubelet` on the control plane, then run the same command again.
     Meaning: The API server's own check (/livez) fails, with the names of the parts that fail. etcd
     is one of them.""")
 OTHER_FAILED = Message("""ROL003
@@ -44,7 +44,7 @@ STOPPED = Message("""ROL008
     the run stops, since {node} has failed; nodes that are not done: {left}
     Remedy: Correct what the red line of {node} says, then run the same command again: it continues
     there.
-    Meaning: Never are two nodes away at once. The nodes that are not done were not touched.""")
+    Meaning: Two nodes are never away at the same time. Those not done were not touched.""")
 PODS_NOT_BACK = Message("""ROL009
     the node is done, and {seconds} s later pods that were evicted from it are not Ready: {pods}
     Remedy: See `kubectl describe pod`, then run the same command again: it continues with the next

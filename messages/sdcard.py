@@ -13,7 +13,7 @@ NO_CARD = Message("""SDC002
     {path} is a card reader without a card
     Remedy: Insert the card as far as it goes, or try another reader.""")
 NOT_REMOVABLE = Message(f"""SDC003
-    {{disk}} is built into this computer and is no SD card
+    {{disk}} is built into this computer and is not an SD card
     Remedy: {_ANY_DISK}
     Meaning: A disk of this computer, or a reader that looks like one. `lsblk` before and after the
     card is inserted shows which device it is.""")
@@ -74,7 +74,7 @@ VERIFICATION_FAILED = Message("""SDC015
     Meaning: The card is worn out or counterfeit (some claim to be larger than they are), or the
     reader is broken.""")
 NOT_BOOTABLE = Message("""SDC016
-    {image} is no image for a Raspberry Pi: {reason}
+    {image} is not an image for a Raspberry Pi: {reason}
     Remedy: Set image = "raspios" in group_data/all.py.
     Meaning: An image for other boards, an installer, or not a disk image. It must have a FAT
     partition with cmdline.txt.""")
@@ -119,7 +119,7 @@ NO_TERMINAL = Message("""SDC026
     Remedy: Add --data yes=true.
     Meaning: Without that, a disk is written only after somebody has typed `yes`.""")
 FOREIGN_FILE = Message("""SDC027
-    {path} exists, and it is no image file made by bramble
+    {path} exists, and was not made by bramble
     Remedy: Remove it, or name another file.
     Meaning: No file of yours is overwritten.""")
 FILE_IS_DEVICE = Message("""SDC028

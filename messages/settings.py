@@ -469,7 +469,7 @@ SECRET_KEY_IN_SETTINGS = Message("""SET133
     this is a secret key
     Remedy: Write its public key ("age1...") here, and the secret key into backup_key_file.""")
 NOT_RESTORABLE = Message("""SET135
-    {node} is no control plane
+    {node} is not a control plane
     Remedy: Write {control_planes}.
     Meaning: --data node=NAME names the control plane that deploys/restore.py restores; without it
     that is the first one that answers. The others join it anew.""")

@@ -17,8 +17,8 @@ GATEWAY_UNREACHABLE = Message("""VER004
     Remedy: Correct {gateway} first.""")
 SUDO_PASSWORD = Message("""VER005
     {user} may not use sudo without a password: {reason}
-    Remedy: Run on the node, as root: `echo '{user} ALL=(ALL) NOPASSWD: ALL' >
-    /etc/sudoers.d/{user}`.""")
+    Remedy: Run on the node: `echo '{user} ALL=(ALL) NOPASSWD: ALL' | sudo tee
+    /etc/sudoers.d/010_{user}-nopasswd`.""")
 AUTHORIZED_KEYS_MODE = Message("""VER006
     {path} belongs to {owner} with mode {mode}; expected {user} with mode {expected}
     Remedy: Run `{deploy}`.
@@ -139,11 +139,11 @@ NOT_INSTALLED = Message("""VER051
     Remedy: Run `{deploy}`.""")
 VERSION_DIFFERS = Message("""VER052
     {package} is {version}; it is {expected} on {node}
-    Remedy: Complete the upgrade: see `kubeadm upgrade plan` on {node}.
+    Remedy: Run `{deploy}`, which completes an upgrade.
     Meaning: All nodes of a cluster should have one version.""")
 VERSION_UNEXPECTED = Message("""VER053
     {package} is {version}; the settings ask for {expected}
-    Remedy: Run `{deploy}`.
+    Remedy: Run `{deploy}`, or set kubernetes_version in group_data/all.py to the cluster's.
     Meaning: kubernetes_version in group_data/all.py and the cluster differ.""")
 NOT_READY = Message("""VER054
     the node is not Ready: {reason}
@@ -238,13 +238,22 @@ API_CERTIFICATE = Message("""VER084
     {server} has another certificate authority than {path}
     Remedy: Run `{deploy}`.
     Meaning: The control plane was made anew, or the address leads to another cluster.""")
+API_CERTIFICATE_EXPIRED = Message("""VER112
+    the certificate of {server} is not valid now: {reason}
+    Remedy: Run `{deploy}`, which renews certificates that have expired, and look at the clocks of
+    this computer and of the control plane.
+    Meaning: Certificates are valid for one year; each upgrade renews them.""")
+API_CERTIFICATE_NAME = Message("""VER113
+    the certificate of {server} is not made for that name: {reason}
+    Remedy: Run `{deploy}`, which makes it anew.
+    Meaning: The address or name came into the settings after the certificate was made.""")
 API_SILENT = Message("""VER085
     {server} does not answer ({reason})
     Remedy: {remedy}.
     Meaning: The API server is down, or cannot be reached from this computer.""")
 API_REFUSES = Message("""VER086
     {server} refuses your certificate: {status}
-    Remedy: Run `{deploy}`.
+    Remedy: Run `{certificates}` if it has expired, else `{deploy}`.
     Meaning: The certificate has expired or is of another cluster.""")
 NODES_MISSING = Message("""VER087
     the cluster of the context {context} lacks {nodes}
@@ -278,20 +287,21 @@ ETCD_CUT = Message("""VER093
     Meaning: A power cut has damaged the log. etcd keeps a copy of the whole one beside it, and
     starts as if nothing had happened.""")
 ETCD_SILENT = Message("""VER104
-    etcd does not tell its members: {reason}
+    the members of etcd could not be listed: {reason}
     Remedy: {remedy}.
     Meaning: Its container does not run, or less than a majority of its members does.""")
 ETCD_MEMBER_UNKNOWN = Message("""VER105
-    etcd has members that are no control planes of inventory.py: {members}
-    Remedy: If their machines are gone, run on {node} `etcdctl member remove ID` in the container of
-    etcd, with the number in brackets.
+    etcd has members that are not control planes in inventory.py: {members}
+    Remedy: If their machines are gone, run, with the number in brackets as ID: `kubectl --context
+    {context} -n kube-system exec etcd-{node} -- etcdctl --cacert {pki}/ca.crt --cert
+    {pki}/server.crt --key {pki}/server.key member remove ID`.
     Meaning: A member that does not answer counts for the majority all the same.""")
 ETCD_LEARNER = Message("""VER106
     members of etcd have no vote: {members}
     Remedy: Run `{deploy}`, which joins them anew.
     Meaning: A `kubeadm join` was cut off.""")
 ETCD_MEMBER_MISSING = Message("""VER107
-    control planes are no members of etcd: {nodes}
+    control planes are not members of etcd: {nodes}
     Remedy: Run `{deploy}`.""")
 ETCD_UNHEALTHY = Message("""VER108
     of {count} members of etcd these are not healthy: {members}

@@ -271,7 +271,7 @@ def upgrade(timeouts: Mapping[str, str]) -> str:
 
 def settled(config_text: str) -> dict[str, str]:
     """
-    Read what can't be changed in an existing cluster, as ``{field's name: value}``.
+    Read what can't be changed in an existing cluster, as ``{setting: value}``.
 
     + config_text: kubeadm's file, or that of its ConfigMap ``kubeadm-config``
     + raises ``Unreadable``
@@ -280,10 +280,10 @@ def settled(config_text: str) -> dict[str, str]:
         document = _cluster_configuration(yaml_documents.load_all(config_text))
         networking = document.get("networking") or {}
         return {
-            "pod network": str(networking.get("podSubnet", "")),
-            "service network": str(networking.get("serviceSubnet", "")),
+            "pod_network": str(networking.get("podSubnet", "")),
+            "service_network": str(networking.get("serviceSubnet", "")),
             "DNS domain": str(networking.get("dnsDomain", DNS_DOMAIN)),
-            "control-plane endpoint": str(document.get("controlPlaneEndpoint", "")),
+            "control_plane_endpoint": str(document.get("controlPlaneEndpoint", "")),
         }
 
 

@@ -17,6 +17,8 @@ from messages import kubernetes as messages
 
 # The gRPC answer of a containerd that has not loaded its CRI plugin.
 NO_CRI = "unknown service runtime.v1.RuntimeService"
+# The packages of the programs that kubeadm looks for, where they have another name.
+_PACKAGES = {"ip": "iproute2", "tc": "iproute2", "nsenter": "util-linux", "touch": "coreutils"}
 _PROBLEM = re.compile(r"^\s*\[(ERROR|WARNING) ([^\]]+)\]: (.*)$")
 _TOKEN = re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b")
 _BEGINS = re.compile(r"^\[([a-z/-]+)\] (?!Skipping )")
@@ -105,7 +107,9 @@ def _preflight(problem: Problem) -> Said:
     if name.startswith(("FileAvailable-", "DirAvailable-")):
         return messages.EARLIER_CLUSTER(problem=text)
     if name.startswith("FileExisting-"):
-        return messages.PROGRAM_MISSING(name=name.removeprefix("FileExisting-"))
+        program = name.removeprefix("FileExisting-")
+        package = _PACKAGES.get(program, program)
+        return messages.PROGRAM_MISSING(name=program, package=package)
     if name in ("NumCPU", "Mem"):
         return messages.TOO_SMALL(problem=text, check=name)
     if NO_CRI in text:

@@ -60,6 +60,7 @@ def test_a_dry_run_then_a_run_then_a_second_run(
     assert "cgroup_enable=memory" in line
     assert images.get(made, "cmdline.txt") == line
     assert images.names(made) == NODE2 | {"cmdline.txt", "config.txt", card_record.FILE}
+    assert "Host node2" in (project / ".cluster/ssh_config").read_text()
     known = (project / ".cluster/known_hosts").read_text()
     assert settings.host_key(cluster, node).public.split()[1] in known
     assert made.stat().st_mode & 0o777 == 0o600, "it holds secrets"

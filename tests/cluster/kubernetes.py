@@ -74,7 +74,7 @@ class Kubernetes:
         """The node's object."""
         nodes = self.nodes()
         if name not in nodes:
-            wrong(messages.NODE_UNKNOWN(deploy=deploy("workers")))
+            wrong(messages.NODE_UNKNOWN(deploy=deploy("cluster")))
         return nodes[name]
 
     def wait_until_ready(self) -> None:

@@ -40,7 +40,7 @@ def test_versions(
     show: Callable[[str], None],
 ) -> None:
     """version"""
-    found = versions(host)
+    found, step = versions(host), deploy("upgrade")
     if lacks := [name for name in PACKAGES if name not in found]:
         wrong(messages.NOT_INSTALLED(packages=listed(lacks), deploy=deploy("packages")))
     asked = kubernetes_version.parse_desired(cluster.kubernetes_version)
@@ -50,13 +50,15 @@ def test_versions(
     for name, version in found.items():
         if version != (other := expected.get(name)):
             wrong(
-                messages.VERSION_DIFFERS(package=name, version=version, expected=other, node=first)
+                messages.VERSION_DIFFERS(
+                    package=name, version=version, expected=other, node=first, deploy=step
+                )
             )
         release = kubernetes_version.parse_package(version)
         if release is None or not asked.fits(release):
             wrong(
                 messages.VERSION_UNEXPECTED(
-                    package=name, version=version, expected=asked, deploy=deploy("packages")
+                    package=name, version=version, expected=asked, deploy=step
                 )
             )
     show(found["kubelet"].partition("-")[0])
@@ -112,7 +114,7 @@ def test_certificate_of_the_kubelet(host: Any, show: Callable[[str], None]) -> N
     # Without the key, which is in the same file.
     text = host.run("sed -n '/BEGIN CERT/,/END CERT/p' %s", KUBELET_CERTIFICATE)
     if text.rc or not text.stdout:
-        step = deploy("workers")
+        step = deploy("cluster")
         wrong(messages.KUBELET_CERTIFICATE_MISSING(path=KUBELET_CERTIFICATE, deploy=step))
     certificate = x509.load_pem_x509_certificate(text.stdout.encode())
     days = (certificate.not_valid_after_utc - datetime.now(UTC)).days

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ssl
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import requests
 import yaml
 
+from messages import Said
 from messages import verify as messages
 from settings import Cluster
 from settings import kubernetes as names
@@ -17,6 +19,9 @@ from tests.cluster.findings import control_plane_logs, deploy, listed, wrong
 from tests.cluster.kubernetes import Kubernetes
 
 TIMEOUT = 10  # seconds
+# OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID, …_CERT_HAS_EXPIRED; …_HOSTNAME_MISMATCH, …_IP_ADDRESS_….
+_NOT_VALID_NOW = (9, 10)
+_ANOTHER_NAME = (62, 64)
 
 
 def test_kubeconfig(cluster: Cluster, kubernetes: Kubernetes) -> None:
@@ -44,20 +49,19 @@ def test_kubeconfig(cluster: Cluster, kubernetes: Kubernetes) -> None:
         )
     try:
         answer = ask(server, user)
-    except requests.exceptions.SSLError:
-        step = deploy("access")
-        wrong(messages.API_CERTIFICATE(server=server["server"], path=config, deploy=step))
+    except requests.exceptions.SSLError as error:
+        wrong(refused(error, server["server"], config))
     except requests.RequestException as error:
         values = {"server": server["server"], "reason": type(error).__name__}
         silent = messages.API_SILENT(**values, remedy=control_plane_logs(kubernetes.asked))
         wrong(kubernetes.connections.no_majority() or silent)
     if answer.status_code != 200:
         status = f"{answer.status_code} {answer.reason}"
-        step = deploy("access")
-        wrong(messages.API_REFUSES(server=server["server"], status=status, deploy=step))
+        steps = {"deploy": deploy("access"), "certificates": deploy("certificates")}
+        wrong(messages.API_REFUSES(server=server["server"], status=status, **steps))
     there = {item["metadata"]["name"] for item in answer.json()["items"]}
     if absent := [node.name for node in cluster.nodes if node.name not in there]:
-        step = deploy("workers")
+        step = deploy("cluster")
         wrong(messages.NODES_MISSING(context=context, nodes=listed(absent), deploy=step))
 
 
@@ -88,6 +92,24 @@ def ask(server: dict[str, Any], user: dict[str, Any]) -> requests.Response:
             cert=(str(files[1]), str(files[2])),
             timeout=TIMEOUT,
         )
+
+
+def refused(error: requests.exceptions.SSLError, server: str, config: Path) -> Said:
+    """Why the server's certificate is not accepted."""
+    cause: BaseException | None = error
+    while cause and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = getattr(cause, "reason", None) or cause.__context__
+    if cause is None:
+        remedy = f"Run `{deploy('certificates')}`"
+        return messages.API_SILENT(server=server, reason=error, remedy=remedy)
+    reason = cause.verify_message
+    if cause.verify_code in _NOT_VALID_NOW:
+        step = deploy("certificates")
+        return messages.API_CERTIFICATE_EXPIRED(server=server, reason=reason, deploy=step)
+    if cause.verify_code in _ANOTHER_NAME:
+        step = deploy("control_plane")
+        return messages.API_CERTIFICATE_NAME(server=server, reason=reason, deploy=step)
+    return messages.API_CERTIFICATE(server=server, path=config, deploy=deploy("access"))
 
 
 def test_kubectl_proxy(cluster: Cluster, kubernetes: Kubernetes) -> None:

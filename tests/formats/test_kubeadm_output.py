@@ -93,9 +93,9 @@ OLD_KUBELET = 'Kubelet version "1.31.0" is lower than kubeadm can support. Pleas
         ),
         ("SystemVerification", "missing required cgroups: memory", messages.CGROUP_OFF()),
         (
-            "FileExisting-mount",
-            "mount not found in system path",
-            messages.PROGRAM_MISSING(name="mount"),
+            "FileExisting-nsenter",
+            "nsenter not found in system path",
+            messages.PROGRAM_MISSING(name="nsenter", package="util-linux"),
         ),
         (
             "KubeletVersion",
