@@ -15,6 +15,7 @@ from formats.unreadable import reading
 from messages import Said
 from messages import kubernetes as messages
 
+PEER_PORT = 2380
 # How a learner refuses to tell its health.
 _IS_LEARNER = "not supported for learner"
 _NOT_UNDERSTOOD = "the members of etcd are not understood"

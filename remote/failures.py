@@ -15,5 +15,9 @@ class RemoteFailure(HostFailure):
     """A command failed on a node, or the node did not answer."""
 
 
+class GoesOn(RemoteFailure):
+    """A long command is not followed any more, and goes on on its node."""
+
+
 class Unreachable(RemoteFailure):
     """The node did not answer: whether the command was run is not known."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from facts.base import LOCALE
 from messages import run as messages
-from remote.failures import RemoteFailure, Unreachable
+from remote.failures import GoesOn, RemoteFailure, Unreachable
 
 if TYPE_CHECKING:
     from remote import Node
@@ -114,7 +114,8 @@ class Job:
         + minutes: after which it is no longer followed; the command continues
         + permanent_failure: called every few seconds; if it returns a reason why the command can't
           succeed, the command is stopped
-        + raises ``RemoteFailure``: the node does not answer, the time is up, or that reason
+        + raises ``GoesOn``: the node does not answer, or the time is up; ``RemoteFailure``: that
+          reason
         """
         end = time.monotonic() + minutes * 60
         text = b""
@@ -137,7 +138,7 @@ class Job:
                 self._node.run(_STOP, self.unit)
                 raise RemoteFailure(reason)
             if time.monotonic() > end:
-                raise RemoteFailure(messages.STILL_RUNS(unit=self.unit, minutes=f"{minutes:g}"))
+                raise GoesOn(messages.STILL_RUNS(unit=self.unit, minutes=f"{minutes:g}"))
 
     def _look(self, seen: int) -> tuple[str, bytes]:
         """Return state (running, gone or an exit status), and output after ``seen`` bytes."""
@@ -147,6 +148,6 @@ class Job:
             reason = self._node.reconnect(seconds=_AWAY_S)
             if reason is not None:
                 lost = messages.LOST_DURING_JOB(unit=self.unit, reason=reason)
-                raise RemoteFailure(lost) from None
+                raise GoesOn(lost) from None
             lines = self._node.run(_LOOK, self.unit, str(seen), seconds=30)
         return lines[0], b64decode(lines[1] if len(lines) > 1 else "")

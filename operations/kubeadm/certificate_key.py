@@ -2,7 +2,7 @@
 Upload the cluster's certificates for a control plane that joins, under a key made for that join.
 
 The key travels on standard input and in a file that only root can read, never in an argument list
-or a log. The upload is deleted after the join, even if that failed. It is noted in the cluster
+or a log. The upload is deleted after the join, also if that failed. It is noted in the cluster
 before it is made, so that a run that was cut off is known to have left it.
 """
 
@@ -18,6 +18,7 @@ import remote
 from facts.kubectl import ADMIN_CONF
 from formats.kubeadm.config import Registration, upload
 from messages import kubernetes as messages
+from operations.kubeadm import join_token
 from remote.failures import HostFailure, RemoteFailure
 from runs.output import warned
 
@@ -63,7 +64,8 @@ def certificate_key(
     try:
         yield key
     finally:
-        _delete(control_plane)
+        if not join_token.are_kept(control_plane.state):
+            _delete(control_plane)
 
 
 def _delete(control_plane: Host) -> None:

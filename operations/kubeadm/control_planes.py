@@ -3,8 +3,9 @@ Join further control planes to a cluster, one after another.
 
 A join that was cut off may leave a member of etcd behind, without its data. kubeadm would take it
 for its own and give it a vote, and etcd would never start again. So what has the node's address is
-removed before each join, and what such a join has left on the node with it. So is what such a join
-of another node has left: etcd takes one new member at a time.
+removed before each join, then what such a join has left on the node: a member that has a vote and
+no data any more may cost the others their quorum. So is what such a join of another node has left:
+etcd takes one new member at a time.
 """
 
 from __future__ import annotations
@@ -126,12 +127,16 @@ def join(
         "upload": (registration, version),
         "replaces": replaces,
     }
+    # Before its data is wiped: where kubeadm does not know the node, its reset leaves the member.
+    yield FunctionCommand(_leave_etcd, (first, address), {})
     if step == "undo":
         yield FunctionCommand(_undo, (), {})
     if abandoned:
         ids = [member.id for _, member in abandoned]
         yield FunctionCommand(_remove_abandoned, (first, ids), {})
-    yield FunctionCommand(_remove_former, (first, node, address, is_former), {})
+    if is_former:
+        # After the reset: a kubelet that runs registers it again.
+        yield FunctionCommand(_delete_node, (first, node), {})
     yield FunctionCommand(pull_images, (listed_images(version, image_repository),), {})
     own = config.Registration(node, address, tuple(ignore_preflight_errors))
     yield FunctionCommand(_copy_configuration, (first, own), {})
@@ -207,14 +212,14 @@ def _undo(state: State, host: Host) -> bool:
     return follow_reset(host)
 
 
-def _remove_former(
-    state: State, host: Host, control_plane: str, node: str, address: str, registered: bool
-) -> bool:
-    """Remove what has this node's address from etcd, and the node from the cluster."""
-    other = state.inventory.get_host(control_plane)
-    members.remove(other, host, address)
-    if registered:
-        remote.of(other).run(DELETE_NODE, node)
+def _leave_etcd(state: State, host: Host, control_plane: str, address: str) -> bool:
+    """Remove what has this node's address from etcd."""
+    members.remove(state.inventory.get_host(control_plane), host, address)
+    return True
+
+
+def _delete_node(state: State, host: Host, control_plane: str, node: str) -> bool:
+    remote.of(state.inventory.get_host(control_plane)).run(DELETE_NODE, node)
     return True
 
 

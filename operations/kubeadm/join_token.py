@@ -1,9 +1,9 @@
 """
 Make and delete the short-lived join token that all joining workers share.
 
-The first worker that needs it has it made on the control plane; the last one has it deleted, even
-if a join failed. It travels on standard input and in a file that only root can read, never in an
-argument list or a log.
+The first worker that needs it has it made on the control plane; the last one has it deleted, also
+if a join failed, but not if one goes on that the run follows no more. It travels on standard input
+and in a file that only root can read, never in an argument list or a log.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from gevent.lock import RLock
 from pyinfra.api.host import Host
+from pyinfra.api.state import State
 
 import remote
 import runs
@@ -61,6 +62,7 @@ class _Shared:
     def __init__(self) -> None:
         self.lock = RLock()
         self.users = 0
+        self.goes_on = False  # whether a join does that this run follows no more
         self.credentials: JoinCredentials | None = None
 
 
@@ -84,7 +86,18 @@ def join_credentials(control_plane: Host) -> Generator[JoinCredentials, None, No
             shared.users -= 1
             if shared.users == 0:
                 shared.credentials = None
-                _delete(control_plane, credentials)
+                if not shared.goes_on:
+                    _delete(control_plane, credentials)
+
+
+def keep(state: State) -> None:
+    """Keep what joins need: one goes on that this run follows no more."""
+    runs.of(state).part(_Shared).goes_on = True
+
+
+def are_kept(state: State) -> bool:
+    """Whether what joins need is kept."""
+    return runs.of(state).part(_Shared).goes_on
 
 
 def _make(control_plane: Host) -> JoinCredentials:

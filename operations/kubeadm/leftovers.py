@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyinfra import host
+from pyinfra import host, state
 from pyinfra.api import FunctionCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
@@ -29,12 +29,13 @@ def deleted(whole: bool) -> Commands:
     A run deletes its own. To be run on a control plane, after all joins: one that an earlier run
     has started may need them until its end.
 
-    + whole: whether all nodes are part of this run; if not, nothing is deleted
+    + whole: whether all nodes are part of this run; if not, nothing is deleted, nor
+      while a join goes on that this run follows no more
 
     ``HostFailure``: the API server refuses.
     """
     tokens, certificates = read(JoinTokens), _are_uploaded()
-    if not whole or not (tokens or certificates):
+    if not whole or join_token.are_kept(state) or not (tokens or certificates):
         host.noop("no earlier run has left anything for joins")
         return
     for token in tokens:

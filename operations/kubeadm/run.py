@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
+from gevent import GreenletExit
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
@@ -20,10 +21,11 @@ from messages import container_runtime
 from messages import kubernetes as messages
 from operations import files
 from operations.containerd import JOURNAL
+from operations.kubeadm import join_token
 from operations.kubeadm.certificate_key import certificate_key
 from operations.kubeadm.join_token import join_credentials
 from operations.kubelet_watch import KubeletWatch
-from remote.failures import HostFailure, RemoteFailure, Unreachable
+from remote.failures import GoesOn, HostFailure, RemoteFailure, Unreachable
 from remote.job import FOLDER, Outcome
 from runs.output import detail, failed
 
@@ -107,7 +109,11 @@ def run_join(
 
 def follow_join(state: State, host: Host) -> bool:
     """Follow a kubeadm join that runs, also one that an interrupted run has started."""
-    return follow(host, "kubeadm join", JOIN_UNIT, _JOIN_MINUTES)
+    try:
+        return follow(host, "kubeadm join", JOIN_UNIT, _JOIN_MINUTES)
+    except (GoesOn, GreenletExit):
+        join_token.keep(state)
+        raise
 
 
 def listed_images(version: str, repository: str) -> list[str]:

@@ -28,6 +28,7 @@ from facts.kubectl import Objects
 from facts.livez import Livez
 from facts.restoration import Restoration
 from formats.backup import Manifest
+from formats.etcd import PEER_PORT
 from formats.kubeadm.config import API_PORT
 from formats.kubernetes_version import parse_reported
 from messages import restore as messages
@@ -108,11 +109,11 @@ def possible(
     local = kubeconfig.authority(kubeconfig_path, cluster)
     checks.check_authority(manifest, observed, local)
     checks.check_control_plane(observed, manifest, node, anyway)
-    checks.check_others(observed, answering, named)
+    checks.check_others(observed, node, answering, named)
     if backup is None and observed.interrupted != manifest:
         checks.check_newest(manifest, observed, folder)
     away = set(others) - {each.name for each in here.others}
-    if len(away) > len(control_planes) // 2:
+    if len(away) > len(control_planes) // 2 or away & {*observed.left_for}:
         warned(ctx_host.get(), messages.FORMER_MAJORITY_AWAY(nodes=", ".join(sorted(away))))
     for each in _plan(manifest, observed, node):
         plan(each)
@@ -126,14 +127,19 @@ def possible(
 
 
 def _answering(control_planes: Mapping[str, str]) -> list[str]:
-    """Those control planes that are not part of this run, but whose API server is reached."""
+    """Those that are not part of this run, but whose API server or etcd is reached."""
     there = {each.name for each in present(control_planes)}
-    away = {f"{control_planes[name]}:{API_PORT}": name for name in control_planes.keys() - there}
+    away = {
+        f"{address}:{port}": name
+        for name, address in control_planes.items()
+        if name not in there
+        for port in (API_PORT, PEER_PORT)
+    }
     if not away:
         return []
     targets = {"addresses": list(away), "archives": [], "registries": [], "seconds": reach.SHORT}
     found = read(reach.Reach, **targets, _sudo=True)["address"]
-    return [name for target, name in away.items() if not found[target]]
+    return sorted({name for target, name in away.items() if not found[target]})
 
 
 @operation()

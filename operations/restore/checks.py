@@ -90,16 +90,18 @@ def check_control_plane(observed: Observed, manifest: Manifest, node: str, anywa
         raise HostFailure(messages.ALIVE(node=", ".join(well)))
 
 
-def check_others(observed: Observed, answering: Sequence[str], named: bool) -> None:
+def check_others(observed: Observed, node: str, answering: Sequence[str], named: bool) -> None:
     """
     Raise ``HostFailure`` where another control plane has begun to be restored, or would go on with
     the former data.
 
-    + answering: control planes that are not part of this run, and whose API server is reached
+    + node: the name of this control plane
+    + answering: those that are not part of this run, and whose API server or etcd is reached
     + named: whether a person has named the control plane that is restored
     """
-    if observed.interrupted_on and not observed.interrupted and not named:
-        raise HostFailure(messages.INTERRUPTED_ELSEWHERE(node=observed.interrupted_on[0]))
+    begun = [*observed.interrupted_on, *(each for each in observed.left_for if each != node)]
+    if begun and not observed.interrupted and not named:
+        raise HostFailure(messages.INTERRUPTED_ELSEWHERE(node=begun[0]))
     if answering:
         raise HostFailure(messages.OUTSIDE_OF_RUN(nodes=", ".join(answering)))
 

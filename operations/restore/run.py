@@ -12,9 +12,10 @@ from facts.certificates import STATIC_PODS
 from facts.kubeadm import CONFIG, INIT_UNIT, JOIN_UNIT
 from facts.kubeadm import RESTORED_FROM as FOLDER
 from facts.kubeconfig import AdminCredentials
-from facts.restoration import DATA, RESTORE_UNIT
+from facts.restoration import DATA, LEFT, RESTORE_UNIT
 from facts.traces import RESET_UNIT
 from formats.backup import FILES, SNAPSHOT, Manifest
+from formats.etcd import PEER_PORT
 from formats.kubeadm.config import Registration, for_node
 from messages import restore as messages
 from operations import files, teardown
@@ -26,7 +27,6 @@ from runs.output import Progress, detail
 _MINUTES = 30  # to restore a snapshot on a slow card
 _PIECE = 256 * 1024
 _RESTORED = f"{DATA}-restored"
-LEFT = "/var/lib/bramble/left-for-restore"
 
 # The archive comes on standard input. The folder has its name when all of it is there.
 _UNPACK = f"""set -e; umask 077; mkdir -p {FOLDER}.new; cd {FOLDER}.new; find . -mindepth 1 -delete;
@@ -45,7 +45,8 @@ install -m $m "$f" "$t.new"; sync "$t.new"; mv -f "$t.new" "$t"; done;
 sed -i 's/^kubernetesVersion: .*/kubernetesVersion: '"$1"'/' {CONFIG}; sync {CONFIG}"""
 
 # Data that is not of this restore is kept. Until the step is noted, all of this may be done again:
-# what stands beside the data directory is complete once "unpacked" is there.
+# what stands beside the data directory is complete once "unpacked" is there. The token makes it a
+# cluster with other IDs: a member of the former one that comes back can't take part in it.
 _ASIDE = f"""aside() {{ [ -n "$(ls -A {DATA} 2>/dev/null)" ] || return 0;
 a={DATA}-before-$(date -u +%Y%m%dT%H%M%SZ); mkdir -m 700 "$a"; find {DATA} -mindepth 1 -maxdepth 1 \
 -exec mv -t "$a" {{}} +; sync -f "$a"; echo "the former data of etcd is kept: $a"; }};"""
@@ -56,7 +57,8 @@ ctl tasks rm -f $c 2>/dev/null || :; ctl containers rm $c 2>/dev/null || :;
 ctl run --rm --net-host --mount type=bind,src={FOLDER},dst=/backup,options=rbind:ro \
 --mount type=bind,src=/var/lib,dst=/var/lib,options=rbind:rw "$1" $c etcdutl snapshot restore \
 /backup/{SNAPSHOT} --data-dir {_RESTORED} --name "$2" --initial-cluster "$2=$3" \
---initial-advertise-peer-urls "$3" --bump-revision 1000000000 --mark-compacted;
+--initial-advertise-peer-urls "$3" --initial-cluster-token "$(cat /proc/sys/kernel/random/uuid)" \
+--bump-revision 1000000000 --mark-compacted;
 [ -d {_RESTORED}/member ]; sync -f {_RESTORED}; : > {FOLDER}/unpacked; sync {FOLDER}; fi;
 if [ -d {_RESTORED}/member ]; then aside; mkdir -p -m 700 {DATA};
 mv -T {_RESTORED}/member {DATA}/member; sync -f {DATA}; fi;
@@ -80,14 +82,15 @@ systemctl enable --now --quiet kubelet.service"""
 
 # On another control plane. Once without etcd's manifest, its kubelet does not start etcd again, now
 # or after a power cut; it has some seconds to notice. $1 tells one restore from others: if the node
-# has left for it, and the data is restored ($2), what is on it has joined the restored cluster.
+# has left for it, and the data is restored ($3), what is on it has joined the restored cluster. $2:
+# the name of the control plane that is restored.
 _LEAVE = f"""set -e; umask 077; {_ASIDE} {_KILL} m={LEFT};
-[ -z "${{2-}}" ] || [ "$(cat $m 2>/dev/null)" != "$1" ] || exit 0;
+[ -z "${{3-}}" ] || [ "$(sed -n 1p $m 2>/dev/null)" != "$1" ] || exit 0;
 systemctl stop {INIT_UNIT} {JOIN_UNIT} 2>/dev/null || :;
 f=/etc/kubernetes/manifests/etcd.yaml; if [ -e $f ]; then rm $f; sync -f "${{f%/*}}"; fi;
 if command -v ctr >/dev/null; then kill_all etcd; sleep 3; kill_all etcd; fi;
-aside; rm -rf {FOLDER} {_RESTORED}; mkdir -p "${{m%/*}}"; echo "$1" > $m.new; sync $m.new;
-mv -f $m.new $m; sync "${{m%/*}}\""""
+aside; rm -rf {FOLDER} {_RESTORED}; mkdir -p "${{m%/*}}"; printf '%s\n' "$1" "$2" > $m.new;
+sync $m.new; mv -f $m.new $m; sync "${{m%/*}}\""""
 _WHICH = f"stat -c '%i %Z' {FOLDER}/manifest.json; cat {FOLDER}/step 2>/dev/null || :"
 
 # What init was interrupted in is removed by kubeadm, with the data that was restored for it.
@@ -150,7 +153,7 @@ def leave(host: Host, control_plane: Host) -> None:
     has joined anew since. Until then it may have joined the former cluster again.
     """
     which, *step = remote.of(control_plane).run(_WHICH)
-    for line in remote.of(host).run(_LEAVE, which, *step, seconds=180):
+    for line in remote.of(host).run(_LEAVE, which, control_plane.name, *step, seconds=180):
         host.log(line)
 
 
@@ -214,7 +217,7 @@ def restore_data(host: Host, image: str, name: str, address: str) -> bool:
     """
     job = remote.of(host).job(RESTORE_UNIT)
     job.await_earlier(lambda line: detail(host, line), _MINUTES)
-    words = ["sh", "-c", _RESTORE, "sh", image, name, f"https://{address}:2380"]
+    words = ["sh", "-c", _RESTORE, "sh", image, name, f"https://{address}:{PEER_PORT}"]
     job.start("bramble: etcdutl snapshot restore", words)
 
     def show(line: str) -> None:

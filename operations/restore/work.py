@@ -49,6 +49,7 @@ class Observed:
     + backups: that each node of this run keeps
     + well: other control planes whose API server is well
     + interrupted_on: other control planes on which a restore was interrupted
+    + left_for: control planes for whose restore this one, or others, have left the former cluster
     """
 
     plane: ControlPlaneState
@@ -59,6 +60,7 @@ class Observed:
     backups: Mapping[str, Sequence[NodeBackup]]
     well: Sequence[str] = ()
     interrupted_on: Sequence[str] = ()
+    left_for: Sequence[str] = ()
 
     @property
     def interrupted(self) -> Manifest | None:
@@ -143,5 +145,9 @@ def observe(
     pods = {each.name: next(rest) for each in at_work}
     backups = {each.name: next(rest) for each in keep}
     well = [each.name for each in others if not next(rest)]
-    interrupted = [each.name for each in others if next(rest).backup is not None]
-    return Observed(plane, restoration, unwell, members, pods, backups, well, interrupted)
+    restorations: dict[str, RestorationState] = {each.name: next(rest) for each in others}
+    interrupted = [name for name, each in restorations.items() if each.backup is not None]
+    left = {each.left_for for each in (restoration, *restorations.values())} - {""}
+    return Observed(
+        plane, restoration, unwell, members, pods, backups, well, interrupted, sorted(left)
+    )

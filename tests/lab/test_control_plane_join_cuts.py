@@ -168,5 +168,18 @@ def test_what_one_join_has_left_does_not_keep_another_node_from_joining(lab: Lab
     completed(lab)
 
 
+def test_a_voter_of_two_whose_kubelet_has_no_certificate_leaves_etcd_before_its_data_is_wiped(
+    lab: Lab,
+) -> None:
+    """Cut off between promotion and TLS bootstrap, of two members: without it etcd has one vote."""
+    leave(lab, "node3")
+    ok(lab.console(JOINING, ["systemctl", "stop", "kubelet"]))
+    ok(lab.console(JOINING, ["sh", "-c", "rm /var/lib/kubelet/pki/kubelet-client-*"]))
+    kubectl(lab, "delete", "node", JOINING)
+    assert members(lab) == voters("node1", JOINING)
+    run = completed(lab)
+    assert "an earlier join was cut off" in run.output, run.output
+
+
 def test_a_further_run_changes_nothing(lab: Lab) -> None:
     assert changes(lab, deploys=CLUSTER) == []

@@ -158,7 +158,7 @@ COMPLETE = MemberState("control plane", "v1.36.3", ca="CA")
 
 def test_a_blank_node_joins_after_its_ghost_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     done = Joined(monkeypatch, ABSENT, {"node1": listed(FIRST, UNSTARTED)}, registered("node1"))
-    assert done.names == ["_remove_former", "pull_images", "_copy_configuration", "run_join"]
+    assert done.names == ["_leave_etcd", "pull_images", "_copy_configuration", "run_join"]
     assert done.planned == [
         f"remove the learner without a name of etcd at {OWN} (a2)",
         f"join node2 ({OWN}) to the cluster of node1 as a control plane",
@@ -171,8 +171,8 @@ def test_a_blank_node_joins_after_its_ghost_is_removed(monkeypatch: pytest.Monke
 def test_half_a_join_is_undone_first(monkeypatch: pytest.MonkeyPatch) -> None:
     done = Joined(monkeypatch, HALF, {"node1": listed(FIRST, LEARNER)}, registered("node1"))
     assert done.names == [
+        "_leave_etcd",  # before its data is wiped: a voter without data may cost the quorum
         "_undo",
-        "_remove_former",
         "pull_images",
         "_copy_configuration",
         "run_join",
@@ -199,7 +199,7 @@ def test_what_a_join_of_another_node_has_left_makes_room(
     """etcd takes one learner at a time."""
     etcd: dict[str, EtcdState | Exception] = {"node1": listed(FIRST, third)}
     done = Joined(monkeypatch, ABSENT, etcd, registered("node1"), others=others)
-    assert done.names[:2] == ["_remove_abandoned", "_remove_former"]
+    assert done.names[:2] == ["_leave_etcd", "_remove_abandoned"]
     assert done.arguments["_remove_abandoned"] == ("node1", [third.id])
     text = f"remove the learner {third.name} of etcd at {third.peers[0]} ({third.id})"
     assert done.planned[0] == f"{text}: its node's join was cut off"
@@ -369,8 +369,10 @@ def test_the_node_of_the_former_card_is_deleted(monkeypatch: pytest.MonkeyPatch)
 
     done = Joined(monkeypatch, ABSENT, {"node1": listed(FIRST, VOTER, THIRD)}, at(OWN))
     assert "delete the node node2, as it was registered before" in done.planned
+    assert done.names[:2] == ["_leave_etcd", "_delete_node"]
     done = Joined(monkeypatch, ABSENT, {"node1": listed(FIRST, THIRD)}, at("1.2.3.4"))
     assert not any("delete" in line for line in done.planned)
+    assert "_delete_node" not in done.names
 
 
 def test_the_former_member_goes_before_the_former_node(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,9 +387,9 @@ def test_the_former_member_goes_before_the_former_node(monkeypatch: pytest.Monke
     removed = lambda other, shown, address: done.append(("member", address))  # noqa: E731
     monkeypatch.setattr(members, "remove", removed)
     host: Any = Host("node2")
-    for is_registered in (True, False):
-        assert control_planes._remove_former(state, host, "node1", "node2", OWN, is_registered)
-    assert done == [("member", OWN), (DELETE_NODE, "node2"), ("member", OWN)]
+    assert control_planes._leave_etcd(state, host, "node1", OWN)
+    assert control_planes._delete_node(state, host, "node1", "node2")
+    assert done == [("member", OWN), (DELETE_NODE, "node2")]
 
 
 class Sponsor(Host):

@@ -30,6 +30,7 @@ def deleted(
     tokens: list[str],
     annotations: dict[str, str] | None,
     whole: bool = True,
+    kept: bool = False,
 ) -> tuple[list[str], list[Any]]:
     """What the operation plans, and its commands."""
     planned: list[str] = []
@@ -44,6 +45,8 @@ def deleted(
     operation: Any = leftovers.deleted
     inner = getattr(operation._inner, "__wrapped__", operation._inner)
     state = FakeState()
+    if kept:
+        join_token.keep(state)
     with ctx_state.use(state), ctx_host.use(create_host(state)):
         return planned, list(inner(whole=whole))
 
@@ -55,6 +58,12 @@ def test_nothing_left_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_node_that_this_run_leaves_out_may_need_them(monkeypatch: pytest.MonkeyPatch) -> None:
     assert deleted(monkeypatch, [TOKEN], UPLOADED, whole=False) == ([], [])
+
+
+def test_a_join_that_this_run_follows_no_more_may_need_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert deleted(monkeypatch, [TOKEN], UPLOADED, kept=True) == ([], [])
 
 
 def test_what_is_left_is_deleted_and_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,15 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent import GreenletExit
 
+from formats.kubeadm.config import Registration
 from formats.node import nodes
 from messages import kubernetes as messages
-from operations.kubeadm import join_token
+from operations.kubeadm import join_token, run
+from operations.kubeadm.certificate_key import certificate_key
 from operations.kubeadm.join_token import JoinCredentials, join_credentials
-from remote.failures import RemoteFailure
+from remote.failures import GoesOn, RemoteFailure
 from tests.fake_node import Host
 
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
@@ -76,6 +79,27 @@ def test_token_is_deleted_after_a_failure_and_the_next_one_is_another(control_pl
         pass
     assert control_plane.done == ["make", "delete", "make", "delete"]
     assert first.token != second.token
+
+
+@pytest.mark.parametrize("end", [GoesOn("it goes on"), GreenletExit()])
+def test_what_a_join_needs_that_goes_on_is_kept(
+    monkeypatch: pytest.MonkeyPatch, control_plane: Any, end: BaseException
+) -> None:
+    """A node that is away for a minute: kubeadm goes on there, and the next run follows it."""
+
+    def follow(*_: object) -> bool:
+        raise end
+
+    monkeypatch.setattr(run, "follow", follow)
+    registration = Registration("node1", "192.168.2.11")
+    with (
+        pytest.raises(type(end)),
+        join_credentials(control_plane),
+        certificate_key(control_plane, registration, "v1.36.3"),
+    ):
+        run.follow_join(control_plane.state, control_plane)
+    assert control_plane.done == ["make", "make"]  # the token, and the certificates
+    assert join_token.are_kept(control_plane.state)
 
 
 def test_token_is_passed_on_standard_input_only(control_plane: Any) -> None:

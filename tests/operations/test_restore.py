@@ -17,8 +17,8 @@ from pyinfra_testing.util import FakeState, create_host
 
 import runs
 from facts.backup import NodeBackup
-from facts.kubeadm import ControlPlaneState, MemberState
-from facts.restoration import RestorationState
+from facts.kubeadm import RESTORED_FROM, ControlPlaneState, MemberState
+from facts.restoration import LEFT, Restoration, RestorationState
 from formats import age, backup
 from formats.backup import Manifest
 from formats.kubeadm.config import Init, Registration
@@ -203,13 +203,18 @@ def test_another_control_plane_that_is_well_is_enough() -> None:
 
 def test_no_two_clusters_come_of_one() -> None:
     found = replace(observed("absent"), interrupted_on=("node2",))
-    with pytest.raises(HostFailure, match="RES019") as refused:
-        checks.check_others(found, [], named=False)
-    assert "--data node=node2" in str(refused.value)
-    checks.check_others(found, [], named=True)
-    checks.check_others(replace(found, restoration=observed(of=OWN).restoration), [], named=False)
+    # The one that was being restored is off: only what has left for it knows of it.
+    away = replace(observed("absent"), left_for=("node1", "node2"))
+    for each in (found, away):
+        with pytest.raises(HostFailure, match="RES019") as refused:
+            checks.check_others(each, "node1", [], named=False)
+        assert "--data node=node2" in str(refused.value)
+        checks.check_others(each, "node1", [], named=True)
+        own = replace(each, restoration=observed(of=OWN).restoration)
+        checks.check_others(own, "node1", [], named=False)
+    checks.check_others(away, "node2", [], named=True)
     with pytest.raises(HostFailure, match="RES020") as refused:
-        checks.check_others(observed("absent"), ["node3"], named=True)
+        checks.check_others(observed("absent"), "node1", ["node3"], named=True)
     assert refused.value.args[0].values["nodes"] == "node3"
 
 
@@ -226,18 +231,23 @@ def operate(operation: Any, failed: Sequence[str] = (), **arguments: Any) -> lis
 
 
 @pytest.mark.parametrize(
-    ("answering", "named"),
+    ("answering", "left_for", "said"),
     [
-        ((), ["RES021"]),
-        (("node3",), []),
+        ((), (), ["RES021"]),
+        (("node3",), (), []),
+        (("node3",), ("node2",), ["RES021"]),
+        (("node2",), ("node2",), []),
     ],
 )
-def test_a_former_majority_that_is_away_stays_away(
-    monkeypatch: pytest.MonkeyPatch, answering: Sequence[str], named: list[str]
+def test_what_would_go_on_beside_the_restored_cluster_stays_away(
+    monkeypatch: pytest.MonkeyPatch,
+    answering: Sequence[str],
+    left_for: Sequence[str],
+    said: list[str],
 ) -> None:
-    """Two of three members, which come back, elect a leader of their own."""
+    """Two of three members, which come back, elect a leader; one that was restored does alone."""
     shown = list[Any]()
-    found = replace(observed("absent"), interrupted_on=())
+    found = replace(observed("absent"), left_for=left_for)
     monkeypatch.setattr(restore, "observe", lambda *_: found)
     monkeypatch.setattr(restore, "_answering", lambda addresses: [])
     monkeypatch.setattr(restore, "present", lambda names: [Host(name) for name in answering])
@@ -250,7 +260,7 @@ def test_a_former_majority_that_is_away_stays_away(
         cluster="bramble",
         node="node1",
         control_planes=planes,
-        named=False,
+        named=True,
         kubernetes_version="1.36",
         workers=[],
         backup=None,
@@ -258,8 +268,9 @@ def test_a_former_majority_that_is_away_stays_away(
         anyway=False,
         **about,
     )
-    assert [each.message.code for each in shown] == named
-    assert all(each.values == {"nodes": "node2, node3"} for each in shown)
+    assert [each.message.code for each in shown] == said
+    away = ", ".join(sorted({"node2", "node3"} - {*answering}))
+    assert all(each.values == {"nodes": away} for each in shown)
 
 
 def test_nothing_is_restored_beside_one_that_has_not_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +297,15 @@ def leave(root: Path, which: str, step: str = "", **tools: str) -> subprocess.Co
     folder = root / "tools"
     folder.mkdir(exist_ok=True)
     programs = {"ctr": CTR.replace("AT", str(root)), "sleep": "exit 0", "systemctl": "exit 5"}
-    return shell(script, which, step, tools=folder, **{**programs, **tools})
+    return shell(script, which, "node1", step, tools=folder, **{**programs, **tools})
+
+
+def restoration(root: Path) -> RestorationState:
+    """What the fact reads of a node."""
+    script = Restoration.script[0]
+    for place in (RESTORED_FROM, LEFT, "/var/lib/etcd"):
+        script = script.replace(place, f"{root}{place}")
+    return Restoration().parse(*shell(script, tools=root).stdout.splitlines())
 
 
 def test_a_control_plane_leaves_the_former_cluster_once_and_keeps_its_data(tmp_path: Path) -> None:
@@ -306,6 +325,7 @@ def test_a_control_plane_leaves_the_former_cluster_once_and_keeps_its_data(tmp_p
     assert str(kept) in done.stdout
     assert list(data.iterdir()) == []
     assert not begun.parent.exists()
+    assert restoration(tmp_path).left_for == "node1"
     kept.rename(tmp_path / "kept")  # the name has the second in it
     # It has joined the restored cluster since; a power cut, and the same restore goes on.
     (manifests / "etcd.yaml").write_text("new")
@@ -340,7 +360,7 @@ def test_the_control_plane_that_is_restored_tells_how_far_it_is(step: list[str])
 
     other.node.answer = leaving
     run.leave(other, asked)  # type: ignore[arg-type]
-    assert given == [("7 1", *step)]
+    assert given == [("7 1", "node1", *step)]
 
 
 def test_a_blank_control_plane_leaves_nothing(tmp_path: Path) -> None:
