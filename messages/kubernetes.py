@@ -333,6 +333,12 @@ ETCD_NOT_ASKED = Message("""KUB073
     them, then run the same command again; if they are lost, run `pyinfra inventory.py
     deploys/restore.py`, which makes the cluster again from a backup.
     Meaning: Control planes join and leave only while etcd works. Nothing was changed.""")
+FILES_LOST = Message("""KUB087
+    {files} missing or empty, though etcd has its data
+    Remedy: Run `{command}` on this node, which makes them anew, then run the same command again.
+    Where kubeadm init was cut off just now, `sudo kubeadm reset -f` removes its remains instead,
+    and all data of etcd.
+    Meaning: A power cut may empty a file that was just written. Nothing of the cluster is lost.""")
 MAJORITY_AWAY = Message("""KUB086
     {count} of {total} control planes do not answer ({nodes}), and etcd needs {needed} of them, so
     the API server does not work

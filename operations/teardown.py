@@ -44,11 +44,15 @@ for f in ip ip6; do "${f}tables-nft-save" 2>/dev/null | empty_tables | while rea
 nft delete table "$f" "$t" 2>/dev/null; done; done;
 nft_tables | while read -r t f name; do nft delete "$t" "$f" "$name"; done; };"""
 
-# --one-file-system: a volume that could not be unmounted keeps its data.
+# kubeadm wipes etcd's data before it removes etcd's manifest: after a power cut in between, a
+# disabled kubelet does not start an empty cluster. --one-file-system: a volume that could not be
+# unmounted keeps its data.
 _RESET = f"""{LISTS}
 {_CHAINS}
 systemctl stop bramble-kubeadm-init bramble-kubeadm-join bramble-kubeadm-images 2>/dev/null;
 if [ -n "$1" ]; then rm -f -- "$1"; rmdir -- "$(dirname -- "$1")" 2>/dev/null; fi;
+trap 'systemctl enable --quiet kubelet 2>/dev/null' EXIT;
+systemctl disable --quiet kubelet 2>/dev/null && sync -f /etc/systemd/system;
 if command -v kubeadm >/dev/null; then kubeadm reset -f || exit; fi;
 systemctl stop kubepods.slice 2>/dev/null;
 find /sys/fs/cgroup -depth -type d -path '*/kubepods*' -exec rmdir {{}} + 2>/dev/null;
@@ -58,7 +62,7 @@ rm -rf --one-file-system -- {PATHS} || exit;
 [ ! -d {PLUGINS} ] || find {PLUGINS} -depth -type d -empty -delete;
 rmdir /root/.kube 2>/dev/null;
 kept | while read -r p; do [ -e "$p" ] || {{ : > "$p"; chmod 644 "$p"; }}; done;
-! systemctl is-enabled --quiet kubelet 2>/dev/null || systemctl start --no-block kubelet"""
+! systemctl enable --quiet kubelet 2>/dev/null || systemctl start --no-block kubelet"""
 
 
 @operation()

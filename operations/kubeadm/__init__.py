@@ -48,6 +48,14 @@ from operations.kubeadm.run import (
 )
 from workstation.download import DownloadError
 
+# The phases of kubeadm that make files, by how their paths begin.
+_PHASES = {
+    "/etc/kubernetes/pki/": "certs all",
+    "/etc/kubernetes/manifests/etcd.yaml": "etcd local",
+    "/etc/kubernetes/manifests/": "control-plane all",
+    "/etc/kubernetes/": "kubeconfig all",
+}
+
 
 class _Authorities(dict[str, str]):
     """The CA (PEM) of the cluster of each control plane that a run has read."""
@@ -236,9 +244,22 @@ def incomplete(observed: ControlPlaneState) -> Said:
         return messages.API_NOT_ANSWERING(reason=reason)
     if observed.upgrading:
         return upgrade_messages.CUT_OFF(node="this node")
+    lost = [each for each in observed.missing if each.startswith("/")]
+    if lost and "/var/lib/etcd/member" in observed.files:
+        # kubeadm starts etcd after it has written all of them.
+        return messages.FILES_LOST(files=", ".join(lost), command=_making(lost))
     first, *others = observed.missing
     more = f" and {len(others)} more" if others else ""
     return messages.INIT_INTERRUPTED(missing=f"{first}{more}")
+
+
+def _making(lost: Sequence[str]) -> str:
+    """Return the command that makes files of a control plane anew; kubeadm refuses empty ones."""
+    phases = dict.fromkeys(
+        next(phase for start, phase in _PHASES.items() if file.startswith(start)) for file in lost
+    )
+    made = [f"sudo kubeadm init phase {phase} --config {CONFIG}" for phase in phases]
+    return " && ".join([f"sudo rm -f {' '.join(lost)}", *made])
 
 
 def check_member(observed: MemberState) -> None:

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import requests
 from pyinfra import host
-from pyinfra.api import StringCommand
+from pyinfra.api import QuoteString, StringCommand
 
 import runs
 from facts.packages import KEY, MIRRORS, NAMES, SOURCE, Packages, PackagesState, Repository
@@ -28,6 +28,10 @@ VERSIONED = ["kubelet", "kubeadm", "kubectl"]
 NEEDED_MB = 700  # the packages, unpacked and as downloads, and some reserve
 
 _KUBELET = "unit kubelet.service"
+# Without its data etcd would serve an empty cluster: a reset was cut off, and is done again.
+_ENABLE = """systemctl enable --quiet kubelet.service || exit;
+[ -e /etc/kubernetes/manifests/etcd.yaml ] && [ ! -d /var/lib/etcd/member ] ||
+systemctl start kubelet.service"""
 _TIMEOUT_S = (5, 20)  # to connect, to answer
 
 
@@ -203,7 +207,7 @@ def install(version: str, url: str) -> Commands:
     if unheld:
         yield StringCommand("apt-mark", "hold", *unheld)
     if not observed.kubelet_enabled:
-        yield StringCommand("systemctl", "enable", "--now", "--quiet", "kubelet.service")
+        yield StringCommand("sh", "-c", QuoteString(_ENABLE))
 
 
 @operation()

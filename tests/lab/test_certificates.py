@@ -21,7 +21,7 @@ from tests.lab.aged import (
     days_left,
 )
 from tests.lab.clusters import TWO_NODES, all_are_ready, kubeconfig, kubectl, no_token_is_left
-from tests.lab.runs import build, changes, differences, ok, pyinfra, snapshot, start
+from tests.lab.runs import CLUSTER, build, changes, differences, ok, pyinfra, snapshot, start
 
 NODES = ("node1", "node2")
 DEPLOY = ["deploys/certificates.py"]
@@ -175,4 +175,19 @@ def test_a_worker_that_is_refused_keeps_its_certificate(lab: Lab) -> None:
     finally:
         ok(lab.ssh("node2", f"sudo {block.replace('-I', '-D')}"))
     assert pyinfra(lab, "-y", deploys=DEPLOY).status == 0
+    all_is_renewed(lab)
+
+
+def test_files_that_a_power_cut_has_emptied_are_made_anew_by_the_command_that_is_named(
+    lab: Lab,
+) -> None:
+    for file in ("/etc/kubernetes/scheduler.conf", f"{PKI}/apiserver.crt"):
+        ok(lab.console("node1", ["truncate", "--size=0", file]))
+    run = pyinfra(lab, "-y", deploys=CLUSTER)
+    assert run.status != 0
+    assert "KUB087" in codes(run.output), run.output
+    command = re.search(r"`(sudo rm -f [^`]*)`", " ".join(run.lines("node1")))
+    assert command, run.output
+    ok(lab.ssh("node1", command[1]))
+    assert pyinfra(lab, "-y", deploys=CLUSTER).status == 0
     all_is_renewed(lab)

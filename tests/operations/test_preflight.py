@@ -284,6 +284,7 @@ CASES: list[tuple[str, str, dict[str, Any], str, tuple[str, ...]]] = [
     ("earlier cluster", "node1", {"distributions": ["k3s"]}, "failure", ("PRE073", "k3s,", "sudo k3s-uninstall.sh")),
     ("earlier cluster", "node1", {"control_plane": ControlPlaneState("half-finished", missing=("/etc/kubernetes/admin.conf",))}, "failure", ("KUB007", "kubeadm reset -f")),
     ("earlier cluster", "node1", {"control_plane": ControlPlaneState("half-finished", missing=("/etc/kubernetes/manifests/etcd.yaml",), upgrading=True)}, "failure", ("UPG015", "deploys/upgrade.py")),
+    ("earlier cluster", "node1", {"control_plane": ControlPlaneState("half-finished", files=("/var/lib/etcd/member",), missing=("/etc/kubernetes/admin.conf", "/etc/kubernetes/manifests/etcd.yaml"))}, "failure", ("KUB087", "`sudo rm -f /etc/kubernetes/admin.conf /etc/kubernetes/manifests/etcd.yaml && sudo kubeadm init phase kubeconfig all --config /etc/kubernetes/kubeadm-config.yaml && sudo kubeadm init phase etcd local ")),
     ("earlier cluster", "node1", {"control_plane": ControlPlaneState("worker")}, "failure", ("KUB005",)),
     ("earlier cluster", "node1", {"control_plane": ControlPlaneState("not answering")}, "warning", ("PRE074",)),
     ("earlier cluster", "node1", {"control_plane": FINISHED, "leftovers": LeftoversState([], ["10-flannel.conflist"], ["cni0", "flannel.1"])}, "OK", ("none",)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,6 +15,7 @@ from formats.node_record import Entry, NodeRecord
 from messages import kubernetes as messages
 from operations import node_record, teardown
 from operations.base import HostFailure
+from tests.shell import shell
 
 
 class Named(NamedTuple):
@@ -68,7 +70,7 @@ COMMIT
 SAVE = "iptables-save | sed -e '/^#/d' -e 's/\\[[0-9:]*\\]/[0:0]/'"
 
 
-def shell(script: str, *arguments: str) -> str:
+def isolated(script: str, *arguments: str) -> str:
     """Run a script in a network namespace of its own."""
     command = ["unshare", "--net", "sh", "-ec", script, "sh", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -81,13 +83,13 @@ def test_only_kubernetes_chains_and_jumps_are_removed(backend: str) -> None:
     load = f'printf %s "$1" | {backend}-restore; printf %s "$2" | {backend}-restore --noflush;'
     save = SAVE.replace("iptables", backend)
     load = f"{LISTS} {teardown._CHAINS} {load}"
-    saved = shell(f"{load} {save}; remove_chains; echo ---; {save}", OTHERS, KUBERNETES)
+    saved = isolated(f"{load} {save}; remove_chains; echo ---; {save}", OTHERS, KUBERNETES)
     before, after = saved.split("---\n")
     assert "KUBE-SERVICES" in before
     # The table that Kubernetes alone had is gone.
     assert sorted(after.split("*")) == sorted(OTHERS.split("*"))
     # And once more: nothing is left to do.
-    twice = shell(f"{load} remove_chains; remove_chains; {save}", OTHERS, KUBERNETES)
+    twice = isolated(f"{load} remove_chains; remove_chains; {save}", OTHERS, KUBERNETES)
     assert sorted(twice.split("*")) == sorted(OTHERS.split("*"))
 
 
@@ -119,3 +121,22 @@ def test_labels_are_forgotten_before_the_reset(monkeypatch: pytest.MonkeyPatch) 
     host: Any = Named("node1")
     assert teardown._reset(FakeState(), host, "", None, "", running=False)
     assert (list(done[0].entries), done[1]) == (["unit x"], "reset")
+
+
+def test_the_kubelet_is_not_started_by_a_boot_while_kubeadm_removes_the_data_of_etcd(
+    tmp_path: Path,
+) -> None:
+    """A power cut would leave etcd's manifest without its data: an empty cluster."""
+    log = f'echo "${{0##*/}} $*" >> {tmp_path}/log'
+    kubeadm = f"{log}; exit 3"
+    done = shell(
+        teardown._RESET, "", tools=tmp_path, systemctl=log, sync=log, find="exit 9", kubeadm=kubeadm
+    )
+    assert done.returncode == 3, done.stderr
+    called = (tmp_path / "log").read_text().splitlines()
+    assert called[-4:] == [
+        "systemctl disable --quiet kubelet",
+        "sync -f /etc/systemd/system",
+        "kubeadm reset -f",
+        "systemctl enable --quiet kubelet",
+    ]
