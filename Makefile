@@ -62,7 +62,7 @@ test: $(READY)  ## run the tests: under 20 minutes (root or sudo)
 test-slow: $(READY)  ## run the other tests on virtual nodes: about 40 minutes (root or sudo)
 	@$(BIN)/python -m tests.suite test-slow
 
-test-long: $(READY)  ## run the tests that take longest: over two hours (root or sudo)
+test-long: $(READY)  ## run the tests that take longest: over an hour (root or sudo)
 	@$(BIN)/python -m tests.suite test-long
 
 test-tools: $(READY)  ## install the programs that the tests call, with apt (part of `make test`)

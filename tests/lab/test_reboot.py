@@ -54,8 +54,12 @@ def cluster(made: Lab) -> Iterator[Lab]:
     """All nodes are Ready; afterwards it has nothing but its own pods."""
     all_are_ready(made, *NODES)
     yield made
-    for kind in ("pdb", "deployment", "pod", "service"):
+    for kind in ("pdb", "deployment", "pod"):
         kubectl(made, "delete", kind, "--all", "--grace-period=0", "--force")
+    # Not the API server's own, to which kube-proxy's rules lead.
+    services = set(kubectl(made, "get", "service", "-o", "name").split()) - {"service/kubernetes"}
+    for each in services:
+        kubectl(made, "delete", each)
 
 
 def whole(lab: Lab) -> None:
