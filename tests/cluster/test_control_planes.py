@@ -57,8 +57,8 @@ def test_etcd(node: Node, cluster: Cluster, connections: Connections, host: Any)
     unknown = [each for each in members if expected.get(each.name) not in each.peers]
     if unknown:
         texts = [f"{each.name or 'one that never started'} ({each.id})" for each in unknown]
-        values = {"node": node.name, "context": cluster.kube_context, "pki": _PKI}
-        wrong(messages.ETCD_MEMBER_UNKNOWN(members=listed(texts), **values))
+        about = {"node": node.name, "context": cluster.kube_context, "pki": _PKI}
+        wrong(messages.ETCD_MEMBER_UNKNOWN(members=listed(texts), **about))
     if learners := [each.name for each in members if not each.is_started_voter]:
         wrong(messages.ETCD_LEARNER(members=listed(learners), deploy=deploy("cluster")))
     if lacks := sorted(expected.keys() - {each.name for each in members}):

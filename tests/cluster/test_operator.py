@@ -99,7 +99,7 @@ def refused(error: requests.exceptions.SSLError, server: str, config: Path) -> S
     cause: BaseException | None = error
     while cause and not isinstance(cause, ssl.SSLCertVerificationError):
         cause = getattr(cause, "reason", None) or cause.__context__
-    if cause is None:
+    if not isinstance(cause, ssl.SSLCertVerificationError):
         remedy = f"Run `{deploy('certificates')}`"
         return messages.API_SILENT(server=server, reason=error, remedy=remedy)
     reason = cause.verify_message
