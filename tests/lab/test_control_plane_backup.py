@@ -74,6 +74,13 @@ def members(lab: Lab, asked: str) -> dict[str, str]:
     return {row[2]: "learner" if row[-1] == "true" else "voter" for row in rows}
 
 
+def cluster_id(lab: Lab, asked: str) -> int:
+    """The ID by which members of etcd know their own cluster."""
+    command = shlex.quote(f"{ETCDCTL} etcdctl member list -w json")
+    header = json.loads(ok(lab.ssh(asked, f"sudo sh -c {command}")))["header"]
+    return int(header["cluster_id"])
+
+
 def holders(lab: Lab) -> list[str]:
     """The control planes that have the address in common."""
     command = ["ip", "-o", "-4", "address", "show", "to", ADDRESS]
@@ -123,7 +130,7 @@ def test_another_one_is_backed_up_while_the_first_is_away(lab: Lab) -> None:
 
 
 def test_a_cut_restore_goes_on_until_all_have_joined_anew(lab: Lab, tmp_path: Path) -> None:
-    before = work(lab)
+    before, former = work(lab), cluster_id(lab, "node2")
     kubectl(lab, "create", "configmap", "later")
     refused = pyinfra(lab, "-y", "--data", "yes=bramble", deploys=RESTORE)
     assert refused.status != 0
@@ -131,11 +138,19 @@ def test_a_cut_restore_goes_on_until_all_have_joined_anew(lab: Lab, tmp_path: Pa
     assert members(lab, "node2") == dict.fromkeys(PLANES, "voter")
     # The backup is of node2: what is restored is node1 all the same.
     interrupt(lab, RESTORE, "the snapshot is restored", "node1", YES)
+    # While that board is off, no other one is restored beside it.
+    lab.power_off("node1")
+    elsewhere = pyinfra(lab, "-y", "--data", "yes=bramble", deploys=RESTORE)
+    assert "RES019" in codes(elsewhere.output), elsewhere.output
+    lab.power_on("node1")
+    assert until(lambda: lab.ssh("node1", "true").returncode == 0, pause=1)
     # Nobody is asked again. When the run ends, all that is left is this join.
     interrupt(lab, RESTORE, "[node2] kubeadm join: certs", "node2")
     run = pyinfra(lab, "-y", deploys=CLUSTER)
     assert run.status == 0, run.output
     is_whole(lab, tmp_path / "report.xml")
+    # A member that comes back with the former data can't take part.
+    assert cluster_id(lab, "node1") != former
     assert "configmap/later" not in kubectl(lab, "get", "configmaps", "-o", "name").split()
     assert work(lab) == before
     for name in PLANES:
