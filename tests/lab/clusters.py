@@ -61,11 +61,11 @@ def all_are_ready(lab: Lab, *names: str) -> None:
 
 def _pods_reach_others(lab: Lab, name: str, others: int) -> bool:
     """Whether kube-proxy's rules are on a node, and flannel's routes to the others."""
-    script = f"""rules=$(iptables-save)
+    script = """rules=$(iptables-save)
 for chain in KUBE-FIREWALL KUBE-SERVICES KUBE-POSTROUTING; do
 case $rules in *"-j $chain"*) ;; *) exit 1;; esac; done
-[ "$(ip route show dev flannel.1 | wc -l)" -ge {others} ]"""
-    return lab.console(name, ["sh", "-c", script]).returncode == 0
+[ "$(ip route show dev flannel.1 | wc -l)" -ge "$1" ]"""
+    return lab.console(name, ["sh", "-c", script, "sh", str(others)]).returncode == 0
 
 
 def no_token_is_left(lab: Lab) -> None:
