@@ -1,6 +1,7 @@
 """
-A control plane's join is cut off: by the power of the node, or by the end of the run. The next run
-completes or undoes it, and other nodes are not kept from joining meanwhile.
+A control plane's join is cut off at every step: by the power of the node that joins, by that of the
+one that serves the join, and by the end of the run. The next run completes or undoes it, and other
+nodes are not kept from joining meanwhile.
 """
 
 from __future__ import annotations
@@ -48,9 +49,34 @@ class Step:
     printed: str
     member: str = ""
 
+    def __str__(self) -> str:
+        return self.member or self.printed.rpartition(": ")[2].replace(" ", "-")
+
 
 PREFLIGHT = Step("kubeadm join: preflight")
 LEARNER = Step("kubeadm join: etcd", "learner")
+VOTER = Step("kubeadm join: etcd", "voter")
+MARK = Step("kubeadm join: mark-control-plane")
+# In their order; the token and the keys are made between the images and preflight.
+BEFORE_VOTE = (
+    Step("all images are on the node"),
+    PREFLIGHT,
+    Step("kubeadm join: download-certs"),
+    Step("kubeadm join: certs"),
+    Step("kubeadm join: kubeconfig"),
+    Step("kubeadm join: control-plane"),
+    Step("kubeadm join: check-etcd"),
+    Step("kubeadm join: kubelet-start"),
+    LEARNER,
+)
+AFTER_VOTE = (
+    VOTER,
+    MARK,
+    Step("--> kubeconfig for pi"),
+    Step("--> Pod network (flannel)"),
+    Step("--> Nodes Ready"),
+    Step("--> Node labels and taints"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +126,8 @@ def interrupted(lab: Lab, step: Step, power: str) -> str:
     """
     Begin a run, and cut it off at a step of the join; return what it has printed.
 
-    + power: of which node, which is off until the run ends; "": the run itself is killed
+    + power: of which node: the one that joins is off until the run ends, another one comes back at
+      once; "": the run itself is killed
     """
     if step.member == "learner":
         ok(lab.console(JOINING, ["chmod", "-x", ETCD]))
@@ -119,10 +146,13 @@ def interrupted(lab: Lab, step: Step, power: str) -> str:
         lab.power_off(power)
     else:
         run.kill()
-    lines.append(run.communicate()[0])
+    if power == JOINING:
+        lines.append(run.communicate()[0])
     if power:
         lab.power_on(power)
         assert until(lambda: lab.ssh(power, "true").returncode == 0, pause=1)
+    if power != JOINING:
+        lines.append(run.communicate()[0])
     ok(lab.console(JOINING, ["chmod", "+x", ETCD]))
     return "".join(lines)
 
@@ -158,6 +188,39 @@ def test_what_a_killed_run_leaves_is_named_and_deleted_by_the_next(
         assert any(code in codes(said) for said in found.failed.values()), found.output
     run = completed(lab)
     assert run.output.count("left by an earlier run") == 2, run.output
+
+
+@pytest.mark.parametrize("step", BEFORE_VOTE, ids=str)
+def test_a_join_is_cut_off_before_it_has_a_vote(lab: Lab, step: Step) -> None:
+    """By the power of its node; then, while it is joined anew, by the end of the run."""
+    leave(lab, JOINING)
+    interrupted(lab, step, JOINING)
+    interrupted(lab, step, "")
+    completed(lab)
+
+
+@pytest.mark.parametrize("power", [JOINING, ""], ids=["power", "killed"])
+@pytest.mark.parametrize("step", AFTER_VOTE, ids=str)
+def test_a_join_is_cut_off_when_it_has_a_vote(lab: Lab, step: Step, power: str) -> None:
+    leave(lab, JOINING)
+    interrupted(lab, step, power)
+    completed(lab)
+
+
+@pytest.mark.parametrize("step", [PREFLIGHT, LEARNER, VOTER, MARK], ids=str)
+def test_the_one_that_serves_the_join_loses_its_power(lab: Lab, step: Step) -> None:
+    """With it etcd has lost its majority: of two voters, or of three of which one is new."""
+    leave(lab, JOINING)
+    interrupted(lab, step, "node1")
+    completed(lab)
+
+
+def test_the_second_one_is_lost_when_etcd_needs_it(lab: Lab) -> None:
+    """Of two voters both are needed: nothing can be done until it is back."""
+    leave(lab, "node3", JOINING)
+    said = interrupted(lab, VOTER, JOINING)
+    assert "KUB073" in codes(said), said
+    completed(lab)
 
 
 def test_what_one_join_has_left_does_not_keep_another_node_from_joining(lab: Lab) -> None:
