@@ -13,10 +13,11 @@ UNREAD = Message("""PRE002
     the check could not read the node's state: {reason}
     Meaning: The node did not answer the question, or answered in an unexpected form. Log in and
     see which program prints that.""")
-SUDO_PASSWORD = Message("""PRE003
-    sudo asks {user} for a password ({reason}), and all other checks need root
-    Remedy: Run on the node: `echo '{user} ALL=(ALL) NOPASSWD: ALL' | sudo tee
-    /etc/sudoers.d/010_{user}-nopasswd`.
+SUDO_REMEDY = """Run on the node: `echo '{user} ALL=(ALL) NOPASSWD: ALL' | sudo tee
+    /etc/sudoers.d/010_{user}-nopasswd`."""
+SUDO_PASSWORD = Message(f"""PRE003
+    sudo asks {{user}} for a password ({{reason}}), and all other checks need root
+    Remedy: {SUDO_REMEDY}
     Meaning: bramble does not type passwords during a run.""")
 OTHER_RUN = Message("""PRE004
     {run} is changing this node, so its state may not last

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from messages import Message
+from messages.preflight import SUDO_REMEDY
 
 KEY_REFUSED = Message("""VER001
     {address} refuses your SSH key for {user}
@@ -15,10 +16,9 @@ UNREACHABLE = Message("""VER003
 GATEWAY_UNREACHABLE = Message("""VER004
     the node is reached through {gateway}, which does not answer
     Remedy: Correct {gateway} first.""")
-SUDO_PASSWORD = Message("""VER005
-    {user} may not use sudo without a password: {reason}
-    Remedy: Run on the node: `echo '{user} ALL=(ALL) NOPASSWD: ALL' | sudo tee
-    /etc/sudoers.d/010_{user}-nopasswd`.""")
+SUDO_PASSWORD = Message(f"""VER005
+    {{user}} may not use sudo without a password: {{reason}}
+    Remedy: {SUDO_REMEDY}""")
 AUTHORIZED_KEYS_MODE = Message("""VER006
     {path} belongs to {owner} with mode {mode}; expected {user} with mode {expected}
     Remedy: Run `{deploy}`.

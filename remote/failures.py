@@ -16,7 +16,7 @@ class RemoteFailure(HostFailure):
 
 
 class GoesOn(RemoteFailure):
-    """A long command is not followed any more, and goes on on its node."""
+    """A long command is not followed any more, and continues on its node."""
 
 
 class Unreachable(RemoteFailure):

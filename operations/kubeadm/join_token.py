@@ -2,8 +2,8 @@
 Make and delete the short-lived join token that all joining workers share.
 
 The first worker that needs it has it made on the control plane; the last one has it deleted, also
-if a join failed, but not if one goes on that the run follows no more. It travels on standard input
-and in a file that only root can read, never in an argument list or a log.
+if a join failed, but not if one continues that the run follows no more. It travels on standard
+input and in a file that only root can read, never in an argument list or a log.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class _Shared:
     def __init__(self) -> None:
         self.lock = RLock()
         self.users = 0
-        self.goes_on = False  # whether a join does that this run follows no more
+        self.goes_on = False  # whether a join continues that this run follows no more
         self.credentials: JoinCredentials | None = None
 
 
@@ -91,7 +91,7 @@ def join_credentials(control_plane: Host) -> Generator[JoinCredentials, None, No
 
 
 def keep(state: State) -> None:
-    """Keep what joins need: one goes on that this run follows no more."""
+    """Keep what joins need: one continues that this run follows no more."""
     runs.of(state).part(_Shared).goes_on = True
 
 

@@ -375,7 +375,9 @@ def test_the_node_of_the_former_card_is_deleted(monkeypatch: pytest.MonkeyPatch)
     assert "_delete_node" not in done.names
 
 
-def test_the_former_member_goes_before_the_former_node(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_former_member_and_the_former_node_are_removed_by_another_control_plane(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     first, done = Host("node1"), list[tuple[str, ...]]()
 
     def answer(script: str, *words: str, stdin: str | None = None) -> list[str]:
