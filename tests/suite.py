@@ -2,18 +2,23 @@
 `make test`, `make test-slow`, `make test-long`: run the parts of the tests one after the other.
 
 pyinfra patches sockets and threads of its process, so its tests have one of their own; cards are
-written to image files and loop devices; as many labs run at once as the machine has room for.
+written to image files and loop devices. What needs no lab runs at once; what one part waits for,
+another uses. Afterwards as many labs run at once as the machine has room for.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import IO
 
 from lab import capacity
 from tests import needs
@@ -35,47 +40,56 @@ class Part:
 
 
 _FILES = ("--dist", "loadfile", "--no-loadscope-reorder")
-PARTS = {
+# Groups of parts that run at once; the first of a group, which takes longest, shows its progress.
+PARTS: dict[str, tuple[tuple[Part, ...], ...]] = {
     "test": (
-        Part(
-            "facts, operations, what reaches a node",
-            ("tests/facts", "tests/operations", "tests/remote", "tests/runs"),
-        ),
-        Part(
-            "formats, settings, the stand-in, reports, documentation",
-            tuple(
-                f"tests/{room}"
-                for room in (
-                    "formats",
-                    "settings",
-                    "standin",
-                    "report",
-                    "workstation",
-                    "docs",
-                    "itself",
-                )
+        (
+            Part(
+                "formats, settings, the stand-in, reports, documentation",
+                tuple(
+                    f"tests/{room}"
+                    for room in (
+                        "formats",
+                        "settings",
+                        "standin",
+                        "report",
+                        "workstation",
+                        "docs",
+                        "itself",
+                    )
+                ),
+                at_once=1,
             ),
-            at_once=1,
+            Part(
+                "facts, operations, what reaches a node",
+                ("tests/facts", "tests/operations", "tests/remote", "tests/runs"),
+            ),
+            Part("cards", ("tests/cards", "--progress"), at_once=1),
         ),
-        Part("cards", ("tests/cards", "--progress"), at_once=1),
-        Part(
-            "whole runs on virtual nodes",
-            ("tests/lab", "--progress", "-m", "not (slow or long)", *_FILES),
-            labs=True,
+        (
+            Part(
+                "whole runs on virtual nodes",
+                ("tests/lab", "--progress", "-m", "not (slow or long)", *_FILES),
+                labs=True,
+            ),
         ),
     ),
     "test-slow": (
-        Part(
-            "what takes minutes each, on virtual nodes",
-            ("tests/lab", "--progress", "-m", "slow and not long", *_FILES),
-            labs=True,
+        (
+            Part(
+                "what takes minutes each, on virtual nodes",
+                ("tests/lab", "--progress", "-m", "slow and not long", *_FILES),
+                labs=True,
+            ),
         ),
     ),
     "test-long": (
-        Part(
-            "what takes longest, on virtual nodes: power cuts at every step among it",
-            ("tests/lab", "--progress", "-m", "long", *_FILES),
-            labs=True,
+        (
+            Part(
+                "what takes longest, on virtual nodes: power cuts at every step among it",
+                ("tests/lab", "--progress", "-m", "long", *_FILES),
+                labs=True,
+            ),
         ),
     ),
 }
@@ -107,19 +121,34 @@ def main() -> int:
 def _run_parts(name: str) -> int:
     started = time.monotonic()
     failed = []
-    for number, part in enumerate(PARTS[name], start=1):
-        argv, how = command(part)
+    for group in PARTS[name]:
         so_far = time.monotonic() - started
-        print(
-            f"\nmake {name}, part {number} of {len(PARTS[name])}: {part.what}{how} "
-            f"({so_far // 60:.0f} min {so_far % 60:.0f} s so far)",
-            flush=True,
-        )
-        if subprocess.run(argv).returncode:
-            failed.append(part.what)
+        print(f"\nmake {name} ({so_far // 60:.0f} min {so_far % 60:.0f} s so far):", flush=True)
+        failed += _run_at_once(group)
     if failed:
         print(f"make {name}: failed: {'; '.join(failed)}", file=sys.stderr)
     return bool(failed)
+
+
+def _run_at_once(group: Sequence[Part]) -> list[str]:
+    """Run parts at once, show what they print one after the other; return those that failed."""
+    with ExitStack() as files:
+        running: list[tuple[Part, IO[bytes] | None, subprocess.Popen[bytes]]] = []
+        for part in group:
+            argv, how = command(part)
+            print(f"  {part.what}{how}", flush=True)
+            output = files.enter_context(tempfile.TemporaryFile()) if running else None
+            running.append((part, output, subprocess.Popen(argv, stdout=output, stderr=output)))
+        failed = []
+        for part, output, process in running:
+            if process.wait():
+                failed.append(part.what)
+            if output:
+                output.seek(0)
+                print(f"\n{part.what}:", flush=True)
+                shutil.copyfileobj(output, sys.stdout.buffer)
+                sys.stdout.flush()
+        return failed
 
 
 if __name__ == "__main__":

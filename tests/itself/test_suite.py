@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -136,14 +137,16 @@ def test_no_test_needs_what_another_file_has_changed() -> None:
 
 
 def test_every_folder_of_tests_is_in_a_part_of_make_test() -> None:
-    parts = {word for part in suite.PARTS["test"] for word in part.arguments}
+    parts = {word for part in chain(*suite.PARTS["test"]) for word in part.arguments}
     folders = {file.parent for file in TESTS.rglob("test_*.py")} - {TESTS / "cluster"}
     assert {f"tests/{folder.relative_to(TESTS)}" for folder in folders} <= parts
 
 
 def test_what_one_part_of_the_labs_tests_leaves_out_the_other_has() -> None:
     def marks(name: str) -> list[str]:
-        found = [part.arguments for part in suite.PARTS[name] if "tests/lab" in part.arguments]
+        found = [
+            part.arguments for part in chain(*suite.PARTS[name]) if "tests/lab" in part.arguments
+        ]
         return [words[words.index("-m") + 1] for words in found]
 
     assert marks("test") == ["not (slow or long)"]

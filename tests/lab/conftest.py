@@ -30,12 +30,12 @@ PATIENCE = 3600
 
 # The files that take longest run first, so that parallel processes end together.
 LONGEST = (
-    *("kubernetes", "control_plane_changes", "control_plane_rollouts", "upgrade", "restore"),
-    *("control_planes", "control_plane_backup", "reboot", "backup", "kubernetes_faults", "guard"),
-    *("verify", "lab_itself", "drift", "nat", "network_removals", "shared_downloads", "removals"),
-    *("remove", "patch", "preflight", "waits", "interfaces", "failures", "router"),
-    *("two_inventories", "certificates", "reset", "first_boot", "containerd", "odd_nodes"),
-    *("two_runs", "real_kubernetes"),
+    *("control_plane_join_cuts", "control_plane_upgrade_cuts", "control_plane_many_runs"),
+    *("control_plane_removal_cuts", "control_plane_rollouts", "shared_downloads"),
+    *("kubernetes", "control_plane_changes", "restore", "upgrade", "control_planes", "removals"),
+    *("reboot", "patch", "drift", "remove", "certificates", "backup", "reset", "two_runs"),
+    *("kubernetes_faults", "guard", "verify", "nat", "lab_itself", "router", "worker_gateway"),
+    *("preflight", "interfaces", "real_kubernetes", "containerd", "failures", "first_boot"),
 )
 
 

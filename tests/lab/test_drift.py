@@ -63,7 +63,7 @@ class Deployed:
 
 @pytest.fixture(scope="module")
 def deployed(new_lab: Callable[..., Lab]) -> Iterator[Deployed]:
-    lab = new_lab("drift", TWO, password_login=False, kubectl_proxy=True)
+    lab = new_lab("drift", TWO, in_use=True, password_login=False, kubectl_proxy=True)
     lab.up()
     diff = report(lab, "diff")
     yield Deployed(lab, diff, pyinfra(lab, "-y", deploys=CLUSTER))

@@ -318,11 +318,12 @@ def test_one_more_worker_in_the_inventory_joins_alone(grown: Grown) -> None:
     assert ready(grown.lab) == set(NODES)
     changed = dict(grown.changed)
     assert "kubeadm join" in changed.pop("node3")
-    # The others learn the new one's name, and the control plane waits for it and labels it.
+    # The others learn the new one's name, and the control plane labels it; it may be Ready by then.
     names = "/etc/hosts"
     assert changed.pop("node2") == [names]
-    marks = ["Nodes Ready", "Node labels and taints"]
-    assert changed == {"node1": [names, *marks]}
+    (marks,) = changed.values()
+    assert [mark for mark in marks if mark != "Nodes Ready"] == [names, "Node labels and taints"]
+    assert list(changed) == ["node1"]
     assert changes(grown.lab, deploys=CLUSTER) == []
 
 

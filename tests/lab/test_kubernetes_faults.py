@@ -72,7 +72,7 @@ find /etc/kubernetes /etc/containerd /etc/cni /etc/apt /etc/sysctl.d /etc/module
 @pytest.fixture(scope="module")
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     """A control plane and a worker, ready for Kubernetes' packages."""
-    made = new_lab("faults", TWO_NODES)
+    made = new_lab("faults", TWO_NODES, in_use=True)
     build(made, [*NETWORK, *PREPARE, *RUNTIME])
     yield made
     made.down()

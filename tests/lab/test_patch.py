@@ -86,7 +86,7 @@ def kernel(version: str) -> Package:
 @pytest.fixture(scope="module")
 def lab(new_lab: Callable[..., Lab]) -> Iterator[Lab]:
     """A cluster, all of whose nodes have the first version of each package and no other updates."""
-    made = new_lab("patch", TWO_NODES, kubernetes_version=OLDER)
+    made = new_lab("patch", TWO_NODES, in_use=True, kubernetes_version=OLDER)
     build(made)
     for node in NODES:
         install(made, node, *(each("1.0") for each in (asks, plain, waits, fails, kernel)))

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def built(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, float]]:
     """A cluster, and the seconds that its control plane took."""
-    made = new_lab("restore", TWO_NODES)
+    made = new_lab("restore", TWO_NODES, in_use=True)
     yield made, build(made).seconds("node1")
     made.down()
 

@@ -25,7 +25,7 @@ NODES = {"node1": "192.168.2.11", "node2": "192.168.2.12"}
 
 @pytest.fixture(scope="module")
 def deployed(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, Run]]:
-    lab = new_lab("home", INVENTORY, topology="router")
+    lab = new_lab("home", INVENTORY, in_use=True, topology="router")
     lab.up()
     assert "src 192.168.2.150" in ok(lab.ssh("node2", "ip route show default"))
     assert "connected" in ok(lab.ssh("node2", "nmcli -t -f DEVICE,STATE device"))

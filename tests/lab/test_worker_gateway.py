@@ -25,7 +25,7 @@ ASK = "curl -sS -o /dev/null -w '%{http_code}' --max-time 20 "
 
 @pytest.fixture(scope="module")
 def deployed(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, Run, Run]]:
-    lab = new_lab("wgw", INVENTORY, kubectl_proxy=True)
+    lab = new_lab("wgw", INVENTORY, in_use=True, kubectl_proxy=True)
     lab.up()
     dry = pyinfra(lab, "--dry", deploys=CLUSTER)
     yield lab, dry, pyinfra(lab, "-y", deploys=CLUSTER)
