@@ -137,8 +137,8 @@ def _run_at_once(group: Sequence[Part]) -> list[str]:
         for part in group:
             argv, how = command(part)
             print(f"  {part.what}{how}", flush=True)
-            output = files.enter_context(tempfile.TemporaryFile()) if running else None
-            running.append((part, output, subprocess.Popen(argv, stdout=output, stderr=output)))
+            kept = files.enter_context(tempfile.TemporaryFile()) if running else None
+            running.append((part, kept, subprocess.Popen(argv, stdout=kept, stderr=kept)))
         failed = []
         for part, output, process in running:
             if process.wait():
