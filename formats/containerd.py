@@ -101,7 +101,7 @@ def configured(text: str | None, desired: Runtime, version: str) -> str:
     """
     text = text or ""
     found = _parsed(text)
-    if "version" not in found and "plugins" not in found:
+    if not ({"version", "plugins"} & {*found}) and not _has_short_names(found):
         # 3 has all that is needed, and more releases read it than 4
         text = f"version = {min(newest_config_version(version), 3)}\n\n{text}"
         found = _parsed(text)
@@ -117,6 +117,13 @@ def configured(text: str | None, desired: Runtime, version: str) -> str:
         if _parsed(made) == meant and all(comment in made for comment in comments):
             return made
     raise Unreadable(messages.CONTAINERD_FORM())
+
+
+def _has_short_names(document: Table) -> bool:
+    """Tell whether plugins have names of version 1 in lists that stay as they are."""
+    staying = [name for name in document.get("disabled_plugins", ()) if name not in _CRI]
+    staying += document.get("required_plugins", ())
+    return any(not str(name).startswith("io.containerd.") for name in staying)
 
 
 def _rewritten(document: TOMLDocument, meant: Table) -> str:

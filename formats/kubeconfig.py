@@ -85,6 +85,8 @@ def _root(text: str) -> Node | None:
         raise Unreadable(f"not YAML: {error.problem or error.context}{where}") from error
     except YAMLError as error:
         raise Unreadable(f"not YAML: {str(error).splitlines()[0]}") from error
+    except RecursionError as error:
+        raise Unreadable("YAML that is nested too deeply") from error
     return None if root is None or _is_null(root) else root
 
 
@@ -113,9 +115,21 @@ def _without_null(text: str) -> str:
     return text if node is None else text[: node.start_mark.index] + text[node.end_mark.index :]
 
 
-def _plain(node: Node) -> Any:
+def _plain(node: Node, known: dict[int, Any] | None = None) -> Any:
+    """
+    Make plain data of a node.
+
+    + known: that of nodes which aliases name again, by ID: without it a small text grows huge
+    """
+    known = {} if known is None else known
+    if id(node) not in known:
+        known[id(node)] = _made(node, known)
+    return known[id(node)]
+
+
+def _made(node: Node, known: dict[int, Any]) -> Any:
     if isinstance(node, SequenceNode):
-        return [_plain(item) for item in node.value]
+        return [_plain(item, known) for item in node.value]
     if not isinstance(node, MappingNode):
         return None if _is_null(node) else node.value
     found: dict[str, Any] = {}
@@ -123,7 +137,7 @@ def _plain(node: Node) -> Any:
         if not isinstance(key, ScalarNode) or key.value in found:
             where = f"line {key.start_mark.line + 1}"
             raise Unreadable(f"a key that is there twice, or is not a text ({where})")
-        found[key.value] = _plain(value)
+        found[key.value] = _plain(value, known)
     return found
 
 

@@ -40,7 +40,9 @@ def check_mirror(registry: str, mirror: str) -> None:
         raise ValueError(INVALID(value=repr(registry), kind=kind, instead=example))
     if registry != "_default":
         if near != registry:
-            raise ValueError(INVALID(value=repr(registry), kind=kind, instead=near))
+            good = re.fullmatch(rf"{_LABEL}(\.{_LABEL})*(:[0-9]+)?", near)
+            instead = near if good else example
+            raise ValueError(INVALID(value=repr(registry), kind=kind, instead=instead))
         check_authority(registry)
         if not re.search(r"[.:]|^localhost$", registry):
             near = HUB if registry.startswith("docker") else example

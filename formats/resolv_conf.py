@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv4Network, ip_address
 
 from messages.settings import (
     GIVEN_TWICE,
@@ -269,7 +269,8 @@ def _check_nameserver(text: str) -> None:
     if address.is_loopback or address.is_unspecified:
         raise ValueError(NAMESERVER_LOOP(server=text, node="the node"))
     if address.is_multicast or (
-        address.version == 4 and (address.is_reserved or address.is_link_local)
+        isinstance(address, IPv4Address)
+        and (address.is_reserved or address.is_link_local or address in IPv4Network("0.0.0.0/8"))
     ):
         reason, near = "no machine has such an address", "the resolver's own address"
         raise ValueError(NOT_ALLOWED(value=text, reason=reason, instead=near))

@@ -22,6 +22,16 @@ class Host:
     options: Sequence[tuple[str, str | int | PurePath]]
 
 
+# pyinfra splits UserKnownHostsFile at blanks even inside quotes; OpenSSH expands % and ${.
+_UNFIT = set(" \t\"'%$#")
+
+
+def unfit(path: PurePath) -> str:
+    """Show the characters of a path that the file can't hold; "" when there is none."""
+    found = "".join(sorted(_UNFIT & set(str(path))))
+    return repr(found) if found else ""
+
+
 def render(hosts: Iterable[Host], comment: str) -> str:
     """Write the file, with the comment as its first lines."""
     sections = ["".join(f"# {line}\n" for line in comment.splitlines())]

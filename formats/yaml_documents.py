@@ -14,8 +14,11 @@ from formats.unreadable import MALFORMED, Unreadable
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-# A number to Kubernetes' reader of YAML, not to this one: 12e34.
-_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+# A number or a truth value to Kubernetes' reader of YAML, not to this one: 12e34, 0o17, y.
+_OTHER = re.compile(
+    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+    r"|[-+]?0([xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)|[yYnN]"
+)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -23,7 +26,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else "'" if _NUMBER.fullmatch(text) else None
+    style = "|" if "\n" in text else "'" if _OTHER.fullmatch(text.replace("_", "")) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

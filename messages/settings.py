@@ -50,7 +50,7 @@ HOST_BITS = Message("""SET009
     Meaning: The address of a network has only zeros behind its prefix.""")
 SECRET_NOT_A_PATH = Message("""SET010
     the value is not the path of a file
-    Remedy: Write the path of a file that holds the secret, such as .cluster/wifi_psk.
+    Remedy: Write the path of a file that holds it.
     Meaning: The setting names a file. The secret itself does not belong into the settings, so
     the value is not shown.""")
 GIVEN_TWICE = Message("""SET011
@@ -74,6 +74,11 @@ UNKNOWN_SETTING = Message("""SET020
     no such setting
     Remedy: {remedy}
     Meaning: No setting has this name. The settings are in group_data/, each with its comment.""")
+ARGUMENT_OF_PYINFRA = Message("""SET125
+    pyinfra would take it for an argument of every operation
+    Remedy: Remove it.
+    Meaning: Names such as _sudo or _ignore_errors are pyinfra's own. bramble gives each of its
+    operations what it needs; another value would hide failures or do its work elsewhere.""")
 MISSING = Message("""SET021
     missing
     Remedy: Write {instead}.
@@ -267,7 +272,7 @@ NOT_A_KEY = Message("""SET084
     or write None.
     Meaning: ssh-keygen cannot read the file, or paramiko does not support keys of its type.""")
 PUBLIC_HALF_WRONG = Message("""SET085
-    {public} is missing, or belongs to another key
+    {public} is not the one line of this key's public half
     Remedy: Run `ssh-keygen -y -f {path} > {public}`.
     Meaning: The public half is read from the file beside the private key.""")
 KEY_NEEDS_AGENT = Message("""SET086

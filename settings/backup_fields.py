@@ -6,7 +6,7 @@ import re
 from typing import Annotated
 
 from messages import settings as messages
-from settings.fields import Number, Text, between, checked, matching, nearest
+from settings.fields import Number, Text, between, checked, invalid, matching, nearest
 
 OFF, PASSPHRASE = "off", "passphrase"
 _SCHEDULE = re.compile(r"off|daily ([01][0-9]|2[0-3]):[0-5][0-9]")
@@ -24,6 +24,8 @@ def _encryption(text: str) -> None:
         near = nearest(text, [OFF, PASSPHRASE]) or "one of them"
         # It may be the passphrase itself.
         raise ValueError(messages.INVALID(value="this", kind=kind, instead=near))
+    if text.split("\n")[0].strip() != text:
+        raise invalid(text, "a public key of age", "it on one line, without a line feed behind it")
     age.check_recipient(text)
 
 

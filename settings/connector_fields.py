@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
 from messages import settings as messages
-from settings.fields import Number, Switch, Text, between
+from settings.fields import Number, Switch, Text, between, of_command_line
 
 NO_PORT = "Remove it, and let sshd listen at port 22."
 
@@ -19,7 +19,7 @@ def _instead(remedy: str) -> BeforeValidator:
     return BeforeValidator(refuse)
 
 
-_Seconds = Annotated[float, Strict(), between(0, 3600)]
+_Seconds = Annotated[float, Strict(), of_command_line(float), between(0, 3600)]
 
 
 class Derived(BaseModel):

@@ -9,6 +9,7 @@ messages are in ``settings.build``). ``formats`` checks what a value means. A va
 from __future__ import annotations
 
 import re
+import shlex
 import socket
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
@@ -34,14 +35,15 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,14}")
 # adduser(8)'s NAME_REGEX and useradd(8)'s length.
 _USER = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-# Users and groups of every Debian: base-passwd's, and those of its servers.
+# Users and groups of every Debian: base-passwd's, those of its servers, and bramble's own. A user
+# called default is another one to cloud-init.
 _SYSTEM_USERS = frozenset(
     re.findall(
         r"\S+",
-        """adm audio avahi backup bin cdrom crontab daemon dialout dip disk fax floppy games gpio
-        i2c input irc kmem kvm list lp mail man messagebus netdev news nobody nogroup ntp operator
-        plugdev polkitd proxy render root sasl shadow spi src ssh sshd staff statd sudo sync sys
-        systemd-network systemd-resolve systemd-timesync tape tty users utmp uucp uuidd video voice
+        """adm audio avahi backup bin bramble-backup cdrom clock crontab daemon default dhcpcd
+        dialout dip disk fax floppy games gpio i2c input irc kmem kvm list lp mail man messagebus
+        netdev news nobody nogroup ntp operator plugdev polkitd proxy render root sasl sgx shadow
+        spi src ssh sshd staff statd sudo sync sys tape tty users utmp uucp uuidd video voice
         www-data""",
     )
 )
@@ -159,7 +161,7 @@ class OfText:
         return core_schema.no_info_after_validator_function(self.parse, text)
 
 
-def _of_command_line(form: type[Any]) -> BeforeValidator:
+def of_command_line(form: type[Any]) -> BeforeValidator:
     def read(value: object) -> object:
         return TypeAdapter(form).validate_python(str(value)) if isinstance(value, Typed) else value
 
@@ -277,10 +279,11 @@ def url(text: str) -> bool:
     if not _URL.fullmatch(text):
         return False
     try:
-        port = urlsplit(text).port
-    except ValueError:  # one above 65535
+        parts = urlsplit(text)
+        port, host = parts.port, parts.hostname or ""
+    except ValueError:  # a port above 65535
         return False
-    return port != 0
+    return port != 0 and (not re.fullmatch("[0-9.]+", host) or _is(IPv4Address, host))
 
 
 def bare_hexadecimal(text: str) -> str:
@@ -303,7 +306,7 @@ def not_a_url(text: str, instead: str) -> ValueError:
 def _user(name: str) -> None:
     if name.strip().lower() == "root":
         raise not_allowed(name, "SSH does not accept root", "a user, who gets sudo")
-    if name.strip().lower() in _SYSTEM_USERS:
+    if name.strip().lower() in _SYSTEM_USERS or name.lower().startswith("systemd-"):
         raise not_allowed(name, "it is a user or a group of Debian", "another name")
 
 
@@ -318,7 +321,7 @@ def _ssid(text: str) -> None:
     octets = len(text.encode(errors="replace"))
     if not 1 <= octets <= 32:
         raise invalid(text, "a Wi-Fi name (1 to 32 bytes)", "another name, or None")
-    if not text.isprintable():
+    if any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
         near = _printable(text)
         kind = "a Wi-Fi name without control characters"
         raise invalid(text, kind, repr(near) if near else None, "another name, or None")
@@ -328,6 +331,8 @@ def path(text: str) -> Path:
     """Read the path of a file or a folder, with the home folder in place of ~."""
     if not text.strip():
         raise invalid(text, "a path", "the path of a file or a folder")
+    if "\n" in text.strip():
+        raise ValueError(messages.SECRET_NOT_A_PATH())  # a key itself, perhaps
     if not text.isprintable() or text != text.strip():
         near = _printable(text).strip()
         kind = "a path without control characters and outer blanks"
@@ -348,14 +353,17 @@ def _printable(text: str) -> str:
 
 
 def as_written(path: Path) -> str:
-    """Write a path for a message, with ~ for the home folder."""
+    """Write a path for a message, with ~ for the home folder, as a shell takes it."""
     home = Path.home()
-    return f"'{Path('~', path.relative_to(home)) if path.is_relative_to(home) else path}'"
+    if path != home and path.is_relative_to(home):
+        return f"~/{shlex.quote(str(path.relative_to(home)))}"
+    text = "~" if path == home else str(path)
+    return shlex.quote(text) if "'" in text else f"'{text}'"
 
 
 Text = Annotated[str, Strict()]
-Switch = Annotated[bool, Strict(), _of_command_line(bool)]
-Number = Annotated[int, Strict(), _of_command_line(int)]
+Switch = Annotated[bool, Strict(), of_command_line(bool)]
+Number = Annotated[int, Strict(), of_command_line(int)]
 Listed = BeforeValidator(_listed)
 Mapping = Annotated[dict[Text, Any], Strict()]
 

@@ -24,7 +24,7 @@ from settings import fields
 from settings.fields import checked, matching, without
 
 # The OCI distribution specification's names, and a tag or a digest.
-_REPOSITORY = r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
+_REPOSITORY = r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*)*"
 _TAG = r":[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 _DIGEST = r"@sha256:[0-9a-f]{64}"
 _CONTEXT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/-]*")
@@ -33,7 +33,7 @@ _PORTS = {6443, 2379, 2380, 2381, 10248, 10249, 10250, 10256, 10257, 10259}
 
 
 def _url(text: str) -> str:
-    if not fields.url(text.replace("{minor}", "1.36")):
+    if not fields.url(text.replace("{minor}", "1.36")) or "?" in text or "#" in text:
         raise fields.not_a_url(text, "https://pkgs.k8s.io/core:/stable:/v{minor}/deb/")
     return text if text.endswith("/") else f"{text}/"
 
@@ -81,6 +81,9 @@ def _registry(text: str) -> None:
     if tagged or not (host == "localhost" or re.search("[.:]", host)):
         raise fields.invalid(text, "a name with a registry", "one such as registry.k8s.io")
     registry_mirrors.check_authority(host)
+    name = re.split("@|:[^/]*$", text)[0]
+    if len(name) > 255:
+        raise fields.invalid(name, "a name of at most 255 characters", "a shorter one")
 
 
 def _image(text: str) -> None:

@@ -107,7 +107,7 @@ class Cluster(connector_fields.Derived):
     uplink_method: Literal["dhcp", "static"]
     pod_network: Annotated[fields.Network, rules.separate, rules.room_for_pods]
     service_network: Annotated[fields.Network, rules.room_for_services, rules.separate]
-    wifi_ssid: fields.Ssid | None
+    wifi_ssid: Annotated[fields.Ssid | None, rules.radio]
     wifi_security: wifi_format.Security
     wifi_hidden: fields.Switch
     wifi_psk_file: Annotated[fields.FilePath, rules.wifi]

@@ -5,19 +5,14 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib.resources import files
-from locale import locale_alias, normalize
+from locale import normalize
 from typing import Annotated
 
+from settings import locales
 from settings.fields import Text, checked, invalid, nearest
 
 # locale(7): language and country, in UTF-8.
-_LOCALE = re.compile(r"C\.UTF-8|[a-z]{2,3}_(?P<country>[A-Z]{2})\.UTF-8(@[a-z]+)?")
-
-# Locales of glibc that are missing in Python's table.
-_UNLISTED = re.compile(
-    "az_IR|bhb_IN|ckb_IQ|crh_RU|de_LI|dsb_DE|en_SC|en_SE|gbm_IN|hif_FJ|kv_RU|ltg_LV|mdf_RU|mnw_MM"
-    "|rif_MA|sah_RU|scn_IT|ssy_ER|su_ID|tcy_IN|zgh_MA"
-)
+_LOCALE = re.compile(r"(C|[a-z]{2,3}(_(?P<country>[A-Z]{2}))?)\.UTF-8(@[a-z]+)?")
 
 
 def _table(name: str) -> list[list[str]]:
@@ -77,8 +72,9 @@ def _nearest(text: str) -> str | None:
     if text.upper() == "USA":
         return "US"
     word = re.compile(rf"\b{re.escape(text)}\b", re.IGNORECASE)
-    found = [(len(name), code) for code, name in _countries().items() if word.search(name)]
-    return min(found)[1] if found and text else None
+    found = sorted((len(name), code) for code, name in _countries().items() if word.search(name))
+    alike = len(found) > 1 and found[0][0] == found[1][0]  # Korea
+    return found[0][1] if found and text and not alike else None
 
 
 def locale(text: str) -> None:
@@ -91,10 +87,10 @@ def locale(text: str) -> None:
         near = text.replace(match["country"], code) if code else None
         kind = f"a locale: {match['country']} is not a country of ISO 3166"
         raise invalid(text, kind, near, "one such as pt_PT.UTF-8")
-    name = text.partition(".")[0]
-    if match["country"] and name.lower() not in locale_alias and not _UNLISTED.fullmatch(name):
-        own = f"{match['country'].lower()}_{match['country']}"
-        near = f"{own}.UTF-8" if own.lower() in locale_alias else None
+    if text.replace(".UTF-8", "", 1) not in locales.SUPPORTED:
+        plain = text.partition("@")[0]
+        own = f"{(match['country'] or '').lower()}_{match['country']}.UTF-8"
+        near = next((each for each in (plain, own) if each[:-6] in locales.SUPPORTED), None)
         raise invalid(text, "a locale of Debian", near, "one such as en_GB.UTF-8")
 
 
@@ -103,8 +99,7 @@ def _longer(text: str) -> str | None:
     bare = re.split(r"[.@]", text.strip().replace("-", "_"))[0]
     for word in (bare, normalize(bare)):
         longer = f"{word.partition('.')[0]}.UTF-8"
-        match = _LOCALE.fullmatch(longer)
-        if match and (not match["country"] or match["country"] in _countries()):
+        if longer[:-6] in locales.SUPPORTED:
             return longer
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 
 from messages import Said
 from messages import settings as messages
@@ -45,7 +46,15 @@ def meant(sources: Sources) -> set[str]:
 
 
 def _is_unknown(name: str) -> bool:
-    return name not in SETTINGS and not name.startswith("_")
+    return name not in SETTINGS and (not name.startswith("_") or name in _of_pyinfra())
+
+
+@cache
+def _of_pyinfra() -> frozenset[str]:
+    """Read the names of data that pyinfra takes for arguments of every operation."""
+    from pyinfra.api.arguments import all_argument_meta  # slow to import outside of pyinfra
+
+    return frozenset(all_argument_meta)
 
 
 def _near(name: str) -> str | None:
@@ -75,7 +84,7 @@ def _groups(sources: Sources) -> Iterator[Problem]:
             yield Problem(inventory, said, host.name)
     yield from _control_plane(sources)
     yield from _gateway(sources)
-    groups = {"all", *GROUPS, sources.whole, *(group for group, _ in sources.listed)}
+    groups = {"all", *GROUPS, sources.whole, *sources.named}
     for group in sorted(sources.groups.keys() - groups):
         near = nearest(group, groups)
         remedy = f"Rename it to {near}.py." if near else "Remove the file."
@@ -136,9 +145,13 @@ def _unknown_settings(sources: Sources) -> Iterator[Problem]:
             return messages.PODS_ON_HEAD()
         if _ALIASES.get(name.lower()) == "wifi_psk_file":
             return messages.WIFI_KEY_IN_SETTINGS()
-        private = f"Remove it, or call it _{name} if only this file uses it."
+        if name in _of_pyinfra():
+            return messages.ARGUMENT_OF_PYINFRA()
+        private = "Remove it"
+        if f"_{name}" not in _of_pyinfra():
+            private += f", or call it _{name} if only this file uses it"
         near = _near(name)
-        return messages.UNKNOWN_SETTING(remedy=f"Write {near}." if near else private)
+        return messages.UNKNOWN_SETTING(remedy=f"Write {near}." if near else f"{private}.")
 
     for group in sources.groups.values():
         for name, value in group.items():

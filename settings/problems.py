@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -30,10 +31,26 @@ class Problem:
         return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
 
 
+# Keys of what a person would not want to read on a screen.
+_SECRET = re.compile("passw|passphrase|psk|secret|token|private", re.IGNORECASE)
+
+
+def without_secrets(value: object) -> object:
+    """Put … in place of passwords in a node's data, however it is written."""
+    if isinstance(value, dict):
+        return {
+            key: "…" if _SECRET.search(str(key)) and each else without_secrets(each)
+            for key, each in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return type(value)(without_secrets(each) for each in value)
+    return value
+
+
 def shown(value: object) -> str:
-    """Write a value for a message: as in Python, and no longer than a line."""
+    """Write a value for a message: as in Python, without secrets, and no longer than a line."""
     try:
-        text = repr(value)
+        text = repr(without_secrets(value))
     except (RecursionError, ValueError):  # nested too deeply, or an integer of too many digits
         text = f"this {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -189,6 +189,9 @@ def other_than_uplink(interface: str, info: ValidationInfo[Any]) -> None:
     is_gateway = cluster.get("topology") == "nat" and info.data.get("uplink_address")
     if is_gateway and interface == cluster.get("uplink_interface"):
         raise ValueError(messages.INTERFACE_TWICE(value=repr(interface)))
+    if interface.startswith("wl"):
+        reason = "bramble connects no radio but the gateway's uplink"
+        raise not_allowed(interface, reason, "the name of a wired interface, such as eth0")
 
 
 @_rule
@@ -203,9 +206,10 @@ def nameservers(servers: tuple[IPv4Address | str, ...], info: ValidationInfo[Any
                     server=server, name=name, network=cluster[name]
                 )
                 raise ValueError(said)
+    moving = cluster.get("control_plane_address")
     for server in found:
-        if server and server in (info.data.get("address"), info.data.get("uplink_address")):
-            node = info.data.get("name")
+        if server and server in (info.data.get("address"), info.data.get("uplink_address"), moving):
+            node = "a control plane" if server == moving else info.data.get("name")
             raise ValueError(messages.NAMESERVER_LOOP(server=server, node=node))
     if cluster.get("topology") == "nat" and cluster.get("router") in servers:
         reason = 'with topology "nat" no machine has the address of `router`'
@@ -242,6 +246,15 @@ def address_of_control_planes(address: IPv4Address | None, info: ValidationInfo[
         _place(address, "cluster_network", network)
     if info.data.get("topology") == "router" and address == info.data.get("router"):
         raise ValueError(messages.ADDRESS_TAKEN(address=address, owner="router"))
+
+
+@_rule
+def radio(ssid: str | None, info: ValidationInfo[Any]) -> None:
+    """Check that the uplink can join a Wi-Fi network."""
+    interface = info.data.get("uplink_interface", "wlan0")
+    if info.data.get("topology") == "nat" and ssid and not interface.startswith("wl"):
+        reason = f'uplink_interface "{interface}" is a wired one'
+        raise not_allowed(ssid, reason, "None, or uplink_interface with the name of a radio: wlan0")
 
 
 @_rule

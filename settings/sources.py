@@ -25,7 +25,7 @@ from messages import Said
 from messages import settings as messages
 from settings.model import SETTINGS
 from settings.overrides import VARIABLE, of_environment
-from settings.problems import Problem, SettingsError, shown
+from settings.problems import Problem, SettingsError, shown, without_secrets
 
 # True while an inventory file is read here: its own call of ``prepare`` then does nothing.
 reading: ContextVar[bool] = ContextVar("reading", default=False)
@@ -62,6 +62,7 @@ class Sources:
     + project: the folder of inventory.py, group_data/ and .cluster/
     + inventory: the inventory file's name
     + groups: the data of each group, "all" among them
+    + named: the groups of the inventory, empty ones too
     + listed: (group, host) as listed in the inventory, doubles included
     """
 
@@ -69,6 +70,7 @@ class Sources:
     inventory: str
     hosts: tuple[Host, ...]
     groups: Mapping[str, Mapping[str, Value]]
+    named: tuple[str, ...]
     listed: tuple[tuple[str, str], ...]
 
     @cached_property
@@ -81,8 +83,7 @@ class Sources:
     def names(self) -> list[str]:
         """The names of all hosts, nodes first, and of all groups."""
         hosts = [host.name for host in (*self.members, *self.hosts)]
-        groups = [group for group, _ in self.listed]
-        return list(dict.fromkeys([*hosts, *GROUPS, *groups, "all", self.whole]))
+        return list(dict.fromkeys([*hosts, *GROUPS, *self.named, "all", self.whole]))
 
     @property
     def whole(self) -> str:
@@ -116,6 +117,7 @@ def read(project: Path, inventory: str, given: Mapping[str, object]) -> Sources:
         problems.append(Problem("group_data/head.py", messages.GROUP_DATA_HEAD()))
 
     host_data: dict[str, dict[str, Value]] = {}
+    named: list[str] = []
     listed: list[tuple[str, str]] = []
     for group, value in written.items():
         if text := _misplaced(group, value):
@@ -132,6 +134,7 @@ def read(project: Path, inventory: str, given: Mapping[str, object]) -> Sources:
         if not isinstance(entries, list) or not _is_data(group_data):
             problems.append(Problem(inventory, _not_a_node_list(value), setting=group))
             continue
+        named.append(group)
         inline = {name: Value(item, inventory) for name, item in group_data.items()}
         groups[group] = {**inline, **groups.get(group, {})}
         for entry in entries:
@@ -153,13 +156,13 @@ def read(project: Path, inventory: str, given: Mapping[str, object]) -> Sources:
     }
     hosts = []
     for name, data in host_data.items():
-        named = dict.fromkeys(group for group, host in listed if host == name and group != "all")
-        host_groups = (*named, Path(inventory).stem)
+        own = dict.fromkeys(group for group, host in listed if host == name and group != "all")
+        host_groups = (*own, Path(inventory).stem)
         merged = dict(groups.get("all", {}))
         for group in host_groups:
             merged.update(groups.get(group, {}))
         hosts.append(Host(name, host_groups, {**merged, **data, **override}))
-    return Sources(project, inventory, tuple(hosts), groups, tuple(listed))
+    return Sources(project, inventory, tuple(hosts), groups, tuple(named), tuple(listed))
 
 
 def _misplaced(name: str, value: object) -> Said | None:
@@ -199,7 +202,7 @@ def _not_a_node_list(value: object) -> Said:
         nodes = [*value]
     good = all(len(parts := _parts(node)) == 2 and _is_data(parts[1]) for node in nodes)
     instead = nodes if good and nodes else 'one such as [("node2", {"address": "192.168.2.12"})]'
-    return messages.NOT_A_NODE_LIST(value=shown(value), instead=instead)
+    return messages.NOT_A_NODE_LIST(value=shown(value), instead=without_secrets(instead))
 
 
 def _not_a_node(inventory: str, group: str, entry: object) -> Problem:
@@ -221,7 +224,7 @@ def _not_a_node(inventory: str, group: str, entry: object) -> Problem:
     }
     known = isinstance(name, str)
     right = (name if known else "node2", data or {"address": "192.168.2.…"})
-    said = messages.NOT_A_NODE(value=shown(written), instead=repr(right))
+    said = messages.NOT_A_NODE(value=shown(written), instead=repr(without_secrets(right)))
     return Problem(inventory, said, name if known else None, None if known else group)
 
 

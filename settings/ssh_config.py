@@ -21,8 +21,6 @@ _PORT = 22
 _CONNECT = 8  # seconds that a connection may take
 _PROBE = 1  # seconds that a node has to answer at one of its two addresses
 _PROBE_BEHIND = 4  # the same for a node behind the gateway
-# pyinfra splits UserKnownHostsFile at blanks even inside quotes; OpenSSH expands % and ${.
-_UNFIT = set(" \t\"'%$#")
 
 
 def write(cluster: Cluster) -> Path:
@@ -54,9 +52,8 @@ def write(cluster: Cluster) -> Path:
 
 
 def _check_path(path: Path) -> None:
-    unfit = "".join(sorted(_UNFIT & set(str(path))))
-    if unfit:
-        said = messages.PATH_NOT_FOR_SSH(characters=repr(unfit))
+    if unfit := ssh_config_format.unfit(path):
+        said = messages.PATH_NOT_FOR_SSH(characters=unfit)
         raise SettingsError([Problem(str(path), said)])
 
 

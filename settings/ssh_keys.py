@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from messages import settings as messages
 from settings.cluster_folder import locked
 from settings.model import Cluster, Node
-from settings.private_key import public_half
+from settings.private_key import public_half, public_line
 from settings.problems import Problem, SettingsError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def operator_key(cluster: Cluster) -> Path:
 
 def operator_public_key(cluster: Cluster) -> str:
     """Read the operator's public key, a line of authorized_keys."""
-    return public_half(operator_key(cluster)).read_text(encoding="utf-8").strip()
+    return public_line(operator_key(cluster))
 
 
 def host_key(cluster: Cluster, node: Node) -> HostKey:

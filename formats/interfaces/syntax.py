@@ -27,7 +27,6 @@ METHODS: dict[str, tuple[str, ...]] = {
     "inet6": ("auto", "loopback", "static", "manual", "dhcp", "tunnel", "v4tunnel", "6to4"),
     "ipx": ("static", "dynamic"),
     "can": ("static",),
-    "link": ("none",),
     "meta": ("none",),
 }
 _SELECTS = re.compile("auto|no-auto-down|no-scripts|rename|allow-.+")

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from ipaddress import ip_address
 from typing import Any
 
 from messages import Said
@@ -20,8 +21,11 @@ from messages.settings import INVALID, NOT_ALLOWED, NOT_ONE_OF, OUT_OF_RANGE, WR
 
 # The newest minor whose fields are all known here.
 _NEWEST_MINOR = 37
+_MOST = 2**31 - 1
 
 _DURATION = re.compile(r"[-+]?(0|([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h))+")
+_UNITS = {"h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_PORTS = re.compile(r"|[0-9]{1,5}([-+][0-9]{1,5})?")
 _QUANTITY = re.compile(
     r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?|[0-9]+(\.[0-9]+)?%"
 )
@@ -75,8 +79,10 @@ _KUBELET = {
 _KUBE_PROXY = {
     "bool": "bindAddressHardFail enableProfiling windowsRunAsService",
     "text": """
-        hostnameOverride bindAddress healthzBindAddress metricsBindAddress
-        showHiddenMetricsForVersion mode detectLocalMode clusterCIDR portRange""",
+        hostnameOverride showHiddenMetricsForVersion mode detectLocalMode clusterCIDR""",
+    "address": "bindAddress",
+    "authority": "healthzBindAddress metricsBindAddress",
+    "ports": "portRange",
     "duration": "configSyncPeriod",
     "int": "oomScoreAdj",
     "list of text": "nodePortAddresses",
@@ -93,6 +99,7 @@ _PARTS = {
     "authorization": {"text": "mode", "map": "webhook"},
     "authorization.webhook": {"duration": "cacheAuthorizedTTL cacheUnauthorizedTTL"},
     "memorySwap": {"text": "swapBehavior"},
+    "logging": {"text": "format", "int": "verbosity", "any": "flushFrequency options vmodule"},
     "crashLoopBackOff": {"duration": "maxContainerRestartPeriod"},
     "tracing": {"text": "endpoint", "int": "samplingRatePerMillion"},
     "userNamespaces": {"int": "idsPerPod"},
@@ -141,21 +148,41 @@ _WORDS = {
     "memoryManagerPolicy": frozenset(("None", "Static")),
     "mode": frozenset(("iptables", "ipvs", "nftables")),
     "hairpinMode": frozenset(("promiscuous-bridge", "hairpin-veth", "none")),
+    "memorySwap.swapBehavior": frozenset(("NoSwap", "LimitedSwap")),
+    "logging.format": frozenset(("text", "json")),
+    "ipvs.scheduler": frozenset(
+        ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "sed", "nq", "mh"]
+    ),
 }
+_OF_SYSTEM = ("system-reserved", "system-reserved-compressible")
+_OF_KUBE = ("kube-reserved", "kube-reserved-compressible")
 _NAMES = {
     **dict.fromkeys(
         ("evictionHard", "evictionSoft", "evictionMinimumReclaim", "evictionSoftGracePeriod"),
         _SIGNALS,
     ),
     **dict.fromkeys(("systemReserved", "kubeReserved"), _RESERVED),
+    "enforceNodeAllocatable": frozenset(("none", "pods", *_OF_SYSTEM, *_OF_KUBE)),
 }
 _RANGES = {
-    **dict.fromkeys(("port", "readOnlyPort", "healthzPort"), (0, 65535)),
+    "port": (1, 65535),
+    **dict.fromkeys(("readOnlyPort", "healthzPort"), (0, 65535)),
     **dict.fromkeys(("imageGCHighThresholdPercent", "imageGCLowThresholdPercent"), (0, 100)),
-    **dict.fromkeys(("maxPods", "podsPerCore", "registryPullQPS", "registryBurst"), (0, 2**31 - 1)),
-    "containerLogMaxFiles": (2, 2**31 - 1),
+    **dict.fromkeys(("maxPods", "podsPerCore", "registryPullQPS", "registryBurst"), (0, _MOST)),
+    **dict.fromkeys(("eventBurst", "eventRecordQPS", "kubeAPIBurst", "kubeAPIQPS"), (0, _MOST)),
+    **dict.fromkeys(("conntrack.maxPerCore", "conntrack.min", "maxOpenFiles"), (0, _MOST)),
+    **dict.fromkeys(("iptables.masqueradeBit", "nftables.masqueradeBit"), (0, 31)),
+    **dict.fromkeys(("iptablesMasqueradeBit", "iptablesDropBit"), (0, 31)),
+    **dict.fromkeys(("nodeLeaseDurationSeconds", "maxParallelImagePulls"), (1, _MOST)),
+    "containerLogMaxWorkers": (1, _MOST),
+    "containerLogMaxFiles": (2, _MOST),
+    "memoryThrottlingFactor": (0.01, 1),
+    "nodeStatusMaxImages": (-1, _MOST),
     "oomScoreAdj": (-1000, 1000),
 }
+# The thresholds of the collection of images, with the kubelet's defaults.
+_COLLECTED = {"imageGCLowThresholdPercent": 80, "imageGCHighThresholdPercent": 85}
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 # Each type in words, and an example.
 _TYPES = {
     "bool": ("True or False", "one of them, without quotes"),
@@ -166,6 +193,10 @@ _TYPES = {
     "float": ("a number", "it in digits"),
     "list": ("a list", "[...]"),
     "map": ("a mapping", '{"name": value}'),
+    "address": ("an address", 'one such as "0.0.0.0"'),
+    "authority": ("an address with a port", 'one such as "0.0.0.0:10256"'),
+    "ports": ("a range of ports", 'one such as "30000-30100"'),
+    "any": ("a value that JSON has", "another value"),
 }
 
 
@@ -176,11 +207,65 @@ def kubelet_mistakes(fields: Mapping[str, Any], minor: int) -> list[Said]:
     + minor: of the desired Kubernetes, 36 of 1.36: a later one may have fields unknown here
     """
     found = _mistakes(fields, _KUBELET, "KubeletConfiguration", minor)
-    driver = fields.get("cgroupDriver", "systemd")
-    if driver != "systemd":
-        value, reason = f"cgroupDriver {driver!r}", "containerd uses systemd"
-        found.append(NOT_ALLOWED(value=value, reason=reason, instead="systemd, or remove it"))
-    return found
+    if found:
+        return found
+    return [
+        NOT_ALLOWED(value=f"{name}: {fields[name]!r}", reason=reason, instead=instead)
+        for name, reason, instead in _conflicts(fields)
+        if name in fields
+    ]
+
+
+def _conflicts(fields: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """
+    Find what validation.go of the kubelet refuses of fields whose values are good for themselves:
+    the field, why, and what to write.
+    """
+    another = "another value, or remove it"
+    if fields.get("cgroupDriver", "systemd") != "systemd":
+        yield "cgroupDriver", "containerd uses systemd", "systemd, or remove it"
+    if fields.get("runOnce"):
+        yield "runOnce", "the kubelet no longer knows this mode", "nothing: remove it"
+    if not fields.get("containerRuntimeEndpoint", "-"):
+        yield "containerRuntimeEndpoint", "it is empty", "nothing: remove it"
+    low, high = (fields.get(name, known) for name, known in _COLLECTED.items())
+    if low >= high:
+        name = next((each for each in _COLLECTED if each in fields), "")
+        reason = f"the lower threshold ({low}) has to be below the higher one ({high})"
+        yield name, reason, f"{' and '.join(_COLLECTED)} with such values"
+    if fields.get("maxParallelImagePulls", 1) > 1 and fields.get("serializeImagePulls", True):
+        yield "maxParallelImagePulls", "images are pulled one by one", "serializeImagePulls: False"
+    longest = seconds(fields.get("shutdownGracePeriod", "0s"))
+    if seconds(fields.get("shutdownGracePeriodCriticalPods", "0s")) > longest:
+        reason = "it is longer than shutdownGracePeriod"
+        yield "shutdownGracePeriodCriticalPods", reason, "a longer shutdownGracePeriod"
+    waits = fields.get("evictionSoftGracePeriod", {})
+    for signal in fields.get("evictionSoft", {}):
+        if signal not in waits:
+            instead = f'evictionSoftGracePeriod: {{"{signal}": "1m30s"}}'
+            yield "evictionSoft", f"{signal} has no grace period", instead
+    for name in _NAMES:
+        quantities = fields[name].values() if isinstance(fields.get(name), dict) else ()
+        if any(each.startswith("-") for each in quantities):
+            yield name, "a quantity is negative", another
+    enforced = fields.get("enforceNodeAllocatable", ["pods"])
+    if not fields.get("cgroupsPerQOS", True) and set(enforced) - {"none"}:
+        yield "cgroupsPerQOS", "enforceNodeAllocatable needs it", "True, or remove it"
+    if "none" in enforced and len(enforced) > 1:
+        yield "enforceNodeAllocatable", '"none" stands alone', another
+    for names, group in ((_OF_SYSTEM, "systemReservedCgroup"), (_OF_KUBE, "kubeReservedCgroup")):
+        if {*names} <= {*enforced}:
+            yield "enforceNodeAllocatable", f"{' and '.join(names)} exclude each other", another
+        if {*names} & {*enforced} and not fields.get(group):
+            yield "enforceNodeAllocatable", f"{group} is not set", f"{group} beside it"
+    for taint in fields.get("registerWithTaints", []):
+        if (
+            not isinstance(taint, dict)
+            or taint.get("effect") not in _EFFECTS
+            or not taint.get("key")
+        ):
+            instead = f'taints such as {{"key": "a", "effect": "{_EFFECTS[0]}"}}'
+            yield "registerWithTaints", f"{taint} is not a taint", instead
 
 
 def kube_proxy_mistakes(fields: Mapping[str, Any], minor: int) -> list[Said]:
@@ -237,7 +322,7 @@ def _out_of_range(name: str, value: Any) -> list[Said]:
             instead = near[0] if near else "one of them"
             shown = f"{name}: {word!r}"
             found.append(NOT_ONE_OF(value=shown, allowed=allowed, instead=instead))
-    if name in _NAMES:
+    if name in _NAMES and isinstance(value, dict):
         large = [each for each in value.values() if each.endswith("%") and float(each[:-1]) > 100]
         found += [OUT_OF_RANGE(value=f"{name}: {each!r}", range="0% to 100%") for each in large]
     return found
@@ -255,12 +340,39 @@ def _has_form(value: object, form: str) -> bool:
         return isinstance(value, list) and _plain(value) and _all(value, of)
     if shape == "map":
         return isinstance(value, dict) and _plain(value) and _all(value.values(), of)
-    pattern = {"duration": _DURATION, "quantity": _QUANTITY}.get(shape)
-    return isinstance(value, str) and (pattern is None or bool(pattern.fullmatch(value)))
+    if shape == "any":
+        return _plain(value)
+    pattern = {"duration": _DURATION, "quantity": _QUANTITY, "ports": _PORTS}.get(shape)
+    return isinstance(value, str) and (
+        is_address(value, port=shape == "authority")
+        if shape in ("address", "authority")
+        else pattern is None or bool(pattern.fullmatch(value))
+    )
+
+
+def is_address(text: str, port: bool) -> bool:
+    """Tell whether it is an IP address; with a port behind it, and an IPv6 one in brackets."""
+    if port:
+        text, _, number = text.rpartition(":")
+        if not (number.isdecimal() and 1 <= int(number) <= 65535):
+            return False
+        text = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _all(values: Any, form: str) -> bool:
     return not form or all(_has_form(value, form) for value in values)
+
+
+def seconds(duration: str) -> float:
+    """The length of a duration as Go writes it, such as "1m30s"; it is well-formed."""
+    sign = -1 if duration.startswith("-") else 1
+    parts = re.findall(r"([0-9.]+)([a-zµ]+)", duration)
+    return sign * sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 def _plain(value: object) -> bool:

@@ -16,6 +16,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from formats import yaml_documents
+from formats.kubeadm.components import seconds
 from formats.unreadable import Unreadable, reading
 from messages import Said
 from messages.settings import (
@@ -62,6 +63,8 @@ _CHECKS = (
 _KINDS = ("Port", "FileAvailable", "FileContent", "FileExisting", "DirAvailable", "Service")
 _NO_CONFIGURATION = "no ClusterConfiguration"
 _DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(ms|h|m|s))+")
+# The name of a check may end with a path: FileContent--proc-sys-net-ipv4-ip_forward.
+_CHECK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -353,11 +356,11 @@ def ignored_mistakes(names: Iterable[str]) -> list[Said]:
             reason, instead = "it would set up a cluster over a running one", "names such as Mem"
             found.append(NOT_ALLOWED(value=repr(name), reason=reason, instead=instead))
             continue
-        if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name) and (
+        if _CHECK.fullmatch(name) and (
             (kind and rest and name[len(kind)] == "-") or name.lower() in known
         ):
             continue
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name):
+        if not _CHECK.fullmatch(name):
             near, kind = [], ""
         instead = f"{kind}-{rest}" if kind and rest else near[0] if near else "one such as Mem"
         found.append(_invalid(name, "a preflight check of kubeadm", instead))
@@ -375,15 +378,9 @@ def timeout_mistakes(timeouts: Mapping[str, str]) -> list[Said]:
         elif not isinstance(value, str) or not _DURATION.fullmatch(value):
             kind, instead = f"a duration for {name}", 'one such as "4m0s"'
             found.append(_invalid(value, kind, instead))
-        elif not 1 <= _seconds(value) <= 86400:
+        elif not 1 <= seconds(value) <= 86400:
             found.append(OUT_OF_RANGE(value=f"{name}: {value!r}", range="1s to 24h"))
     return found
-
-
-def _seconds(duration: str) -> float:
-    units = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
-    parts = re.findall(r"([0-9.]+)(ms|h|m|s)", duration)
-    return sum(float(number) * units[unit] for number, unit in parts)
 
 
 def _invalid(value: object, kind: str, instead: str) -> Said:

@@ -384,6 +384,24 @@ def test_version_1_is_one_that_containerd_1_reads_by_short_names() -> None:
     assert tomllib.loads(explicit)["plugins"]["cri"]["sandbox_image"] == PAUSE
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'disabled_plugins = ["cri", "aufs"]\n',
+        'required_plugins = ["cri"]\n',
+        'disabled_plugins = ["restart"]\n',
+        'disabled_plugins = ["linux"]\n\n[cgroup]\n  path = "/x"\n',
+    ],
+)
+def test_short_names_of_plugins_keep_a_file_in_version_1(text: str) -> None:
+    made = tomllib.loads(configured(text, WANTED, "1.7.24"))
+    assert "version" not in made
+    assert [*made["plugins"]] == ["cri"]
+    assert "cri" not in made.get("disabled_plugins", ())
+    with pytest.raises(Unreadable):
+        configured(text, WANTED, "2.0.5")
+
+
 def test_cgroups_of_the_runtime_that_is_gone_are_switched_off() -> None:
     text = configured("version = 2\n" + CRI2 + "systemd_cgroup = true\n", WANTED, OLD)
     assert cri2(text)["systemd_cgroup"] is False

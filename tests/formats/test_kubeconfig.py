@@ -119,6 +119,18 @@ def kept(before: str, after: str) -> bool:
     return all(line in lines for line in before.splitlines())
 
 
+def test_what_is_nested_too_deeply_is_unreadable() -> None:
+    with pytest.raises(Unreadable, match="nested"):
+        parse(f"kind: Config\nx: {'[' * 2000}{']' * 2000}\n")
+
+
+def test_aliases_of_aliases_cost_no_more_than_they_are() -> None:
+    """A text of 500 bytes would stand for 9 ** 12 values."""
+    lines = ["a0: &a0 [x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 13)]
+    assert parse("kind: Config\n" + "\n".join(lines))["a0"] == ["x"]
+
+
 def test_credentials_are_taken_from_kubeadms_file_for_an_address_that_is_reached() -> None:
     assert access(ADMIN_CONF, "bramble", "https://192.168.1.32:6443") == WAY
 

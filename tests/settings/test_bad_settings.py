@@ -22,7 +22,7 @@ import pytest
 import yaml
 
 import settings
-from settings import Problem
+from settings import Problem, fields
 
 BAD = Path(__file__).parent / "bad"
 CONTROL_PLANE = (
@@ -219,6 +219,8 @@ timezone = "Etc/GMT+5"
 locale = "en_IL.UTF-8"
 locale = "sr_RS.UTF-8@latin"
 locale = "szl_PL.UTF-8"
+locale = "eo.UTF-8"
+locale = "ca_ES.UTF-8@valencia"
 kubernetes_version = "1.31"
 kubernetes_repository = "http://192.168.2.5:8080/k8s/v{minor}/deb"
 kubernetes_repository = "https://mirror.lan/k8s/"
@@ -233,6 +235,11 @@ kubelet_config = {"evictionHard": {"memory.available": "5%"}, "systemReserved": 
 kubelet_config = {"readOnlyPort": 0, "hairpinMode": "none", "maxPods": 50}
 kubeadm_timeouts = {"discovery": "1m30s", "tlsBootstrap": "500ms5s"}
 ignore_preflight_errors = ["Mem", "swap", "Port-10250", "FileExisting-crictl"]
+ignore_preflight_errors = ["FileContent--proc-sys-net-ipv4-ip_forward"]
+kubelet_config = {"imageGCLowThresholdPercent": 60, "imageGCHighThresholdPercent": 70}
+kubelet_config = {"maxParallelImagePulls": 3, "serializeImagePulls": False}
+kubelet_config = {"memorySwap": {"swapBehavior": "LimitedSwap"}, "logging": {"format": "json"}}
+kube_proxy_config = {"bindAddress": "0.0.0.0", "metricsBindAddress": "[::]:10249", "portRange": ""}
 node_labels = {"a": "", "example.org/b": None, "topology.kubernetes.io/zone": "x"}
 """
 
@@ -251,6 +258,36 @@ def test_any_number_of_workers_is_taken(workers: int, project: Path) -> None:
         f"{CONTROL_PLANE}workers = {nodes}\nbase = '192.168.2.'\n"
     )
     assert len(settings.load(project).workers) == workers
+
+
+def test_a_wifi_name_has_any_characters_but_control_characters() -> None:
+    for name in ("a\u00a0b", "\u200b", "\U0001f468\u200d\U0001f33e", "\u3000 x"):
+        fields.TypeAdapter(fields.Ssid).validate_python(name)
+
+
+def test_a_group_may_be_empty(project: Path) -> None:
+    (project / "inventory.py").write_text(f"{CONTROL_PLANE}workers = []\nspares = []\n")
+    assert settings.load(project).workers == ()
+
+
+@pytest.mark.parametrize("written", ['{"node2": %s}', '[("node2", %s, {"a": 1})]'])
+def test_a_password_of_a_node_is_not_shown(written: str, project: Path) -> None:
+    workers = written % {"address": "192.168.2.12", "ssh_password": "geheim"}
+    (project / "inventory.py").write_text(f"{CONTROL_PLANE}workers = {workers}\n")
+    with pytest.raises(settings.SettingsError, match=r"ssh_password': '…'") as caught:
+        settings.load(project)
+    assert "geheim" not in str(caught.value)
+
+
+def test_the_public_half_is_one_line(project: Path) -> None:
+    public = key(project).with_suffix(".pub")
+    line = public.read_bytes().rstrip()
+    for wrong in (line + b"\n" + line + b"\n", line.replace(b" ", b"\n", 1), b""):
+        public.write_bytes(wrong)
+        assert said_of_key(project, "key") == "SET085 path='key', public='key.pub'"
+    public.write_bytes(line + b" J\xe4n\n")
+    cluster = settings.load(project)
+    assert settings.operator_public_key(cluster).endswith("J�n")
 
 
 def key(folder: Path, *options: str) -> Path:
