@@ -11,8 +11,8 @@ NO_INTERFACE = Message("""NET005
     Remedy: Plug the adapter in, or set the interface to {suggestion}.""")
 INTERFACE_IS_PORT = Message("""NET006
     interface {interface} is a port of {master}
-    Remedy: Run `sudo ip link set {interface} nomaster` and remove it from the configuration of
-    {master}, or name another interface in the settings.
+    Remedy: Name another interface in the settings; or change the node's own network configuration
+    so that {interface} has the address that {master} has now, and reboot it.
     Meaning: A bridge or a bond uses the interface, so an address on it would have no effect.""")
 INTERFACES_FILE_INVALID = Message("""NET007
     {error}: ifupdown stops reading there
@@ -136,7 +136,7 @@ DEFAULT_ROUTE_TAKEN = Message("""NET066
 
 UDHCPC_OVERWRITES = Message("""NET031
     udhcpc has configured an interface and overwrites /etc/resolv.conf at each renewal
-    Remedy: Install dhcpcd-base, remove udhcpc, then run the same command again.
+    Remedy: Install dhcpcd-base, remove udhcpc, reboot the node, then run the same command again.
     Meaning: The DHCP client udhcpc has no setting that makes it leave /etc/resolv.conf alone.""")
 RESOLVER_LINK_UNKNOWN = Message("""NET032
     /etc/resolv.conf is a link to {target}, where no permanent name servers can be set

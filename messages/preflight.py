@@ -109,12 +109,14 @@ CLOCK_OFF = Message("""PRE042
 
 NETWORKD = Message("""PRE050
     systemd-networkd manages {interface} and does not release it automatically
-    Remedy: Remove {interface} from its file in /etc/systemd/network or /etc/netplan.
-    Meaning: ifupdown is to configure the interface; two programs would overwrite each other's
-    addresses.""")
+    Remedy: Hand it to NetworkManager, from which bramble can take it: install network-manager on
+    the node, write `renderer: NetworkManager` into its file in /etc/netplan, and reboot it.
+    Meaning: ifupdown is to configure the interface. networkd would remove ifupdown's addresses when
+    it starts again, and the node would be out of reach.""")
 NETWORK_OVERLAP = Message("""PRE051
     {interface} is on {network}, which overlaps {setting} {desired}
-    Remedy: Choose another {setting} (group_data/), or take {interface} down.
+    Remedy: Choose another {setting} (group_data/), or take {interface} down unless you reach the
+    node through it.
     Meaning: A VPN, a bridge of Docker's or Wi-Fi uses addresses of the cluster: the node would send
     the cluster's packets there.""")
 CONTROL_PLANE_UNREACHABLE = Message("""PRE052

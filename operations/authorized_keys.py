@@ -7,6 +7,7 @@ pyinfra's ``server.user_authorized_keys`` takes a key that is commented out for 
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterable
 
 from pyinfra import host
 from pyinfra.api import QuoteString
@@ -63,16 +64,19 @@ def key(user: str, keys: str | list[str], present: bool = True) -> Commands:
     yield from _keys(user, desired, present)
 
 
-def remove(resource: str, entry: Entry) -> Commands:
+def remove(resource: str, entry: Entry, others: Iterable[Entry] = ()) -> Commands:
     """
     Remove a recorded key; for ``removals``, after a login with the present one was confirmed.
 
     + resource: "key TYPE …END of USER"
     + entry: what the record says of it: ``user`` and ``key``
+    + others: keys that steps before this one remove: each step writes the whole file
     """
     user = str(entry.arguments["user"])
+    going = [each.arguments for each in (*others, entry) if each.arguments["user"] == user]
     if read(AuthorizedKeys, user=user).exists:
-        yield from _keys(user, [keys_file.key(str(entry.arguments["key"]))], present=False)
+        keys = [keys_file.key(str(each["key"])) for each in going]
+        yield from _keys(user, keys, present=False)
 
 
 def _keys(user: str, desired: list[Key], present: bool) -> Commands:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from pyinfra import host, state
 from pyinfra.api import FunctionCommand, StringCommand
@@ -231,13 +232,17 @@ def _removals(guarded: bool) -> dict[str, list[PyinfraCommand | str]]:
         plan(messages.RECORD_NEWER())
     undeclared = _undeclared()
     left = runs.of(state).part(_Left).resources.setdefault(host.name, set())
-    commands = {}
+    commands: dict[str, list[PyinfraCommand | str]] = {}
     for resource in sorted(undeclared, key=lambda each: [*KINDS].index(_kind(each))):
         entry = undeclared[resource]
         if entry.guarded != guarded:
             continue
+        remove: Callable[[str, Entry], Commands] = KINDS[_kind(resource)]
+        if remove is authorized_keys.remove:
+            before = [undeclared[other] for other in commands if _kind(other) == "key"]
+            remove = partial(authorized_keys.remove, others=before)
         try:
-            commands[resource] = list(KINDS[_kind(resource)](resource, entry))
+            commands[resource] = list(remove(resource, entry))
             left.discard(resource)
         except node_record.ChangedSince as changed:
             left.add(resource)

@@ -48,7 +48,7 @@ if grep -qs '^ssh_keys:' $boot/user-data; then
     mv $boot/user-data.new $boot/user-data
 fi
 if [ -f $boot/network-config ]; then
-    sed -E "s/^( *password: )'?[0-9a-f]{64}'?\$/\\1was-here-until-the-first-boot/" \
+    sed -E "s/^( *password: ).*/\\1was-here-until-the-first-boot/" \
         $boot/network-config >$boot/network-config.new
     sync
     mv $boot/network-config.new $boot/network-config

@@ -159,4 +159,7 @@ def _applied(seconds: float) -> Commands:
 
 
 def _apply(state: State, host: Host, steps: Sequence[Step], seconds: float) -> bool:
-    return transaction.apply(host, steps, seconds)
+    """Apply changes of the network, then those of access, which deploys/undo.py must not undo."""
+    network = [step for step in steps if step.network]
+    access = [step for step in steps if not step.network]
+    return all(transaction.apply(host, part, seconds) for part in (network, access) if part)

@@ -4,6 +4,7 @@
 # /var/lib/bramble/guard/pending    the state before a change that is not confirmed yet
 #                       /restoring  the same, while it is rolled back
 #                       /previous   the state before the last confirmed change: for deploys/undo.py
+#                       /access     the same of a change of keys or sshd, for a moment
 # /run/bramble/guard                the change in progress; removed by the confirmation
 #             /guard.confirmed      id of the last confirmed change since boot
 #
@@ -32,7 +33,7 @@ begin() {
     for at in pending restoring; do
         [ ! -d "$kept/$at" ] || die "NET020|change=$(cat "$kept/$at/what")"
     done
-    rm -rf "$kept/new" "$kept/gone"
+    rm -rf "$kept/new" "$kept/gone" "$kept/access"
     mkdir "$kept/new" "$kept/new/old" &&
         (cd "$2" && cp guard.sh state.sh id what address paths interfaces prefixes reload \
             default-routes entries network "$kept/new/") && save "$kept/new" ||
@@ -120,19 +121,19 @@ confirm() {
         [ -z "$reason" ] || { rollback_now "$reason"; echo "$reason"; return; }
     fi
     sync -f "$kept" /etc
-    rm -rf "$kept/gone"
+    rm -rf "$kept/gone" "$kept/access"
     # Access-only changes (keys, sshd) are not kept for undo.
-    to=gone
+    to=access
     [ ! -s "$kept/pending/network" ] || { to=previous; mv -T "$kept/previous" "$kept/gone"; }
     mv -T "$kept/pending" "$kept/$to" || {
-        [ "$to" = gone ] || mv -T "$kept/gone" "$kept/previous"
+        [ "$to" = access ] || mv -T "$kept/gone" "$kept/previous"
         echo late
         return
     }
     sync "$kept"
     mv "$run/id" "$run.confirmed"
     systemctl stop "bramble-guard-$(cat "$run.confirmed").timer"
-    rm -rf "$unit" "$wants" "$kept/gone" "$run"
+    rm -rf "$unit" "$wants" "$kept/gone" "$kept/access" "$run"
     echo confirmed
 }
 

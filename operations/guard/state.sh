@@ -34,7 +34,13 @@ save() {
 }
 
 addresses() {
-    ip -4 -o address show dev "$1" scope global 2> /dev/null | sed 's/.* inet \([^ ]*\).*/\1/'
+    ip -4 -o address show dev "$1" scope global 2> /dev/null | sed 's/.* inet \([^ ]*\).*/\1/' | own
+}
+# Without what keepalived gives to one node at a time: another one may have it by now.
+own() {
+    while read -r address; do
+        grep -qs "^ *$address dev " /etc/keepalived/keepalived.conf || echo "$address"
+    done
 }
 routes() { ip -4 route show dev "$1" 2> /dev/null | sed 's/ \(linkdown\|dead\)//g'; }
 rules() { if command -v iptables-save > /dev/null; then iptables-save; fi; }
@@ -68,6 +74,8 @@ restore() {
         # It manages an interface that the files named when it started only after a restart.
         ! ls "$1"/nm.* > /dev/null 2>&1 || systemctl restart NetworkManager
     fi
+    # It reads its configuration when it starts.
+    [ ! -s "$1/interfaces" ] || ! systemctl is-active --quiet dhcpcd || systemctl restart dhcpcd
     each "$1/interfaces" bring_up
     [ -z "$failed" ]
 }
@@ -111,12 +119,15 @@ bring_up() {
     is_restored "$1" && return
     # Its manager did not bring it up: set the addresses, so that the node is reachable again.
     ip link set dev "$1" up
-    while read -r address; do ip address replace "$address" brd + dev "$1"; done < "$state/addresses.$1"
+    own < "$state/addresses.$1" | while read -r address; do
+        ip address replace "$address" brd + dev "$1"
+    done
     # shellcheck disable=SC2086 # a route is several words
     while read -r route; do ip route replace $route dev "$1"; done < "$state/routes.$1"
 }
 is_restored() {
-    addresses "$1" | grep -vxF -f - "$state/addresses.$1" && return 1
+    addresses "$1" > "$run/addresses"
+    own < "$state/addresses.$1" | grep -vxF -f "$run/addresses" && return 1
     routes "$1" | grep '^default' | sed 's/ metric.*//' > "$run/routes"
     ! grep '^default' "$state/routes.$1" | sed 's/ metric.*//' | grep -vxF -f "$run/routes"
 }

@@ -59,6 +59,7 @@ while :; do
 if [ "$(cat $r.confirmed 2>/dev/null)" = "$id" ]; then state=confirmed;
 elif has $k/restoring; then state=restoring;
 elif has $k/new && ! flock -n $r.lock true; then state=running;
+elif has $k/previous || has $k/access; then state=confirmed;
 elif ! has $k/pending; then state=restored;
 elif [ -s $r/reason ]; then state=restoring;
 elif [ -s $r/result ]; then state=applied;

@@ -38,15 +38,23 @@ sed -n 's/.* dev \([^ ]*\).*/\1/p' | head -n 1);
 [ -z "$gateway" ] || [ -z "$other" ] ||
 fail "NET066|interface=$interface|other=$other";
 systemctl is-enabled --quiet networking || systemctl enable --quiet networking;
-[ -z "$radio" ] || rfkill unblock wifi; # Raspberry Pi OS blocks it until a country is set
+# Raspberry Pi OS blocks it until a country is set, and NetworkManager again whenever it starts.
+if [ -n "$radio" ]; then rfkill unblock wifi; if networkmanager; then nmcli radio wifi on; fi; fi;
 fi;
 if ifquery --state "$interface" > /dev/null 2>&1; then ifdown --force -i "$before" "$interface"; fi;
 if [ -n "$method" ] && networkmanager; then
 systemctl reload NetworkManager; nmcli connection reload;
 nmcli device set "$interface" managed no;
 fi;
-if systemctl is-active --quiet dhcpcd; then systemctl restart dhcpcd; fi;
-ip -4 address flush dev "$interface" scope global;
+for client in dhclient udhcpc; do # whose definition was removed while it ran
+pid=/run/$client.$interface.pid; [ ! -s "$pid" ] || kill "$(cat "$pid")" 2> /dev/null; rm -f "$pid";
+done;
+flush() { ip -4 address flush dev "$interface" scope global; };
+[ -n "$method" ] || flush;
+if systemctl is-active --quiet dhcpcd; then systemctl restart dhcpcd;
+elif [ -e "/run/dhcpcd/$interface.pid" ] || [ -e "/run/dhcpcd/$interface-4.pid" ]; then
+dhcpcd -x "$interface"; fi;
+[ -z "$method" ] || flush;
 if [ -z "$method" ]; then
 if ifquery "$interface" > /dev/null 2>&1; then timeout 40 ifup --force "$interface"; back=no; fi;
 if networkmanager; then

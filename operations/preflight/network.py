@@ -37,7 +37,7 @@ def interfaces(node: Node, nodes: Nodes) -> Result:
         asked = {key: value for key, value in each.items() if key != "interface"}
         Plan(name, now).define(definitions.make_definition(name, **asked))
         if name in networks.networkd:
-            return warning(messages.NETWORKD(interface=name))
+            return before_cluster(node, messages.NETWORKD(interface=name))
         manager = _manager(name, now)
         managers.append(f"{name}: {manager}" + ("" if manager == "ifupdown" else ", then ifupdown"))
     return ok("; ".join(managers))

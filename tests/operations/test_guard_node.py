@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pyinfra.api import StringCommand
 
+from formats import keepalived
 from messages import network
 from operations.guard import Step, as_steps, transaction
 from tests.formats.test_iptables_real import FOREIGN, Shell, rules_of, sh
@@ -239,6 +240,44 @@ def test_a_node_that_has_not_begun_yet_has_not_rolled_back(tmp_path: Path) -> No
     at_work = f"exec 9> {tmp_path}/run.lock; flock 9; set -- id; ( exec 9>&-; {ask} )"
     assert run(at_work).stdout == "running\n"
     assert run(f"set -- id; {ask}").stdout == "restored\n"
+
+
+@pytest.mark.parametrize("place", ["previous", "access"])
+def test_a_power_cut_after_the_confirmation_is_no_rollback(tmp_path: Path, place: str) -> None:
+    """What /run had is gone after it."""
+    kept = tmp_path / "kept"
+    (kept / place).mkdir(parents=True)
+    (kept / place / "id").write_text("id\n")
+    ask = transaction._STATE.replace("/var/lib/bramble/guard", str(kept))
+    ask = ask.replace("/run/bramble/guard", str(tmp_path / "run"))
+    assert run(f"set -- id; {ask}").stdout == "confirmed\n"
+    assert run(f"set -- another; {ask}").stdout == "restored\n"
+
+
+def test_the_shared_address_of_control_planes_is_not_saved_or_set_again(
+    sh: Shell, tmp_path: Path
+) -> None:
+    """Another node has it by then."""
+    shared = "192.0.2.100/32"
+    configuration = keepalived.configuration("192.0.2.100", "eth0", "192.0.2.11", [], 100)
+    (tmp_path / "keepalived.conf").write_text(configuration)
+    (tmp_path / "state.sh").write_text(
+        STATE.read_text().replace("/etc/keepalived/keepalived.conf", f"{tmp_path}/keepalived.conf")
+    )
+    (tmp_path / "routes.eth0").touch()
+    sh("ip link add eth0 type bridge && ip link set eth0 up", "")
+    both = f"ip address add 192.0.2.11/24 dev eth0; ip address add {shared} dev eth0; "
+    use = f". {tmp_path}/state.sh; run={tmp_path}; state={tmp_path}; "
+    saved = sh(f"{both}{use}addresses eth0", "")
+    assert saved == "192.0.2.11/24\n"
+    for earlier in (saved, f"{saved}{shared}\n"):  # and of a folder that has it
+        (tmp_path / "addresses.eth0").write_text(earlier)
+        there = "ip address flush dev eth0; ip address add 192.0.2.11/24 dev eth0; "
+        assert sh(f"{there}{use}is_restored eth0 && addresses eth0", "") == saved
+        gone = "sleep() { :; }; ip address flush dev eth0; "
+        assert (
+            sh(f"{use}{gone}bring_up eth0; ip -o -4 address show dev eth0", "").count("inet") == 1
+        )
 
 
 def test_a_change_that_has_no_room_is_not_made(tmp_path: Path) -> None:

@@ -7,17 +7,20 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from facts import resolv_conf as paths
+from facts.authorized_keys import KeysState
 from facts.files import FileState
 from facts.interfaces import Link
 from facts.iptables import IptablesState
-from facts.node_record import KEPT
+from facts.node_record import KEPT, RecordState
 from facts.resolv_conf import ResolverState
 from formats import marked
 from formats.iptables import OwnChains, parse_save
-from formats.node_record import Entry, fingerprint
-from operations import guard, interfaces, iptables, resolv_conf
+from formats.node_record import Entry, NodeRecord, fingerprint
+from operations import guard, interfaces, iptables, node_record, removals, resolv_conf
 from operations.base import HostFailure
 from operations.guard import Step
 from operations.node_record import ChangedSince
@@ -218,3 +221,31 @@ def test_it_is_not_made_if_another_node_has_failed() -> None:
             planned(guard.after_others)
         guard._changes().waiting.clear()
         assert len(planned(guard.after_others)) == 1
+
+
+# --- keys -----------------------------------------------------------------------------------------
+
+
+def public_key() -> str:
+    made = Ed25519PrivateKey.generate().public_key()
+    return made.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+
+
+def test_of_two_keys_that_go_in_one_run_none_stays() -> None:
+    """Each step writes the whole file, and the second must not write the first key again."""
+    one, two, stays = (public_key() for _ in range(3))
+    home = FileState("directory", "755", "pi", "pi")
+    there = FileState("file", "600", "pi", "pi", f"{one} a\n{two} b\n{stays} c\n")
+    folder = FileState("directory", "700", "pi", "pi")
+    path = "/home/pi/.ssh/authorized_keys"
+    keys = KeysState(True, "pi", path, [], True, home, folder, there, FileState("absent"))
+    record = {
+        f"key {key[-8:]} of pi": Entry(arguments={"user": "pi", "key": key}) for key in (one, two)
+    }
+    with node({"authorized_keys.AuthorizedKeys": {"user=pi": keys}}) as host:
+        node_record.put(host, RecordState(NodeRecord(record, True)))
+        commands = removals._removals(guarded=False)
+    steps = [step for each in commands.values() for step in each if isinstance(step, Step)]
+    written = [pyinfra_internals.arguments(step)["_stdin"] for step in steps]
+    assert len(written) == 2
+    assert written[-1] == f"{stays} c\n"

@@ -192,7 +192,7 @@ CASES: list[tuple[str, str, dict[str, Any], str, tuple[str, ...]]] = [
     ("interfaces", "node1", {"interfaces": {**INTERFACES, "files": {"/etc/network/interfaces.d/mine": MINE, "/etc/network/interfaces": FileState("file", "644", "root", "root", "source /etc/network/interfaces.d/*\n")}}}, "failure", ("/etc/network/interfaces.d/mine", "(NET009)")),
     ("interfaces", "node1", {"interfaces": {**INTERFACES, "links": {"lo": INTERFACES["links"]["lo"], "eth0": INTERFACES["links"]["eth0"], "wlan1": INTERFACES["links"]["eth0"]}}}, "failure", ("wlan0", "interface to wlan1", "(NET005)")),
     ("interfaces", "node1", {"interfaces": {**INTERFACES, "pending": "eth0"}}, "failure", ("eth0", "(NET020)")),
-    ("interfaces", "node1", {"networkd": ["eth0"]}, "warning", ("PRE050", "eth0")),
+    ("interfaces", "node1", {"networkd": ["eth0"]}, "failure", ("PRE050", "eth0")),
     ("interfaces", "node1", {"interfaces": {**INTERFACES, "up": ["eth0"]}}, "OK", ("eth0: ifupdown; wlan0: NetworkManager, then ifupdown",)),
     ("resolv.conf", "node2", {"resolver": link_to("/run/elsewhere")}, "failure", ("link to /run/elsewhere", "(NET032)")),
     ("resolv.conf", "node2", {"immutable": True}, "failure", ("(NET036)",)),

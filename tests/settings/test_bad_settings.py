@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import TypeAdapter
 
 import settings
 from settings import Problem, fields
@@ -262,7 +263,7 @@ def test_any_number_of_workers_is_taken(workers: int, project: Path) -> None:
 
 def test_a_wifi_name_has_any_characters_but_control_characters() -> None:
     for name in ("a\u00a0b", "\u200b", "\U0001f468\u200d\U0001f33e", "\u3000 x"):
-        fields.TypeAdapter(fields.Ssid).validate_python(name)
+        TypeAdapter(fields.Ssid).validate_python(name)
 
 
 def test_a_group_may_be_empty(project: Path) -> None:

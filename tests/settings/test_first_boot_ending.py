@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -101,13 +102,22 @@ def test_no_key_stays_on_the_boot_partition(
     )
 
 
-def test_the_network_config_says_the_same_without_its_key(make: Make) -> None:
-    board = make()
-    before = yaml.safe_load((board.boot / "network-config").read_text())
+@pytest.mark.parametrize("security", ["wpa2", "wpa3"])
+def test_the_network_config_says_the_same_without_its_key(
+    security: str, project: Path, tmp_path: Path, cluster: settings.Cluster
+) -> None:
+    with (project / "group_data/all.py").open("a") as file:
+        file.write(f'wifi_security = "{security}"\n')
+    cluster = settings.load(project)
+    files = first_boot.boot_files(cluster, cluster.first_control_plane, "cloud-init")
+    board = Board(tmp_path / "board", files)
+    before = (board.boot / "network-config").read_text()
+    (secret,) = re.findall(r"(?m)^ *password: (.*)$", before)
     board.end()
-    after = yaml.safe_load((board.boot / "network-config").read_text())
-    before["wifis"]["wlan0"]["access-points"]["home"]["password"] = "was-here-until-the-first-boot"
-    assert after == before
+    after = (board.boot / "network-config").read_text()
+    there = yaml.safe_load(before.replace(secret, "was-here-until-the-first-boot"))
+    assert yaml.safe_load(after) == there
+    assert not any(secret in file.read_text() for file in board.boot.iterdir() if file.is_file())
 
 
 def test_the_cards_host_key_replaces_another(make: Make, cluster: settings.Cluster) -> None:
