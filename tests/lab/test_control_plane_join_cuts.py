@@ -10,6 +10,7 @@ import json
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,10 +73,11 @@ BEFORE_VOTE = (
 AFTER_VOTE = (
     VOTER,
     MARK,
-    Step("--> kubeconfig for pi"),
+    # What takes a moment has a line when it is done, and no heading.
+    Step("kubeconfig for pi"),
     Step("--> Pod network (flannel)"),
-    Step("--> Nodes Ready"),
-    Step("--> Node labels and taints"),
+    Step("Nodes Ready"),
+    Step("Node labels and taints"),
 )
 
 
@@ -119,7 +121,13 @@ def leave(lab: Lab, *nodes: str) -> None:
         del left[address(node)]
         ok(lab.console(node, ["kubeadm", "reset", "-f"]))
         assert until(lambda: members(lab) == left, pause=1)
-        kubectl(lab, "delete", "node", node, "--ignore-not-found")
+        assert until(partial(deleted, lab, node), pause=1)
+
+
+def deleted(lab: Lab, node: str) -> bool:
+    """Whether its Node could be deleted: it may have held the address, which moves then."""
+    command = ["kubectl", "--context=bramble", "delete", "node", node, "--ignore-not-found"]
+    return lab.run(command).returncode == 0
 
 
 def interrupted(lab: Lab, step: Step, power: str) -> str:
