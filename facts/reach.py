@@ -22,7 +22,8 @@ url() { k=$1; u=$2; f=$d/$3; shift 3; e=$(timeout $((s+1)) /usr/lib/apt/apt-help
 -o APT::Sandbox::User=root -o Acquire::Retries=0 -o Acquire::http::Timeout="$s" \
 -o Acquire::https::Timeout="$s" "$@" download-file "$u" "$f" 2>&1);
 case $? in 0) e=;; 124) e="no answer in $((s+1)) s";;
-*) e=$(echo "$e" | sed -n 's/^E: Failed to fetch [^ ]* *//p' | head -n1);; esac;
+*) e=$(echo "$e" | sed -n 's/^E: Failed to fetch [^ ]* *//p' | grep -m1 . ||
+echo "$e" | grep . | tail -n1); e=${e:-apt-helper failed};; esac;
 say "$k" "$u" "$e" "${f##*/}"; };
 for a in $1; do n=$((n+1)); address "$a" $n & done;
 for u in $({ echo "$2" | tr ' ' '\\n'; apt-get update --print-uris 2>/dev/null |

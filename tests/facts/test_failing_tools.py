@@ -21,6 +21,7 @@ from facts.kubectl import ClusterObjects, Objects
 from facts.listeners import Listeners
 from facts.networks import Networks
 from facts.packages import Packages
+from facts.reach import Reach
 from operations.kubeadm import join_token
 from operations.kubeadm import run as kubeadm_run
 
@@ -147,3 +148,28 @@ def test_kubeadm_is_asked_for_its_version_where_dpkg_has_none(
     tools("dpkg-query", dpkg)
     tools("kubeadm", FAILS if "installed v" in dpkg else "echo v1.36.4")
     assert read(fact()).version == "v1.36.4"
+
+
+URL = "http://nowhere.invalid/InRelease"
+
+
+@pytest.mark.parametrize(
+    ("helper", "why"),
+    [
+        (":", ""),
+        (f"echo 'E: Failed to fetch {URL}  404  Not Found'; exit 100", ""),
+        (f"echo 'E: Failed to fetch {URL}  Could not connect'; exit 100", "Could not connect"),
+        (f"echo 'E: Failed to fetch {URL}\nE: Download Failed\n'; exit 100", "E: Download Failed"),
+        ("echo 'E: Unable to read x.conf' >&2; exit 100", "E: Unable to read x.conf"),
+        ("exit 127", "apt-helper failed"),
+    ],
+)
+def test_what_cannot_be_fetched_is_not_reached(
+    tools: Callable[[str, str], None], tmp_path: Path, helper: str, why: str
+) -> None:
+    tools("apt-helper", helper)
+    tools("apt-get", ":")
+    command: Any = Reach().command([], [URL], [URL])
+    script = command.get_raw_value().replace("/usr/lib/apt/", "").replace("/run/", f"{tmp_path}/")
+    found = Reach().process(shell("sh", "-c", script).stdout.split("\n"))
+    assert (found["archive"], found["registry"]) == ({URL: why}, {URL: why})
