@@ -192,6 +192,10 @@ POD_ROUTE = Message("""VER064
     there is no route to {network}, the pods of {other}
     Remedy: {remedy}.
     Meaning: flannel's pod on this node adds the routes.""")
+NO_POD_NETWORK = Message("""VER114
+    {node} has no network for its pods (podCIDR)
+    Remedy: {remedy}.
+    Meaning: kube-controller-manager gives each node its network soon after it has joined.""")
 JOIN_TOKEN = Message("""VER065
     a join token is left: {tokens}
     Remedy: On {node}, run `sudo kubeadm token delete {arguments}`.

@@ -57,13 +57,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for marker in (
-        "control_plane: a check of each control plane",
-        "first_control_plane: a check of the first control plane alone",
-        "several_control_planes: a check for clusters that have several",
-    ):
-        config.addinivalue_line("markers", marker)
-    config.addinivalue_line("markers", "gateway: a check of the gateway alone")
     try:
         config.stash[CLUSTER] = settings.load()
     except settings.SettingsError as error:

@@ -146,19 +146,29 @@ class Connections:
             return ""
 
     def _rebooted(self, node: Node) -> float | Wrong:
-        before, started = self.boot(node.name), time.monotonic()
+        before = self.boot(node.name) or self._wait_for_boot(node)
+        if not before:
+            return Wrong(messages.CHECK_FAILED(reason=f"`{BOOT_ID}` prints nothing"))
+        started = time.monotonic()
         try:
             done = self.hosts[node.name].run("systemctl reboot")
             if done.rc not in (0, 143):  # 143: it was quick, and ended the command too
                 return Wrong(messages.REBOOT_REFUSED(reason=last_line(done)))
         except RuntimeError:
             pass  # the connection ended with it
-        while time.monotonic() - started < BACK:
-            time.sleep(0.5)
-            self.close([node])
-            self._open(node)
-            if self.boot(node.name) not in ("", before):
-                return time.monotonic() - started
+        if self._wait_for_boot(node, before):
+            return time.monotonic() - started
         why = self.problems.get(node.name)
         reason = f": {why.message.words}" if why else ""
         return Wrong(messages.REBOOT_TIMEOUT(seconds=BACK, reason=reason))
+
+    def _wait_for_boot(self, node: Node, before: str = "") -> str:
+        """The id of a node's boot, other than the one before; empty if it takes too long."""
+        end = time.monotonic() + BACK
+        while time.monotonic() < end:
+            time.sleep(0.5)
+            self.close([node])
+            self._open(node)
+            if (boot := self.boot(node.name)) not in ("", before):
+                return boot
+        return ""

@@ -15,7 +15,14 @@ from formats import backup, kubernetes_version
 from messages import verify as messages
 from settings import Cluster, Node
 from tests.cluster.connections import Connections
-from tests.cluster.findings import check_service, deploy, last_line, listed, wrong
+from tests.cluster.findings import (
+    check_service,
+    control_plane_logs,
+    deploy,
+    last_line,
+    listed,
+    wrong,
+)
 from tests.cluster.kubernetes import Kubernetes, condition
 
 PACKAGES = ("kubeadm", "kubectl", "kubelet")
@@ -44,14 +51,15 @@ def test_versions(
     if lacks := [name for name in PACKAGES if name not in found]:
         wrong(messages.NOT_INSTALLED(packages=listed(lacks), deploy=deploy("packages")))
     asked = kubernetes_version.parse_desired(cluster.kubernetes_version)
-    first = cluster.first_control_plane.name
-    control_plane = connections.hosts.get(first)
-    expected = versions(control_plane) if control_plane else found
+    # Without a control plane that answers, another node: at least this one does.
+    nodes = [each.name for each in (*cluster.control_plane, *cluster.nodes)]
+    other_node = next(name for name in nodes if name in connections.hosts)
+    expected = versions(connections.hosts[other_node])
     for name, version in found.items():
         if version != (other := expected.get(name)):
             wrong(
                 messages.VERSION_DIFFERS(
-                    package=name, version=version, expected=other, node=first, deploy=step
+                    package=name, version=version, expected=other, node=other_node, deploy=step
                 )
             )
         release = kubernetes_version.parse_package(version)
@@ -148,7 +156,9 @@ def test_routes_to_pods(node: Node, host: Any, kubernetes: Kubernetes) -> None:
     there = {route["dst"] for route in routes}
     for name, item in kubernetes.nodes().items():
         network = item["spec"].get("podCIDR")
-        if name != node.name and network and network not in there:
+        if not network:
+            wrong(messages.NO_POD_NETWORK(node=name, remedy=control_plane_logs(kubernetes.asked)))
+        if name != node.name and network not in there:
             remedy = restart_flannel(node)
             wrong(messages.POD_ROUTE(network=network, other=name, remedy=remedy))
 

@@ -1,4 +1,7 @@
-"""What `make verify` says of control planes that do not answer, or with a wrong certificate."""
+"""
+What `make verify` says of control planes that do not answer, or with a wrong certificate, and what
+it must not pass over.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,8 @@ from messages import codes
 from messages import verify as messages
 from tests.cluster.connections import Connections
 from tests.cluster.findings import Wrong
+from tests.cluster.test_kubernetes import test_routes_to_pods as check_routes
+from tests.cluster.test_kubernetes import test_versions as check_versions
 from tests.cluster.test_operator import refused
 
 
@@ -98,6 +103,68 @@ def test_it_says_why_a_certificate_of_the_api_server_is_refused(
         finally:
             server.shutdown()
     assert codes(said or "") == [code] * (code is not None)
+
+
+def printing(text: str) -> SimpleNamespace:
+    """A node on which every command prints this."""
+    return SimpleNamespace(run=lambda *_: SimpleNamespace(rc=0, stdout=text, stderr=""))
+
+
+def test_a_node_without_a_network_for_its_pods_is_wrong() -> None:
+    specs = {"node1": {"podCIDR": "10.244.0.0/24"}, "node2": {}}
+    nodes = {name: {"spec": spec} for name, spec in specs.items()}
+    kubernetes: Any = SimpleNamespace(nodes=lambda: nodes, asked="node1")
+    node: Any = SimpleNamespace(name="node1")
+    with pytest.raises(Wrong, match=r"node2 has no network .* \(VER114\)"):
+        check_routes(node, printing(""), kubernetes)
+    nodes["node2"]["spec"]["podCIDR"] = "10.244.1.0/24"
+    check_routes(node, printing('[{"dst": "10.244.1.0/24"}]'), kubernetes)
+
+
+@pytest.mark.parametrize(("away", "other"), [((), "node1"), (("node1",), "node2")])
+def test_versions_are_compared_with_those_of_a_control_plane_that_answers(
+    away: Sequence[str], other: str
+) -> None:
+    def packages(release: str) -> SimpleNamespace:
+        names = ("kubeadm", "kubectl", "kubelet")
+        return printing("".join(f"{name} {release}-1.1\n" for name in names))
+
+    made = connections([name for name in ("node1", "node2", "node3") if name not in away])
+    made.hosts = dict.fromkeys(made.hosts, packages("1.36.4"))
+    made.cluster.kubernetes_version = "1.36"
+    shown: list[str] = []
+    node: Any = SimpleNamespace(name="node4")
+    check_versions(node, made.cluster, packages("1.36.4"), made, shown.append)
+    assert shown == ["1.36.4"]
+    with pytest.raises(Wrong, match=rf"kubeadm is 1.36.1-1.1; it is 1.36.4-1.1 on {other}\b"):
+        check_versions(node, made.cluster, packages("1.36.1"), made, shown.append)
+
+
+@pytest.mark.parametrize("boots", [["", "a", "a", "", "b"], ["a", "b"]])
+def test_a_node_is_back_when_it_has_booted_anew(
+    monkeypatch: pytest.MonkeyPatch, boots: list[str]
+) -> None:
+    took, left = rebooted(monkeypatch, boots, seconds=60)
+    assert isinstance(took, float)
+    assert left == []
+
+
+def test_a_node_whose_boot_is_not_known_is_not_rebooted(monkeypatch: pytest.MonkeyPatch) -> None:
+    took, _ = rebooted(monkeypatch, [""] * 100, seconds=0)
+    assert codes(str(took)) == ["VER098"]
+
+
+def rebooted(
+    monkeypatch: pytest.MonkeyPatch, boots: list[str], seconds: float
+) -> tuple[float | Wrong, list[str]]:
+    """What a reboot of a node gives that answers with these boots, and those left."""
+    made, left = connections(["node1"]), [*boots]
+    made.hosts["node1"] = printing("")
+    monkeypatch.setattr(made, "boot", lambda _: left.pop(0))
+    monkeypatch.setattr(made, "_open", lambda _: None)
+    monkeypatch.setattr("tests.cluster.connections.BACK", seconds)
+    monkeypatch.setattr("tests.cluster.connections.time.sleep", lambda _: None)
+    return made._rebooted(made.cluster.nodes[0]), left
 
 
 def certificate(name: str, days: int) -> bytes:
