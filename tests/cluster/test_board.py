@@ -74,7 +74,8 @@ def test_kernel_modules(host: Any) -> None:
     # Each leaves a trace, also one that is built into the kernel.
     traces = host.check_output("cat /proc/filesystems; ls /proc/sys/net").split()
     now = [name for name, trace in MODULES.items() if trace in traces]
-    at_boot = host.run("cat /etc/modules /etc/modules-load.d/*.conf").stdout.replace("-", "_")
+    lines = host.run("cat /etc/modules /etc/modules-load.d/*.conf").stdout.replace("-", "_")
+    at_boot = re.sub(r"(?m)^\s*[#;].*", "", lines)
     for when, there in (("now", now), ("at boot", at_boot.split())):
         if absent := [name for name in MODULES if name not in there]:
             wrong(messages.MODULES(when=when, modules=listed(absent), deploy=deploy("prepare")))

@@ -175,7 +175,7 @@ FIRST = (
         "VER015",
         "at boot: br_netfilter",
         "/etc/modules-load.d/bramble.conf",
-        "sed -i /br_netfilter/d $f",
+        "sed -i 's/^br_netfilter/# &/' $f",
     ),
     on(
         "node2",
@@ -432,9 +432,13 @@ SECOND = (
 # A kubectl that answers for pods; those on node3 resolve nothing.
 FAKE = r"""#!/bin/sh
 case "$*" in
-*"exec on-node3 "*) echo "can't find it" >&2; exit 1 ;;
+*"exec on-node3 "*nslookup*) echo "Server: 10.96.0.10
+Address: 10.96.0.10:53
+
+** server can't find it: NXDOMAIN" ;;
+*"exec on-node3 "*) echo "wget: bad address" ;;
 *" exec "*nslookup*) echo "Address: 10.96.0.1" ;;
-*" exec "*wget*) for last; do :; done; echo "${last##*/on-}" ;;
+*" exec "*wget*) for last; do :; done; last=${last##*/on-}; echo "${last%% *}" ;;
 *) exec /usr/bin/kubectl "$@" ;;
 esac
 """
@@ -443,7 +447,7 @@ PODS = (
         "node1",
         "dns_in_pods/node3 services_across_nodes/node3",
         "VER071",
-        "a pod on node3 does not resolve names of the cluster: can't find it",
+        "a pod on node3 does not resolve names of the cluster: ** server can't find it: NXDOMAIN",
         f"cat > /usr/local/bin/kubectl << 'END'\n{FAKE}END\nchmod 755 /usr/local/bin/kubectl",
         "rm /usr/local/bin/kubectl",
     ),
