@@ -80,6 +80,8 @@ def test_a_new_cluster_passes_and_so_it_does_after_a_reboot(cluster: Lab, tmp_pa
     assert {name.partition("[")[0] for name in found.skipped} == {
         "test_dns_in_pods",
         "test_services_across_nodes",
+        "test_scheduled_backups",
+        "test_shared_downloads",
     }
     assert "Skipped (--no-pods): " in found.output
 
