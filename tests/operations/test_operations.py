@@ -10,6 +10,7 @@ each value as a text, a message among them as its code.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from functools import wraps
 from importlib import import_module
@@ -71,6 +72,9 @@ for folder in sorted((Path(__file__).parent / "cases").iterdir()):
     module, function = folder.name.split(".")
     operation = getattr(import_module(f"operations.{module}"), function)
     inner = getattr(operation, "_inner", operation)  # of ``files.ensure``, which others use
+    for case in folder.glob("*.yaml"):  # with both, a failure that is missing would pass
+        keys = re.findall(r"(?m)^(?:commands|exception):", case.read_text())
+        assert len(keys) == 1, f"{case}: commands or exception"
     WATCHED[operation] = _says_what_it_changes(inspect.unwrap(inner))
     globals()[f"Test_{module}_{function}"] = make_operation_tests("operations", folder.name, folder)
 
