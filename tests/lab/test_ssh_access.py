@@ -114,5 +114,5 @@ def test_passwords_stay_if_only_a_password_opens_the_board(by_key: Lab) -> None:
     assert run.status != 0
     assert any(codes(line) == ["NET060"] for line in run.lines("node1")), run.output
     assert takes_a_password(board)
-    assert board.console("node1", ["mv", "/home/pi/.ssh/lost", "/home/pi/.ssh/authorized_keys"])
+    ok(board.console("node1", ["mv", "/home/pi/.ssh/lost", "/home/pi/.ssh/authorized_keys"]))
     assert ok(board.ssh("node1", "cat .ssh/authorized_keys")) == keys
