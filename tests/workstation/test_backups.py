@@ -120,8 +120,14 @@ def test_a_damaged_archive_is_not_kept_and_removes_nothing(tmp_path: Path) -> No
     assert sorted(os.listdir(tmp_path)) == before
 
 
-@pytest.mark.parametrize("call", ["fsync", "replace", "unlink"])
-@pytest.mark.parametrize("at", range(6))
+@pytest.mark.parametrize(
+    ("call", "at"),
+    [
+        (call, at)
+        for call, times in (("fsync", 4), ("replace", 2), ("unlink", 2))
+        for at in range(times)
+    ],
+)
 def test_cut_off_at_any_call_the_good_ones_stay_and_the_next_run_tidies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, at: int
 ) -> None:
@@ -136,11 +142,10 @@ def test_cut_off_at_any_call_the_good_ones_stay_and_the_next_run_tidies(
         return real(*arguments, **named)
 
     monkeypatch.setattr(os, call, power_cut)
-    try:
+    with pytest.raises(SystemExit):
         store(tmp_path, archive(1), SECRET)
-    except SystemExit:
-        assert len([each for each in backups.listed(tmp_path) if each.is_verified]) >= 2
     monkeypatch.undo()
+    assert len([each for each in backups.listed(tmp_path) if each.is_verified]) >= 2
     (tmp_path / ".bramble-20261130T031500Z.tar.age.x1y2z3").write_bytes(b"half")
     store(tmp_path, archive(0), SECRET)
     found = backups.listed(tmp_path)
