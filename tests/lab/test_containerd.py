@@ -89,6 +89,7 @@ def test_containerd_reads_what_is_wanted_and_keeps_what_others_have_set(
     before = [DEBIAN, DOCKER, *(f"version = 2\n{form}" for form in FORMS)]
     after = [configured(text, wanted, "1.7.24") for text in before]
     read = dumps(lab, [*before, *after])
+    compared = []
     for number, text in enumerate(after):
         was, now = read[number], read[len(before) + number]
         if not was:  # a form that containerd's own reader of TOML does not take
@@ -97,6 +98,7 @@ def test_containerd_reads_what_is_wanted_and_keeps_what_others_have_set(
         assert overridden(now, wanted) == [], text
         if CRI not in tomllib.loads(was)["plugins"]:  # switched off before
             continue
+        compared.append(text)
         theirs = tomllib.loads(before[number]).get("plugins", {}).get(CRI, {})
         known = leaves(theirs, CHANGED) & leaves(cri(was), CHANGED)  # it prints no others
         assert known <= leaves(cri(now), CHANGED), text
@@ -107,6 +109,8 @@ def test_containerd_reads_what_is_wanted_and_keeps_what_others_have_set(
             path for path in [cri(was)["registry"]["config_path"]] if path
         ]
         assert cri(now)["registry"]["config_path"] == ":".join(paths), text
+    assert len(compared) >= 10
+    assert after[0] in compared  # Debian's own
 
 
 def test_a_persons_dotted_key_stays_where_it_was(lab: Lab) -> None:
