@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from shlex import quote
 
 import pytest
 
@@ -12,10 +13,11 @@ from report import result
 from tests.lab.runs import NETWORK, Run, Watched, ok, pyinfra
 
 KEY = "correct horse battery"
-OPEN_FILES = (
-    "find / -xdev -type f -perm /o+r -not -path '/proc/*' -not -path '/sys/*' -size -4096k "
-    "-print0 | xargs -0 grep -lFaf - 2>/dev/null"
-)
+# Lists files that everybody can read and that contain what comes by standard input. xargs has none.
+OPEN_FILES = """umask 077; secret=$(mktemp -p /run); cat > "$secret"
+find / /run /tmp /dev/shm -xdev -type f -perm /o+r -size -4096k -print0 |
+xargs -0 grep -lFaf "$secret" 2>/dev/null; rm "$secret\""""
+PLANTED = "/var/tmp/planted"
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,10 @@ def test_no_process_list_shows_it(wifi: Wifi) -> None:
 def test_no_open_file_holds_it(wifi: Wifi) -> None:
     lab, psk, *_ = wifi
     for secret in (KEY, psk):
-        assert lab.ssh("node1", f'sudo sh -c "{OPEN_FILES}"', stdin=secret + "\n").stdout == ""
+        ok(lab.ssh("node1", f"cat > {PLANTED}", stdin=secret))
+        found = ok(lab.ssh("node1", f"sudo sh -c {quote(OPEN_FILES)}", stdin=secret + "\n"))
+        ok(lab.ssh("node1", f"rm {PLANTED}"))
+        assert found.split() == [PLANTED]
         for path in lab.project.rglob("*"):
             if path.is_file() and not path.is_symlink() and path.stat().st_mode & 0o077:
                 assert secret.encode() not in path.read_bytes(), path

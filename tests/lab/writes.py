@@ -24,6 +24,7 @@ class Writes:
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self.acknowledged: list[str] = []
+        self._refused = ""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._write)
 
@@ -39,6 +40,7 @@ class Writes:
         """Wait for one more write that succeeds, the last."""
         self._over.set()
         self._thread.join()
+        assert not self._refused, f"no write succeeds any more: {self._refused}"
 
     def _write(self) -> None:
         create = ["kubectl", "--context=bramble", "--request-timeout=5s", "-n", "writes", "create"]
@@ -49,7 +51,10 @@ class Writes:
                 self.acknowledged.append(f"write-{number}")
             if self._over.wait(_PAUSE_S):
                 left -= 1
-                if done.returncode == 0 or not left:
+                if done.returncode == 0:
+                    return
+                if not left:
+                    self._refused = done.stderr
                     return
 
     def longest_gap(self) -> float:
