@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from facts.node_record import PATH, Record
+from facts.node_record import DIGEST, PATH
 from formats.node_record import fingerprint
 from lab.api import Lab
 from messages import codes
@@ -107,7 +107,7 @@ def is_settled(lab: Lab) -> None:
     assert again.status == 0, again.output
     for node in ("node1", "node2"):
         assert again.left_alone(node), again.output
-    assert Record().command().get_raw_value() not in again.output
+    assert DIGEST not in again.output
     assert WRITES not in again.output
     assert removed(again) == {}
 
@@ -130,6 +130,7 @@ def cluster(new_lab: Callable[..., Lab]) -> Iterator[Deployed]:
     run = deploy(lab, "-vv")
     assert run.status == 0, run.output
     assert WRITES in run.output
+    assert DIGEST in run.output
     assert removed(run) == {}
     is_settled(lab)
     yield Deployed(lab, everything(lab), kubeconfig(lab).read_text())
