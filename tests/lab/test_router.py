@@ -12,6 +12,7 @@ import pytest
 from lab.api import Lab
 from tests.lab.clusters import all_are_ready, nodes, ready
 from tests.lab.runs import CLUSTER, RESOLVE, Run, changes, ok, pyinfra
+from tests.lab.test_shared_downloads import CONNECT, can_connect
 from tests.lab.verifying import verify
 
 pytestmark = pytest.mark.slow
@@ -20,6 +21,7 @@ INVENTORY = """
 control_plane = [("node1", {"address": "192.168.2.11"})]
 workers = [("node2", {"address": "192.168.2.12", "first_address": "192.168.2.150"})]
 """
+FORMER = "192.168.2.150"
 NODES = {"node1": "192.168.2.11", "node2": "192.168.2.12"}
 
 
@@ -27,7 +29,7 @@ NODES = {"node1": "192.168.2.11", "node2": "192.168.2.12"}
 def deployed(new_lab: Callable[..., Lab]) -> Iterator[tuple[Lab, Run]]:
     lab = new_lab("home", INVENTORY, in_use=True, topology="router")
     lab.up()
-    assert "src 192.168.2.150" in ok(lab.ssh("node2", "ip route show default"))
+    assert f"src {FORMER}" in ok(lab.ssh("node2", "ip route show default"))
     assert "connected" in ok(lab.ssh("node2", "nmcli -t -f DEVICE,STATE device"))
     yield lab, pyinfra(lab, "-y", deploys=CLUSTER)
     lab.down()
@@ -59,7 +61,8 @@ def test_a_node_on_dhcp_is_followed_to_its_new_address_in_one_run(
     assert run.lines("node2").count("Connected") >= 2, run.output
     assert ok(lab.ssh("node2", "sudo ifquery --state eth0")) == "eth0=eth0"
     assert "eth0:unmanaged" in ok(lab.ssh("node2", "nmcli -t -f DEVICE,STATE device"))
-    assert lab.run(["ping", "-c", "1", "-W", "1", "192.168.2.150"]).returncode != 0
+    asked = [lab.run(["sh", "-c", CONNECT.format(at, 22)]) for at in (NODES["node2"], FORMER)]
+    assert [can_connect(each) for each in asked] == [True, False]
 
 
 def test_a_step_that_is_for_no_node_here_says_so(deployed: tuple[Lab, Run]) -> None:
