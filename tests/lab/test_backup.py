@@ -134,6 +134,7 @@ def test_no_secret_is_shown_or_left(lab: Lab) -> None:
     with Watched() as watched:
         run = back_up(lab, *words)
     assert run.status == 0, run.output
+    assert any("etcdctl" in line for line in watched.seen), "nothing was watched"
     kept = good(lab)[0]
     assert kept.path.suffix == ".age"
     assert kept.manifest is not None
