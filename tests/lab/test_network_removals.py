@@ -19,7 +19,7 @@ from lab.waiting import until
 from messages import codes
 from tests.lab.guarded import nothing_is_left
 from tests.lab.runs import Run, differences, ok, pyinfra, reaches_internet, snapshot, start
-from tests.lab.test_removals import leave_behind
+from tests.lab.test_removals import leave_behind, removed
 
 pytestmark = pytest.mark.long
 
@@ -268,7 +268,7 @@ def test_an_interface_that_has_another_name_in_the_settings(three: Lab) -> None:
     before = looks(lab, "node2")
     settings(lab, renamed)
     run = succeeds(lab)
-    assert "Will remove" not in run.output
+    assert removed(run) == {"node2": {"interface eth0"}}
     files = ok(lab.console("node2", ["ls", "/etc/network/interfaces.d"])).split()
     assert files == ["eth1"]
     names = ok(lab.console("node2", ["ls", "/etc/NetworkManager/conf.d"]))
