@@ -302,6 +302,7 @@ def test_copies_for_a_recipient_leave_the_control_plane_encrypted(lab: Lab) -> N
     assert run_service(lab) == 0
 
 
+@pytest.mark.long
 def test_a_node_that_is_away_is_noticed_and_gets_its_copies_later(lab: Lab, tmp_path: Path) -> None:
     lab.power_off("node2")
     with days_later(lab, 4):

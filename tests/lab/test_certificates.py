@@ -162,6 +162,7 @@ def test_a_worker_is_down_and_let_in_later(lab: Lab) -> None:
     all_is_renewed(lab)
 
 
+@pytest.mark.long
 def test_a_worker_that_is_refused_keeps_its_certificate(lab: Lab) -> None:
     """The worker does not reach the API server."""
     age_worker(lab, "node2", 30)

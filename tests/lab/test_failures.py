@@ -47,7 +47,7 @@ def test_a_worker_out_of_reach_from_the_start(blank: Lab) -> None:
     assert changes(blank) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_worker_cut_off_in_the_middle(blank: Lab) -> None:
     running = start(blank, "-y")
     assert running.stdout is not None

@@ -222,3 +222,16 @@ def test_two_interfaces_both_get_their_line_in_a_main_file_without_includes(lab:
     ]
     assert set(re.findall(r"\.d/(\w+)", text)) == {"eth0", "wlan0"}
     assert changes(lab) == []
+
+
+def test_a_dhcp_client_does_not_outlive_its_definition(lab: Lab) -> None:
+    """It was removed while the client ran: at the end of its lease it would take the address."""
+    lab.fresh("node1")
+    client = ["dhclient", "-nw", "-pf", "/run/dhclient.eth0.pid", "eth0"]
+    ok(lab.console("node1", client))
+    running = ["pgrep", "-f", "dhclient.*eth0"]
+    ok(lab.console("node1", running))
+    done = pyinfra(lab, "-y")
+    assert done.status == 0, done.output[-3000:]
+    assert lab.console("node1", running).returncode == 1
+    assert changes(lab) == []

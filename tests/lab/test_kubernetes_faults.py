@@ -187,6 +187,7 @@ def test_a_clock_far_off(lab: Lab) -> None:
     goes_on(run, "node1")
 
 
+@pytest.mark.long
 def test_a_control_plane_that_a_worker_can_not_reach_is_told_and_the_next_run_joins(
     lab: Lab,
 ) -> None:

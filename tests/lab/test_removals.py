@@ -191,6 +191,7 @@ def test_what_a_mirror_replaced_comes_back(cluster: Deployed) -> None:
     as_never(cluster)
 
 
+@pytest.mark.long
 def test_a_mirror_that_was_edited_by_hand_is_left_and_named(cluster: Deployed) -> None:
     lab = cluster.lab
     configure(lab, registry_mirrors=EXTRAS["registry_mirrors"])
@@ -208,6 +209,7 @@ def test_a_mirror_that_was_edited_by_hand_is_left_and_named(cluster: Deployed) -
     as_never(cluster)
 
 
+@pytest.mark.long
 def test_a_partial_run_removes_nothing(cluster: Deployed) -> None:
     lab = cluster.lab
     configure(lab, LABELLED, registry_mirrors=EXTRAS["registry_mirrors"])

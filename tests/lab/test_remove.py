@@ -144,6 +144,7 @@ def test_a_worker_is_drained_reset_and_deleted(
     all_are_ready(lab, "node1", "node2", "node3")
 
 
+@pytest.mark.long
 def test_a_drain_that_does_not_end_is_undone(lab: Lab) -> None:
     """Two pods that fit nowhere else, and a budget that asks for one of them."""
     workload(lab, "Deployment", "pinned", replicas=2)

@@ -254,6 +254,7 @@ def test_nodes_that_have_come_or_gone_since_are_reconciled(lab: Lab) -> None:
     path.unlink()
 
 
+@pytest.mark.long
 def test_a_worker_s_new_card_takes_its_place_when_that_is_said(lab: Lab) -> None:
     former = nodes(lab)["node2"]["status"]["nodeInfo"]["machineID"]
     lab.fresh("node2")
