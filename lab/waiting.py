@@ -10,8 +10,8 @@ T = TypeVar("T")
 
 # Seconds: more than anything takes on a slow, busy machine.
 PATIENCE = 300.0
-# The pause after a call that has taken a second: who waits leaves the processors to who works.
-_REST = 4.0
+# The pause after a call that has taken a second.
+_REST = 2.0
 
 
 def until(condition: Callable[[], T], seconds: float = PATIENCE, pause: float = 0.05) -> T:

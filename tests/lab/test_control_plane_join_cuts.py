@@ -227,7 +227,8 @@ def test_the_second_one_is_lost_when_etcd_needs_it(lab: Lab) -> None:
     """Of two voters both are needed: nothing can be done until it is back."""
     leave(lab, "node3", JOINING)
     said = interrupted(lab, VOTER, JOINING)
-    assert "KUB073" in codes(said), said
+    # By the join of node2, or by that of node3 where node2 was quicker than the cut.
+    assert {"KUB073", "KUB076"} & {*codes(said)}, said
     completed(lab)
 
 
