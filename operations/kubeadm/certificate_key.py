@@ -9,6 +9,7 @@ before it is made, so that a run that was cut off is known to have left it.
 from __future__ import annotations
 
 import secrets
+from base64 import b64encode
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -27,13 +28,16 @@ NOTE = "bramble/certificates"
 # Shell function: kubeadm prints the key, and its last line of an error is no reason.
 PHASE = """phase() { said=$(kubeadm init phase "$@" 2>&1 >/dev/null </dev/null) ||
 { printf '%s\\n' "$said" | grep -v '^To see the stack trace' | tail -n1 >&2; return 1; }; };"""
+# The description of the token with whose end, after two hours, Kubernetes deletes an upload.
+# kubeadm makes it first, so an upload that was cut off may have left it alone.
+_PROXY = b64encode(b"Proxy for managing TTL for the kubeadm-certs secret").decode()
 _KUBECTL = f"""k() {{
 kubectl --kubeconfig={ADMIN_CONF} --request-timeout=20s -n kube-system "$@"; }};
-clear() {{ said=$(k get secret kubeadm-certs --ignore-not-found -o json </dev/null) || return;
-t=$(printf %s "$said" | grep -o '"bootstrap-token-[a-z0-9]*"' | tr -d '"' | head -n1);
-k delete secret kubeadm-certs ${{t:+"$t"}} --ignore-not-found >/dev/null </dev/null; }};"""
-# An upload takes the place of an earlier one, but not of the token that would delete that after two
-# hours. /run is in memory.
+clear() {{ t=$(k get secrets --field-selector=type=bootstrap.kubernetes.io/token -o \
+jsonpath='{{.items[?(@.data.description=="{_PROXY}")].metadata.name}}' </dev/null) || return;
+for s in kubeadm-certs $t; do
+k delete secret "$s" --ignore-not-found >/dev/null </dev/null || return; done; }};"""
+# An upload takes the place of an earlier one, but not of its token. /run is in memory.
 _UPLOAD = f"""{PHASE} {_KUBECTL}
 k annotate --overwrite namespace kube-system {NOTE}=uploaded >/dev/null </dev/null && clear || exit;
 umask 077; t=$(mktemp -p /run bramble-upload.XXXXXX) || exit;

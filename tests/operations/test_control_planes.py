@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -507,12 +508,12 @@ def test_what_an_earlier_upload_has_left_goes_before_the_next(tmp_path: Path) ->
     """Nothing refers to its token afterwards, which would stay for two hours."""
     log = tmp_path / "log"
     script = certificates._UPLOAD.replace("/run", str(tmp_path))
-    earlier = '{"ownerReferences": [{"name": "bootstrap-token-a1b2c3"}]}'
-    kubectl = f"""echo "$*" >> {log}; case "$*" in *" get "*) echo '{earlier}';; esac"""
+    kubectl = f"""echo "$*" >> {log}; case "$*" in *" get "*) echo bootstrap-token-a1b2c3;; esac"""
     done = shell(script, tools=tmp_path, kubectl=kubectl, kubeadm=f"echo upload >> {log}")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    *_, deletion, upload = log.read_text().splitlines()
-    assert " delete secret kubeadm-certs bootstrap-token-a1b2c3 " in deletion
+    *_, secret, token, upload = log.read_text().splitlines()
+    assert " delete secret kubeadm-certs " in secret
+    assert " delete secret bootstrap-token-a1b2c3 " in token
     assert upload == "upload"
 
 
@@ -523,22 +524,21 @@ def test_an_upload_is_noted_before_it_is_made(tmp_path: Path) -> None:
     assert (refused.returncode, refused.stderr) == (1, "")
 
 
-@pytest.mark.parametrize(
-    ("secret", "deleted"),
-    [
-        ('{"ownerReferences": [{"name": "bootstrap-token-a1b2c3"}]}', "bootstrap-token-a1b2c3 "),
-        ("", ""),
-    ],
-)
-def test_the_token_that_would_delete_the_certificates_goes_with_them(
-    secret: str, deleted: str, tmp_path: Path
+@pytest.mark.parametrize("tokens", [[], ["bootstrap-token-a1b2c3"], ["a", "b"]])
+def test_the_tokens_that_would_delete_the_certificates_go_with_them(
+    tokens: list[str], tmp_path: Path
 ) -> None:
+    """Also of an upload that was cut off when it had made its token alone."""
     log = tmp_path / "log"
-    kubectl = f"""echo "$*" >> {log}; case "$*" in *" get "*) echo '{secret}';; esac"""
+    said = " ".join(tokens)
+    kubectl = f"""echo "$*" >> {log}; case "$*" in *" get "*) printf %s '{said}';; esac"""
     done = shell(certificates.DELETE, tools=tmp_path, kubectl=kubectl)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    *_, deletion, note = log.read_text().splitlines()
-    assert deletion.endswith(f"delete secret kubeadm-certs {deleted}--ignore-not-found")
+    asked, *deletions, note = log.read_text().splitlines()
+    description = b64encode(b"Proxy for managing TTL for the kubeadm-certs secret").decode()
+    assert f'data.description=="{description}"' in asked
+    for name, deletion in zip(["kubeadm-certs", *tokens], deletions, strict=True):
+        assert deletion.endswith(f"delete secret {name} --ignore-not-found")
     assert note.endswith("annotate namespace kube-system bramble/certificates-")
 
 
