@@ -42,7 +42,7 @@ def host_key(cluster: Cluster, node: Node) -> HostKey:
         path = _pair(keys / f"{node.name}_ed25519", node.name)
     return HostKey(
         private=path.read_text(encoding="utf-8"),
-        public=public_half(path).read_text(encoding="utf-8").strip(),
+        public=public_line(path),
     )
 
 
@@ -50,9 +50,8 @@ def _pair(path: Path, comment: str) -> Path:
     """Make the ed25519 key pair when there is none. The private half is written last, so that an
     existing pair is complete."""
     if path.exists():
-        halves = (path, public_half(path))
-        begins = [each.read_text("utf-8", "replace")[:5] for each in halves if each.is_file()]
-        if begins != ["-----", "ssh-e"]:
+        private = path.read_text("utf-8", "replace") if path.is_file() else ""
+        if [private[:5], public_line(path)[:5]] != ["-----", "ssh-e"]:
             raise SettingsError([Problem(".cluster", messages.KEY_PAIR_DAMAGED(path=path))])
         return path
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as temporary:

@@ -344,13 +344,13 @@ def _has_form(value: object, form: str) -> bool:
         return _plain(value)
     pattern = {"duration": _DURATION, "quantity": _QUANTITY, "ports": _PORTS}.get(shape)
     return isinstance(value, str) and (
-        is_address(value, port=shape == "authority")
+        _is_address(value, port=shape == "authority")
         if shape in ("address", "authority")
         else pattern is None or bool(pattern.fullmatch(value))
     )
 
 
-def is_address(text: str, port: bool) -> bool:
+def _is_address(text: str, port: bool) -> bool:
     """Tell whether it is an IP address; with a port behind it, and an IPv6 one in brackets."""
     if port:
         text, _, number = text.rpartition(":")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyinfra.api import StringCommand
 
 from formats import keepalived
 from messages import network
+from operations import guard
 from operations.guard import Step, as_steps, transaction
 from tests.formats.test_iptables_real import FOREIGN, Shell, rules_of, sh
 
@@ -330,3 +333,21 @@ def test_a_reason_without_a_code_is_what_a_command_printed() -> None:
     said = transaction._reason("ifup: eth0 | failed=1")(change="eth0", seconds="3")
     assert said.message is network.ROLLED_BACK
     assert said.values["reason"] == "ifup: eth0 | failed=1"
+
+
+def test_what_undo_must_not_undo_is_a_change_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network is kept for it, keys and sshd are not; nothing follows a change that failed."""
+    applied: list[list[str]] = []
+
+    def apply(host: Any, steps: Sequence[Step], seconds: float) -> bool:
+        applied.append([step.what for step in steps])
+        return steps[0].what != "fails"
+
+    monkeypatch.setattr(transaction, "apply", apply)
+    keys, sshd = (Step("true", what=what, network=False) for what in ("keys", "sshd"))
+    eth0, fails = Step("true", what="eth0"), Step("true", what="fails")
+    nobody: Any = None
+    assert guard._apply(nobody, nobody, [keys, eth0, sshd], 60)
+    assert guard._apply(nobody, nobody, [keys], 60)
+    assert not guard._apply(nobody, nobody, [fails, keys], 60)
+    assert applied == [["eth0"], ["keys", "sshd"], ["keys"], ["fails"]]

@@ -342,6 +342,7 @@ def test_a_limit_to_a_node_that_there_is_not_is_refused(project: Path) -> None:
         ("id_ed25519", b"", "SET122"),
         ("id_ed25519", b"not a key\n", "SET122"),
         ("id_ed25519.pub", b"", "SET122"),
+        ("id_ed25519.pub", b"ssh-ed25519 AAAA a\nssh-ed25519 BBBB b\n", "SET122"),
         ("host_keys", b"", None),  # is not used before an SD card is written
     ],
 )
